@@ -1,0 +1,166 @@
+import { isIP } from 'node:net'
+import type { Retention } from './services/event-log/retention.ts'
+
+/** What the standalone hub is told by its environment, checked, with nothing left open. */
+export interface Environment {
+  readonly host: string
+  readonly port: number
+  readonly logLevel: string
+  readonly corsOrigins: readonly string[]
+  readonly trustProxy: boolean | number | string[]
+  /** Paths of the certificate and key; with them it speaks HTTPS and HTTP/2. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined
+  readonly heartbeatInterval: number | undefined
+  readonly reconnectionTime: number | undefined
+  readonly retention: Partial<Retention>
+  readonly maxStreams: number | undefined
+  readonly maxStreamsPerUser: number | undefined
+  readonly maxStreamsPerAddress: number | undefined
+  readonly maxEventBytes: number | undefined
+}
+
+/** A setting that cannot be right. The message begins with the name of the variable. */
+export class EnvironmentError extends Error {}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
+
+const DAY = 86_400_000
+
+/** Every variable that the hub reads. Any other that begins with `HUB_` is a misspelled one, and stops the start. */
+const NAMES = [
+  'HOST',
+  'PORT',
+  'LOG_LEVEL',
+  'HUB_STORE',
+  'HUB_AUTH',
+  'HUB_CORS_ORIGIN',
+  'HUB_HEARTBEAT',
+  'HUB_RETRY',
+  'HUB_HISTORY_PER_USER',
+  'HUB_HISTORY_PER_TOPIC',
+  'HUB_HISTORY_BROADCAST',
+  'HUB_HISTORY_AGE',
+  'HUB_HISTORY_BYTES',
+  'HUB_MAX_STREAMS',
+  'HUB_MAX_STREAMS_PER_USER',
+  'HUB_MAX_STREAMS_PER_ADDRESS',
+  'HUB_MAX_EVENT_BYTES',
+  'HUB_TLS_CERT',
+  'HUB_TLS_KEY',
+  'HUB_TRUST_PROXY'
+]
+
+/**
+ * Reads and checks the environment.
+ * @throws {EnvironmentError} naming the first variable that is wrong, and what it takes.
+ */
+export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
+  const misspelled = Object.keys(env).find((name) => name.startsWith('HUB_') && !NAMES.includes(name))
+  if (misspelled !== undefined) fail(misspelled, `is no setting of this version; there are ${NAMES.join(', ')}`)
+  const number = (name: string, least: number, most: number) => wholeNumber(env, name, least, most)
+  const store = env.HUB_STORE ?? 'memory'
+  if (store !== 'memory') fail('HUB_STORE', 'is "memory" in this version')
+  const host = env.HOST ?? '127.0.0.1'
+  checkOpenness(host, env.HUB_AUTH)
+  return {
+    host,
+    port: number('PORT', 0, 65_535) ?? 3000,
+    logLevel: oneOf('LOG_LEVEL', env.LOG_LEVEL ?? 'info', LOG_LEVELS),
+    corsOrigins: origins(env.HUB_CORS_ORIGIN),
+    trustProxy: trustProxy(env.HUB_TRUST_PROXY),
+    tls: tls(env.HUB_TLS_CERT, env.HUB_TLS_KEY),
+    heartbeatInterval: number('HUB_HEARTBEAT', 0, DAY),
+    reconnectionTime: number('HUB_RETRY', 0, 3_600_000),
+    retention: defined({
+      user: number('HUB_HISTORY_PER_USER', 0, 10_000_000),
+      topic: number('HUB_HISTORY_PER_TOPIC', 0, 10_000_000),
+      broadcast: number('HUB_HISTORY_BROADCAST', 0, 10_000_000),
+      age: number('HUB_HISTORY_AGE', 1, 3_650 * DAY),
+      bytes: number('HUB_HISTORY_BYTES', 0, Number.MAX_SAFE_INTEGER)
+    }),
+    maxStreams: number('HUB_MAX_STREAMS', 0, 10_000_000),
+    maxStreamsPerUser: number('HUB_MAX_STREAMS_PER_USER', 0, 10_000_000),
+    maxStreamsPerAddress: number('HUB_MAX_STREAMS_PER_ADDRESS', 0, 10_000_000),
+    maxEventBytes: number('HUB_MAX_EVENT_BYTES', 1, 1_048_576)
+  }
+}
+
+/** Without keys the hub is open to whoever reaches it; beyond this machine that has to be said. */
+function checkOpenness(host: string, auth: string | undefined): void {
+  if (auth !== undefined && auth !== 'none') fail('HUB_AUTH', 'is "none" or left out in this version')
+  if (auth === 'none' || isLoopback(host)) return
+  fail(
+    'HUB_AUTH',
+    `must be set to "none" to serve ${host} without authentication: whoever reaches the port may read and send`
+  )
+}
+
+function isLoopback(host: string): boolean {
+  if (host === 'localhost' || host === '::1') return true
+  return isIP(host) === 4 && host.startsWith('127.')
+}
+
+function wholeNumber(
+  env: Readonly<Record<string, string | undefined>>,
+  name: string,
+  least: number,
+  most: number
+): number | undefined {
+  const text = env[name]
+  if (text === undefined || text === '') return undefined
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+  if (!(value >= least && value <= most))
+    fail(name, `is a whole number from ${least} to ${most}; got ${JSON.stringify(text.slice(0, 40))}`)
+  return value
+}
+
+function oneOf(name: string, value: string, values: readonly string[]): string {
+  return values.includes(value) ? value : fail(name, `is one of ${values.join(', ')}`)
+}
+
+function origins(text: string | undefined): string[] {
+  const list = splitList(text)
+  for (const origin of list) {
+    if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
+      fail(
+        'HUB_CORS_ORIGIN',
+        `is a list of origins like https://app.example, separated by commas; got ${JSON.stringify(origin)}`
+      )
+    }
+  }
+  return list
+}
+
+/** `true`, a number of proxies, or their addresses: what Fastify's `trustProxy` takes. */
+function trustProxy(text: string | undefined): boolean | number | string[] {
+  if (text === undefined || text === '' || text === 'false') return false
+  if (text === 'true') return true
+  if (/^\d{1,2}$/.test(text)) return Number(text)
+  const list = splitList(text)
+  const bad = list.find((address) => isIP(address.split('/')[0] as string) === 0)
+  if (bad !== undefined)
+    fail('HUB_TRUST_PROXY', `is true, false, a number of proxies, or addresses; got ${JSON.stringify(bad)}`)
+  return list
+}
+
+function tls(cert: string | undefined, key: string | undefined): { cert: string; key: string } | undefined {
+  if (!cert && !key) return undefined
+  if (!cert) fail('HUB_TLS_CERT', 'must be set with HUB_TLS_KEY')
+  if (!key) fail('HUB_TLS_KEY', 'must be set with HUB_TLS_CERT')
+  return { cert: cert as string, key: key as string }
+}
+
+function splitList(text: string | undefined): string[] {
+  return (text ?? '')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+}
+
+function defined<Value>(record: Record<string, Value | undefined>): Record<string, Value> {
+  return Object.fromEntries(Object.entries(record).filter((entry): entry is [string, Value] => entry[1] !== undefined))
+}
+
+function fail(name: string, why: string): never {
+  throw new EnvironmentError(`${name} ${why}`)
+}

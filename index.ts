@@ -1,0 +1,30 @@
+export { type HubAppOptions, hubApp } from './app.ts'
+export {
+  type Authenticate,
+  type AuthorizeTopic,
+  type ConnectOptions,
+  type FollowOptions,
+  type RegisteredEvents,
+  SseHub,
+  type SseHubEvents,
+  type SseHubOptions,
+  type StreamIdentity,
+  sseHub,
+  sseHub as default
+} from './plugins/sse-hub.ts'
+export type { AuthorizePublish, HubAction } from './routes/guard.ts'
+export { type HubRoutesOptions, hubRoutes } from './routes/hub-routes.ts'
+export type { Clock } from './services/clock.ts'
+export type { CloseReason } from './services/close-reason.ts'
+export * as errors from './services/errors.ts'
+export type { EventDraft, EventHandling, EventMap } from './services/event.ts'
+export type * from './services/event-log/event-log.ts'
+export { MemoryLog, type MemoryLogOptions } from './services/event-log/memory.ts'
+export type { Retention } from './services/event-log/retention.ts'
+export type { EventStream } from './services/event-stream.ts'
+export type { HistoryEvent, HistoryOf, HistoryPage, HistoryQuery, HubStats, PublishReceipt } from './services/hub.ts'
+export type { HubEventMap, Undelivered } from './services/hub-events.ts'
+export type { HubOptions } from './services/options.ts'
+export type { OnlinePage, OnlineUser, StreamPresence, UserPresence } from './services/presence.ts'
+export type { Produced, Producer } from './services/producer.ts'
+export type { Target } from './services/target.ts'

@@ -1,0 +1,204 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { isName } from '../services/channel.ts'
+import { InvalidOptionError, TopicForbiddenError, UnauthenticatedError } from '../services/errors.ts'
+import type { EventMap } from '../services/event.ts'
+import type { EventStream } from '../services/event-stream.ts'
+import { Hub } from '../services/hub.ts'
+import { HUB_OPTION_NAMES, type HubOptions } from '../services/options.ts'
+import { feed, type Producer } from '../services/producer.ts'
+import { checkRequest, openEventStream, refuse } from './open-event-stream.ts'
+
+/** Who a stream is for: what `authenticate` finds out, or the host knows. */
+export interface StreamIdentity {
+  /** A well-formed string of 1 to 256 bytes. Anything else is answered 401. */
+  readonly user: string
+  /** Topics that the stream listens to besides. */
+  readonly topics?: readonly string[] | undefined
+  /** When the identity lapses, in milliseconds since the epoch; the stream is closed by then. */
+  readonly expiresAt?: number | undefined
+}
+
+/** Who is asking, or nothing if nobody is. */
+export type Authenticate = (
+  request: FastifyRequest
+) => StreamIdentity | null | undefined | Promise<StreamIdentity | null | undefined>
+
+/** Whether this user may listen to a topic that he asked for. */
+export type AuthorizeTopic = (
+  identity: StreamIdentity,
+  topic: string,
+  request: FastifyRequest
+) => boolean | Promise<boolean>
+
+export interface SseHubOptions extends HubOptions {
+  /**
+   * Tells who is asking, where `connect()` is not told and for `GET /events`. Has five seconds.
+   * @default undefined: `connect()` must be told
+   */
+  readonly authenticate?: Authenticate | undefined
+  /**
+   * Decides about topics that a client asks for; those that the host or `authenticate` names are granted.
+   * @default undefined: a client may ask for none
+   */
+  readonly authorizeTopic?: AuthorizeTopic | undefined
+}
+
+/** How a stream begins. A last event ID that the client brings wins over `from` and `last`. */
+export interface ConnectOptions {
+  /** Begins with the oldest event that is held for the stream, so that a new device finds what is there. */
+  readonly from?: 'oldest' | undefined
+  /** Begins with the newest so many events. */
+  readonly last?: number | undefined
+  /** Begins after this cursor, whatever the client brings. */
+  readonly lastEventId?: string | undefined
+  /** Topics that the client asks for itself: `authorizeTopic` decides. */
+  readonly requestedTopics?: readonly string[] | undefined
+  /** Instead of the hub's own `authenticate`. */
+  readonly authenticate?: Authenticate | undefined
+  /** Instead of the hub's own `authorizeTopic`. */
+  readonly authorizeTopic?: AuthorizeTopic | undefined
+}
+
+export interface FollowOptions {
+  /** Who the stream belongs to, for limits, presence and `close()`. */
+  readonly user?: string | undefined
+}
+
+/** Augment this with your events, `{ 'order.shipped': { id: number } }`, and a wrong name or payload does not compile. */
+// biome-ignore lint/suspicious/noEmptyInterface: it is there to be merged with
+export interface SseHubEvents {}
+
+/** The events that the host has declared; any, if it has declared none. */
+export type RegisteredEvents = keyof SseHubEvents extends never ? EventMap : SseHubEvents
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    sse: SseHub<RegisteredEvents>
+  }
+}
+
+const AUTHENTICATION_TIMEOUT = 5_000
+/** What Fastify itself adds to a plugin's options. */
+const REGISTER_OPTIONS = ['prefix', 'logLevel', 'logSerializers', 'encapsulate']
+const OWN_OPTIONS = ['authenticate', 'authorizeTopic']
+
+/** The hub as Fastify has it, `fastify.sse`: a {@link Hub}, and how its streams are opened on replies. */
+export class SseHub<Events extends object = EventMap> extends Hub<Events> {
+  readonly #app: FastifyInstance
+  readonly #authenticate: Authenticate | undefined
+  readonly #authorizeTopic: AuthorizeTopic | undefined
+
+  constructor(app: FastifyInstance, options: SseHubOptions) {
+    super(options, app.log)
+    this.#app = app
+    this.#authenticate = options.authenticate
+    this.#authorizeTopic = options.authorizeTopic
+  }
+
+  /**
+   * Opens the caller's stream on a reply. Return it from the handler; do nothing with the reply afterwards.
+   *
+   * Rejects, before anything is sent, with what Fastify answers as ordinary JSON: 400, 401, 403 or 406, which are final for
+   * an event source. What is transient it is told in a stream that ends at once. Resolves with undefined when there is no
+   * stream: for `HEAD`, after a close for good (204), and for a refusal.
+   * @param options whose stream it is, and how it begins. Without a `user`, `authenticate` is asked.
+   */
+  async connect(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    options: StreamIdentity & ConnectOptions
+  ): Promise<EventStream | undefined>
+  async connect(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    options?: ConnectOptions
+  ): Promise<EventStream | undefined>
+  async connect(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    options: Partial<StreamIdentity> & ConnectOptions = {}
+  ): Promise<EventStream | undefined> {
+    checkRequest(request, reply)
+    const { from, last, lastEventId, requestedTopics = [] } = options
+    // A `user` that is undefined is a mistake of the host's, and must not become somebody else.
+    const identity =
+      'user' in options ? options : await this.#identify(request, options.authenticate ?? this.#authenticate)
+    if (identity === 'timeout') {
+      refuse(this.keeper, request, reply, 'error')
+      return undefined
+    }
+    if (!isIdentity(identity)) throw new UnauthenticatedError()
+    const topics = [...new Set([...(identity.topics ?? []), ...requestedTopics])]
+    const opening = { user: identity.user, topics, expiresAt: identity.expiresAt, from, last, lastEventId }
+    this.keeper.check(opening)
+    const authorizeTopic = options.authorizeTopic ?? this.#authorizeTopic
+    for (const topic of requestedTopics) {
+      const isAllowed = (await authorizeTopic?.(identity, topic, request)) === true
+      if (!isAllowed) throw new TopicForbiddenError(JSON.stringify(topic))
+    }
+    return openEventStream(this.keeper, request, reply, opening)
+  }
+
+  /**
+   * Opens a stream that comes to an end. It follows a topic, from the oldest event that is held to the first one that is
+   * `final`: a client that is cut in the middle resumes in the middle. Or it is fed by an iterable or a Readable of the
+   * host's, no faster than the client takes it; then it has no history, and a client that is cut begins anew.
+   */
+  async follow(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    source: string | Producer,
+    { user }: FollowOptions = {}
+  ): Promise<EventStream | undefined> {
+    checkRequest(request, reply)
+    const topics = typeof source === 'string' ? [source] : []
+    const opening = { user: user ?? null, topics, follows: true, from: 'oldest' as const }
+    const stream = openEventStream(this.keeper, request, reply, opening)
+    if (stream !== undefined && typeof source !== 'string') {
+      feed(stream, source, this.options.maxEventBytes).catch((error) => {
+        this.#app.log.error({ err: error, stream: stream.id }, 'what a stream was fed with failed')
+      })
+    }
+    return stream
+  }
+
+  async #identify(request: FastifyRequest, authenticate: Authenticate | undefined): Promise<unknown> {
+    const answer: unknown = authenticate?.(request)
+    if (!(answer instanceof Promise)) return answer
+    let timer: NodeJS.Timeout | undefined
+    const timeout = new Promise<'timeout'>((resolve) => {
+      timer = setTimeout(resolve, AUTHENTICATION_TIMEOUT, 'timeout')
+    })
+    try {
+      return await Promise.race([answer, timeout])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+/** Only a well-formed string is a user: no number, no `true`, nothing that a mistake in the host's code could leave there. */
+function isIdentity(value: unknown): value is StreamIdentity {
+  return typeof value === 'object' && value !== null && isName((value as StreamIdentity).user)
+}
+
+async function sseHubPlugin(app: FastifyInstance, options: SseHubOptions): Promise<void> {
+  checkOptionNames(options)
+  const hub = new SseHub<RegisteredEvents>(app, options)
+  app.decorate('sse', hub)
+  await hub.start()
+  // Before Fastify waits for open connections: they are ours, and would never close by themselves.
+  app.addHook('preClose', () => hub.drain())
+  app.addHook('onClose', () => hub.dispose())
+}
+
+function checkOptionNames(options: object): void {
+  const known = [...HUB_OPTION_NAMES, ...OWN_OPTIONS, ...REGISTER_OPTIONS]
+  const unknown = Object.keys(options).find((name) => !known.includes(name))
+  if (unknown !== undefined)
+    throw new InvalidOptionError(unknown, `is none; there are ${known.slice(0, -REGISTER_OPTIONS.length).join(', ')}`)
+}
+
+/** The plugin: decorates the instance with `fastify.sse`. */
+export const sseHub = fp(sseHubPlugin, { fastify: '5.x', name: 'fastify-sse-hub' })

@@ -1,0 +1,199 @@
+import { whyRefused } from './api.js'
+import { eventNames, onNewNames } from './event-names.js'
+import { worded } from './i18n.js'
+
+/** No heartbeat for this many intervals, and the stream counts as stale. */
+const PATIENCE = 2.5
+/** Replayed events come in one go; this long after the last of them, what is missing had a name we do not listen for. */
+const REPLAY_PAUSE = 1500
+
+/**
+ * One native EventSource of the hub and what is known about it; it draws nothing.
+ * Fires `change` when its state or a count is another, `entry` (detail: the entry) for each line of its log,
+ * `welcome` on every connection and `beat` on every heartbeat.
+ */
+export class HubStream extends EventTarget {
+  state = 'connecting' // connecting · open · reconnecting · closed
+  reason // why it is closed or was cut: a close reason of the hub, 'stopped', 'refused' or 'gone'
+  welcome
+  lastEventId
+  lastSeen
+  lastBeat
+  counts = { received: 0, replayed: 0, gaps: 0 }
+  #source
+  #newestId // the hub's goodbye included, as the browser would send it
+  #path
+  #owed = 0
+  #replayOver
+  #forgetNames
+
+  constructor(path) {
+    super()
+    this.#path = path
+  }
+
+  /** Opens the source. Opened again after a stop, it asks for what it missed meanwhile. */
+  start() {
+    const url = new URL(this.#path, document.baseURI)
+    if (this.reason === 'stopped' && this.lastEventId) url.searchParams.set('lastEventId', this.lastEventId)
+    const source = new EventSource(url)
+    this.#source = source
+    this.#become('connecting')
+
+    source.addEventListener('open', (event) => (event instanceof MessageEvent ? this.#event(event) : this.#opened()))
+    // A publisher may name an event "error": then it is a MessageEvent and nothing is wrong.
+    source.addEventListener('error', (event) => (event instanceof MessageEvent ? this.#event(event) : this.#lost(url)))
+    source.addEventListener('hub.welcome', (event) => this.#welcomed(event))
+    source.addEventListener('hub.heartbeat', (event) => this.#heartbeat(event))
+    source.addEventListener('hub.gap', (event) => this.#gap(event))
+    source.addEventListener('hub.close', (event) => this.#closing(event))
+
+    const heard = new Set(['open', 'error'])
+    const hear = (names) => {
+      for (const name of names) {
+        if (heard.has(name)) continue
+        heard.add(name)
+        source.addEventListener(name, (event) => this.#event(event))
+      }
+    }
+    hear(eventNames())
+    this.#forgetNames = onNewNames(hear)
+  }
+
+  /** The reader's own end. The server only sees the connection go. */
+  stop() {
+    if (this.state === 'closed') return
+    this.#end('stopped')
+    this.#note('note.stopped', 'end')
+  }
+
+  get stale() {
+    const interval = this.welcome?.heartbeatInterval
+    return this.state === 'open' && interval > 0 && Date.now() - this.lastSeen > PATIENCE * interval
+  }
+
+  #opened() {
+    this.lastSeen = Date.now()
+    this.#become('open')
+  }
+
+  #welcomed(event) {
+    this.#seen(event)
+    this.reason = undefined
+    this.welcome = parsed(event.data) ?? {}
+    this.#owed = this.welcome.replayed ?? 0
+    this.#note(this.welcome.resumed ? 'note.resumed' : 'note.opened', 'good', { replayed: this.#owed })
+    this.#become('open')
+    this.#watchReplay()
+    this.dispatchEvent(new Event('welcome'))
+  }
+
+  #heartbeat(event) {
+    this.#seen(event)
+    this.lastBeat = this.lastSeen
+    this.dispatchEvent(new Event('beat'))
+  }
+
+  #event(event) {
+    this.#seen(event)
+    const replayed = this.#owed > 0
+    this.counts.received++
+    if (replayed) {
+      this.counts.replayed++
+      this.#owed--
+      this.#watchReplay()
+    }
+    this.#entry({ kind: 'event', name: event.type, id: event.lastEventId, data: event.data, replayed })
+  }
+
+  #gap(event) {
+    this.#seen(event)
+    this.counts.gaps++
+    this.#entry({ kind: 'gap', ...parsed(event.data) })
+  }
+
+  #closing(event) {
+    // Its id is no place to start again from: it belongs to the stream that ends here.
+    this.lastSeen = Date.now()
+    this.#newestId = event.lastEventId
+    const { reason, reconnect } = parsed(event.data) ?? {}
+    if (reconnect === false) {
+      this.#end(reason)
+      this.#note(reason === 'finished' ? 'note.finished' : 'note.closed', 'end', { reason })
+    } else {
+      // A busy hub may say the same at each attempt; one line in the log is enough.
+      if (this.reason !== reason) this.#note('note.cut', 'wait', { reason })
+      this.reason = reason
+    }
+  }
+
+  #lost(url) {
+    if (this.#source.readyState === EventSource.CLOSED) {
+      this.#end()
+      void this.#explain(url)
+      return
+    }
+    if (this.state !== 'reconnecting' && !this.reason) this.#note('note.lost', 'wait')
+    this.#endReplay()
+    this.#become('reconnecting')
+  }
+
+  async #explain(url) {
+    if (this.#newestId) url.searchParams.set('lastEventId', this.#newestId)
+    const { status, code, message } = await whyRefused(url)
+    this.reason = status === 204 ? 'gone' : 'refused'
+    if (status === 204) this.#note('note.gone', 'end')
+    else this.#note('note.refused', 'bad', { code, message: message && worded(message) })
+  }
+
+  #end(reason) {
+    this.#source.close()
+    this.#forgetNames()
+    this.#endReplay()
+    this.reason = reason
+    this.#become('closed')
+  }
+
+  #watchReplay() {
+    clearTimeout(this.#replayOver)
+    if (this.#owed > 0) this.#replayOver = setTimeout(() => this.#endReplay(), REPLAY_PAUSE)
+  }
+
+  /** Without this, an event that is live would be taken for the replayed one that we could not hear. */
+  #endReplay() {
+    clearTimeout(this.#replayOver)
+    if (this.#owed > 0 && this.state === 'open') this.#note('note.unheard', 'wait', { n: this.#owed })
+    this.#owed = 0
+  }
+
+  #seen(event) {
+    this.lastSeen = Date.now()
+    if (event.lastEventId) this.lastEventId = this.#newestId = event.lastEventId
+  }
+
+  #become(state) {
+    this.state = state
+    this.#changed()
+  }
+
+  #note(key, tone, params = {}) {
+    this.#entry({ kind: 'note', key, tone, params })
+  }
+
+  #entry(entry) {
+    this.dispatchEvent(new CustomEvent('entry', { detail: { ...entry, time: new Date() } }))
+    this.#changed()
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event('change'))
+  }
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,58 @@
+import type { FastifyInstance } from 'fastify'
+import type { Authenticate, AuthorizeTopic } from '../plugins/sse-hub.ts'
+import { demoTaskRoute } from './demo-task.ts'
+import { eventStreamRoute } from './event-stream.ts'
+import { type AuthorizePublish, guardWith } from './guard.ts'
+import { publishRoutes } from './publish.ts'
+import { healthRoutes, statsRoute } from './status.ts'
+import { userRoutes } from './users.ts'
+import { validatorCompiler } from './validation.ts'
+
+export interface HubRoutesOptions {
+  /** Under which path the routes are mounted. Fastify's own option. */
+  readonly prefix?: string | undefined
+  /**
+   * Tells whose stream `GET /events` is.
+   * @default what the hub was registered with
+   */
+  readonly authenticate?: Authenticate | undefined
+  /**
+   * Decides about the topics of `GET /events?topics=`.
+   * @default what the hub was registered with; without any, no topic may be asked for
+   */
+  readonly authorizeTopic?: AuthorizeTopic | undefined
+  /**
+   * Decides who may publish, close streams, and read presence, history and counts.
+   * @default undefined: those routes do not exist
+   */
+  readonly authorizePublish?: AuthorizePublish | undefined
+  /**
+   * Whether there is `GET /tasks/demo`, which anybody may start.
+   * @default false
+   */
+  readonly demo?: boolean | undefined
+}
+
+/** The HTTP API of the hub, for a host to mount under a prefix: closed unless it is told who may publish. */
+export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions): Promise<void> {
+  const { authenticate, authorizeTopic, authorizePublish, demo = false } = options
+  app.setValidatorCompiler(validatorCompiler)
+  takeJsonOnly(app)
+  eventStreamRoute(app, { authenticate, authorizeTopic })
+  healthRoutes(app)
+  if (demo) demoTaskRoute(app)
+  if (authorizePublish === undefined) return
+  const guard = guardWith(authorizePublish)
+  publishRoutes(app, guard)
+  userRoutes(app, guard)
+  statsRoute(app, guard)
+}
+
+/**
+ * A form or plain text could be sent by any page in a browser, without a preflight; JSON cannot. Names that would reach into
+ * prototypes are refused whatever the host has set.
+ */
+function takeJsonOnly(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
+}

@@ -1,0 +1,97 @@
+import { type Static, Type } from '@sinclair/typebox'
+
+/** How many users or topics one event may be addressed to over HTTP. */
+const MAX_TARGETS = 1_000
+
+const Name = Type.String({ minLength: 1, maxLength: 256 })
+
+const Strict = { additionalProperties: false }
+
+/** An event as a publisher sends it. What JSON Schema cannot say (bytes, reserved names) the hub checks. */
+const draft = {
+  event: Type.Optional(Type.String({ description: 'The name that clients listen for; "message" if left out' })),
+  data: Type.Unknown({ description: 'A string goes out as it is, anything else as JSON' }),
+  ttl: Type.Optional(Type.Integer({ minimum: 1, description: 'Not replayed after so many milliseconds' })),
+  collapseKey: Type.Optional(Type.String({ description: 'Only the newest event of a key is replayed' })),
+  transient: Type.Optional(Type.Boolean({ description: 'Without id and history' })),
+  idempotencyKey: Type.Optional(
+    Type.String({ description: 'The same key again publishes nothing; wins over the header' })
+  ),
+  final: Type.Optional(Type.Boolean({ description: 'Ends the streams that follow the topic' }))
+}
+
+export const Draft = Type.Object(draft, Strict)
+
+export const TargetedDraft = Type.Object(
+  {
+    to: Type.Object(
+      {
+        users: Type.Optional(Type.Array(Name, { minItems: 1, maxItems: MAX_TARGETS })),
+        topics: Type.Optional(Type.Array(Name, { minItems: 1, maxItems: MAX_TARGETS })),
+        everyone: Type.Optional(Type.Literal(true))
+      },
+      { ...Strict, minProperties: 1 }
+    ),
+    ...draft
+  },
+  Strict
+)
+
+export const Batch = Type.Array(TargetedDraft, { minItems: 1 })
+
+export const Receipt = Type.Object({ id: Type.Union([Type.String(), Type.Null()]), streams: Type.Integer() })
+export const Receipts = Type.Array(Receipt)
+
+export const UserParams = Type.Object({ user: Name })
+export const TopicParams = Type.Object({ topic: Name })
+export const StreamParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) })
+
+/** Other parameters are the host's: its `authenticate` may read them. */
+export const StreamQuery = Type.Object({
+  topics: Type.Optional(Type.Union([Type.Array(Type.String()), Type.String()])),
+  from: Type.Optional(Type.Literal('oldest')),
+  last: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 }))
+})
+
+export const PageQuery = Type.Object(
+  {
+    after: Type.Optional(Type.String({ maxLength: 256 })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 }))
+  },
+  Strict
+)
+
+export const CloseQuery = Type.Object({ reconnect: Type.Optional(Type.Boolean()) }, Strict)
+export const Closed = Type.Object({ closed: Type.Integer() })
+
+export const History = Type.Object({
+  events: Type.Array(
+    Type.Object({ id: Type.String(), event: Type.String(), data: Type.String(), time: Type.String() })
+  ),
+  complete: Type.Boolean(),
+  cursor: Type.String()
+})
+
+export const UserPresence = Type.Object({
+  user: Type.String(),
+  online: Type.Boolean(),
+  streams: Type.Array(Type.Object({ id: Type.String(), since: Type.String(), topics: Type.Array(Type.String()) }))
+})
+
+export const OnlineUsers = Type.Object({
+  users: Type.Array(Type.Object({ user: Type.String(), streams: Type.Integer() })),
+  next: Type.Union([Type.String(), Type.Null()])
+})
+
+export const TaskQuery = Type.Object(
+  {
+    steps: Type.Optional(Type.Integer({ minimum: 1, maximum: 600 })),
+    user: Type.Optional(Name),
+    // What polyfills bring instead of the header.
+    lastEventId: Type.Optional(Type.String()),
+    last_event_id: Type.Optional(Type.String())
+  },
+  Strict
+)
+
+export type DraftBody = Static<typeof Draft>

@@ -1,0 +1,57 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Guard } from './guard.ts'
+import {
+  Closed,
+  CloseQuery,
+  History,
+  OnlineUsers,
+  PageQuery,
+  StreamParams,
+  UserParams,
+  UserPresence
+} from './schemas.ts'
+
+const userOf = (request: FastifyRequest) => (request.params as { user: string }).user
+
+/** `/users`: who is online, what is held for a user, and the closing of streams. */
+export function userRoutes(root: FastifyInstance, guard: Guard): void {
+  const app = root.withTypeProvider<TypeBoxTypeProvider>()
+  const readUser = guard((request) => [{ verb: 'read', user: userOf(request) }])
+
+  app.get(
+    '/users',
+    { schema: { querystring: PageQuery, response: { 200: OnlineUsers } }, preHandler: guard(() => [{ verb: 'read' }]) },
+    (request) => app.sse.online(request.query)
+  )
+
+  app.get(
+    '/users/:user',
+    { schema: { params: UserParams, response: { 200: UserPresence } }, preHandler: readUser },
+    (request) => app.sse.presence(request.params.user)
+  )
+
+  app.get(
+    '/users/:user/events',
+    { schema: { params: UserParams, querystring: PageQuery, response: { 200: History } }, preHandler: readUser },
+    (request) => app.sse.history({ user: request.params.user }, request.query)
+  )
+
+  app.delete(
+    '/users/:user/streams',
+    {
+      schema: { params: UserParams, querystring: CloseQuery, response: { 200: Closed } },
+      preHandler: guard((request) => [{ verb: 'close', user: userOf(request) }])
+    },
+    async (request) => ({ closed: await app.sse.close(request.params.user, request.query) })
+  )
+
+  app.delete(
+    '/streams/:id',
+    {
+      schema: { params: StreamParams, querystring: CloseQuery, response: { 200: Closed } },
+      preHandler: guard((request) => [{ verb: 'close', stream: (request.params as { id: string }).id }])
+    },
+    async (request) => ({ closed: await app.sse.close({ stream: request.params.id }, request.query) })
+  )
+}

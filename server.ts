@@ -1,0 +1,79 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import closeWithGrace from 'close-with-grace'
+import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
+import { hubApp } from './app.ts'
+import { type Environment, EnvironmentError, readEnvironment } from './environment.ts'
+
+/** How long a stop may take, in milliseconds. */
+const STOP_WITHIN = 10_000
+/** A name of 256 bytes, each of them percent-encoded. */
+const MAX_PARAM_LENGTH = 768
+
+async function main(): Promise<void> {
+  const environment = readEnvironment(process.env)
+  const server = createServer(environment)
+  const { heartbeatInterval, reconnectionTime, retention, corsOrigins } = environment
+  const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, maxEventBytes } = environment
+  await server.register(hubApp, {
+    hub: {
+      heartbeatInterval,
+      reconnectionTime,
+      retention,
+      maxStreams,
+      maxStreamsPerUser,
+      maxStreamsPerAddress,
+      maxEventBytes
+    },
+    corsOrigins
+  })
+  // Without a line for each request this would be silent, too.
+  server.addHook('onError', async (request, _reply, error) => {
+    if ((error.statusCode ?? 500) >= 500) request.log.error({ err: error }, 'a request failed')
+  })
+  // Once is enough: a second signal while it stops is ignored, and what was asked for goes on.
+  closeWithGrace({ delay: STOP_WITHIN, logger: server.log }, async ({ err }) => {
+    if (err) server.log.error({ err }, 'stopping after an error')
+    await server.close()
+  })
+  await server.listen({ host: environment.host, port: environment.port })
+  announce(server, environment)
+}
+
+function createServer({ logLevel, trustProxy, tls }: Environment): FastifyInstance {
+  const options: FastifyServerOptions = {
+    // A line for each request would be most of the work of publishing.
+    logController: new LogController({ disableRequestLogging: true }),
+    logger: { level: logLevel },
+    // A number says how many proxies stand in front.
+    trustProxy: typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH }
+  }
+  if (tls === undefined) return Fastify(options)
+  const https = { cert: read('HUB_TLS_CERT', tls.cert), key: read('HUB_TLS_KEY', tls.key), allowHTTP1: true }
+  return Fastify({ ...options, http2: true, https } as FastifyServerOptions)
+}
+
+function read(name: string, path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    throw new EnvironmentError(`${name} cannot be read: ${(error as Error).message}`)
+  }
+}
+
+function announce(server: FastifyInstance, { host, tls }: Environment): void {
+  const { port } = server.server.address() as AddressInfo
+  const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
+  server.log.info('without authentication: whoever reaches this address may read and send')
+  server.log.info('history is kept in memory: a restart begins anew, and tells the clients')
+  process.stdout.write(`fastify-sse-hub: open ${tls ? 'https' : 'http'}://${name}:${port}/\n`)
+}
+
+main().catch((error) => {
+  process.stderr.write(
+    `fastify-sse-hub: ${error instanceof EnvironmentError ? error.message : (error?.stack ?? error)}\n`
+  )
+  process.exitCode = 1
+})

@@ -1,0 +1,93 @@
+import createError from '@fastify/error'
+
+/**
+ * Every error of the hub: code, message that names the fix, HTTP status. A code never changes its meaning.
+ * `%s` is filled in where the error is made.
+ */
+
+// What the caller sent
+export const InvalidRequestError = createError('SSE_HUB_ERR_INVALID_REQUEST', '%s', 400)
+export const InvalidUserError = createError(
+  'SSE_HUB_ERR_INVALID_USER',
+  'A user is a well-formed string of 1 to 256 bytes without control characters; got %s',
+  400,
+  TypeError
+)
+export const InvalidTopicError = createError(
+  'SSE_HUB_ERR_INVALID_TOPIC',
+  'A topic is a well-formed string of 1 to 256 bytes without control characters; got %s',
+  400,
+  TypeError
+)
+export const TooManyTopicsError = createError(
+  'SSE_HUB_ERR_TOO_MANY_TOPICS',
+  'A stream listens to at most %s topics; open a second stream, or publish to a broader topic',
+  400,
+  RangeError
+)
+export const InvalidTargetError = createError(
+  'SSE_HUB_ERR_INVALID_TARGET',
+  'Say who the event is for: one or more users, one or more topics, or everyone; got %s',
+  400,
+  TypeError
+)
+export const InvalidEventNameError = createError(
+  'SSE_HUB_ERR_INVALID_EVENT_NAME',
+  'An event name is 1 to 128 bytes of text without control characters; got %s',
+  400,
+  TypeError
+)
+export const ReservedEventNameError = createError(
+  'SSE_HUB_ERR_RESERVED_EVENT_NAME',
+  'The event name %s is reserved ("hub.…" is the hub\'s own; "open" and "error" are EventSource\'s own); choose another',
+  400,
+  TypeError
+)
+export const InvalidDataError = createError('SSE_HUB_ERR_INVALID_DATA', 'The data of an event %s', 400, TypeError)
+export const InvalidDraftError = createError('SSE_HUB_ERR_INVALID_DRAFT', '%s', 400, TypeError)
+export const EventTooLargeError = createError(
+  'SSE_HUB_ERR_EVENT_TOO_LARGE',
+  'The data of an event holds at most %s bytes; got %s. Send a reference instead, or raise maxEventBytes',
+  413,
+  RangeError
+)
+export const BatchTooLargeError = createError(
+  'SSE_HUB_ERR_BATCH_TOO_LARGE',
+  'A batch holds at most %s events; got %s. Send several batches',
+  413,
+  RangeError
+)
+export const NotAcceptableError = createError(
+  'SSE_HUB_ERR_NOT_ACCEPTABLE',
+  'This route answers with an event stream; send Accept: text/event-stream',
+  406
+)
+export const PipelinedError = createError(
+  'SSE_HUB_ERR_PIPELINED',
+  'An event stream takes a whole HTTP/1.1 connection; do not pipeline requests with one',
+  400
+)
+
+// Who the caller is
+export const UnauthenticatedError = createError(
+  'SSE_HUB_ERR_UNAUTHENTICATED',
+  'No user: sign in, or pass { user } to connect()',
+  401
+)
+export const TopicForbiddenError = createError(
+  'SSE_HUB_ERR_TOPIC_FORBIDDEN',
+  'This user may not listen to the topic %s; authorizeTopic decides',
+  403
+)
+export const ForbiddenError = createError('SSE_HUB_ERR_FORBIDDEN', 'Not allowed: %s', 403)
+
+// What the hub can do now
+export const HubClosedError = createError('SSE_HUB_ERR_CLOSED', 'The hub is closing; try another node, or later', 503)
+export const LogUnavailableError = createError(
+  'SSE_HUB_ERR_LOG_UNAVAILABLE',
+  'The event log did not answer: %s. Nothing was published; try again later',
+  503
+)
+
+// How the hub was set up
+export const InvalidOptionError = createError('SSE_HUB_ERR_INVALID_OPTION', 'Option %s: %s', 500, TypeError)

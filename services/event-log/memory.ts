@@ -1,0 +1,244 @@
+import type { Channel } from '../channel.ts'
+import type { Clock } from '../clock.ts'
+import { type Cursor, newLife, newWitness, sameLife } from '../cursor.ts'
+import { Deadlines } from '../deadlines.ts'
+import { HubClosedError } from '../errors.ts'
+import { ChannelHistory } from './channel-history.ts'
+import type {
+  EventLog,
+  GapReason,
+  LogStats,
+  NewEvent,
+  ReadFrom,
+  ReadQuery,
+  ReadResult,
+  Receipt,
+  Tail,
+  TailListener
+} from './event-log.ts'
+import { IdempotencyKeys } from './idempotency-keys.ts'
+import { MemoryEntry } from './memory-entry.ts'
+import { mergeHistories } from './merge-histories.ts'
+import type { Retention } from './retention.ts'
+import { SizeClasses } from './size-classes.ts'
+
+/**
+ * Of so many channels without history the log remembers up to where they were evicted. Beyond, it remembers one number for
+ * all that it forgot: a stream may then be told of a gap that is none for it, but never not told of one that is.
+ */
+const MAX_FORGOTTEN_CHANNELS = 100_000
+
+export interface MemoryLogOptions {
+  readonly retention: Retention
+  /** How long an idempotency key is remembered, in milliseconds. */
+  readonly idempotencyWindow: number
+  readonly clock: Clock
+}
+
+/** The event log in this process's memory: the library's default. A restart begins a new life, and cursors tell. */
+export class MemoryLog implements EventLog {
+  readonly #retention: Retention
+  readonly #clock: Clock
+  readonly #life = newLife()
+  readonly #histories = new Map<Channel, ChannelHistory>()
+  readonly #sizes = new SizeClasses()
+  readonly #keys: IdempotencyKeys
+  readonly #ttls = new Deadlines<MemoryEntry>()
+  readonly #listeners = new Set<TailListener>()
+  /** Every held entry by its number: what a cursor's witness is compared with. */
+  readonly #entries = new Map<number, MemoryEntry>()
+  #oldest: MemoryEntry | undefined
+  #newest: MemoryEntry | undefined
+  /** Channels that hold nothing, and up to where they were evicted. */
+  readonly #emptied = new Map<Channel, number>()
+  /** Goes on where it stopped: a new one would walk over all that was deleted since the last rehash. */
+  #emptiedWalk = this.#emptied.entries()
+  #forgotten = 0
+  #head: Cursor
+  #bytes = 0
+  #closed = false
+
+  constructor(options: MemoryLogOptions) {
+    this.#retention = options.retention
+    this.#clock = options.clock
+    this.#keys = new IdempotencyKeys(options.idempotencyWindow)
+    this.#head = { seq: 0, witness: newWitness(this.#life) }
+  }
+
+  async append(events: readonly NewEvent[]): Promise<readonly Receipt[]> {
+    if (this.#closed) throw new HubClosedError()
+    const now = this.#clock.monotonic()
+    const time = this.#clock.now()
+    this.#expire(now)
+    const receipts: Receipt[] = []
+    const appended: MemoryEntry[] = []
+    for (const event of events) {
+      const known = event.idempotencyKey === undefined ? undefined : this.#keys.get(event.idempotencyKey, now)
+      if (known !== undefined) {
+        receipts.push({ ...known, isRepeat: true })
+        continue
+      }
+      const entry = event.transient ? new MemoryEntry(event, null, time, now) : this.#store(event, time, now)
+      appended.push(entry)
+      const receipt = { id: entry.id, streams: event.streams, isRepeat: false }
+      receipts.push(receipt)
+      if (event.idempotencyKey !== undefined) this.#keys.set(event.idempotencyKey, receipt, now)
+    }
+    this.#shrink()
+    if (appended.length > 0) for (const listener of this.#listeners) listener.onEvents(appended)
+    return receipts
+  }
+
+  read(query: ReadQuery): ReadResult {
+    this.#expire(this.#clock.monotonic())
+    const { after, gap } = this.#recognise(query.from)
+    const histories: ChannelHistory[] = []
+    let evicted = 0
+    for (const channel of query.channels) {
+      const history = this.#histories.get(channel)
+      if (history !== undefined) histories.push(history)
+      evicted = Math.max(evicted, history?.evicted ?? this.#emptiedUpTo(channel))
+    }
+    const last = typeof query.from === 'object' && 'last' in query.from ? query.from.last : undefined
+    const { events, remaining } = mergeHistories(histories, after, query.limit, last)
+    const next = remaining === 0 ? this.#head : (events[events.length - 1]?.cursor ?? this.#head)
+    const isCursor = typeof query.from === 'object' && 'seq' in query.from
+    return { events, remaining, next, evicted, gap: gap ?? (isCursor && evicted > after ? 'evicted' : undefined) }
+  }
+
+  async tail(listener: TailListener): Promise<Tail> {
+    if (this.#closed) throw new HubClosedError()
+    this.#listeners.add(listener)
+    const stop = async () => {
+      this.#listeners.delete(listener)
+    }
+    return { position: this.#head, stop }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#listeners.clear()
+  }
+
+  stats(): LogStats {
+    const { size: channels } = this.#histories
+    return { kind: 'memory', events: this.#entries.size, bytes: this.#bytes, channels, head: this.#head.seq }
+  }
+
+  /** The number after which to read, and what is wrong with the cursor, if anything is: then all that is held is read. */
+  #recognise(from: ReadFrom): { after: number; gap?: GapReason } {
+    if (from === 'head') return { after: this.#head.seq }
+    if (from === 'oldest' || 'last' in from) return { after: 0 }
+    if (!sameLife(from.witness, this.#life)) return { after: 0, gap: 'reset' }
+    const entry = from.seq === this.#head.seq ? this.#head : this.#entries.get(from.seq)?.cursor
+    const isOther = entry != null && entry.witness !== from.witness
+    return from.seq > this.#head.seq || isOther ? { after: 0, gap: 'diverged' } : { after: from.seq }
+  }
+
+  #store(event: NewEvent, time: number, now: number): MemoryEntry {
+    const cursor = { seq: this.#head.seq + 1, witness: newWitness(this.#life) }
+    this.#head = cursor
+    const entry = new MemoryEntry(event, cursor, time, now)
+    this.#entries.set(cursor.seq, entry)
+    this.#bytes += entry.bytes
+    entry.older = this.#newest
+    if (this.#newest === undefined) this.#oldest = entry
+    else this.#newest.newer = entry
+    this.#newest = entry
+    for (const channel of event.channels) this.#file(channel, cursor.seq, entry)
+    if (event.ttl !== undefined && entry.held > 0) this.#ttls.set(entry, now + event.ttl)
+    return entry
+  }
+
+  #file(channel: Channel, seq: number, entry: MemoryEntry): void {
+    let history = this.#histories.get(channel)
+    if (history === undefined) {
+      history = new ChannelHistory(channel, this.#emptiedUpTo(channel))
+      this.#emptied.delete(channel)
+      this.#histories.set(channel, history)
+    }
+    const before = history.bytes
+    const replaced = history.push(seq, entry)
+    this.#sizes.place(history, before)
+    if (replaced !== undefined) this.#release(replaced)
+    const bound = this.#retention
+    const count = channel === 'everyone' ? bound.broadcast : channel.startsWith('u:') ? bound.user : bound.topic
+    while (history.count > count || (history.bytes > bound.channelBytes && history.count > 1)) this.#evict(history)
+  }
+
+  /** Drops what is too old, which is a gap, and what outlived its `ttl`, which is none. */
+  #expire(now: number): void {
+    for (let entry = this.#ttls.takeDue(now); entry !== undefined; entry = this.#ttls.takeDue(now))
+      this.#drop(entry, false)
+    const horizon = now - this.#retention.age
+    while (this.#oldest !== undefined && this.#oldest.appendedAt <= horizon) this.#drop(this.#oldest, true)
+  }
+
+  /** Brings the whole log under its bound. */
+  #shrink(): void {
+    while (this.#bytes > this.#retention.bytes) {
+      const history = this.#sizes.heaviest()
+      if (history === undefined) return
+      this.#evict(history)
+    }
+  }
+
+  #evict(history: ChannelHistory): void {
+    const before = history.bytes
+    const entry = history.shift()
+    if (entry?.cursor == null) return
+    history.evicted = entry.cursor.seq
+    this.#taken(history, entry, before)
+  }
+
+  #drop(entry: MemoryEntry, isGap: boolean): void {
+    const seq = entry.cursor?.seq ?? 0
+    for (const channel of entry.channels) {
+      const history = this.#histories.get(channel)
+      if (history === undefined) continue
+      const before = history.bytes
+      if (history.remove(seq) === undefined) continue
+      if (isGap) history.evicted = Math.max(history.evicted, seq)
+      this.#taken(history, entry, before)
+    }
+  }
+
+  #taken(history: ChannelHistory, entry: MemoryEntry, bytesBefore: number): void {
+    this.#sizes.place(history, bytesBefore)
+    if (history.count === 0) this.#forgetHistory(history)
+    this.#release(entry)
+  }
+
+  #forgetHistory(history: ChannelHistory): void {
+    this.#histories.delete(history.channel)
+    if (history.evicted <= this.#forgotten) return
+    this.#emptied.set(history.channel, history.evicted)
+    if (this.#emptied.size <= MAX_FORGOTTEN_CHANNELS) return
+    let first = this.#emptiedWalk.next()
+    if (first.done) {
+      this.#emptiedWalk = this.#emptied.entries()
+      first = this.#emptiedWalk.next()
+    }
+    if (first.done) return
+    this.#emptied.delete(first.value[0])
+    this.#forgotten = Math.max(this.#forgotten, first.value[1])
+  }
+
+  #emptiedUpTo(channel: Channel): number {
+    return this.#emptied.get(channel) ?? this.#forgotten
+  }
+
+  /** One channel fewer holds the entry; the last one lets it go. */
+  #release(entry: MemoryEntry): void {
+    if (--entry.held > 0) return
+    this.#entries.delete(entry.cursor?.seq ?? 0)
+    this.#ttls.delete(entry)
+    this.#bytes -= entry.bytes
+    if (entry.older === undefined) this.#oldest = entry.newer
+    else entry.older.newer = entry.newer
+    if (entry.newer === undefined) this.#newest = entry.older
+    else entry.newer.older = entry.older
+    entry.older = undefined
+    entry.newer = undefined
+  }
+}

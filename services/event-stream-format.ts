@@ -1,0 +1,78 @@
+/**
+ * The wire format of an event stream: WHATWG HTML §9.2.5 (what a stream looks like) and §9.2.6 (how clients read it).
+ * Pure, and imports nothing: whoever wants to know what leaves the hub reads this file alone.
+ *
+ * Fields are refused, never cleaned: a name or id that would need cleaning is a mistake or an attack, and both want telling.
+ */
+
+/** The largest `retry` a stream may carry: an hour, in milliseconds. */
+export const MAX_RECONNECTION_TIME = 3_600_000
+
+/** What one event looks like before it is encoded. */
+export interface EventFields {
+  /** The event's name. `message`, the name that a client assumes (§9.2.6), is left out on the wire. */
+  readonly event: string
+  /** The text. CRLF, CR and LF all end a line, and arrive at the client as LF. */
+  readonly data: string
+  /** The last event ID that the client keeps. Left out, the client keeps the one it has. */
+  readonly id?: string | undefined
+}
+
+/**
+ * One event with the blank line that dispatches it, as text for one write.
+ * @throws {TypeError} when `event` or `id` holds what would break out of its line, or what a client could not send back.
+ */
+export function formatEvent(fields: EventFields): string {
+  return formatEventHead(fields.event, fields.id) + formatData(fields.data)
+}
+
+function formatEventHead(event: string, id: string | undefined): string {
+  if (!isEventName(event)) throw new TypeError('event name must be a non-empty string without CR, LF or NUL')
+  const name = event === 'message' ? '' : `event: ${event}\n`
+  if (id === undefined) return name
+  if (!isEventId(id)) throw new TypeError('event id must be 1 to 128 characters of [0-9a-z.]')
+  return `${name}id: ${id}\n`
+}
+
+/**
+ * A `data` field a line, and the blank line. The space after the colon is always written, because a client eats one:
+ * without it the first space of the text would be lost. Empty text still needs its one field, or nothing is dispatched.
+ */
+function formatData(text: string): string {
+  // Nearly all data is one line of JSON; the two searches are cheaper than splitting.
+  if (text.indexOf('\n') === -1 && text.indexOf('\r') === -1) return `data: ${text}\n\n`
+  return `data: ${text.split(/\r\n|\r|\n/).join('\ndata: ')}\n\n`
+}
+
+/**
+ * A comment, which clients ignore. Split on every line end as data is, so that no text can leave the comment.
+ * @throws {TypeError} when `text` is not a string.
+ */
+export function formatComment(text: string): string {
+  if (typeof text !== 'string') throw new TypeError('comment must be a string')
+  return `: ${text.split(/\r\n|\r|\n/).join('\n: ')}\n\n`
+}
+
+/**
+ * The reconnection time in milliseconds: digits only, or clients ignore it (§9.2.6, "retry").
+ * @throws {TypeError} when it is not an integer from 0 to {@link MAX_RECONNECTION_TIME}.
+ */
+export function formatReconnectionTime(milliseconds: number): string {
+  if (!Number.isInteger(milliseconds) || milliseconds < 0 || milliseconds > MAX_RECONNECTION_TIME) {
+    throw new TypeError(`reconnection time must be an integer from 0 to ${MAX_RECONNECTION_TIME} milliseconds`)
+  }
+  return `retry: ${milliseconds}\n\n`
+}
+
+/** Whether the text can stand in an `event` field: no line ends, no NUL, and not empty (empty means `message`). */
+export function isEventName(text: unknown): text is string {
+  return typeof text === 'string' && text !== '' && !/[\r\n\0]/.test(text)
+}
+
+/**
+ * Whether the text can stand in an `id` field and come back as a request header from every client: a control character or
+ * one outside Latin-1 leaves some clients reconnecting for ever, and `"():<>?@[\]{}` would need a CORS preflight.
+ */
+export function isEventId(text: unknown): text is string {
+  return typeof text === 'string' && /^[0-9a-z.]{1,128}$/.test(text)
+}

@@ -1,0 +1,380 @@
+import type { Channel } from './channel.ts'
+import { CLOSED_FOR_GOOD, type CloseReason } from './close-reason.ts'
+import type { Cursor } from './cursor.ts'
+import type { Deliverable } from './delivery-queue.ts'
+import type { EventLog, GapReason, LogEvent, ReadFrom, ReadResult } from './event-log/event-log.ts'
+import { formatReconnectionTime } from './event-stream-format.ts'
+import { gapFrame, goodbyeFrame, seeYouFrame, type Welcome, welcomeFrame } from './hub-frames.ts'
+import { frameOf, type OwedEvents } from './owed-events.ts'
+import type { Sink, SinkListener } from './sink.ts'
+
+/** How many events are read from the log at a time: a page is written in well under a millisecond. */
+const PAGE = 128
+/** History is written in pieces of about so many bytes, so that a full socket is noticed. */
+const PIECE = 65_536
+/** A stream that is owed more than this for one write reads it from the log instead. */
+const MAX_OWED = 524_288
+/** How long the last bytes of a stream may take, in milliseconds; longer while shutting down would hold everyone up. */
+const END_GRACE = 5_000
+const SHUTDOWN_GRACE = 400
+
+/** What a stream needs of its hub. */
+export interface StreamHost {
+  readonly log: EventLog
+  /** The newest event that the log's tail has handed over: a stream that is level has been given all up to it. */
+  readonly head: Cursor
+  readonly now: number
+  flushSoon(stream: Deliverable): void
+  catchUpSoon(stream: Deliverable): void
+  /** Reading history failed; the stream will be asked to catch up later, or is closed if it has not been welcomed. */
+  onReadError(stream: EventStream, error: unknown): void
+  /** What the stream is told when it opens, or undefined to tell it nothing. */
+  welcome(stream: EventStream, resumed: boolean, replayed: number): Welcome | undefined
+  /** A jittered reconnection time in milliseconds: for a stream that opens, or for one of many that are cut. */
+  reconnectionTime(isClosing: boolean): number
+  onFull(stream: EventStream): void
+  onClosed(stream: EventStream, reason: CloseReason): void
+}
+
+export interface StreamInit {
+  readonly id: string
+  readonly user: string | null
+  readonly address: string
+  readonly topics: readonly string[]
+  readonly channels: readonly Channel[]
+  /** Ends after the first final event. */
+  readonly follows: boolean
+  readonly from: ReadFrom
+  /** The client brought a last event ID that is no cursor: it is told, and given what is held. */
+  readonly isUnknown: boolean
+  readonly since: number
+}
+
+/**
+ * - `behind`: it has to read the log before it is given anything.
+ * - `level`: it has been given everything, and is handed new events as they come.
+ * - `full`: it was level when the socket said "full", and nothing has come for it since.
+ */
+type State = 'behind' | 'level' | 'full' | 'closed'
+
+/**
+ * One open response: a cursor into the log. Replaying, catching up and being live are the same motion; "live" is a replay
+ * that has reached the head. A stream keeps no queue: what it cannot be given now it reads from the log later.
+ */
+export class EventStream implements Deliverable, SinkListener {
+  /** What `DELETE /streams/:id` takes, and `hub.welcome` tells. */
+  readonly id: string
+  /** Who the stream belongs to; null for one that follows a topic without an identity. */
+  readonly user: string | null
+  readonly address: string
+  /** The topics that the stream listens to. */
+  readonly topics: readonly string[]
+  readonly channels: readonly Channel[]
+  /** When it was opened, in milliseconds since the epoch. */
+  readonly since: number
+  /** When it was last written to, on the clock that never jumps. */
+  lastWrite: number
+  /** Which slot of the heartbeat's wheel it is in. */
+  slot = -1
+  /** For how long its socket has been full without letting go of a byte, and what it held then. */
+  stalledFor = 0
+  unsentBefore = 0
+
+  readonly #host: StreamHost
+  readonly #sink: Sink
+  readonly #follows: boolean
+  #state: State = 'behind'
+  #isFull = false
+  #isReading = false
+  #isWelcome = false
+  #isQueued = false
+  #owed: OwedEvents | undefined
+  /** Where to read on from. Everything up to it has been given. */
+  #from: ReadFrom
+  /** The number of the last id that the client was sent: behind `#from` where nothing was addressed to it. */
+  #told = 0
+  /** Up to where the client knows that history is missing. */
+  #toldGap = 0
+  #isUnknown: boolean
+  #abort: AbortController | undefined
+  #waiting: (() => void)[] | undefined
+
+  constructor(host: StreamHost, sink: Sink, init: StreamInit) {
+    this.id = init.id
+    this.user = init.user
+    this.address = init.address
+    this.topics = init.topics
+    this.channels = init.channels
+    this.since = init.since
+    this.#host = host
+    this.#sink = sink
+    this.#follows = init.follows
+    this.#from = init.from
+    this.#isUnknown = init.isUnknown
+    this.lastWrite = host.now
+  }
+
+  /** Sends the first bytes, so that the client's `open` fires at once, and goes to read. */
+  start(): void {
+    this.#sink.listen(this)
+    this.#write(Buffer.from(formatReconnectionTime(this.#host.reconnectionTime(false))))
+    this.#catchUpSoon()
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  get isFull(): boolean {
+    return this.#isFull
+  }
+
+  /** How many bytes wait in the socket. */
+  get unsent(): number {
+    return this.#sink.unsent()
+  }
+
+  /** Aborted when the stream is closed, whatever the reason: for the host's own producers. */
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.isClosed) this.#abort.abort()
+    }
+    return this.#abort.signal
+  }
+
+  /** Hands over an event that the log's tail has brought; `alone` is that event, shared by all who are owed nothing else. */
+  offer(event: LogEvent, alone: OwedEvents): void {
+    if (this.#state === 'level') {
+      if (this.#owed === undefined) {
+        if (event.cursor !== null && event.cursor.seq <= this.#reached) return
+        this.#owed = alone
+        if (!this.#isQueued) {
+          this.#isQueued = true
+          this.#host.flushSoon(this)
+        }
+      } else if (!this.#owed.endsWith(event)) this.#owe(event, this.#owed)
+    } else if (this.#state === 'full' && event.cursor !== null) this.#state = 'behind'
+  }
+
+  #owe(event: LogEvent, owed: OwedEvents): void {
+    if (owed.size > MAX_OWED) this.fallBehind()
+    else this.#owed = owed.and(event)
+  }
+
+  /** Forgets what it is owed; it is read from the log again. */
+  fallBehind(): void {
+    if (this.#state === 'closed') return
+    this.#owed = undefined
+    this.#state = 'behind'
+    this.#catchUpSoon()
+  }
+
+  flush(): void {
+    this.#isQueued = false
+    if (this.#state === 'behind') this.#catchUpSoon()
+    const owed = this.#owed
+    if (owed === undefined || this.#state !== 'level') return
+    this.#owed = undefined
+    const isTaken = this.#write(owed.bytes)
+    if (owed.cursor !== undefined) this.#given(owed.cursor)
+    if (owed.final && this.#follows) this.close('finished')
+    else if (!isTaken) this.#state = 'full'
+  }
+
+  catchUp(): void {
+    this.#isQueued = false
+    if (this.#owed !== undefined) this.flush()
+    if (this.#state !== 'behind' || this.#isFull || this.#isReading) return
+    this.#isReading = true
+    try {
+      const result = this.#host.log.read({ channels: this.channels, from: this.#from, limit: PAGE })
+      if (result instanceof Promise) result.then(this.#take, this.#failed)
+      else this.#take(result)
+    } catch (error) {
+      this.#failed(error)
+    }
+  }
+
+  /**
+   * Sends the heartbeat: `bytes` carry the id of the hub's head, which only a stream that has been given everything up to it
+   * may learn. `bare` carry none, for a stream that knows it already.
+   */
+  beat(head: Cursor, bytes: Buffer, bare: Buffer): void {
+    if (this.#state === 'closed' || this.#isFull || !this.#isWelcome) return
+    const isNews =
+      this.#state === 'level' && this.#owed === undefined && head.seq > this.#told && head.seq >= this.#reached
+    const isTaken = this.#write(isNews ? bytes : bare)
+    if (isNews) this.#given(head)
+    if (!isTaken && this.#state === 'level') this.#settle('full')
+  }
+
+  /**
+   * Writes an event of the host's own to this stream alone: without id, without history. Fulfilled with true when the stream
+   * has taken it and can take more, with false when the stream is closed.
+   */
+  async send(frame: string): Promise<boolean> {
+    await this.#untilLevel()
+    if (this.#state !== 'level') return false
+    this.flush()
+    if (this.#state === 'level' && !this.#write(Buffer.from(frame))) this.#state = 'full'
+    await this.#untilLevel()
+    return !this.isClosed
+  }
+
+  async #untilLevel(): Promise<void> {
+    while (this.#state === 'behind' || this.#state === 'full') {
+      await new Promise<void>((resolve) => {
+        this.#waiting ??= []
+        this.#waiting.push(resolve)
+      })
+    }
+  }
+
+  /**
+   * The one exit. Sends what is owed and a last `hub.close`; see {@link CloseReason}.
+   * @param reconnect whether the event source should come back. If not, the last event carries an id that ends it for good.
+   */
+  close(reason: CloseReason, reconnect = !CLOSED_FOR_GOOD.has(reason)): boolean {
+    if (this.#state === 'closed') return false
+    const isLevel = this.#state === 'level'
+    const owed = isLevel ? this.#owed : undefined
+    this.#owed = undefined
+    this.#settle('closed')
+    if (reason !== 'client') {
+      if (owed?.cursor !== undefined) this.#given(owed.cursor)
+      const last = Buffer.from(
+        reconnect ? seeYouFrame(reason, this.#host.reconnectionTime(true)) : goodbyeFrame(reason, this.#cursor)
+      )
+      this.#sink.end(
+        owed === undefined ? last : Buffer.concat([owed.bytes, last]),
+        reason === 'shutdown' ? SHUTDOWN_GRACE : END_GRACE
+      )
+    }
+    this.#host.onClosed(this, reason)
+    this.#abort?.abort()
+    return true
+  }
+
+  onDrain(): void {
+    this.#isFull = false
+    this.stalledFor = 0
+    if (this.#state === 'full') this.#settle('level')
+    else if (this.#state === 'behind') this.#catchUpSoon()
+  }
+
+  onClose(): void {
+    this.close('client')
+  }
+
+  readonly #failed = (error: unknown): void => {
+    this.#isReading = false
+    if (this.isClosed) return
+    this.#host.onReadError(this, error)
+    if (!this.#isWelcome) this.close('error')
+  }
+
+  /** Writes a page of history, and then reads the next, or is level. */
+  readonly #take = (page: ReadResult): void => {
+    this.#isReading = false
+    if (this.isClosed) return
+    this.#tellOpening(page)
+    this.#toldGap = Math.max(this.#toldGap, page.evicted)
+    if (!this.#writePage(page.events)) return
+    this.#from = page.next
+    if (page.remaining > 0 || this.#host.head.seq > page.next.seq) {
+      if (!this.#isFull) this.#catchUpSoon()
+    } else this.#settle(this.#isFull ? 'full' : 'level')
+  }
+
+  /** What comes before the events of a page: on the first page the welcome, on any page a gap that was not told yet. */
+  #tellOpening(page: ReadResult): void {
+    const gap = this.#gapOf(page)
+    const isEmpty = page.events.length === 0
+    let text = ''
+    if (!this.#isWelcome) {
+      this.#isWelcome = true
+      const replayed = page.events.length + page.remaining
+      const welcome = this.#host.welcome(this, this.#cursor !== undefined && gap === undefined, replayed)
+      // Never ahead of what the client has been given: with history to come its own cursor, and after a gap none.
+      const cursor = gap !== undefined ? undefined : isEmpty ? page.next : this.#cursor
+      if (welcome !== undefined) {
+        text += welcomeFrame(welcome, cursor)
+        if (cursor !== undefined) this.#told = cursor.seq
+      }
+    }
+    if (gap !== undefined) {
+      const told = { from: this.#cursor, oldest: page.events[0]?.id ?? null, reason: gap }
+      text += gapFrame(told, isEmpty ? page.next : undefined)
+      if (isEmpty) this.#told = page.next.seq
+    }
+    if (text !== '') this.#write(Buffer.from(text))
+  }
+
+  #gapOf(page: ReadResult): GapReason | undefined {
+    if (this.#isUnknown) {
+      this.#isUnknown = false
+      return 'unknown'
+    }
+    return page.gap === 'evicted' && page.evicted <= this.#toldGap ? undefined : page.gap
+  }
+
+  /** Writes until the socket is full. Returns false if it did not come to the end of the page. */
+  #writePage(events: readonly LogEvent[]): boolean {
+    for (let at = 0; at < events.length; ) {
+      if (this.#isFull) return false
+      let text = ''
+      let last: LogEvent | undefined
+      while (at < events.length && text.length < PIECE && !(this.#follows && last?.final)) {
+        last = events[at++] as LogEvent
+        text += frameOf(last)
+      }
+      this.#write(Buffer.from(text))
+      if (last?.cursor) this.#given(last.cursor)
+      if (this.#follows && last?.final) {
+        this.close('finished')
+        return false
+      }
+    }
+    return true
+  }
+
+  get #cursor(): Cursor | undefined {
+    return typeof this.#from === 'object' && 'seq' in this.#from ? this.#from : undefined
+  }
+
+  /** The number up to which everything has been given. */
+  get #reached(): number {
+    return this.#cursor?.seq ?? 0
+  }
+
+  #given(cursor: Cursor): void {
+    this.#from = cursor
+    this.#told = cursor.seq
+  }
+
+  #settle(state: State): void {
+    this.#state = state
+    if (state !== 'level' && state !== 'closed') return
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    if (waiting !== undefined) for (const resolve of waiting) resolve()
+  }
+
+  #write(bytes: Buffer): boolean {
+    this.lastWrite = this.#host.now
+    if (this.#sink.write(bytes)) return true
+    if (!this.#isFull && this.#state !== 'closed') {
+      this.#isFull = true
+      this.stalledFor = 0
+      this.#host.onFull(this)
+    }
+    return false
+  }
+
+  #catchUpSoon(): void {
+    if (this.#isQueued) return
+    this.#isQueued = true
+    this.#host.catchUpSoon(this)
+  }
+}

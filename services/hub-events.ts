@@ -1,0 +1,65 @@
+import { EventEmitter } from 'node:events'
+import type { CloseReason } from './close-reason.ts'
+import type { EventStream } from './event-stream.ts'
+
+/** An event that was accepted for a user who had no open stream at that moment: it waits in his history. */
+export interface Undelivered {
+  readonly user: string
+  /** The event's cursor, or null if it was transient and is gone. */
+  readonly id: string | null
+  readonly event: string
+  readonly data: string
+}
+
+/** What a hub tells its host. */
+export interface HubEventMap {
+  /** A stream was opened. */
+  open: [stream: EventStream]
+  /** A stream was closed; see {@link CloseReason}. */
+  close: [stream: EventStream, reason: CloseReason]
+  /** For whoever wants to send an e-mail or a web push instead. */
+  undelivered: [event: Undelivered]
+}
+
+/** As much of a logger as the hub needs; Fastify's is one. */
+export interface Logger {
+  error(details: object, message: string): void
+  warn(details: object, message: string): void
+}
+
+/** Typed events whose listeners cannot hurt the hub: what one throws or rejects with is logged, and the others are called. */
+export class HubEvents {
+  readonly #emitter = new EventEmitter()
+  readonly #logger: Logger
+
+  constructor(logger: Logger) {
+    this.#logger = logger
+  }
+
+  on<Name extends keyof HubEventMap>(name: Name, listener: (...args: HubEventMap[Name]) => unknown): void {
+    this.#emitter.on(name, listener as (...args: unknown[]) => void)
+  }
+
+  off<Name extends keyof HubEventMap>(name: Name, listener: (...args: HubEventMap[Name]) => unknown): void {
+    this.#emitter.off(name, listener as (...args: unknown[]) => void)
+  }
+
+  has(name: keyof HubEventMap): boolean {
+    return this.#emitter.listenerCount(name) > 0
+  }
+
+  emit<Name extends keyof HubEventMap>(name: Name, ...args: HubEventMap[Name]): void {
+    for (const listener of this.#emitter.listeners(name)) {
+      try {
+        const result: unknown = listener(...args)
+        if (result instanceof Promise) result.catch((error) => this.#report(name, error))
+      } catch (error) {
+        this.#report(name, error)
+      }
+    }
+  }
+
+  #report(name: string, error: unknown): void {
+    this.#logger.error({ err: error }, `a listener of the hub's "${name}" event failed`)
+  }
+}

@@ -1,0 +1,57 @@
+import type { CloseReason } from './close-reason.ts'
+import { type Cursor, END_SUFFIX, formatCursor } from './cursor.ts'
+import type { GapReason } from './event-log/event-log.ts'
+import { formatEvent, formatReconnectionTime } from './event-stream-format.ts'
+
+/** The events that the hub itself puts on a stream. Publishers cannot use their names: `hub.` is reserved. */
+
+/** What a stream is told when it opens. */
+export interface Welcome {
+  /** The stream's id: what `DELETE /streams/:id` takes. */
+  readonly stream: string
+  readonly user: string | null
+  readonly online: { readonly users: number; readonly streams: number }
+  /** In milliseconds: a client that hears nothing for much longer knows that the stream is dead. */
+  readonly heartbeatInterval: number
+  /** Whether the stream goes on where the client's last event ID was, with nothing missing. */
+  readonly resumed: boolean
+  /** How many of the events that follow are history. */
+  readonly replayed: number
+}
+
+/** `cursor` is what the client comes back with if it is cut before its first event. */
+export function welcomeFrame(welcome: Welcome, cursor: Cursor | undefined): string {
+  return formatEvent({ event: 'hub.welcome', data: JSON.stringify(welcome), id: cursor && formatCursor(cursor) })
+}
+
+/** History between a cursor and now is not all there; `oldest` is the id of the first event that is, if there is one. */
+export function gapFrame(
+  gap: { readonly from: Cursor | undefined; readonly oldest: string | null; readonly reason: GapReason },
+  cursor: Cursor | undefined
+): string {
+  const data = { ...gap, from: gap.from === undefined ? null : formatCursor(gap.from) }
+  return formatEvent({ event: 'hub.gap', data: JSON.stringify(data), id: cursor && formatCursor(cursor) })
+}
+
+/**
+ * A named event with one empty line of data: comments are invisible to a page, and blocks with an id alone do not move the
+ * cursor of every client.
+ */
+export function heartbeatFrame(cursor: Cursor | undefined): Buffer {
+  return Buffer.from(formatEvent({ event: 'hub.heartbeat', data: '', id: cursor && formatCursor(cursor) }))
+}
+
+/** The last event of a stream that should come back, after so many milliseconds. */
+export function seeYouFrame(reason: CloseReason, retry: number): string {
+  return formatReconnectionTime(retry) + formatEvent({ event: 'hub.close', data: closeData(reason, true) })
+}
+
+/** The last event of a stream that should not come back: its id says so to every node, should the client come nevertheless. */
+export function goodbyeFrame(reason: CloseReason, cursor: Cursor | undefined): string {
+  const id = (cursor === undefined ? '0' : formatCursor(cursor)) + END_SUFFIX
+  return formatEvent({ event: 'hub.close', data: closeData(reason, false), id })
+}
+
+function closeData(reason: CloseReason, reconnect: boolean): string {
+  return JSON.stringify({ reason, reconnect })
+}

@@ -1,0 +1,276 @@
+import { type Channel, EVERYONE, topicChannel, userChannel, userOfChannel } from './channel.ts'
+import { formatCursor, parseCursor } from './cursor.ts'
+import { BatchTooLargeError, InvalidRequestError } from './errors.ts'
+import { type AnyDraft, type EventDraft, type EventMap, prepareEvent } from './event.ts'
+import type { EventLog, HealthCheck, NewEvent, Receipt } from './event-log/event-log.ts'
+import { MemoryLog } from './event-log/memory.ts'
+import type { EventStream } from './event-stream.ts'
+import { type HubEventMap, HubEvents, type Logger } from './hub-events.ts'
+import { type HubOptions, type ResolvedOptions, resolveOptions } from './options.ts'
+import { type OnlinePage, Presence, type UserPresence } from './presence.ts'
+import type { Sink } from './sink.ts'
+import { type Closed, type Opening, StreamKeeper } from './stream-keeper.ts'
+import { asList, channelsOf, type Target } from './target.ts'
+
+/** What a publisher gets back. */
+export interface PublishReceipt {
+  /** The event's cursor, or null if it is transient. */
+  readonly id: string | null
+  /** How many open streams, over all nodes, it was addressed to when it was accepted. */
+  readonly streams: number
+}
+
+/** An event as `history()` shows it. */
+export interface HistoryEvent {
+  readonly id: string
+  readonly event: string
+  /** The text as it stands on the wire: JSON, unless a string was published. */
+  readonly data: string
+  /** When it was published: ISO 8601. */
+  readonly time: string
+}
+
+export interface HistoryPage {
+  /** The oldest first. */
+  readonly events: HistoryEvent[]
+  /** Whether this is all: nothing after `after` is missing, and nothing more follows. */
+  readonly complete: boolean
+  /** Where to read on from: pass it as `after`, or to an event source as `lastEventId`. */
+  readonly cursor: string
+}
+
+export interface HistoryQuery {
+  /** A cursor, or undefined for the oldest that is held. */
+  readonly after?: string | undefined
+  /** At most so many events, 1 to 1,000. */
+  readonly limit?: number | undefined
+}
+
+export interface HubStats {
+  /** Open streams of this node. */
+  readonly streams: number
+  /** Users who have one. */
+  readonly users: number
+  /** Events accepted by this node since it was started. */
+  readonly published: number
+  /** Streams opened since then. */
+  readonly opened: number
+  /** Streams closed since then, by reason. */
+  readonly closed: Closed
+  readonly log: ReturnType<EventLog['stats']>
+}
+
+/** Whose history: one user's, one topic's, or what went to everyone. */
+export type HistoryOf = { readonly user: string } | { readonly topic: string } | { readonly everyone: true }
+
+const MAX_HISTORY_PAGE = 1_000
+
+/**
+ * The object that publishes and delivers. It publishes by appending to the event log, and delivers what the log's tail hands
+ * back. It knows nothing of HTTP: streams are opened on sinks.
+ */
+export class Hub<Events extends object = EventMap> {
+  readonly options: ResolvedOptions
+  /** @internal What opens, feeds and closes the streams of this node. */
+  readonly keeper: StreamKeeper
+  readonly #log: EventLog
+  readonly #events: HubEvents
+  readonly #presence: Presence
+  #published = 0
+  #started: Promise<void> | undefined
+
+  /** @throws {InvalidOptionError} */
+  constructor(options: HubOptions, logger: Logger) {
+    this.options = resolveOptions(options)
+    this.#log = this.options.log ?? new MemoryLog(this.options)
+    this.#events = new HubEvents(logger)
+    this.keeper = new StreamKeeper({ log: this.#log, options: this.options, events: this.#events, logger })
+    this.#presence = new Presence(this.keeper.registry)
+  }
+
+  /** Begins to listen to the log. Until then nothing is delivered. */
+  start(): Promise<void> {
+    this.#started ??= this.keeper.start()
+    return this.#started
+  }
+
+  /** Publishes an event to one user or several: to every stream of theirs, on every node, and to their history. */
+  async send(user: string | readonly string[], draft: EventDraft<Events>): Promise<PublishReceipt> {
+    return this.#publish({ users: asList(user) }, draft)
+  }
+
+  /** Publishes an event to a topic, or to several: a stream that listens to more than one of them gets it once. */
+  async publish(topic: string | readonly string[], draft: EventDraft<Events>): Promise<PublishReceipt> {
+    return this.#publish({ topics: asList(topic) }, draft)
+  }
+
+  /** Publishes an event to everyone. */
+  async broadcast(draft: EventDraft<Events>): Promise<PublishReceipt> {
+    return this.#publish({ everyone: true }, draft)
+  }
+
+  /**
+   * Publishes several events, all or none, in this order and with nothing between.
+   * @throws {BatchTooLargeError} for more than `maxBatch`, and whatever is wrong with one of them.
+   */
+  async publishBatch(drafts: readonly ({ readonly to: Target } & EventDraft<Events>)[]): Promise<PublishReceipt[]> {
+    if (!Array.isArray(drafts)) throw new InvalidRequestError('A batch is an array of events, each with { to, data }')
+    if (drafts.length > this.options.maxBatch) throw new BatchTooLargeError(this.options.maxBatch, drafts.length)
+    return this.#append(drafts.map((draft) => this.#prepare(draft?.to, draft)))
+  }
+
+  async #publish(target: Target, draft: EventDraft<Events>): Promise<PublishReceipt> {
+    const [receipt] = await this.#append([this.#prepare(target, draft)])
+    return receipt as PublishReceipt
+  }
+
+  #prepare(target: Target, draft: EventDraft<Events>): NewEvent {
+    const event = prepareEvent(draft as AnyDraft, this.options.maxEventBytes)
+    const channels = channelsOf(target)
+    return { ...event, channels, streams: this.#presence.countListeners(channels) }
+  }
+
+  async #append(events: readonly NewEvent[]): Promise<PublishReceipt[]> {
+    if (events.length === 0) return []
+    const offline = this.#events.has('undelivered') ? events.map((event) => this.#offlineUsers(event)) : []
+    const receipts = await this.#log.append(events)
+    this.#published += events.length
+    offline.forEach((users, index) => {
+      this.#tellUndelivered(users, events[index] as NewEvent, receipts[index] as Receipt)
+    })
+    return receipts.map(({ id, streams }) => ({ id, streams }))
+  }
+
+  #offlineUsers(event: NewEvent): string[] {
+    return event.channels
+      .filter((channel) => channel.startsWith('u:') && this.#presence.countListeners([channel]) === 0)
+      .map((channel) => userOfChannel(channel) as string)
+  }
+
+  #tellUndelivered(users: readonly string[], { event, data }: NewEvent, { id, isRepeat }: Receipt): void {
+    if (isRepeat) return
+    for (const user of users) this.#events.emit('undelivered', { user, id, event, data })
+  }
+
+  /** @internal Opens a stream on a sink; see {@link StreamKeeper.open}. */
+  open(sink: Sink, opening: Opening): EventStream {
+    return this.keeper.open(sink, opening)
+  }
+
+  /**
+   * Closes all streams of a user, or one stream. They are closed for good (`kicked`): an event source that comes back by
+   * itself is answered 204. With `reconnect: true` they are only cut, and come back.
+   * @returns how many were closed.
+   */
+  async close(
+    target: string | EventStream | { readonly stream: string },
+    { reconnect = false }: { readonly reconnect?: boolean | undefined } = {}
+  ): Promise<number> {
+    if (typeof target === 'string') {
+      userChannel(target)
+      return this.keeper.closeAll([...this.keeper.registry.ofUser(target)], 'kicked', reconnect)
+    }
+    const id = 'stream' in target ? target.stream : target.id
+    const stream = this.keeper.registry.get(id)
+    return stream === undefined ? 0 : this.keeper.closeAll([stream], 'kicked', reconnect)
+  }
+
+  /** Whether the user has an open stream, on any node. */
+  async isOnline(user: string): Promise<boolean> {
+    userChannel(user)
+    return this.#presence.isOnline(user)
+  }
+
+  /** The streams of a user, on all nodes. */
+  async presence(user: string): Promise<UserPresence> {
+    userChannel(user)
+    return this.#presence.of(user)
+  }
+
+  /** Who is online, in the order of names, a page at a time. */
+  async online({
+    after = '',
+    limit = 100
+  }: {
+    after?: string | undefined
+    limit?: number | undefined
+  } = {}): Promise<OnlinePage> {
+    return this.#presence.page(after, checkLimit(limit))
+  }
+
+  /**
+   * What is held for a user, for a topic, or for everyone, the oldest first.
+   * @throws {InvalidRequestError} for a limit outside 1 to 1,000. An `after` that the log does not know is no error: then
+   * everything that is held is returned, and `complete` is false.
+   */
+  async history(of: HistoryOf, { after, limit = 100 }: HistoryQuery = {}): Promise<HistoryPage> {
+    const from = after === undefined ? undefined : parseCursor(after)
+    const query = { channels: [historyChannel(of)], from: from ?? ('oldest' as const), limit: checkLimit(limit) }
+    const page = await this.#log.read(query)
+    const isKnown = after === undefined || from !== undefined
+    return {
+      events: page.events.map(({ id, event, data, time }) => ({
+        id: id ?? '',
+        event,
+        data,
+        time: new Date(time).toISOString()
+      })),
+      complete: page.remaining === 0 && page.gap === undefined && isKnown,
+      cursor: formatCursor(page.next)
+    }
+  }
+
+  /**
+   * Where the hub is now. A page that is rendered with it, and hands it to its event source as `lastEventId`, misses nothing
+   * that happens until the stream is open.
+   */
+  cursor(): string {
+    return formatCursor(this.keeper.head)
+  }
+
+  stats(): HubStats {
+    const { streams, users } = this.#presence.online()
+    const { opened, closed } = this.keeper
+    return { streams, users, published: this.#published, opened, closed: { ...closed }, log: this.#log.stats() }
+  }
+
+  /** Whether an event would be accepted and a stream opened now. */
+  async ready(): Promise<boolean> {
+    if (this.keeper.isClosing) return false
+    const log = this.#log as EventLog & Partial<HealthCheck>
+    return log.ready === undefined || (await log.ready())
+  }
+
+  on<Name extends keyof HubEventMap>(name: Name, listener: (...args: HubEventMap[Name]) => unknown): this {
+    this.#events.on(name, listener)
+    return this
+  }
+
+  off<Name extends keyof HubEventMap>(name: Name, listener: (...args: HubEventMap[Name]) => unknown): this {
+    this.#events.off(name, listener)
+    return this
+  }
+
+  /** Ends every stream (`shutdown`), and lets no new one in. Publishing goes on until {@link Hub.dispose}. */
+  drain(): Promise<void> {
+    return this.keeper.drain()
+  }
+
+  /** Drains, and closes the log. */
+  async dispose(): Promise<void> {
+    await this.keeper.stop()
+    await this.#log.close()
+  }
+}
+
+function historyChannel(of: HistoryOf): Channel {
+  if ('user' in of) return userChannel(of.user)
+  return 'topic' in of ? topicChannel(of.topic) : EVERYONE
+}
+
+function checkLimit(limit: number): number {
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_HISTORY_PAGE) {
+    throw new InvalidRequestError(`limit is a whole number from 1 to ${MAX_HISTORY_PAGE}`)
+  }
+  return limit
+}

@@ -1,0 +1,192 @@
+import { type Clock, systemClock } from './clock.ts'
+import { InvalidOptionError } from './errors.ts'
+import type { EventLog } from './event-log/event-log.ts'
+import type { Retention } from './event-log/retention.ts'
+import { MAX_RECONNECTION_TIME } from './event-stream-format.ts'
+
+/** What a hub can be told. Durations in milliseconds, sizes in bytes. */
+export interface HubOptions {
+  /**
+   * Where events are kept, and what joins several nodes. Belongs to this hub, which closes it.
+   * @default a log in this process's memory
+   */
+  readonly log?: EventLog | undefined
+  /** What the memory log keeps; a log that is passed in has bounds of its own. */
+  readonly retention?: Partial<Retention> | undefined
+  /**
+   * How long the memory log remembers an idempotency key.
+   * @default 300_000
+   */
+  readonly idempotencyWindow?: number | undefined
+  /**
+   * A stream that was silent for so long is sent `hub.heartbeat`: proxies keep it open, the page sees that it is alive,
+   * and its cursor stays within history. 0 turns it off.
+   * @default 15_000
+   */
+  readonly heartbeatInterval?: number | undefined
+  /**
+   * After how long an event source comes back when its stream was cut, give or take a half, so that not all come at once.
+   * @default 2_000
+   */
+  readonly reconnectionTime?: number | undefined
+  /**
+   * A client that takes nothing for so long although it is owed something is closed (`slow`), and may come back. 0 turns it
+   * off.
+   * @default 30_000
+   */
+  readonly stallTimeout?: number | undefined
+  /**
+   * Whether each stream begins with `hub.welcome`.
+   * @default true
+   */
+  readonly welcome?: boolean | undefined
+  /**
+   * How many bytes the data of one event may have, at most 1 MiB.
+   * @default 65_536
+   */
+  readonly maxEventBytes?: number | undefined
+  /**
+   * How many events one batch may have.
+   * @default 1_000
+   */
+  readonly maxBatch?: number | undefined
+  /**
+   * How many topics one stream may listen to.
+   * @default 100
+   */
+  readonly maxTopics?: number | undefined
+  /**
+   * How many streams this node may have. More are refused softly: they are told to come back later. 0 is no limit.
+   * @default 0
+   */
+  readonly maxStreams?: number | undefined
+  /**
+   * How many streams one user may have. 0 is no limit.
+   * @default 100
+   */
+  readonly maxStreamsPerUser?: number | undefined
+  /**
+   * What happens to a user's stream too many: `replace` closes his oldest for good, `reject` refuses the new one softly.
+   * @default 'replace'
+   */
+  readonly onUserLimit?: 'replace' | 'reject' | undefined
+  /**
+   * How many streams one network address may have. 0 is no limit: behind a proxy all have its address, unless Fastify's
+   * `trustProxy` is set.
+   * @default 0
+   */
+  readonly maxStreamsPerAddress?: number | undefined
+  /**
+   * Time and chance.
+   * @default the system's
+   */
+  readonly clock?: Clock | undefined
+}
+
+/** The options with nothing left open. */
+export interface ResolvedOptions {
+  readonly log: EventLog | undefined
+  readonly retention: Retention
+  readonly idempotencyWindow: number
+  readonly heartbeatInterval: number
+  readonly reconnectionTime: number
+  readonly stallTimeout: number
+  readonly welcome: boolean
+  readonly maxEventBytes: number
+  readonly maxBatch: number
+  readonly maxTopics: number
+  readonly maxStreams: number
+  readonly maxStreamsPerUser: number
+  readonly onUserLimit: 'replace' | 'reject'
+  readonly maxStreamsPerAddress: number
+  readonly clock: Clock
+}
+
+export const DEFAULT_RETENTION: Retention = {
+  user: 1_000,
+  topic: 10_000,
+  broadcast: 10_000,
+  age: 86_400_000,
+  channelBytes: 16_777_216,
+  bytes: 134_217_728
+}
+
+const DAY = 86_400_000
+const YEAR = 365 * DAY
+
+/** Name, default, and the least and most of each option that is a whole number. */
+const NUMBERS = {
+  idempotencyWindow: [300_000, 1_000, 7 * DAY],
+  heartbeatInterval: [15_000, 0, DAY],
+  reconnectionTime: [2_000, 0, MAX_RECONNECTION_TIME],
+  stallTimeout: [30_000, 0, DAY],
+  maxEventBytes: [65_536, 1, 1_048_576],
+  maxBatch: [1_000, 1, 100_000],
+  maxTopics: [100, 0, 10_000],
+  maxStreams: [0, 0, 10_000_000],
+  maxStreamsPerUser: [100, 0, 10_000_000],
+  maxStreamsPerAddress: [0, 0, 10_000_000]
+} as const
+
+const RETENTION_NUMBERS = {
+  user: [0, 10_000_000],
+  topic: [0, 10_000_000],
+  broadcast: [0, 10_000_000],
+  age: [1, 10 * YEAR],
+  channelBytes: [0, Number.MAX_SAFE_INTEGER],
+  bytes: [0, Number.MAX_SAFE_INTEGER]
+} as const
+
+const OTHERS = ['log', 'retention', 'welcome', 'onUserLimit', 'clock']
+
+/** The names of all options of the hub. */
+export const HUB_OPTION_NAMES: readonly string[] = [...Object.keys(NUMBERS), ...OTHERS]
+
+/** @throws {InvalidOptionError} naming the option, what it takes, and what it was given. */
+export function resolveOptions(options: HubOptions): ResolvedOptions {
+  const numbers = Object.fromEntries(
+    Object.entries(NUMBERS).map(([name, [preset, least, most]]) => [
+      name,
+      wholeNumber(name, options[name as keyof typeof NUMBERS] ?? preset, least, most)
+    ])
+  ) as Record<keyof typeof NUMBERS, number>
+  const { welcome = true, onUserLimit = 'replace', log, clock = systemClock } = options
+  if (typeof welcome !== 'boolean') throw new InvalidOptionError('welcome', `is true or false; got ${show(welcome)}`)
+  if (onUserLimit !== 'replace' && onUserLimit !== 'reject') {
+    throw new InvalidOptionError('onUserLimit', `is "replace" or "reject"; got ${show(onUserLimit)}`)
+  }
+  if (
+    log !== undefined &&
+    !(['append', 'read', 'tail', 'close', 'stats'] as const).every((verb) => typeof log[verb] === 'function')
+  ) {
+    throw new InvalidOptionError('log', 'is an event log: append, read, tail, close and stats')
+  }
+  return { ...numbers, retention: resolveRetention(options.retention ?? {}), welcome, onUserLimit, log, clock }
+}
+
+function resolveRetention(given: Partial<Retention>): Retention {
+  for (const name of Object.keys(given)) {
+    if (!(name in RETENTION_NUMBERS)) {
+      throw new InvalidOptionError(
+        `retention.${name}`,
+        `is none; there are ${Object.keys(RETENTION_NUMBERS).join(', ')}`
+      )
+    }
+  }
+  const entries = Object.entries(RETENTION_NUMBERS).map(([name, [least, most]]) => {
+    const value = given[name as keyof Retention] ?? DEFAULT_RETENTION[name as keyof Retention]
+    return [name, wholeNumber(`retention.${name}`, value, least, most)]
+  })
+  return Object.fromEntries(entries) as Record<keyof Retention, number>
+}
+
+function wholeNumber(name: string, value: unknown, least: number, most: number): number {
+  if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
+    throw new InvalidOptionError(name, `is a whole number from ${least} to ${most}; got ${show(value)}`)
+  }
+  return value as number
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : String(value).slice(0, 40)
+}

@@ -1,0 +1,83 @@
+import { TextDecoder } from 'node:util'
+import { describe } from './channel.ts'
+import { InvalidDraftError } from './errors.ts'
+import { type AnyDraft, prepareEvent } from './event.ts'
+import type { EventStream } from './event-stream.ts'
+import { formatEvent } from './event-stream-format.ts'
+
+/** What a host's own producer yields: text, bytes of UTF-8, or an event. */
+export type Produced = string | Uint8Array | AnyDraft
+
+type Source = AsyncIterable<Produced> | Iterable<Produced>
+
+/** Feeds one stream: an iterable, a Readable, or a function that makes one and is told by the signal when to stop. */
+export type Producer = Source | ((signal: AbortSignal) => Source)
+
+/**
+ * Writes what a producer yields to one stream, no faster than the client takes it, and closes the stream (`finished`) at its
+ * end. A stream that is closed first ends the producer: its iterator is returned, a Readable is destroyed.
+ * Rejects with what the producer threw, after closing the stream (`error`).
+ */
+export async function feed(stream: EventStream, producer: Producer, maxEventBytes: number): Promise<void> {
+  const { signal } = stream
+  let source: Source | undefined
+  let iterator: AsyncIterator<Produced> | Iterator<Produced> | undefined
+  let isDone = false
+  try {
+    source = typeof producer === 'function' ? producer(signal) : producer
+    iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+    const decoder = new TextDecoder()
+    for (;;) {
+      const step = await nextOrAborted(iterator, signal)
+      if (step === undefined) return
+      isDone = step.done === true
+      if (isDone) break
+      if (!(await stream.send(frameOfProduced(step.value, decoder, maxEventBytes)))) return
+    }
+    stream.close('finished')
+  } catch (error) {
+    stream.close('error')
+    throw error
+  } finally {
+    if (!isDone) stopProducer(source, iterator)
+  }
+}
+
+/** The next step, or undefined if the stream is closed before it comes: a producer may be silent for ever. */
+function nextOrAborted(
+  iterator: AsyncIterator<Produced> | Iterator<Produced>,
+  signal: AbortSignal
+): Promise<IteratorResult<Produced> | undefined> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return resolve(undefined)
+    const onAbort = () => resolve(undefined)
+    signal.addEventListener('abort', onAbort, { once: true })
+    Promise.resolve(iterator.next())
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
+
+function frameOfProduced(value: Produced, decoder: TextDecoder, maxEventBytes: number): string {
+  // A character may be split over two chunks of bytes; the decoder keeps its beginning.
+  const draft =
+    typeof value === 'string'
+      ? { data: value }
+      : value instanceof Uint8Array
+        ? { data: decoder.decode(value, { stream: true }) }
+        : value
+  if (typeof draft !== 'object' || draft === null || !('data' in draft)) {
+    throw new InvalidDraftError(`A producer yields strings, bytes or events ({ event?, data }); got ${describe(value)}`)
+  }
+  const { event, data } = prepareEvent(draft, maxEventBytes)
+  return formatEvent({ event, data })
+}
+
+function stopProducer(
+  source: Source | undefined,
+  iterator: AsyncIterator<Produced> | Iterator<Produced> | undefined
+): void {
+  // A Readable's iterator returns only after its next chunk; destroying it does not wait.
+  if (source !== undefined && 'destroy' in source && typeof source.destroy === 'function') source.destroy()
+  Promise.resolve(iterator?.return?.()).catch(() => undefined)
+}

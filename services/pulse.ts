@@ -1,0 +1,102 @@
+import type { Clock } from './clock.ts'
+
+/** The wheel turns once in an interval, in about so many steps: what falls due at once is a sixtieth of all streams. */
+const SLOTS = 60
+/** Steps finer than this would cost more than they spread. */
+const MIN_STEP = 10
+/** How often a hub without heartbeats looks for what is stalled or expired, in milliseconds. */
+const STEP_WITHOUT_HEARTBEAT = 250
+
+/** What the pulse keeps alive. */
+export interface Beating {
+  /** When it was last written to, on the clock that never jumps. */
+  readonly lastWrite: number
+  /** Where on the wheel it is. */
+  slot: number
+}
+
+export interface PulseOptions<Member> {
+  readonly clock: Clock
+  /** In milliseconds; 0 for no heartbeats. */
+  readonly interval: number
+  /** Called for each member that has not been written to for an interval. */
+  readonly beat: (member: Member) => void
+  /** Called at each step, with the milliseconds since the last, for whatever else has to be looked after. */
+  readonly step: (elapsed: number) => void
+}
+
+/**
+ * The one timer of a hub. Members lie on a wheel that turns once in a heartbeat interval; where it comes by, who was silent
+ * for an interval gets a heartbeat, and who was written to is moved to where his next one falls due. Runs only while there
+ * are members.
+ */
+export class Pulse<Member extends Beating> {
+  readonly #options: PulseOptions<Member>
+  readonly #step: number
+  readonly #slots: Set<Member>[]
+  #members = 0
+  #at = 0
+  #lastStep = 0
+  #stop: (() => void) | undefined
+
+  constructor(options: PulseOptions<Member>) {
+    this.#options = options
+    const { interval } = options
+    this.#step = interval === 0 ? STEP_WITHOUT_HEARTBEAT : Math.max(MIN_STEP, interval / SLOTS)
+    this.#slots = Array.from({ length: Math.max(1, Math.round(interval / this.#step)) }, () => new Set())
+  }
+
+  get size(): number {
+    return this.#members
+  }
+
+  add(member: Member): void {
+    if (this.#members++ === 0) this.#start()
+    this.#place(member, this.#options.interval)
+  }
+
+  delete(member: Member): void {
+    if (!this.#slots[member.slot]?.delete(member)) return
+    member.slot = -1
+    if (--this.#members === 0) this.#halt()
+  }
+
+  #start(): void {
+    this.#lastStep = this.#options.clock.monotonic()
+    this.#stop = this.#options.clock.every(this.#step, this.#tick)
+  }
+
+  #halt(): void {
+    this.#stop?.()
+    this.#stop = undefined
+  }
+
+  /** Puts a member where the wheel comes by in `wait` milliseconds, or just after. */
+  #place(member: Member, wait: number): void {
+    this.#slots[member.slot]?.delete(member)
+    const steps = Math.min(this.#slots.length, Math.max(1, Math.ceil(wait / this.#step)))
+    member.slot = (this.#at + steps) % this.#slots.length
+    this.#slots[member.slot]?.add(member)
+  }
+
+  readonly #tick = (): void => {
+    const now = this.#options.clock.monotonic()
+    const elapsed = now - this.#lastStep
+    // A timer that comes late comes once; the wheel makes up for what it missed, but at most one turn.
+    const steps = Math.min(this.#slots.length, Math.max(1, Math.round(elapsed / this.#step)))
+    this.#lastStep = now
+    for (let step = 0; step < steps; step++) this.#turn(now)
+    this.#options.step(elapsed)
+  }
+
+  #turn(now: number): void {
+    this.#at = (this.#at + 1) % this.#slots.length
+    const { interval, beat } = this.#options
+    if (interval === 0) return
+    for (const member of [...(this.#slots[this.#at] as Set<Member>)]) {
+      const wait = member.lastWrite + interval - now
+      if (wait > this.#step / 2) this.#place(member, wait)
+      else beat(member)
+    }
+  }
+}

@@ -1,0 +1,297 @@
+import { type Channel, describe, EVERYONE, topicChannel, userChannel } from './channel.ts'
+import { CLOSE_REASONS, type CloseReason } from './close-reason.ts'
+import { type Cursor, parseCursor, randomText } from './cursor.ts'
+import { Deadlines } from './deadlines.ts'
+import { type Deliverable, DeliveryQueue } from './delivery-queue.ts'
+import { InvalidDraftError, TooManyTopicsError, UnauthenticatedError } from './errors.ts'
+import type { EventLog, LogEvent, ReadFrom, Tail, TailListener } from './event-log/event-log.ts'
+import { EventStream, type StreamHost } from './event-stream.ts'
+import { MAX_RECONNECTION_TIME } from './event-stream-format.ts'
+import type { HubEvents, Logger } from './hub-events.ts'
+import { heartbeatFrame, seeYouFrame, type Welcome } from './hub-frames.ts'
+import type { ResolvedOptions } from './options.ts'
+import { OwedEvents } from './owed-events.ts'
+import { Pulse } from './pulse.ts'
+import type { Sink } from './sink.ts'
+import { StreamRegistry } from './stream-registry.ts'
+
+/** Who a stream is for, what it listens to, and where it begins. */
+export interface Opening {
+  /** The user that the stream belongs to and whose events it gets; null for a stream that only follows a topic. */
+  readonly user: string | null
+  readonly topics?: readonly string[] | undefined
+  /** Listens to its topics alone, and ends after the first event of theirs that is final. */
+  readonly follows?: boolean | undefined
+  /** When the identity lapses, in milliseconds since the epoch. */
+  readonly expiresAt?: number | undefined
+  /** What the client brought back, if anything: it decides where the stream begins, whatever `from` and `last` say. */
+  readonly lastEventId?: string | undefined
+  /** Begins with the oldest event that is held for the stream. */
+  readonly from?: 'oldest' | undefined
+  /** Begins with the newest so many events that are held for the stream. */
+  readonly last?: number | undefined
+  /** The network address of the client; empty if there is none. */
+  readonly address?: string | undefined
+}
+
+/** How many streams were closed for each reason. */
+export type Closed = Record<CloseReason, number>
+
+/** How often a stream whose history could not be read tries again, in milliseconds. */
+const RETRY_READ = 1_000
+/** A stream that is refused for want of room comes back after so long, in milliseconds, and up to five times that. */
+const REFUSED_RECONNECTION = 5_000
+/** Streams are ended in slices of so many, between which the event loop turns. */
+const END_SLICE = 500
+
+/** Opens, feeds and closes the streams of this node. */
+export class StreamKeeper implements StreamHost, TailListener {
+  readonly log: EventLog
+  readonly registry = new StreamRegistry()
+  readonly closed = Object.fromEntries(CLOSE_REASONS.map((reason) => [reason, 0])) as Closed
+  /** How many streams were opened. */
+  opened = 0
+  /** The newest event that the tail has handed over. */
+  head: Cursor = { seq: 0, witness: '' }
+  readonly #options: ResolvedOptions
+  readonly #events: HubEvents
+  readonly #logger: Logger
+  readonly #queue: DeliveryQueue
+  readonly #pulse: Pulse<EventStream>
+  readonly #expiries = new Deadlines<EventStream>()
+  readonly #full = new Set<EventStream>()
+  readonly #unread = new Set<EventStream>()
+  #sinceRetry = 0
+  readonly #bareBeat = heartbeatFrame(undefined)
+  #beat: { head: Cursor; bytes: Buffer } | undefined
+  #tail: Tail | undefined
+  #draining: Promise<void> | undefined
+
+  constructor(parts: { log: EventLog; options: ResolvedOptions; events: HubEvents; logger: Logger }) {
+    this.log = parts.log
+    this.#options = parts.options
+    this.#events = parts.events
+    this.#logger = parts.logger
+    const { clock, heartbeatInterval: interval } = this.#options
+    this.#queue = new DeliveryQueue(clock)
+    this.#pulse = new Pulse({
+      clock,
+      interval,
+      beat: (stream) => this.#sendBeat(stream),
+      step: (elapsed) => this.#step(elapsed)
+    })
+  }
+
+  async start(): Promise<void> {
+    this.#tail = await this.log.tail(this)
+    if (this.#tail.position.seq >= this.head.seq) this.head = this.#tail.position
+  }
+
+  get isClosing(): boolean {
+    return this.#draining !== undefined
+  }
+
+  /**
+   * Checks an opening before anything is sent, so that what is wrong with it can still be told by a status.
+   * @throws {UnauthenticatedError} when the identity has lapsed, and for bad names, too many topics, or a bad `last`.
+   */
+  check({ user, topics = [], expiresAt, last }: Opening): void {
+    if (user !== null) userChannel(user)
+    if (!Array.isArray(topics)) throw new InvalidDraftError(`topics is an array; got ${describe(topics)}`)
+    for (const topic of topics) topicChannel(topic)
+    if (topics.length > this.#options.maxTopics) throw new TooManyTopicsError(this.#options.maxTopics)
+    if (last !== undefined && (!Number.isSafeInteger(last) || last < 1)) {
+      throw new InvalidDraftError('last is a whole number of at least 1')
+    }
+    if (expiresAt === undefined) return
+    if (typeof expiresAt !== 'number' || Number.isNaN(expiresAt)) {
+      throw new InvalidDraftError(`expiresAt is a time in milliseconds since the epoch; got ${describe(expiresAt)}`)
+    }
+    if (expiresAt <= this.#options.clock.now()) throw new UnauthenticatedError()
+  }
+
+  /** Why a stream cannot be opened now, if it cannot; a user's oldest stream may be closed to make room. */
+  admit(user: string | null, address: string): CloseReason | undefined {
+    const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, onUserLimit } = this.#options
+    if (this.isClosing) return 'shutdown'
+    if (maxStreams > 0 && this.registry.size >= maxStreams) return 'limit'
+    if (maxStreamsPerAddress > 0 && address !== '' && this.registry.countOfAddress(address) >= maxStreamsPerAddress)
+      return 'limit'
+    if (user === null || maxStreamsPerUser === 0) return undefined
+    const excess = this.registry.countOfUser(user) - maxStreamsPerUser + 1
+    if (excess <= 0) return undefined
+    if (onUserLimit === 'reject') return 'limit'
+    for (const oldest of [...this.registry.ofUser(user)].slice(0, excess)) oldest.close('replaced')
+    return undefined
+  }
+
+  /** What a client is told that is turned away for now: an event source takes any status but 200 as the end for good. */
+  refusal(reason: CloseReason): Buffer {
+    this.closed[reason]++
+    const wait =
+      reason === 'limit' ? REFUSED_RECONNECTION * (1 + 5 * this.#options.clock.random()) : this.reconnectionTime(true)
+    return Buffer.from(seeYouFrame(reason, Math.round(wait)))
+  }
+
+  /** Opens a stream that was checked and admitted. */
+  open(sink: Sink, opening: Opening): EventStream {
+    const { user, topics = [], follows = false, address = '' } = opening
+    const { from, isUnknown } = beginning(opening)
+    const init = {
+      id: randomText(16),
+      user,
+      address,
+      topics,
+      channels: listenedTo(user, topics, follows),
+      follows,
+      from,
+      isUnknown,
+      since: this.#options.clock.now()
+    }
+    const stream = new EventStream(this, sink, init)
+    this.registry.add(stream)
+    this.#pulse.add(stream)
+    if (opening.expiresAt !== undefined) this.#expiries.set(stream, opening.expiresAt)
+    this.opened++
+    stream.start()
+    this.#events.emit('open', stream)
+    return stream
+  }
+
+  closeAll(streams: readonly EventStream[], reason: CloseReason, reconnect?: boolean): number {
+    return streams.filter((stream) => stream.close(reason, reconnect)).length
+  }
+
+  drain(): Promise<void> {
+    this.#draining ??= this.#endAll()
+    return this.#draining
+  }
+
+  async #endAll(): Promise<void> {
+    const streams = [...this.registry.all()]
+    for (let at = 0; at < streams.length; at += END_SLICE) {
+      if (at > 0) await new Promise((resolve) => setImmediate(resolve))
+      this.closeAll(streams.slice(at, at + END_SLICE), 'shutdown')
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.drain()
+    await this.#tail?.stop()
+  }
+
+  onEvents(events: readonly LogEvent[]): void {
+    for (const event of events) {
+      if (event.cursor !== null) this.head = event.cursor
+      let alone: OwedEvents | undefined
+      for (const channel of event.channels) {
+        for (const stream of this.registry.listeners(channel)) {
+          alone ??= new OwedEvents(event)
+          stream.offer(event, alone)
+        }
+      }
+    }
+  }
+
+  onBreak(position: Cursor): void {
+    this.head = position
+    for (const stream of this.registry.all()) stream.fallBehind()
+  }
+
+  get now(): number {
+    return this.#options.clock.monotonic()
+  }
+
+  flushSoon(stream: Deliverable): void {
+    this.#queue.flushSoon(stream)
+  }
+
+  catchUpSoon(stream: Deliverable): void {
+    this.#queue.catchUpSoon(stream)
+  }
+
+  onReadError(stream: EventStream, error: unknown): void {
+    this.#logger.error({ err: error, stream: stream.id }, 'the event log could not be read')
+    this.#unread.add(stream)
+  }
+
+  welcome(stream: EventStream, resumed: boolean, replayed: number): Welcome | undefined {
+    if (!this.#options.welcome) return undefined
+    const online = { users: this.registry.users, streams: this.registry.size }
+    const { heartbeatInterval } = this.#options
+    return { stream: stream.id, user: stream.user, online, heartbeatInterval, resumed, replayed }
+  }
+
+  /** Spread by a half about the option; streams that are cut together are spread so that about a thousand return a second. */
+  reconnectionTime(isClosing: boolean): number {
+    const { reconnectionTime, clock } = this.#options
+    const spread = isClosing ? Math.max(reconnectionTime, this.registry.size) : reconnectionTime
+    return Math.min(MAX_RECONNECTION_TIME, Math.round(reconnectionTime / 2 + clock.random() * spread))
+  }
+
+  onFull(stream: EventStream): void {
+    stream.unsentBefore = stream.unsent
+    this.#full.add(stream)
+  }
+
+  onClosed(stream: EventStream, reason: CloseReason): void {
+    this.registry.delete(stream)
+    this.#pulse.delete(stream)
+    this.#expiries.delete(stream)
+    this.#full.delete(stream)
+    this.#unread.delete(stream)
+    this.closed[reason]++
+    this.#events.emit('close', stream, reason)
+  }
+
+  #sendBeat(stream: EventStream): void {
+    if (this.#beat?.head !== this.head) this.#beat = { head: this.head, bytes: heartbeatFrame(this.head) }
+    stream.beat(this.head, this.#beat.bytes, this.#bareBeat)
+  }
+
+  #step(sinceLast: number): void {
+    // If the loop was blocked, that is not the client's fault: only so much of it counts.
+    const elapsed = Math.min(sinceLast, 1_000)
+    this.#closeStalled(elapsed)
+    // A step early, never late: who was let in until a time is out by that time.
+    const due = this.#options.clock.now() + elapsed
+    for (let stream = this.#expiries.takeDue(due); stream !== undefined; stream = this.#expiries.takeDue(due))
+      stream.close('expired')
+    this.#sinceRetry += elapsed
+    if (this.#sinceRetry < RETRY_READ) return
+    this.#sinceRetry = 0
+    const unread = [...this.#unread]
+    this.#unread.clear()
+    for (const stream of unread) stream.fallBehind()
+  }
+
+  #closeStalled(elapsed: number): void {
+    const { stallTimeout } = this.#options
+    for (const stream of this.#full) {
+      if (!stream.isFull) {
+        this.#full.delete(stream)
+        continue
+      }
+      const { unsent } = stream
+      stream.stalledFor = unsent < stream.unsentBefore ? 0 : stream.stalledFor + elapsed
+      stream.unsentBefore = unsent
+      if (stallTimeout > 0 && stream.stalledFor >= stallTimeout) stream.close('slow')
+    }
+  }
+}
+
+function listenedTo(user: string | null, topics: readonly string[], follows: boolean): Channel[] {
+  const channels = new Set<Channel>(topics.map(topicChannel))
+  if (!follows && user !== null) channels.add(userChannel(user))
+  if (!follows) channels.add(EVERYONE)
+  return [...channels]
+}
+
+function beginning({ lastEventId, from, last }: Opening): { from: ReadFrom; isUnknown: boolean } {
+  if (lastEventId !== undefined && lastEventId !== '') {
+    const cursor = parseCursor(lastEventId)
+    return { from: cursor ?? 'oldest', isUnknown: cursor === undefined }
+  }
+  if (from === 'oldest') return { from, isUnknown: false }
+  return { from: last === undefined ? 'head' : { last }, isUnknown: false }
+}

@@ -1,0 +1,42 @@
+import { type Channel, describe, EVERYONE, topicChannel, userChannel } from './channel.ts'
+import { InvalidTargetError } from './errors.ts'
+
+/**
+ * Who an event is for. Users, topics and everyone are different words, and at least one must be said: a user that is
+ * undefined by mistake is an error and can never become a broadcast.
+ */
+export interface Target {
+  readonly users?: readonly string[] | undefined
+  readonly topics?: readonly string[] | undefined
+  readonly everyone?: boolean | undefined
+}
+
+/**
+ * The channels of a target, none twice.
+ * @throws {InvalidTargetError | InvalidUserError | InvalidTopicError}
+ */
+export function channelsOf(target: Target): Channel[] {
+  if (typeof target !== 'object' || target === null) throw new InvalidTargetError(describe(target))
+  const channels = new Set<Channel>()
+  for (const user of names('users', target.users)) channels.add(userChannel(user))
+  for (const topic of names('topics', target.topics)) channels.add(topicChannel(topic))
+  if (target.everyone !== undefined && typeof target.everyone !== 'boolean') {
+    throw new InvalidTargetError(`everyone: ${describe(target.everyone)}`)
+  }
+  if (target.everyone) channels.add(EVERYONE)
+  if (channels.size === 0) throw new InvalidTargetError('nobody')
+  return [...channels]
+}
+
+function names(word: string, value: unknown): readonly string[] {
+  if (value === undefined) return []
+  if (!Array.isArray(value) || value.length === 0) {
+    throw new InvalidTargetError(`${word}: ${describe(value)}; name at least one, or leave it out`)
+  }
+  return value
+}
+
+/** One name or several, as `send` and `publish` take them. */
+export function asList(value: string | readonly string[]): readonly string[] {
+  return Array.isArray(value) ? value : [value as string]
+}

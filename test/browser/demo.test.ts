@@ -1,0 +1,360 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Fastify from 'fastify'
+import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { hubApp } from '../../app.ts'
+
+t.setTimeout(120_000)
+
+/** Away long enough for the page to publish three events meanwhile. */
+const RECONNECTION_TIME = 1_000
+
+const SYSTEM_BROWSERS = [
+  process.env.CHROMIUM_PATH,
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-headless-shell',
+  '/usr/bin/google-chrome'
+]
+// The browser's own calls home have no place in a test.
+const QUIET = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run'
+]
+
+const browser = await launchBrowser()
+const skip = browser ? false : 'no Chromium on this machine: set CHROMIUM_PATH, or install chromium'
+if (skip) {
+  console.error(`SKIPPED: the demo was not tested, ${skip}`)
+  if (process.env.CI) t.fail(skip)
+}
+t.teardown(() => browser?.close())
+
+demo('an event sent to alice reaches both of her streams, and not that of bob', async (page, t) => {
+  const [alice1, alice2, bob] = await openThree(page)
+
+  await send(page, { user: 'alice', event: 'order.shipped', data: '{"order":42}' })
+  await event(alice1, 'order.shipped').getByText('{ "order": 42 }').waitFor()
+  await event(alice2, 'order.shipped').getByText('{ "order": 42 }').waitFor()
+  await page.getByText('Accepted for 2 open streams.').waitFor()
+
+  // Streams are in order: once bob has this later event, one sent earlier cannot be on its way any more.
+  await send(page, { everyone: true, event: 'notice', data: 'fence' })
+  await event(bob, 'notice').waitFor()
+  t.equal(await event(bob, 'order.shipped').count(), 0)
+})
+
+demo('a broadcast reaches every stream once', async (page, t) => {
+  const panels = await openThree(page)
+
+  await send(page, { everyone: true, event: 'notice', data: 'Maintenance at 8' })
+  await page.getByText('Accepted for 3 open streams.').waitFor()
+  for (const panel of panels) {
+    await event(panel, 'notice').getByText('Maintenance at 8').waitFor()
+    t.equal(await events(panel).count(), 1)
+  }
+})
+
+demo('an event sent to a topic reaches those who subscribed to it', async (page, t) => {
+  const alice = await openStream(page, { user: 'alice', topics: 'news, orders/42' })
+  const bob = await openStream(page, { user: 'bob', topics: 'news' })
+
+  await send(page, { topic: 'orders/42', event: 'order.shipped', data: 'on its way' })
+  await event(alice, 'order.shipped').getByText('on its way').waitFor()
+  await send(page, { topic: 'news', event: 'notice', data: 'fence' })
+  await event(bob, 'notice').waitFor()
+  t.equal(await event(bob, 'order.shipped').count(), 0)
+})
+
+demo('closing a user for good ends his streams without an error, and they do not come back', async (page) => {
+  const [alice, , bob] = await openThree(page)
+
+  await page.getByLabel('Close all streams of user').fill('bob')
+  await page.getByRole('button', { name: 'Close for good', exact: true }).click()
+  await page.getByText('1 stream of bob closed for good.').waitFor()
+  await bob.getByText('Closed for good: kicked').waitFor()
+
+  // Alice is cut later than bob and has the same reconnection time: once she is back, bob would have been too.
+  await alice.getByRole('button', { name: 'Cut the connection' }).click()
+  await alice.getByText('3 replayed: no hole, no duplicate.').waitFor()
+  await bob.getByText('Closed for good: kicked').waitFor()
+  await page.getByText('1 user online').waitFor()
+})
+
+demo('a task is followed to its end, which is not an error', async (page, t) => {
+  await page.getByLabel('Steps, about one a second').fill('2')
+  await page.getByRole('button', { name: 'Follow task' }).click()
+  const task = page.getByRole('article', { name: 'Task of 2 steps' })
+  await task.getByText('Done', { exact: true }).waitFor()
+  t.equal(await task.getByRole('progressbar').getAttribute('value'), '2')
+  t.equal(await task.getByText('Reconnecting').count(), 0)
+})
+
+demo('a stream that is cut is given exactly what it missed, marked as replayed', async (page, t) => {
+  const [cut, other] = await openThree(page)
+  await send(page, { user: 'alice', event: 'notice', data: 'before' })
+  await event(cut, 'notice').waitFor()
+
+  await cut.getByRole('button', { name: 'Cut the connection' }).click()
+  await cut.getByText('3 replayed: no hole, no duplicate.').waitFor()
+
+  t.same(await events(cut).filter({ hasText: 'replayed' }).locator('pre').allTextContents(), [
+    '{ "missed": 1, "of": 3 }',
+    '{ "missed": 2, "of": 3 }',
+    '{ "missed": 3, "of": 3 }'
+  ])
+  t.equal(await events(cut).count(), 4)
+  t.equal(await events(other).filter({ hasText: 'replayed' }).count(), 0)
+})
+
+demo('cutting all streams lets each of them come back with what it missed', async (page, t) => {
+  const panels = await openThree(page)
+
+  await page.getByRole('button', { name: 'Cut all' }).click()
+  for (const panel of panels) {
+    await panel.getByText('3 replayed: no hole, no duplicate.').waitFor()
+    t.equal(await events(panel).count(), 3)
+  }
+})
+
+demo('a stream that the reader stopped takes up where it stopped', async (page) => {
+  const alice = await openStream(page, { user: 'alice' })
+
+  await alice.getByRole('button', { name: 'Stop' }).click()
+  await alice.getByText('Stopped').waitFor()
+  await send(page, { user: 'alice', event: 'notice', data: 'meanwhile' })
+  await page.getByText('Not online now. It is kept').waitFor()
+
+  await alice.getByRole('button', { name: 'Start again' }).click()
+  await event(alice, 'notice').getByText('replayed').waitFor()
+  await event(alice, 'notice').getByText('meanwhile').waitFor()
+})
+
+demo('a new stream can begin with the history that is still held', async (page, t) => {
+  for (const data of ['one', 'two', 'three']) await send(page, { user: 'alice', event: 'notice', data })
+
+  await page.getByLabel('Begin with').selectOption('last')
+  await page.getByLabel('How many past events').fill('2')
+  const last = await openStream(page, { user: 'alice' })
+  await event(last, 'notice').getByText('three').waitFor()
+  t.same(await events(last).locator('pre').allTextContents(), ['two', 'three'])
+
+  await page.getByLabel('Begin with').selectOption('oldest')
+  const oldest = await openStream(page, { user: 'alice' })
+  await event(oldest, 'notice').getByText('three').waitFor()
+  t.same(await events(oldest).locator('pre').allTextContents(), ['one', 'two', 'three'])
+})
+
+demo('markup in data, names of events and names of users is shown as text and never runs', async (page, t) => {
+  const payload = '<img src=x onerror="document.title=\'owned\'">'
+  const panel = await openStream(page, { user: payload, topics: payload })
+
+  await send(page, { user: payload, event: payload, data: payload })
+  await send(page, { user: payload, event: payload, data: JSON.stringify({ [payload]: payload }) })
+  await panel.locator('pre').getByText(JSON.stringify(payload), { exact: true }).last().waitFor()
+  t.equal(await panel.locator('pre').first().textContent(), payload)
+  t.equal(await page.locator('img[onerror]').count(), 0)
+  t.equal(await page.title(), 'SSE Hub')
+})
+
+demo(
+  'a refused event is answered with its code and a message that says why',
+  { expectsRefusal: true },
+  async (page, t) => {
+    await send(page, { everyone: true, event: 'hub.welcome', data: 'forged' })
+    const result = page.getByRole('status').filter({ hasText: 'SSE_HUB_ERR_' })
+    await result.waitFor()
+    t.match(await result.textContent(), /hub\./)
+  }
+)
+
+demo('a stream that falls silent is called stale, until something is heard again', { clock: true }, async (page) => {
+  const alice = await openStream(page, { user: 'alice' })
+  await alice.getByText('Open', { exact: true }).waitFor()
+
+  await page.clock.fastForward('10:00')
+  await alice.getByText('Stale').waitFor()
+  await send(page, { user: 'alice', event: 'notice', data: 'still here' })
+  await alice.getByText('Open', { exact: true }).waitFor()
+})
+
+demo('an event name that one tab sends is heard in another tab', async (page) => {
+  const second = await page.context().newPage()
+  await second.goto(page.url())
+  const alice = await openStream(second, { user: 'alice' })
+
+  await send(page, { user: 'alice', event: 'never.heard.of', data: 'hello' })
+  await event(alice, 'never.heard.of').getByText('hello').waitFor()
+})
+
+demo('the reader is warned when the streams use up all connections of the browser', async (page) => {
+  await openThree(page)
+  for (const user of ['carol', 'dave', 'erin']) await openStream(page, { user })
+
+  const warning = page.getByRole('alert')
+  await warning.getByText('six connections').waitFor()
+  await warning.getByRole('button', { name: 'Stop the newest stream' }).click()
+  await warning.waitFor({ state: 'hidden' })
+  await send(page, { user: 'carol', event: 'notice', data: 'gets through' })
+  await page.getByText('Accepted for 1 open stream.').waitFor()
+})
+
+demo('the page speaks Chinese when asked to, and remembers it', async (page, t) => {
+  const alice = await openStream(page, { user: 'alice' })
+
+  await page.getByRole('radio', { name: '中文' }).check()
+  await page.getByRole('heading', { name: '打开事件流' }).waitFor()
+  await alice.getByText('已打开', { exact: true }).waitFor()
+  t.equal(await page.locator('html').getAttribute('lang'), 'zh-CN')
+
+  await page.reload()
+  await page.getByRole('heading', { name: '打开事件流' }).waitFor()
+  await page.getByRole('radio', { name: 'English' }).check()
+  await page.getByRole('heading', { name: 'Open a stream' }).waitFor()
+})
+
+demo(
+  'a browser that prefers Chinese is greeted in Chinese, and nothing is left in English',
+  { locale: 'zh-CN' },
+  async (page, t) => {
+    await page.getByRole('button', { name: '打开这三条流' }).click()
+    await page.getByText('已打开', { exact: true }).first().waitFor()
+
+    const keys =
+      await page.evaluate(`Promise.all([import('${page.url()}texts-en.js'), import('${page.url()}texts-zh.js')])
+    .then(([{ en }, { zh }]) => ({
+      inCode: Object.keys(en),
+      inPage: [...document.querySelectorAll('[data-i18n]')].map(element => element.dataset.i18n),
+      chinese: Object.keys(zh)
+    }))`)
+    const { inCode, inPage, chinese } = keys as { inCode: string[]; inPage: string[]; chinese: string[] }
+    t.same(
+      [...inCode, ...inPage].filter((key) => !chinese.includes(key)),
+      []
+    )
+  }
+)
+
+demo('the page is served under a strict content security policy', async (page, t) => {
+  const response = await page.reload()
+  const policy = response?.headers()['content-security-policy']
+  t.match(policy, /default-src 'none'/)
+  t.match(policy, /script-src 'self'(;|$)/)
+  t.notMatch(policy, /unsafe/)
+})
+
+demo('on a phone nothing sticks out at the side', { viewport: { width: 390, height: 844 } }, async (page, t) => {
+  const overflow = () => page.evaluate('document.documentElement.scrollWidth - innerWidth')
+  t.equal(await overflow(), 0, 'empty')
+
+  const [alice] = await openThree(page)
+  await send(page, { user: 'alice', event: 'notice', data: 'x'.repeat(500) })
+  await event(alice, 'notice').waitFor()
+  await alice.getByRole('button', { name: 'Cut the connection' }).click()
+  await alice.getByText('3 replayed: no hole, no duplicate.').waitFor()
+  t.equal(await overflow(), 0, 'with streams')
+
+  await page.getByRole('radio', { name: '中文' }).check()
+  t.equal(await overflow(), 0, 'in Chinese')
+})
+
+/** The standalone hub of one test, on its own port; it forgets with the test. */
+async function startHub(t: Test): Promise<string> {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(hubApp, { hub: { reconnectionTime: RECONNECTION_TIME } })
+  return `${await app.listen({ host: '127.0.0.1', port: 0 })}/`
+}
+
+type Profile = BrowserContextOptions & { expectsRefusal?: boolean; clock?: boolean }
+type Story = (page: Page, t: Test) => Promise<void>
+
+/** One test: the demo of a hub of its own, in a fresh browser profile. Whatever the console complains about fails it. */
+function demo(name: string, ...[first, second]: [Story] | [Profile, Story]) {
+  const story = second ?? (first as Story)
+  const { expectsRefusal = false, clock = false, ...profile } = second ? (first as Profile) : {}
+  t.test(name, { skip }, async (t) => {
+    const url = await startHub(t)
+    const context = await (browser as Browser).newContext({ locale: 'en-US', ...profile })
+    t.teardown(() => context.close())
+    const complaints: string[] = []
+    context.on('weberror', (error) => complaints.push(String(error.error())))
+    context.on('console', (message) => {
+      const refused = expectsRefusal && message.text().includes('status of 400')
+      if (['error', 'warning'].includes(message.type()) && !refused) complaints.push(message.text())
+    })
+    const page = await context.newPage()
+    if (clock) await page.clock.install()
+    await page.goto(url)
+    await page.getByText(/Hub is up|中心运行中/).waitFor()
+    await story(page, t)
+    t.same(complaints, [], 'the console has nothing to complain about')
+  })
+}
+
+/** Two streams of alice, as in two tabs, and one of bob. */
+async function openThree(page: Page): Promise<[Locator, Locator, Locator]> {
+  await page.getByRole('button', { name: 'Open these three streams' }).click()
+  const panels = page.getByRole('article')
+  for (const index of [0, 1, 2]) await panels.nth(index).getByText('Open', { exact: true }).waitFor()
+  return [panels.nth(0), panels.nth(1), panels.nth(2)]
+}
+
+async function openStream(page: Page, { user, topics = '' }: { user: string; topics?: string }) {
+  const panels = page.getByRole('article')
+  const before = await panels.count()
+  await page.getByLabel('Open as user').fill(user)
+  await page.getByLabel('Topics, separated by commas').fill(topics)
+  await page.getByRole('button', { name: 'Start', exact: true }).click()
+  await panels.nth(before).getByText('Open', { exact: true }).waitFor()
+  return panels.nth(before)
+}
+
+type Sending = { user?: string; topic?: string; everyone?: boolean; event: string; data: string }
+
+async function send(page: Page, { user, topic, everyone, event, data }: Sending) {
+  if (user !== undefined) {
+    await page.getByRole('radio', { name: 'One user' }).check()
+    await page.getByLabel('Send to user').fill(user)
+  }
+  if (topic !== undefined) {
+    await page.getByRole('radio', { name: 'A topic' }).check()
+    await page.getByLabel('Send to topic').fill(topic)
+  }
+  if (everyone) await page.getByRole('radio', { name: 'Everyone' }).check()
+  await page.getByLabel('Event name', { exact: true }).fill(event)
+  await page.getByLabel('Data').fill(data)
+  await Promise.all([
+    page.waitForResponse((response) => response.request().method() === 'POST'),
+    page.getByRole('button', { name: 'Send', exact: true }).click()
+  ])
+}
+
+const events = (panel: Locator) =>
+  panel
+    .getByRole('log')
+    .locator('li')
+    .filter({ has: panel.page().locator('pre') })
+const event = (panel: Locator, name: string) => events(panel).filter({ hasText: name })
+
+async function launchBrowser(): Promise<Browser | undefined> {
+  for (const executablePath of SYSTEM_BROWSERS) {
+    if (executablePath && existsSync(executablePath)) return chromium.launch({ executablePath, args: QUIET })
+  }
+  return launchPackaged().catch(() => undefined)
+}
+
+/** The Chromium that comes from npm; it unpacks itself, straight into the temp folder. */
+async function launchPackaged() {
+  const folder = await mkdtemp(join(tmpdir(), 'sse-hub-chromium-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  process.env.TMPDIR = folder
+  const { default: packaged } = await import('@sparticuz/chromium')
+  return chromium.launch({ executablePath: await packaged.executablePath(), args: [...packaged.args, ...QUIET] })
+}

@@ -1,0 +1,64 @@
+import type { Clock } from '../../services/clock.ts'
+
+/** A clock whose hands the test turns, and chance that a seed decides. */
+export class FakeClock implements Clock {
+  wall: number
+  #elapsed = 0
+  readonly #timers = new Set<{ interval: number; next: number; tick: () => void }>()
+  #seed: number
+
+  constructor({ wall = Date.UTC(2026, 0, 1), seed = 1 }: { wall?: number; seed?: number } = {}) {
+    this.wall = wall
+    this.#seed = seed
+  }
+
+  now(): number {
+    return this.wall
+  }
+
+  monotonic(): number {
+    return this.#elapsed
+  }
+
+  every(interval: number, tick: () => void): () => void {
+    const timer = { interval, next: this.#elapsed + interval, tick }
+    this.#timers.add(timer)
+    return () => this.#timers.delete(timer)
+  }
+
+  /** How many timers run. */
+  get timers(): number {
+    return this.#timers.size
+  }
+
+  /** mulberry32: the same seed gives the same chance. */
+  random(): number {
+    this.#seed = (this.#seed + 0x6d2b79f5) | 0
+    let mixed = Math.imul(this.#seed ^ (this.#seed >>> 15), 1 | this.#seed)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+
+  /** Lets time pass; every timer that falls due meanwhile ticks, in order. */
+  advance(milliseconds: number): void {
+    const until = this.#elapsed + milliseconds
+    for (;;) {
+      const due = [...this.#timers].filter((timer) => timer.next <= until).sort((a, b) => a.next - b.next)[0]
+      if (due === undefined) break
+      this.#pass(due.next - this.#elapsed)
+      due.next += due.interval
+      due.tick()
+    }
+    this.#pass(until - this.#elapsed)
+  }
+
+  /** Lets time pass without a tick, as when the event loop is blocked. */
+  block(milliseconds: number): void {
+    this.#pass(milliseconds)
+  }
+
+  #pass(milliseconds: number): void {
+    this.#elapsed += milliseconds
+    this.wall += milliseconds
+  }
+}

@@ -1,0 +1,76 @@
+import type { Sink, SinkListener } from '../../services/sink.ts'
+import { type Dispatched, StrictParser } from './strict-parser.ts'
+
+/** A sink that keeps what it is given, and says "full" when the test wants it to. */
+export class FakeSink implements Sink {
+  readonly parser = new StrictParser()
+  readonly writes: Buffer[] = []
+  /** How many bytes it takes before it is full; what is over is held back until `drain`. */
+  room = Number.POSITIVE_INFINITY
+  isEnded = false
+  isClosed = false
+  #held = 0
+  #listener: SinkListener | undefined
+
+  write(bytes: Uint8Array): boolean {
+    this.#take(bytes)
+    if (this.room >= bytes.length) this.room -= bytes.length
+    else {
+      this.#held += bytes.length - this.room
+      this.room = 0
+    }
+    return this.#held === 0
+  }
+
+  unsent(): number {
+    return this.#held
+  }
+
+  end(bytes: Uint8Array): void {
+    this.#take(bytes)
+    this.isEnded = true
+  }
+
+  listen(listener: SinkListener): void {
+    this.#listener = listener
+  }
+
+  /** Lets go of everything, and takes so many bytes more. */
+  drain(room = Number.POSITIVE_INFINITY): void {
+    this.#held = 0
+    this.room = room
+    this.#listener?.onDrain()
+  }
+
+  /** Lets go of some bytes, but not of all. */
+  letGo(bytes: number): void {
+    this.#held -= bytes
+  }
+
+  /** The other end goes away. */
+  hangUp(): void {
+    this.isClosed = true
+    this.#listener?.onClose()
+  }
+
+  /** Everything that was dispatched. */
+  get events(): Dispatched[] {
+    return this.parser.events
+  }
+
+  /** What publishers sent: all but the hub's own events. */
+  get published(): Dispatched[] {
+    return this.events.filter(({ event }) => !event.startsWith('hub.'))
+  }
+
+  #take(bytes: Uint8Array): void {
+    if (this.isEnded) throw new Error('written to after its end')
+    this.writes.push(Buffer.from(bytes))
+    this.parser.feed(bytes)
+  }
+}
+
+/** Lets everything that is due in this turn of the event loop, and in the next ones that it asks for, be done. */
+export async function settle(turns = 4): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+}

@@ -1,0 +1,109 @@
+import { EventEmitter, once } from 'node:events'
+import { type ClientRequest, type IncomingMessage, request } from 'node:http'
+import { type Dispatched, StrictParser } from './strict-parser.ts'
+
+export interface ClientOptions {
+  readonly lastEventId?: string | undefined
+  readonly headers?: Record<string, string>
+}
+
+/** How long a test waits for an event that does not come, in milliseconds. */
+const PATIENCE = 10_000
+
+/** A client on a real socket, for tests that want to see every byte. It does not reconnect: the test does. */
+export class StreamClient {
+  readonly parser = new StrictParser()
+  readonly response: IncomingMessage
+  /** Everything that was received. */
+  text = ''
+  isEnded = false
+  readonly #request: ClientRequest
+  readonly #changes = new EventEmitter()
+
+  private constructor(outgoing: ClientRequest, response: IncomingMessage) {
+    this.#changes.setMaxListeners(0)
+    this.#request = outgoing
+    this.response = response
+    response.on('data', (bytes: Buffer) => {
+      this.text += bytes.toString()
+      this.parser.feed(bytes)
+      this.#changes.emit('change')
+    })
+    const onEnd = () => {
+      this.isEnded = true
+      this.#changes.emit('change')
+    }
+    response.on('end', onEnd).on('close', onEnd).on('error', onEnd)
+  }
+
+  /** Resolves when the head of the response is there, whatever its status. */
+  static async open(url: string, { lastEventId, headers = {} }: ClientOptions = {}): Promise<StreamClient> {
+    const outgoing = request(url, {
+      agent: false,
+      headers: { accept: 'text/event-stream', ...(lastEventId ? { 'last-event-id': lastEventId } : {}), ...headers }
+    })
+    outgoing.on('error', () => {})
+    outgoing.end()
+    const [response] = (await once(outgoing, 'response')) as [IncomingMessage]
+    return new StreamClient(outgoing, response)
+  }
+
+  get status(): number {
+    return this.response.statusCode ?? 0
+  }
+
+  get events(): Dispatched[] {
+    return this.parser.events
+  }
+
+  /** What publishers sent: all but the hub's own events. */
+  get published(): Dispatched[] {
+    return this.events.filter(({ event }) => !event.startsWith('hub.'))
+  }
+
+  get lastEventId(): string {
+    return this.parser.lastEventId
+  }
+
+  /** Resolves with the first event of that name. */
+  async event(name: string): Promise<Dispatched> {
+    await this.until(() => this.events.some(({ event }) => event === name), `an event ${name}`)
+    return this.events.find(({ event }) => event === name) as Dispatched
+  }
+
+  /** Resolves when so many events of publishers have come. */
+  async count(events: number): Promise<Dispatched[]> {
+    await this.until(() => this.published.length >= events, `${events} events`)
+    return this.published
+  }
+
+  /** Resolves when the server has ended the stream, or the socket is gone. */
+  async end(): Promise<void> {
+    await this.until(() => this.isEnded, 'the end')
+  }
+
+  async until(isTrue: () => boolean, what: string): Promise<void> {
+    const patience = AbortSignal.timeout(PATIENCE)
+    while (!isTrue()) {
+      try {
+        await once(this.#changes, 'change', { signal: patience })
+      } catch {
+        throw new Error(`waited in vain for ${what}; received: ${this.text.slice(-2_000)}`)
+      }
+    }
+  }
+
+  /** Cuts the connection without a word. */
+  cut(): void {
+    this.#request.destroy()
+  }
+
+  /** Stops reading; what the server sends piles up in between. */
+  pause(): void {
+    this.response.pause()
+  }
+
+  resume(): void {
+    this.response.resume()
+  }
+}
