@@ -79,10 +79,11 @@ export class HubStream extends EventTarget {
 
   #welcomed(event) {
     this.#seen(event)
+    const again = this.welcome !== undefined
     this.reason = undefined
     this.welcome = parsed(event.data) ?? {}
     this.#owed = this.welcome.replayed ?? 0
-    this.#note(this.welcome.resumed ? 'note.resumed' : 'note.opened', 'good', { replayed: this.#owed })
+    this.#note(again ? 'note.again' : 'note.opened', 'good', { replayed: this.#owed })
     this.#become('open')
     this.#watchReplay()
     this.dispatchEvent(new Event('welcome'))

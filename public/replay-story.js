@@ -3,7 +3,7 @@ import { say, worded } from './i18n.js'
 
 const STEPS = ['cut', 'published', 'back']
 /** After the stream is back, an event that is not here by then is missing. */
-const PATIENCE = 5000
+const PATIENCE = 3000
 
 /** What a panel tells while its connection is cut: cut → published meanwhile → back, with exactly what was missed. */
 export class ReplayStory {
@@ -108,7 +108,7 @@ export class ReplayStory {
     const complete = n + live === this.#expected && arrivals.every(({ times }) => times === 1)
     const seconds = this.#backAfter.toFixed(1)
     this.#step('back', complete ? 'done' : 'failed', 'story.back.now', { seconds, n: n + live, of: this.#expected })
-    const words = !complete ? 'story.wrong' : this.#gapped ? 'story.gapped' : 'story.exact'
+    const words = this.#gapped ? 'story.gapped' : complete ? 'story.exact' : 'story.wrong'
     say(this.#end, words, { n, live, of: this.#expected })
     this.root.dataset.tone = words === 'story.exact' ? 'good' : 'bad'
   }

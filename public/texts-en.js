@@ -64,7 +64,7 @@ export const en = {
     (oldest ? `The oldest still held is ${oldest}.` : 'Nothing older is held.'),
 
   'note.opened': ({ replayed }) => (replayed ? `Open. ${many(replayed, 'past event')} to come.` : 'Open.'),
-  'note.resumed': ({ replayed }) => `Back again. ${replayed ? many(replayed, 'missed event') : 'Nothing was missed'}.`,
+  'note.again': ({ replayed }) => `Back again. ${replayed ? many(replayed, 'missed event') : 'Nothing to replay'}.`,
   'note.lost': 'Connection lost. The browser reconnects by itself.',
   'note.cut': ({ reason }) => `The hub cut the stream (${CLOSED[reason] ?? reason}). The browser reconnects by itself.`,
   'note.closed': ({ reason }) => `The hub closed the stream for good (${CLOSED[reason] ?? reason}).`,
@@ -82,7 +82,7 @@ export const en = {
   'story.back.now': ({ seconds, n, of }) => `Back after ${seconds} s: ${n} of ${of} here`,
   'story.exact': ({ n, live }) =>
     live ? `${n} replayed, ${live} live: no hole, no duplicate.` : `${n} replayed: no hole, no duplicate.`,
-  'story.gapped': ({ n }) => `${n} replayed, but the hub told of a gap before them.`,
+  'story.gapped': ({ n, live, of }) => `${n + live} of ${of} came back; the hub told of the gap.`,
   'story.wrong': ({ n, live, of }) => `Only ${n + live} of ${of} came back as they should.`,
   'story.failed': ({ code, message }) => `Failed. ${what(code, message)}`,
 

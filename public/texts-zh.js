@@ -142,8 +142,8 @@ export const zh = {
     (oldest ? `仍保留的最早事件是 ${oldest}。` : '没有更早的事件。'),
 
   'note.opened': ({ replayed }) => (replayed ? `已打开，先回放 ${replayed} 个历史事件。` : '已打开。'),
-  'note.resumed': ({ replayed }) =>
-    replayed ? `已恢复，补回 ${replayed} 个错过的事件。` : '已恢复，没有错过任何事件。',
+  'note.again': ({ replayed }) =>
+    replayed ? `已恢复，补回 ${replayed} 个错过的事件。` : '已恢复，没有需要回放的事件。',
   'note.lost': '连接已断开，浏览器会自动重新连接。',
   'note.cut': ({ reason }) => `中心切断了该流（${CLOSED[reason] ?? reason}），浏览器会自动重新连接。`,
   'note.closed': ({ reason }) => `中心已永久关闭该流（${CLOSED[reason] ?? reason}）。`,
@@ -161,7 +161,7 @@ export const zh = {
   'story.back.now': ({ seconds, n, of }) => `${seconds} 秒后恢复：收到 ${n}/${of}`,
   'story.exact': ({ n, live }) =>
     live ? `回放 ${n} 个，实时 ${live} 个：无遗漏，无重复。` : `回放 ${n} 个：无遗漏，无重复。`,
-  'story.gapped': ({ n }) => `回放 ${n} 个，但中心报告此前有缺口。`,
+  'story.gapped': ({ n, live, of }) => `收到 ${n + live}/${of}，中心已告知缺口。`,
   'story.wrong': ({ n, live, of }) => `${of} 个中只有 ${n + live} 个如期返回。`,
   'story.failed': ({ code, message }) => `失败。${what(code, message)}`,
 

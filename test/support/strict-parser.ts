@@ -50,12 +50,13 @@ export class StrictParser {
   }
 
   #line(line: string): void {
-    if (line === '') return this.#dispatch()
     const colon = line.indexOf(':')
-    if (colon === 0) {
-      this.comments.push(line.slice(1))
-      return
-    }
+    if (line === '') this.#dispatch()
+    else if (colon === 0) this.comments.push(line.slice(1))
+    else this.#fieldOf(line, colon)
+  }
+
+  #fieldOf(line: string, colon: number): void {
     const name = colon === -1 ? line : line.slice(0, colon)
     const rest = colon === -1 ? '' : line.slice(colon + 1)
     this.#field(name, rest.startsWith(' ') ? rest.slice(1) : rest)
