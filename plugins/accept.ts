@@ -4,7 +4,7 @@ const RANGES = [EVENT_STREAM, 'text/*', '*/*']
 
 /** Whether an `Accept` header lets an event stream be the answer. None at all lets anything be. */
 export function acceptsEventStream(accept: string | undefined): boolean {
-  if (accept === undefined || accept.trim() === '') return true
+  if (accept === undefined || accept === EVENT_STREAM || accept.trim() === '') return true
   const weights = new Map<string, number>()
   for (const part of accept.split(',')) {
     const [range = '', ...parameters] = part.split(';').map((text) => text.trim().toLowerCase())

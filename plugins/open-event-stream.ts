@@ -6,7 +6,7 @@ import { NotAcceptableError, PipelinedError } from '../services/errors.ts'
 import type { EventStream } from '../services/event-stream.ts'
 import type { Opening, StreamKeeper } from '../services/stream-keeper.ts'
 import { acceptsEventStream } from './accept.ts'
-import { openSink } from './response-sink.ts'
+import { isHttp2, openSink } from './response-sink.ts'
 
 /** How long the few bytes of a refusal may take to leave, in milliseconds. */
 const REFUSAL_GRACE = 2_000
@@ -52,12 +52,12 @@ export function openEventStream(
   opening: Opening
 ): EventStream | undefined {
   keeper.check(opening)
-  const lastEventId = opening.lastEventId ?? lastEventIdOf(request)
-  const headers = streamHeaders(reply)
-  // From here on the host's `handlerTimeout`, `onSend` and compression have no part in it.
-  reply.hijack()
-  if (isGone(reply)) return undefined
-  if (lastEventId !== undefined && isEnded(lastEventId)) {
+  const brought = lastEventIdOf(request)
+  const lastEventId = opening.lastEventId ?? brought
+  const headers = takeOver(request, reply)
+  if (headers === undefined) return undefined
+  // Whatever place the host has named: who was sent away for good and comes back by himself is told so.
+  if ([brought, lastEventId].some((id) => id !== undefined && isEnded(id))) {
     answer(reply, 204, withoutStream(headers))
     return undefined
   }
@@ -76,9 +76,15 @@ export function openEventStream(
 
 /** Turns a caller away for now: an event source takes any status but 200 as the end for good. */
 export function refuse(keeper: StreamKeeper, request: FastifyRequest, reply: FastifyReply, reason: CloseReason): void {
-  const headers = streamHeaders(reply)
+  const headers = takeOver(request, reply)
+  if (headers !== undefined) sendRefusal(keeper, request, reply, headers, reason)
+}
+
+/** Makes the reply the hub's, and returns its headers; or undefined, if there is nothing left to answer. */
+function takeOver(request: FastifyRequest, reply: FastifyReply): OutgoingHttpHeaders | undefined {
+  // From here on the host's `handlerTimeout`, `onSend` and compression have no part in it.
   reply.hijack()
-  if (!isGone(reply)) sendRefusal(keeper, request, reply, headers, reason)
+  return isGone(request, reply) ? undefined : streamHeaders(reply)
 }
 
 function sendRefusal(
@@ -88,7 +94,9 @@ function sendRefusal(
   headers: OutgoingHttpHeaders,
   reason: CloseReason
 ): void {
-  openSink(request.raw, reply.raw, headers).end(keeper.refusal(reason), REFUSAL_GRACE)
+  const last = keeper.refusal(reason)
+  if (request.method === 'HEAD') answer(reply, 200, headers)
+  else openSink(request.raw, reply.raw, headers).end(last, REFUSAL_GRACE)
 }
 
 /** The header wins over the query: it is what an event source brings when it comes back to the URL that it was opened with. */
@@ -104,6 +112,8 @@ function lastEventIdOf(request: FastifyRequest): string | undefined {
 
 /** What other plugins have set, CORS and cookies among it, and what a stream needs. */
 function streamHeaders(reply: FastifyReply): OutgoingHttpHeaders {
+  // A middleware may have set them past Fastify, on the response itself.
+  for (const name of DROPPED) reply.raw.removeHeader(name)
   const kept = Object.entries(reply.getHeaders()).filter(([name]) => !DROPPED.has(name.toLowerCase()))
   return { ...(Object.fromEntries(kept) as OutgoingHttpHeaders), ...STREAM_HEADERS }
 }
@@ -121,7 +131,10 @@ function answer(reply: FastifyReply, status: number, headers: OutgoingHttpHeader
   reply.raw.end()
 }
 
-/** Whether the client left while its identity was being looked up. */
-function isGone(reply: FastifyReply): boolean {
-  return reply.raw.destroyed || reply.raw.socket?.destroyed === true
+/** Whether the client left while its identity was being looked up, or somebody else has begun to answer. */
+function isGone(request: FastifyRequest, reply: FastifyReply): boolean {
+  const { raw } = reply
+  // An HTTP/2 response does not say that it is destroyed; its stream does.
+  const isClosed = isHttp2(request.raw) ? request.raw.stream.closed : raw.destroyed || raw.socket?.destroyed === true
+  return raw.headersSent || isClosed
 }

@@ -6,11 +6,15 @@ import type { Sink, SinkListener } from '../services/sink.ts'
 export type RawRequest = IncomingMessage | Http2ServerRequest
 export type RawResponse = ServerResponse | Http2ServerResponse
 
+export function isHttp2(request: RawRequest): request is Http2ServerRequest {
+  return request.httpVersionMajor === 2
+}
+
 /** Sends the head of a response, and returns where the bytes of its stream go. */
 export function openSink(request: RawRequest, response: RawResponse, headers: OutgoingHttpHeaders): Sink {
   const { socket } = response
   if (request.httpVersionMajor === 1 && socket instanceof Socket) {
-    return new SocketSink(request as IncomingMessage, response as ServerResponse, socket, headers)
+    return new SocketSink(response as ServerResponse, socket, headers)
   }
   return new ResponseSink(request, response, headers)
 }
@@ -20,29 +24,38 @@ export function openSink(request: RawRequest, response: RawResponse, headers: Ou
  * to any number of sockets, straight and in one write each. An event stream is the last response of its connection anyway.
  */
 class SocketSink implements Sink {
-  readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #socket: Socket
+  #listener: SinkListener | undefined
+  #isFull = false
 
-  constructor(request: IncomingMessage, response: ServerResponse, socket: Socket, headers: OutgoingHttpHeaders) {
-    this.#request = request
+  constructor(response: ServerResponse, socket: Socket, headers: OutgoingHttpHeaders) {
     this.#response = response
     this.#socket = socket
     // A host's `connectionTimeout` is for connections that do nothing; this one is watched by heartbeat and stall timeout.
     socket.setTimeout(0)
     response.removeHeader('Transfer-Encoding')
-    response.writeHead(200, headers)
+    response.writeHead(200, { ...headers, connection: 'close' })
     // The head and the first bytes of the stream leave together, at the end of this turn.
     socket.cork()
     response.flushHeaders()
-    process.nextTick(() => socket.uncork())
+    setImmediate(uncork, socket)
   }
 
   write(bytes: Uint8Array): boolean {
-    const { writable } = this.#socket
-    if (!writable) return false
-    // A large write counts as full even if the kernel took all of it at once.
-    return this.#socket.write(bytes) || this.#socket.writableLength === 0
+    const socket = this.#socket
+    if (!socket.writable) return false
+    // A large write says "full" even if the kernel took all of it at once.
+    if (socket.write(bytes) || socket.writableLength === 0) return true
+    if (!this.#isFull) {
+      this.#isFull = true
+      // Listened for only now: nearly all sockets never fill up, and listeners weigh.
+      socket.once('drain', () => {
+        this.#isFull = false
+        this.#listener?.onDrain()
+      })
+    }
+    return false
   }
 
   unsent(): number {
@@ -56,13 +69,10 @@ class SocketSink implements Sink {
     cutAfter(grace, socket, () => socket.destroy())
   }
 
+  /** The socket is this response's alone: request and response cannot go without it, nor it without them. */
   listen(listener: SinkListener): void {
-    const onClose = once(() => listener.onClose())
-    this.#socket.on('drain', () => listener.onDrain())
-    this.#socket.on('close', onClose)
-    this.#response.on('close', onClose)
-    // A request closes when it has been read; only with its socket gone is that the end.
-    this.#request.on('close', () => this.#socket.destroyed && onClose())
+    this.#listener = listener
+    this.#socket.once('close', () => listener.onClose())
   }
 }
 
@@ -102,6 +112,10 @@ class ResponseSink implements Sink {
     this.#request.on('aborted', onClose)
     this.#request.on('error', onClose)
   }
+}
+
+function uncork(socket: Socket): void {
+  socket.uncork()
 }
 
 /** Cuts what has not closed by itself in `grace` milliseconds. */

@@ -1,12 +1,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { isName } from '../services/channel.ts'
-import { InvalidOptionError, TopicForbiddenError, UnauthenticatedError } from '../services/errors.ts'
+import { describe, isName } from '../services/channel.ts'
+import { InvalidDraftError, InvalidOptionError, TopicForbiddenError, UnauthenticatedError } from '../services/errors.ts'
 import type { EventMap } from '../services/event.ts'
 import type { EventStream } from '../services/event-stream.ts'
 import { Hub } from '../services/hub.ts'
 import { HUB_OPTION_NAMES, type HubOptions } from '../services/options.ts'
 import { feed, type Producer } from '../services/producer.ts'
+import type { Opening } from '../services/stream-keeper.ts'
+import { Http2Sessions } from './http2-sessions.ts'
 import { checkRequest, openEventStream, refuse } from './open-event-stream.ts'
 
 /** Who a stream is for: what `authenticate` finds out, or the host knows. */
@@ -38,7 +40,8 @@ export interface SseHubOptions extends HubOptions {
    */
   readonly authenticate?: Authenticate | undefined
   /**
-   * Decides about topics that a client asks for; those that the host or `authenticate` names are granted.
+   * Decides about topics that a client asks for; those that the host or `authenticate` names are granted. Has five seconds
+   * for all of them.
    * @default undefined: a client may ask for none
    */
   readonly authorizeTopic?: AuthorizeTopic | undefined
@@ -78,7 +81,9 @@ declare module 'fastify' {
   }
 }
 
-const AUTHENTICATION_TIMEOUT = 5_000
+/** How long the host may take to say who is asking, and then which topics he may have, in milliseconds. */
+const IDENTITY_TIMEOUT = 5_000
+const TOO_LATE = Symbol('too late')
 /** What Fastify itself adds to a plugin's options. */
 const REGISTER_OPTIONS = ['prefix', 'logLevel', 'logSerializers', 'encapsulate']
 const OWN_OPTIONS = ['authenticate', 'authorizeTopic']
@@ -88,6 +93,7 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
   readonly #app: FastifyInstance
   readonly #authenticate: Authenticate | undefined
   readonly #authorizeTopic: AuthorizeTopic | undefined
+  readonly #sessions = new Http2Sessions()
 
   constructor(app: FastifyInstance, options: SseHubOptions) {
     super(options, app.log)
@@ -123,21 +129,19 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     const { from, last, lastEventId, requestedTopics = [] } = options
     // A `user` that is undefined is a mistake of the host's, and must not become somebody else.
     const identity =
-      'user' in options ? options : await this.#identify(request, options.authenticate ?? this.#authenticate)
-    if (identity === 'timeout') {
-      refuse(this.keeper, request, reply, 'error')
-      return undefined
-    }
+      'user' in options ? options : await this.#inTime((options.authenticate ?? this.#authenticate)?.(request))
+    if (identity === TOO_LATE) return this.#refuse(request, reply, 'authenticate')
     if (!isIdentity(identity)) throw new UnauthenticatedError()
-    const topics = [...new Set([...(identity.topics ?? []), ...requestedTopics])]
+    const granted = allTopics(identity.topics ?? [])
+    const topics = allTopics(granted, requestedTopics)
     const opening = { user: identity.user, topics, expiresAt: identity.expiresAt, from, last, lastEventId }
     this.keeper.check(opening)
     const authorizeTopic = options.authorizeTopic ?? this.#authorizeTopic
-    for (const topic of requestedTopics) {
-      const isAllowed = (await authorizeTopic?.(identity, topic, request)) === true
-      if (!isAllowed) throw new TopicForbiddenError(JSON.stringify(topic))
-    }
-    return openEventStream(this.keeper, request, reply, opening)
+    const asked = topics.slice(granted.length)
+    const forbidden = await this.#inTime(firstForbidden(asked, identity, request, authorizeTopic))
+    if (forbidden === TOO_LATE) return this.#refuse(request, reply, 'authorizeTopic')
+    if (forbidden !== undefined) throw new TopicForbiddenError(JSON.stringify(forbidden))
+    return this.#open(request, reply, opening)
   }
 
   /**
@@ -154,7 +158,7 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     checkRequest(request, reply)
     const topics = typeof source === 'string' ? [source] : []
     const opening = { user: user ?? null, topics, follows: true, from: 'oldest' as const }
-    const stream = openEventStream(this.keeper, request, reply, opening)
+    const stream = this.#open(request, reply, opening)
     if (stream !== undefined && typeof source !== 'string') {
       feed(stream, source, this.options.maxEventBytes).catch((error) => {
         this.#app.log.error({ err: error, stream: stream.id }, 'what a stream was fed with failed')
@@ -163,19 +167,57 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     return stream
   }
 
-  async #identify(request: FastifyRequest, authenticate: Authenticate | undefined): Promise<unknown> {
-    const answer: unknown = authenticate?.(request)
-    if (!(answer instanceof Promise)) return answer
-    let timer: NodeJS.Timeout | undefined
-    const timeout = new Promise<'timeout'>((resolve) => {
-      timer = setTimeout(resolve, AUTHENTICATION_TIMEOUT, 'timeout')
+  /** Ends every stream, and then the HTTP/2 sessions that they came on: a browser would keep them, and the server, open. */
+  override async drain(): Promise<void> {
+    await super.drain()
+    this.#sessions.close()
+  }
+
+  #open(request: FastifyRequest, reply: FastifyReply, opening: Opening): EventStream | undefined {
+    this.#sessions.add(request.raw)
+    return openEventStream(this.keeper, request, reply, opening)
+  }
+
+  #refuse(request: FastifyRequest, reply: FastifyReply, who: string): undefined {
+    this.#app.log.error(`${who} took more than ${IDENTITY_TIMEOUT} ms; the client is told to come back later`)
+    refuse(this.keeper, request, reply, 'error')
+  }
+
+  /** What the host answers, if it does so in time. */
+  async #inTime<Answer>(answer: Answer | Promise<Answer>): Promise<Answer | typeof TOO_LATE> {
+    if (!isThenable(answer)) return answer
+    let stop: (() => void) | undefined
+    const tooLate = new Promise<typeof TOO_LATE>((resolve) => {
+      stop = this.options.clock.every(IDENTITY_TIMEOUT, () => resolve(TOO_LATE))
     })
     try {
-      return await Promise.race([answer, timeout])
+      return await Promise.race([answer, tooLate])
     } finally {
-      clearTimeout(timer)
+      stop?.()
     }
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+}
+
+/** The topics of some lists, each once, in their order. A string is no list: it would fall into its letters. */
+function allTopics(...lists: unknown[]): string[] {
+  const wrong = lists.find((list) => !Array.isArray(list))
+  if (wrong !== undefined) throw new InvalidDraftError(`topics are an array of names; got ${describe(wrong)}`)
+  return [...new Set(lists.flat() as string[])]
+}
+
+/** The first topic that the client may not have, if there is one. */
+async function firstForbidden(
+  topics: readonly string[],
+  identity: StreamIdentity,
+  request: FastifyRequest,
+  authorizeTopic: AuthorizeTopic | undefined
+): Promise<string | undefined> {
+  for (const topic of topics) if ((await authorizeTopic?.(identity, topic, request)) !== true) return topic
+  return undefined
 }
 
 /** Only a well-formed string is a user: no number, no `true`, nothing that a mistake in the host's code could leave there. */

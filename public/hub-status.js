@@ -36,6 +36,8 @@ async function update(onUsers) {
     pill.dataset.tone = 'good'
     say(pill, 'hub.up')
   } catch (error) {
+    // What was true a while ago would look as if it still were.
+    for (const what of ['users', 'streams']) byId(`hub-${what}`).textContent = '–'
     pill.dataset.tone = 'bad'
     say(pill, error.status ? 'hub.refuses' : 'hub.down')
   }

@@ -10,7 +10,7 @@ import { validatorCompiler } from './validation.ts'
 
 export interface HubRoutesOptions {
   /** Under which path the routes are mounted. Fastify's own option. */
-  readonly prefix?: string | undefined
+  readonly prefix?: string
   /**
    * Tells whose stream `GET /events` is.
    * @default what the hub was registered with

@@ -10,6 +10,8 @@ import type { Sink, SinkListener } from './sink.ts'
 
 /** How many events are read from the log at a time: a page is written in well under a millisecond. */
 const PAGE = 128
+/** How many are read to see what the newest is. */
+const NEWEST_ALONE = 1
 /** History is written in pieces of about so many bytes, so that a full socket is noticed. */
 const PIECE = 65_536
 /** A stream that is owed more than this for one write reads it from the log instead. */
@@ -45,6 +47,10 @@ export interface StreamInit {
   /** Ends after the first final event. */
   readonly follows: boolean
   readonly from: ReadFrom
+  /** Where the hub was when the stream was opened: what comes after it is owed, whatever `from` says. */
+  readonly opened: Cursor | undefined
+  /** The client brought a last event ID, and `from` is what it says. */
+  readonly resumes: boolean
   /** The client brought a last event ID that is no cursor: it is told, and given what is held. */
   readonly isUnknown: boolean
   readonly since: number
@@ -70,6 +76,8 @@ export class EventStream implements Deliverable, SinkListener {
   /** The topics that the stream listens to. */
   readonly topics: readonly string[]
   readonly channels: readonly Channel[]
+  /** Whether it listens to its topics alone, and ends after the first final event of theirs. */
+  readonly follows: boolean
   /** When it was opened, in milliseconds since the epoch. */
   readonly since: number
   /** When it was last written to, on the clock that never jumps. */
@@ -82,20 +90,26 @@ export class EventStream implements Deliverable, SinkListener {
 
   readonly #host: StreamHost
   readonly #sink: Sink
-  readonly #follows: boolean
   #state: State = 'behind'
   #isFull = false
   #isReading = false
+  /** The read on its way was asked before the tail broke: its answer may be of another life of the log. */
+  #isOutdated = false
   #isWelcome = false
+  #hasRetry = false
   #isQueued = false
   #owed: OwedEvents | undefined
   /** Where to read on from. Everything up to it has been given. */
   #from: ReadFrom
   /** The number of the last id that the client was sent: behind `#from` where nothing was addressed to it. */
   #told = 0
-  /** Up to where the client knows that history is missing. */
-  #toldGap = 0
+  /** Up to where the client knows that history is missing, or never asked for it. */
+  #toldGap: number
+  readonly #opened: Cursor | undefined
+  readonly #resumes: boolean
   #isUnknown: boolean
+  /** What it follows may have ended with the very event that the client came back with. */
+  #mayBeOver: boolean
   #abort: AbortController | undefined
   #waiting: (() => void)[] | undefined
 
@@ -108,16 +122,19 @@ export class EventStream implements Deliverable, SinkListener {
     this.since = init.since
     this.#host = host
     this.#sink = sink
-    this.#follows = init.follows
+    this.follows = init.follows
     this.#from = init.from
+    this.#opened = init.opened
+    this.#resumes = init.resumes
     this.#isUnknown = init.isUnknown
+    this.#toldGap = init.resumes || init.isUnknown ? 0 : (init.opened?.seq ?? 0)
+    this.#mayBeOver = init.follows && init.resumes
     this.lastWrite = host.now
   }
 
-  /** Sends the first bytes, so that the client's `open` fires at once, and goes to read. */
+  /** Begins: in this turn of the event loop the client is greeted, or at least sent something, so that its `open` fires. */
   start(): void {
     this.#sink.listen(this)
-    this.#write(Buffer.from(formatReconnectionTime(this.#host.reconnectionTime(false))))
     this.#catchUpSoon()
   }
 
@@ -146,8 +163,9 @@ export class EventStream implements Deliverable, SinkListener {
   /** Hands over an event that the log's tail has brought; `alone` is that event, shared by all who are owed nothing else. */
   offer(event: LogEvent, alone: OwedEvents): void {
     if (this.#state === 'level') {
+      // The log may have shown it already: a tail lags.
+      if (event.cursor !== null && event.cursor.seq <= this.#reached) return
       if (this.#owed === undefined) {
-        if (event.cursor !== null && event.cursor.seq <= this.#reached) return
         this.#owed = alone
         if (!this.#isQueued) {
           this.#isQueued = true
@@ -158,6 +176,7 @@ export class EventStream implements Deliverable, SinkListener {
   }
 
   #owe(event: LogEvent, owed: OwedEvents): void {
+    if (this.follows && owed.final) return
     if (owed.size > MAX_OWED) this.fallBehind()
     else this.#owed = owed.and(event)
   }
@@ -167,6 +186,7 @@ export class EventStream implements Deliverable, SinkListener {
     if (this.#state === 'closed') return
     this.#owed = undefined
     this.#state = 'behind'
+    this.#isOutdated = this.#isReading
     this.#catchUpSoon()
   }
 
@@ -178,7 +198,7 @@ export class EventStream implements Deliverable, SinkListener {
     this.#owed = undefined
     const isTaken = this.#write(owed.bytes)
     if (owed.cursor !== undefined) this.#given(owed.cursor)
-    if (owed.final && this.#follows) this.close('finished')
+    if (owed.final && this.follows) this.close('finished')
     else if (!isTaken) this.#state = 'full'
   }
 
@@ -186,14 +206,23 @@ export class EventStream implements Deliverable, SinkListener {
     this.#isQueued = false
     if (this.#owed !== undefined) this.flush()
     if (this.#state !== 'behind' || this.#isFull || this.#isReading) return
+    this.#read(this.#from, PAGE)
+  }
+
+  #read(from: ReadFrom, limit: number): void {
     this.#isReading = true
     try {
-      const result = this.#host.log.read({ channels: this.channels, from: this.#from, limit: PAGE })
-      if (result instanceof Promise) result.then(this.#take, this.#failed)
-      else this.#take(result)
+      const result = this.#host.log.read({ channels: this.channels, from, limit })
+      if (result instanceof Promise) this.#await(result, limit)
+      else this.#taken(result, limit)
     } catch (error) {
       this.#failed(error)
     }
+  }
+
+  #await(reading: Promise<ReadResult>, limit: number): void {
+    if (!this.#hasRetry) this.#write(Buffer.from(this.#takeRetry()))
+    reading.then((page) => this.#taken(page, limit)).catch((error: unknown) => this.#failed(error))
   }
 
   /**
@@ -201,9 +230,9 @@ export class EventStream implements Deliverable, SinkListener {
    * may learn. `bare` carry none, for a stream that knows it already.
    */
   beat(head: Cursor, bytes: Buffer, bare: Buffer): void {
-    if (this.#state === 'closed' || this.#isFull || !this.#isWelcome) return
-    const isNews =
-      this.#state === 'level' && this.#owed === undefined && head.seq > this.#told && head.seq >= this.#reached
+    // What it is owed is about to be written, and is as good a sign of life; were it full now, that would be left lying.
+    if (this.#state === 'closed' || this.#isFull || !this.#isWelcome || this.#owed !== undefined) return
+    const isNews = this.#state === 'level' && head.seq > this.#told && head.seq >= this.#reached
     const isTaken = this.#write(isNews ? bytes : bare)
     if (isNews) this.#given(head)
     if (!isTaken && this.#state === 'level') this.#settle('full')
@@ -214,8 +243,11 @@ export class EventStream implements Deliverable, SinkListener {
    * has taken it and can take more, with false when the stream is closed.
    */
   async send(frame: string): Promise<boolean> {
-    await this.#untilLevel()
-    if (this.#state !== 'level') return false
+    // Asked again after each wait: of several who wait, the first may fill the socket.
+    while (this.#state !== 'level') {
+      if (this.isClosed) return false
+      await this.#untilLevel()
+    }
     this.flush()
     if (this.#state === 'level' && !this.#write(Buffer.from(frame))) this.#state = 'full'
     await this.#untilLevel()
@@ -267,35 +299,58 @@ export class EventStream implements Deliverable, SinkListener {
     this.close('client')
   }
 
-  readonly #failed = (error: unknown): void => {
+  #failed(error: unknown): void {
     this.#isReading = false
     if (this.isClosed) return
     this.#host.onReadError(this, error)
     if (!this.#isWelcome) this.close('error')
   }
 
-  /** Writes a page of history, and then reads the next, or is level. */
-  readonly #take = (page: ReadResult): void => {
+  #taken(page: ReadResult, limit: number): void {
     this.#isReading = false
     if (this.isClosed) return
+    if (limit === NEWEST_ALONE) this.#takeNewest(page)
+    else if (this.#isPastOpening(page)) {
+      this.#from = this.#opened as Cursor
+      this.#catchUpSoon()
+    } else this.#take(page)
+  }
+
+  /** Writes a page of history, and then reads the next, or is level. */
+  #take(page: ReadResult): void {
+    const isOutdated = this.#isOutdated
+    this.#isOutdated = false
     this.#tellOpening(page)
-    this.#toldGap = Math.max(this.#toldGap, page.evicted)
     if (!this.#writePage(page.events)) return
     this.#from = page.next
-    if (page.remaining > 0 || this.#host.head.seq > page.next.seq) {
+    if (isOutdated || page.remaining > 0 || this.#host.head.seq > page.next.seq) {
       if (!this.#isFull) this.#catchUpSoon()
-    } else this.#settle(this.#isFull ? 'full' : 'level')
+    } else if (this.#mayBeOver && page.events.length === 0) this.#read({ last: 1 }, NEWEST_ALONE)
+    else this.#settle(this.#isFull ? 'full' : 'level')
+  }
+
+  /** The newest events are all of the time since the stream was opened: then more of that time may have come before them. */
+  #isPastOpening(page: ReadResult): boolean {
+    if (this.#opened === undefined || typeof this.#from !== 'object' || !('last' in this.#from)) return false
+    return (page.events[0]?.cursor?.seq ?? 0) > this.#opened.seq
+  }
+
+  /** Ends a stream that has nothing to wait for: its client was given the final event, and was cut before it heard of the end. */
+  #takeNewest({ events: [newest] }: ReadResult): void {
+    this.#mayBeOver = false
+    if (newest?.final && (newest.cursor?.seq ?? 0) <= this.#reached) this.close('finished')
+    else this.#catchUpSoon()
   }
 
   /** What comes before the events of a page: on the first page the welcome, on any page a gap that was not told yet. */
   #tellOpening(page: ReadResult): void {
     const gap = this.#gapOf(page)
     const isEmpty = page.events.length === 0
-    let text = ''
+    let text = this.#takeRetry()
     if (!this.#isWelcome) {
       this.#isWelcome = true
       const replayed = page.events.length + page.remaining
-      const welcome = this.#host.welcome(this, this.#cursor !== undefined && gap === undefined, replayed)
+      const welcome = this.#host.welcome(this, this.#resumes && gap === undefined, replayed)
       // Never ahead of what the client has been given: with history to come its own cursor, and after a gap none.
       const cursor = gap !== undefined ? undefined : isEmpty ? page.next : this.#cursor
       if (welcome !== undefined) {
@@ -307,8 +362,18 @@ export class EventStream implements Deliverable, SinkListener {
       const told = { from: this.#cursor, oldest: page.events[0]?.id ?? null, reason: gap }
       text += gapFrame(told, isEmpty ? page.next : undefined)
       if (isEmpty) this.#told = page.next.seq
+      this.#toldGap = page.evicted
+      // Where the client was is nowhere in this log: that is told once, even if nothing after it can be written yet.
+      if (gap !== 'evicted') this.#from = 'oldest'
     }
     if (text !== '') this.#write(Buffer.from(text))
+  }
+
+  /** The reconnection time, once. */
+  #takeRetry(): string {
+    if (this.#hasRetry) return ''
+    this.#hasRetry = true
+    return formatReconnectionTime(this.#host.reconnectionTime(false))
   }
 
   #gapOf(page: ReadResult): GapReason | undefined {
@@ -316,7 +381,10 @@ export class EventStream implements Deliverable, SinkListener {
       this.#isUnknown = false
       return 'unknown'
     }
-    return page.gap === 'evicted' && page.evicted <= this.#toldGap ? undefined : page.gap
+    if (page.gap !== undefined && page.gap !== 'evicted') return page.gap
+    // A log tells what is missing after a cursor; a stream without one is owed what came since it was opened.
+    const isMissing = page.gap === 'evicted' || this.#cursor === undefined
+    return isMissing && page.evicted > this.#toldGap ? 'evicted' : undefined
   }
 
   /** Writes until the socket is full. Returns false if it did not come to the end of the page. */
@@ -325,13 +393,13 @@ export class EventStream implements Deliverable, SinkListener {
       if (this.#isFull) return false
       let text = ''
       let last: LogEvent | undefined
-      while (at < events.length && text.length < PIECE && !(this.#follows && last?.final)) {
+      while (at < events.length && text.length < PIECE && !(this.follows && last?.final)) {
         last = events[at++] as LogEvent
         text += frameOf(last)
       }
       this.#write(Buffer.from(text))
       if (last?.cursor) this.#given(last.cursor)
-      if (this.#follows && last?.final) {
+      if (this.follows && last?.final) {
         this.close('finished')
         return false
       }

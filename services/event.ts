@@ -155,7 +155,9 @@ function endOfString(json: string, start: number): number {
 function checkTtl(ttl: unknown): void {
   if (ttl === undefined) return
   if (!Number.isSafeInteger(ttl) || (ttl as number) < 1 || (ttl as number) > MAX_TTL) {
-    throw new InvalidDraftError(`ttl is an integer from 1 to ${MAX_TTL} milliseconds; got ${String(ttl).slice(0, 40)}`)
+    throw new InvalidDraftError(
+      `ttl is an integer from 1 to ${MAX_TTL} milliseconds; got ${typeof ttl === 'number' ? ttl : describe(ttl)}`
+    )
   }
 }
 

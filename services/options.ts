@@ -1,3 +1,4 @@
+import { describe } from './channel.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { InvalidOptionError } from './errors.ts'
 import type { EventLog } from './event-log/event-log.ts'
@@ -19,8 +20,8 @@ export interface HubOptions {
    */
   readonly idempotencyWindow?: number | undefined
   /**
-   * A stream that was silent for so long is sent `hub.heartbeat`: proxies keep it open, the page sees that it is alive,
-   * and its cursor stays within history. 0 turns it off.
+   * A stream that was silent for so long, or up to a quarter less, is sent `hub.heartbeat`: proxies keep it open, the page
+   * sees that it is alive, and its cursor stays within history. 0 turns it off.
    * @default 15_000
    */
   readonly heartbeatInterval?: number | undefined
@@ -155,18 +156,24 @@ export function resolveOptions(options: HubOptions): ResolvedOptions {
   if (onUserLimit !== 'replace' && onUserLimit !== 'reject') {
     throw new InvalidOptionError('onUserLimit', `is "replace" or "reject"; got ${show(onUserLimit)}`)
   }
-  if (
-    log !== undefined &&
-    !(['append', 'read', 'tail', 'close', 'stats'] as const).every((verb) => typeof log[verb] === 'function')
-  ) {
+  if (log !== undefined && !hasMethods(log, ['append', 'read', 'tail', 'close', 'stats'])) {
     throw new InvalidOptionError('log', 'is an event log: append, read, tail, close and stats')
+  }
+  if (!hasMethods(clock, ['now', 'monotonic', 'every', 'random'])) {
+    throw new InvalidOptionError('clock', 'is a clock: now, monotonic, every and random')
   }
   return { ...numbers, retention: resolveRetention(options.retention ?? {}), welcome, onUserLimit, log, clock }
 }
 
+function hasMethods(value: unknown, names: readonly string[]): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
+}
+
 function resolveRetention(given: Partial<Retention>): Retention {
+  if (typeof given !== 'object') throw new InvalidOptionError('retention', `is an object; got ${show(given)}`)
   for (const name of Object.keys(given)) {
-    if (!(name in RETENTION_NUMBERS)) {
+    if (!Object.hasOwn(RETENTION_NUMBERS, name)) {
       throw new InvalidOptionError(
         `retention.${name}`,
         `is none; there are ${Object.keys(RETENTION_NUMBERS).join(', ')}`
@@ -188,5 +195,6 @@ function wholeNumber(name: string, value: unknown, least: number, most: number):
 }
 
 function show(value: unknown): string {
+  if (typeof value === 'object' || typeof value === 'function') return describe(value)
   return typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : String(value).slice(0, 40)
 }

@@ -4,6 +4,11 @@ import type { Clock } from './clock.ts'
 const SLOTS = 60
 /** Steps finer than this would cost more than they spread. */
 const MIN_STEP = 10
+/**
+ * By what part of the interval a heartbeat may come before it must. A broadcast writes to all streams at once; without this
+ * their next heartbeats would all fall due at once, too.
+ */
+const SPREAD = 1 / 4
 /** How often a hub without heartbeats looks for what is stalled or expired, in milliseconds. */
 const STEP_WITHOUT_HEARTBEAT = 250
 
@@ -19,7 +24,7 @@ export interface PulseOptions<Member> {
   readonly clock: Clock
   /** In milliseconds; 0 for no heartbeats. */
   readonly interval: number
-  /** Called for each member that has not been written to for an interval. */
+  /** Called for each member that has been silent for an interval, or nearly; at the latest a step after that. */
   readonly beat: (member: Member) => void
   /** Called at each step, with the milliseconds since the last, for whatever else has to be looked after. */
   readonly step: (elapsed: number) => void
@@ -27,8 +32,8 @@ export interface PulseOptions<Member> {
 
 /**
  * The one timer of a hub. Members lie on a wheel that turns once in a heartbeat interval; where it comes by, who was silent
- * for an interval gets a heartbeat, and who was written to is moved to where his next one falls due. Runs only while there
- * are members.
+ * for about an interval gets a heartbeat, and who was written to is moved to where his next one falls due. Runs only while
+ * there are members.
  */
 export class Pulse<Member extends Beating> {
   readonly #options: PulseOptions<Member>
@@ -52,7 +57,7 @@ export class Pulse<Member extends Beating> {
 
   add(member: Member): void {
     if (this.#members++ === 0) this.#start()
-    this.#place(member, this.#options.interval)
+    this.#placeBefore(member, this.#options.interval)
   }
 
   delete(member: Member): void {
@@ -79,6 +84,12 @@ export class Pulse<Member extends Beating> {
     this.#slots[member.slot]?.add(member)
   }
 
+  /** Puts a member where the wheel comes by before `wait` milliseconds are over, by chance, so that members do not gather. */
+  #placeBefore(member: Member, wait: number): void {
+    const { clock, interval } = this.#options
+    this.#place(member, wait - clock.random() * SPREAD * interval)
+  }
+
   readonly #tick = (): void => {
     const now = this.#options.clock.monotonic()
     const elapsed = now - this.#lastStep
@@ -94,8 +105,11 @@ export class Pulse<Member extends Beating> {
     const { interval, beat } = this.#options
     if (interval === 0) return
     for (const member of [...(this.#slots[this.#at] as Set<Member>)]) {
+      // The heartbeat of another may have closed it.
+      if (member.slot !== this.#at) continue
       const wait = member.lastWrite + interval - now
-      if (wait > this.#step / 2) this.#place(member, wait)
+      // A timer may come a little early.
+      if (wait > SPREAD * interval + this.#step / 2) this.#placeBefore(member, wait)
       else beat(member)
     }
   }

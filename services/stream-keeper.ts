@@ -37,6 +37,8 @@ export interface Opening {
 /** How many streams were closed for each reason. */
 export type Closed = Record<CloseReason, number>
 
+const NONE: readonly string[] = []
+
 /** How often a stream whose history could not be read tries again, in milliseconds. */
 const RETRY_READ = 1_000
 /** A stream that is refused for want of room comes back after so long, in milliseconds, and up to five times that. */
@@ -135,17 +137,18 @@ export class StreamKeeper implements StreamHost, TailListener {
 
   /** Opens a stream that was checked and admitted. */
   open(sink: Sink, opening: Opening): EventStream {
-    const { user, topics = [], follows = false, address = '' } = opening
-    const { from, isUnknown } = beginning(opening)
+    const { user, topics = NONE, follows = false, address = '' } = opening
+    const opened = this.#tail === undefined ? undefined : this.head
     const init = {
       id: randomText(16),
       user,
-      address,
+      // Kept for the limit alone: a text for each stream would be most of what a stream costs.
+      address: this.#options.maxStreamsPerAddress > 0 ? address : '',
       topics,
       channels: listenedTo(user, topics, follows),
       follows,
-      from,
-      isUnknown,
+      opened,
+      ...beginning(opening, opened),
       since: this.#options.clock.now()
     }
     const stream = new EventStream(this, sink, init)
@@ -287,11 +290,15 @@ function listenedTo(user: string | null, topics: readonly string[], follows: boo
   return [...channels]
 }
 
-function beginning({ lastEventId, from, last }: Opening): { from: ReadFrom; isUnknown: boolean } {
+function beginning(
+  { lastEventId, from, last }: Opening,
+  opened: Cursor | undefined
+): { from: ReadFrom; resumes: boolean; isUnknown: boolean } {
   if (lastEventId !== undefined && lastEventId !== '') {
     const cursor = parseCursor(lastEventId)
-    return { from: cursor ?? 'oldest', isUnknown: cursor === undefined }
+    return { from: cursor ?? 'oldest', resumes: cursor !== undefined, isUnknown: cursor === undefined }
   }
-  if (from === 'oldest') return { from, isUnknown: false }
-  return { from: last === undefined ? 'head' : { last }, isUnknown: false }
+  // Now is when the stream is opened, not when the log is first read for it: what comes in between is owed.
+  const start = from ?? (last === undefined ? (opened ?? 'head') : { last })
+  return { from: start, resumes: false, isUnknown: false }
 }

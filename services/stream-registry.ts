@@ -1,13 +1,19 @@
-import type { Channel } from './channel.ts'
+import { type Channel, EVERYONE, userOfChannel } from './channel.ts'
 import type { EventStream } from './event-stream.ts'
 import { StreamIndex } from './stream-index.ts'
 
-/** The open streams of this node, by everything that they are looked for by. Synchronous, and decides nothing. */
+/**
+ * The open streams of this node, by everything that they are looked for by. Synchronous, and decides nothing. Every index
+ * costs each stream some memory, so there is none for what another one can tell: a user's streams listen to him, and all to
+ * everyone, but for those that only follow a topic.
+ */
 export class StreamRegistry {
   readonly #byId = new Map<string, EventStream>()
   readonly #byUser = new StreamIndex<string, EventStream>()
-  readonly #byChannel = new StreamIndex<Channel, EventStream>()
+  readonly #byTopic = new StreamIndex<Channel, EventStream>()
   readonly #byAddress = new StreamIndex<string, EventStream>()
+  /** How many streams follow a topic and listen to nothing else. */
+  #following = 0
 
   get size(): number {
     return this.#byId.size
@@ -20,16 +26,18 @@ export class StreamRegistry {
 
   add(stream: EventStream): void {
     this.#byId.set(stream.id, stream)
+    if (stream.follows) this.#following++
     if (stream.user !== null) this.#byUser.add(stream.user, stream)
     if (stream.address !== '') this.#byAddress.add(stream.address, stream)
-    for (const channel of stream.channels) this.#byChannel.add(channel, stream)
+    for (const channel of stream.channels) if (channel.startsWith('t:')) this.#byTopic.add(channel, stream)
   }
 
   delete(stream: EventStream): void {
     if (!this.#byId.delete(stream.id)) return
+    if (stream.follows) this.#following--
     if (stream.user !== null) this.#byUser.delete(stream.user, stream)
     if (stream.address !== '') this.#byAddress.delete(stream.address, stream)
-    for (const channel of stream.channels) this.#byChannel.delete(channel, stream)
+    for (const channel of stream.channels) if (channel.startsWith('t:')) this.#byTopic.delete(channel, stream)
   }
 
   get(id: string): EventStream | undefined {
@@ -59,20 +67,35 @@ export class StreamRegistry {
 
   /** The streams that listen to a channel. */
   listeners(channel: Channel): Iterable<EventStream> {
-    return this.#byChannel.get(channel)
+    const user = userOfChannel(channel)
+    if (user === undefined && channel !== EVERYONE) return this.#byTopic.get(channel)
+    const streams = user === undefined ? this.#byId.values() : this.#byUser.get(user)
+    return this.#following === 0 ? streams : notFollowing(streams)
   }
 
   /** How many streams listen to at least one of the channels. */
   countListeners(channels: readonly Channel[]): number {
     const [first] = channels
     if (first === undefined) return 0
-    if (channels.length === 1) return this.#byChannel.count(first)
-    // A stream belongs to one user, so the streams of several users are counted without looking at them.
-    if (channels.every((channel) => channel.startsWith('u:'))) {
-      return channels.reduce((sum, channel) => sum + this.#byChannel.count(channel), 0)
+    if (channels.length === 1) return this.#countOf(first)
+    // A stream belongs to one user, so the streams of several users are counted without comparing them.
+    if (channels.every((channel) => userOfChannel(channel) !== undefined)) {
+      return channels.reduce((sum, channel) => sum + this.#countOf(channel), 0)
     }
     const streams = new Set<EventStream>()
     for (const channel of channels) for (const stream of this.listeners(channel)) streams.add(stream)
     return streams.size
   }
+
+  #countOf(channel: Channel): number {
+    if (channel === EVERYONE) return this.#byId.size - this.#following
+    const user = userOfChannel(channel)
+    if (user === undefined) return this.#byTopic.count(channel)
+    if (this.#following === 0) return this.#byUser.count(user)
+    return [...this.listeners(channel)].length
+  }
+}
+
+function* notFollowing(streams: Iterable<EventStream>): Generator<EventStream> {
+  for (const stream of streams) if (!stream.follows) yield stream
 }

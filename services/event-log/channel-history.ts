@@ -1,6 +1,9 @@
 import type { Channel } from '../channel.ts'
 import type { MemoryEntry } from './memory-entry.ts'
 
+/** As many places as are counted at once; a power of two. */
+const BLOCK = 1_024
+
 /** The held entries of one channel, oldest first. A pure data structure: it decides nothing about what to hold. */
 export class ChannelHistory {
   readonly channel: Channel
@@ -9,10 +12,14 @@ export class ChannelHistory {
   /** How many entries are held. */
   count = 0
   bytes = 0
+  /** Where it lies in its size class, which keeps this up to date. */
+  placeInClass = 0
 
   // Two arrays side by side: the numbers stay when an entry in the middle goes, so that searching stays a bisection.
   #seqs: number[] = []
   #entries: (MemoryEntry | undefined)[] = []
+  /** How many places of each block but the first are empty: a collapsed or lapsed entry leaves a hole. */
+  #holes: number[] = []
   /** Where the oldest entry is: shifting an array would cost its length. */
   #start = 0
   /** The number of the newest entry of each collapse key. */
@@ -84,10 +91,12 @@ export class ChannelHistory {
 
   /** How many entries are held at `index` and later. */
   countFrom(index: number): number {
-    // Without holes, and they are rare, a subtraction.
-    if (this.count === this.#entries.length - this.#start) return this.#entries.length - index
-    let count = 0
-    for (let at = index; at < this.#entries.length; at++) if (this.#entries[at] !== undefined) count++
+    const { length } = this.#entries
+    const nextBlock = Math.floor(index / BLOCK) + 1
+    const counted = Math.min(nextBlock * BLOCK, length)
+    let count = length - counted
+    for (let at = index; at < counted; at++) if (this.#entries[at] !== undefined) count++
+    for (let block = nextBlock; block < this.#holes.length; block++) count -= this.#holes[block] ?? 0
     return count
   }
 
@@ -109,8 +118,14 @@ export class ChannelHistory {
       this.#collapsed?.delete(collapseKey)
     }
     if (index === this.#start) this.#start++
+    if (index >= BLOCK) this.#noteHole(Math.floor(index / BLOCK))
     this.#compact()
     return entry
+  }
+
+  #noteHole(block: number): void {
+    while (this.#holes.length <= block) this.#holes.push(0)
+    this.#holes[block] = (this.#holes[block] as number) + 1
   }
 
   /** Once most places are empty, the arrays are copied without them: on average a step or two for each entry. */
@@ -125,6 +140,7 @@ export class ChannelHistory {
     }
     this.#seqs = seqs
     this.#entries = entries
+    this.#holes = []
     this.#start = 0
   }
 }

@@ -4,9 +4,11 @@ import { type Cursor, newLife, newWitness, sameLife } from '../cursor.ts'
 import { Deadlines } from '../deadlines.ts'
 import { HubClosedError } from '../errors.ts'
 import { ChannelHistory } from './channel-history.ts'
+import { EmptiedChannels } from './emptied-channels.ts'
 import type {
   EventLog,
   GapReason,
+  LogEvent,
   LogStats,
   NewEvent,
   ReadFrom,
@@ -22,11 +24,8 @@ import { mergeHistories } from './merge-histories.ts'
 import type { Retention } from './retention.ts'
 import { SizeClasses } from './size-classes.ts'
 
-/**
- * Of so many channels without history the log remembers up to where they were evicted. Beyond, it remembers one number for
- * all that it forgot: a stream may then be told of a gap that is none for it, but never not told of one that is.
- */
-const MAX_FORGOTTEN_CHANNELS = 100_000
+/** What a channel weighs that holds anything, besides its events. Measured over 100,000 channels of one event. */
+const CHANNEL_OVERHEAD = 550
 
 export interface MemoryLogOptions {
   readonly retention: Retention
@@ -44,16 +43,17 @@ export class MemoryLog implements EventLog {
   readonly #sizes = new SizeClasses()
   readonly #keys: IdempotencyKeys
   readonly #ttls = new Deadlines<MemoryEntry>()
-  readonly #listeners = new Set<TailListener>()
+  readonly #tails = new Set<{ readonly listener: TailListener; readonly since: number }>()
+  /** What was appended while a listener was being called, and waits until all have been. */
+  readonly #unhanded: (readonly LogEvent[])[] = []
+  #isHanding = false
+  /** How many times something was handed over, or is about to be. */
+  #handed = 0
   /** Every held entry by its number: what a cursor's witness is compared with. */
   readonly #entries = new Map<number, MemoryEntry>()
   #oldest: MemoryEntry | undefined
   #newest: MemoryEntry | undefined
-  /** Channels that hold nothing, and up to where they were evicted. */
-  readonly #emptied = new Map<Channel, number>()
-  /** Goes on where it stopped: a new one would walk over all that was deleted since the last rehash. */
-  #emptiedWalk = this.#emptied.entries()
-  #forgotten = 0
+  readonly #emptied = new EmptiedChannels()
   #head: Cursor
   #bytes = 0
   #closed = false
@@ -85,7 +85,7 @@ export class MemoryLog implements EventLog {
       if (event.idempotencyKey !== undefined) this.#keys.set(event.idempotencyKey, receipt, now)
     }
     this.#shrink()
-    if (appended.length > 0) for (const listener of this.#listeners) listener.onEvents(appended)
+    if (appended.length > 0) this.#handOver(appended)
     return receipts
   }
 
@@ -97,7 +97,7 @@ export class MemoryLog implements EventLog {
     for (const channel of query.channels) {
       const history = this.#histories.get(channel)
       if (history !== undefined) histories.push(history)
-      evicted = Math.max(evicted, history?.evicted ?? this.#emptiedUpTo(channel))
+      evicted = Math.max(evicted, history?.evicted ?? this.#emptied.evictedFrom(channel))
     }
     const last = typeof query.from === 'object' && 'last' in query.from ? query.from.last : undefined
     const { events, remaining } = mergeHistories(histories, after, query.limit, last)
@@ -108,21 +108,37 @@ export class MemoryLog implements EventLog {
 
   async tail(listener: TailListener): Promise<Tail> {
     if (this.#closed) throw new HubClosedError()
-    this.#listeners.add(listener)
+    const tail = { listener, since: this.#handed + this.#unhanded.length }
+    this.#tails.add(tail)
     const stop = async () => {
-      this.#listeners.delete(listener)
+      this.#tails.delete(tail)
     }
     return { position: this.#head, stop }
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#listeners.clear()
+    this.#tails.clear()
   }
 
   stats(): LogStats {
     const { size: channels } = this.#histories
     return { kind: 'memory', events: this.#entries.size, bytes: this.#bytes, channels, head: this.#head.seq }
+  }
+
+  /** In the order of the sequence for every listener, even if one of them appends, or begins to listen, while it is called. */
+  #handOver(events: readonly LogEvent[]): void {
+    this.#unhanded.push(events)
+    if (this.#isHanding) return
+    this.#isHanding = true
+    try {
+      for (let next = this.#unhanded.shift(); next !== undefined; next = this.#unhanded.shift()) {
+        this.#handed++
+        for (const { listener, since } of this.#tails) if (since < this.#handed) listener.onEvents(next)
+      }
+    } finally {
+      this.#isHanding = false
+    }
   }
 
   /** The number after which to read, and what is wrong with the cursor, if anything is: then all that is held is read. */
@@ -153,9 +169,10 @@ export class MemoryLog implements EventLog {
   #file(channel: Channel, seq: number, entry: MemoryEntry): void {
     let history = this.#histories.get(channel)
     if (history === undefined) {
-      history = new ChannelHistory(channel, this.#emptiedUpTo(channel))
+      history = new ChannelHistory(channel, this.#emptied.evictedFrom(channel))
       this.#emptied.delete(channel)
       this.#histories.set(channel, history)
+      this.#bytes += CHANNEL_OVERHEAD
     }
     const before = history.bytes
     const replaced = history.push(seq, entry)
@@ -205,27 +222,12 @@ export class MemoryLog implements EventLog {
 
   #taken(history: ChannelHistory, entry: MemoryEntry, bytesBefore: number): void {
     this.#sizes.place(history, bytesBefore)
-    if (history.count === 0) this.#forgetHistory(history)
-    this.#release(entry)
-  }
-
-  #forgetHistory(history: ChannelHistory): void {
-    this.#histories.delete(history.channel)
-    if (history.evicted <= this.#forgotten) return
-    this.#emptied.set(history.channel, history.evicted)
-    if (this.#emptied.size <= MAX_FORGOTTEN_CHANNELS) return
-    let first = this.#emptiedWalk.next()
-    if (first.done) {
-      this.#emptiedWalk = this.#emptied.entries()
-      first = this.#emptiedWalk.next()
+    if (history.count === 0) {
+      this.#histories.delete(history.channel)
+      this.#bytes -= CHANNEL_OVERHEAD
+      this.#emptied.add(history.channel, history.evicted)
     }
-    if (first.done) return
-    this.#emptied.delete(first.value[0])
-    this.#forgotten = Math.max(this.#forgotten, first.value[1])
-  }
-
-  #emptiedUpTo(channel: Channel): number {
-    return this.#emptied.get(channel) ?? this.#forgotten
+    this.#release(entry)
   }
 
   /** One channel fewer holds the entry; the last one lets it go. */

@@ -6,9 +6,11 @@ import type { ChannelHistory } from './channel-history.ts'
  * a chatty topic does not evict a user's notifications.
  */
 export class SizeClasses {
-  readonly #classes: Set<ChannelHistory>[] = Array.from({ length: 54 }, () => new Set())
-  // Iterators that go on where they stopped: beginning anew would walk over everything deleted since the last rehash.
-  readonly #walks: (SetIterator<ChannelHistory> | undefined)[] = []
+  // Arrays, from which a channel is taken by moving the last one into its place. Sets would need an iterator each that goes on
+  // where it stopped, and such an iterator holds every table that its set has ever outgrown.
+  readonly #classes: ChannelHistory[][] = Array.from({ length: 55 }, () => [])
+  /** Whose turn it is in each class. */
+  readonly #turns: number[] = this.#classes.map(() => 0)
   #heaviest = 0
 
   /** To be called when the bytes of a channel have changed; `before` is what it held when it was last placed. */
@@ -16,22 +18,29 @@ export class SizeClasses {
     const from = classOf(before)
     const to = classOf(history.bytes)
     if (from === to) return
-    if (from !== 0) this.#classes[from]?.delete(history)
-    if (to !== 0) this.#classes[to]?.add(history)
+    if (from !== 0) this.#take(history, this.#classes[from] as ChannelHistory[])
+    if (to === 0) return
+    const heavier = this.#classes[to] as ChannelHistory[]
+    history.placeInClass = heavier.length
+    heavier.push(history)
     if (to > this.#heaviest) this.#heaviest = to
   }
 
   /** A channel of the heaviest class that is not empty, each of them in its turn. */
   heaviest(): ChannelHistory | undefined {
-    while (this.#heaviest > 0 && this.#classes[this.#heaviest]?.size === 0) this.#heaviest--
+    while (this.#heaviest > 0 && this.#classes[this.#heaviest]?.length === 0) this.#heaviest--
     if (this.#heaviest === 0) return undefined
-    return this.#walks[this.#heaviest]?.next().value ?? this.#walkAgain(this.#heaviest)
+    const heaviest = this.#classes[this.#heaviest] as ChannelHistory[]
+    const turn = (this.#turns[this.#heaviest] as number) % heaviest.length
+    this.#turns[this.#heaviest] = turn + 1
+    return heaviest[turn]
   }
 
-  #walkAgain(at: number): ChannelHistory | undefined {
-    const walk = this.#classes[at]?.values()
-    this.#walks[at] = walk
-    return walk?.next().value
+  #take(history: ChannelHistory, from: ChannelHistory[]): void {
+    const last = from.pop() as ChannelHistory
+    if (last === history) return
+    from[history.placeInClass] = last
+    last.placeInClass = history.placeInClass
   }
 }
 

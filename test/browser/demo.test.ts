@@ -1,35 +1,19 @@
-import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import Fastify from 'fastify'
-import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { hubApp } from '../../app.ts'
 import type { SseHubOptions } from '../../index.ts'
+import { launchBrowser } from './chromium.ts'
+import { event, events, openStream, openThree, send, state } from './demo-page.ts'
 
 t.setTimeout(120_000)
 
 /** Away long enough for the page to publish three events meanwhile. */
 const RECONNECTION_TIME = 1_000
+/** How long a person would wait before calling it broken. */
+const PATIENCE = 10_000
 
-const SYSTEM_BROWSERS = [
-  process.env.CHROMIUM_PATH,
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-headless-shell',
-  '/usr/bin/google-chrome'
-]
-// The browser's own calls home have no place in a test.
-const QUIET = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--no-first-run'
-]
-
-const browser = await launchBrowser()
+const browser = await launchBrowser(t)
 const skip = browser ? false : 'no Chromium on this machine: set CHROMIUM_PATH, or install chromium'
 if (skip) {
   console.error(`SKIPPED: the demo was not tested, ${skip}`)
@@ -299,6 +283,7 @@ function demo(name: string, ...[first, second]: [Story] | [Profile, Story]) {
     const url = await startHub(t, hub)
     const context = await (browser as Browser).newContext({ locale: 'en-US', ...profile })
     t.teardown(() => context.close())
+    context.setDefaultTimeout(PATIENCE)
     const complaints: string[] = []
     context.on('weberror', (error) => complaints.push(String(error.error())))
     context.on('console', (message) => {
@@ -312,68 +297,4 @@ function demo(name: string, ...[first, second]: [Story] | [Profile, Story]) {
     await story(page, t)
     t.same(complaints, [], 'the console has nothing to complain about')
   })
-}
-
-/** Two streams of alice, as in two tabs, and one of bob. */
-async function openThree(page: Page): Promise<[Locator, Locator, Locator]> {
-  await page.getByRole('button', { name: 'Open these three streams' }).click()
-  const panels = page.getByRole('article')
-  for (const index of [0, 1, 2]) await state(panels.nth(index), 'Open').waitFor()
-  return [panels.nth(0), panels.nth(1), panels.nth(2)]
-}
-
-async function openStream(page: Page, { user, topics = '' }: { user: string; topics?: string }) {
-  const panels = page.getByRole('article')
-  const before = await panels.count()
-  await page.getByLabel('Open as user').fill(user)
-  await page.getByLabel('Topics, separated by commas').fill(topics)
-  await page.getByRole('button', { name: 'Start', exact: true }).click()
-  await state(panels.nth(before), 'Open').waitFor()
-  return panels.nth(before)
-}
-
-type Sending = { user?: string; topic?: string; everyone?: boolean; event: string; data: string }
-
-async function send(page: Page, { user, topic, everyone, event, data }: Sending) {
-  if (user !== undefined) {
-    await page.getByRole('radio', { name: 'One user' }).check()
-    await page.getByLabel('Send to user').fill(user)
-  }
-  if (topic !== undefined) {
-    await page.getByRole('radio', { name: 'A topic' }).check()
-    await page.getByLabel('Send to topic').fill(topic)
-  }
-  if (everyone) await page.getByRole('radio', { name: 'Everyone' }).check()
-  await page.getByLabel('Event name', { exact: true }).fill(event)
-  await page.getByLabel('Data').fill(data)
-  await Promise.all([
-    page.waitForResponse((response) => response.request().method() === 'POST'),
-    page.getByRole('button', { name: 'Send', exact: true }).click()
-  ])
-}
-
-/** The state of a stream, as its panel says it. */
-const state = (panel: Locator | Page, name: string) => panel.getByRole('status').getByText(name, { exact: true })
-
-const events = (panel: Locator) =>
-  panel
-    .getByRole('log')
-    .locator('li')
-    .filter({ has: panel.page().locator('pre') })
-const event = (panel: Locator, name: string) => events(panel).filter({ hasText: name })
-
-async function launchBrowser(): Promise<Browser | undefined> {
-  for (const executablePath of SYSTEM_BROWSERS) {
-    if (executablePath && existsSync(executablePath)) return chromium.launch({ executablePath, args: QUIET })
-  }
-  return launchPackaged().catch(() => undefined)
-}
-
-/** The Chromium that comes from npm; it unpacks itself, straight into the temp folder. */
-async function launchPackaged() {
-  const folder = await mkdtemp(join(tmpdir(), 'sse-hub-chromium-'))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
-  process.env.TMPDIR = folder
-  const { default: packaged } = await import('@sparticuz/chromium')
-  return chromium.launch({ executablePath: await packaged.executablePath(), args: [...packaged.args, ...QUIET] })
 }

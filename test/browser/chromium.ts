@@ -1,0 +1,47 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Browser, chromium } from 'playwright-core'
+import type { Test } from 'tap'
+
+const SYSTEM_BROWSERS = [
+  process.env.CHROMIUM_PATH,
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-headless-shell',
+  '/usr/bin/google-chrome'
+]
+// The browser's own calls home have no place in a test.
+const QUIET = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run'
+]
+
+/** A Chromium of this machine, else the one from npm; undefined if neither can be started. */
+export async function launchBrowser(t: Test): Promise<Browser | undefined> {
+  for (const executablePath of SYSTEM_BROWSERS) {
+    if (!executablePath || !existsSync(executablePath)) continue
+    const browser = await chromium.launch({ executablePath, args: QUIET }).catch(complain)
+    if (browser) return browser
+  }
+  return launchPackaged(t).catch(complain)
+}
+
+/** The Chromium that comes from npm; it unpacks itself, straight into the temp folder. */
+async function launchPackaged(t: Test): Promise<Browser> {
+  const folder = await mkdtemp(join(tmpdir(), 'sse-hub-chromium-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  process.env.TMPDIR = folder
+  const { default: packaged } = await import('@sparticuz/chromium')
+  // In a single process, as it is set up to run, the whole browser would end with the first test's profile.
+  const args = packaged.args.filter((arg) => arg !== '--single-process' && arg !== '--no-zygote')
+  return chromium.launch({ executablePath: await packaged.executablePath(), args: [...args, ...QUIET] })
+}
+
+function complain(error: unknown): undefined {
+  console.error(String(error))
+}

@@ -1,0 +1,73 @@
+import { EventEmitter, once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { StrictParser } from './strict-parser.ts'
+
+/** How long a test waits for bytes that do not come, in milliseconds. */
+const PATIENCE = 10_000
+
+/** A plain TCP connection, for tests that want to send what no HTTP client would. */
+export class RawSocket {
+  readonly socket: Socket
+  /** Everything that was received. */
+  text = ''
+  isClosed = false
+  readonly #changes = new EventEmitter()
+
+  private constructor(socket: Socket) {
+    this.#changes.setMaxListeners(0)
+    this.socket = socket
+    const onClose = () => {
+      this.isClosed = true
+      this.#changes.emit('change')
+    }
+    socket.on('error', onClose).on('close', onClose)
+    socket.on('data', (bytes: Buffer) => {
+      this.text += bytes.toString()
+      this.#changes.emit('change')
+    })
+  }
+
+  static async open(port: number): Promise<RawSocket> {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    await once(socket, 'connect')
+    return new RawSocket(socket)
+  }
+
+  /** Opens a stream, and resolves when its head is there. */
+  static async stream(port: number, path: string, headers = ''): Promise<RawSocket> {
+    const raw = await RawSocket.open(port)
+    raw.send(`GET ${path} HTTP/1.1\r\nHost: hub\r\nAccept: text/event-stream\r\n${headers}\r\n`)
+    await raw.until(() => raw.text.includes('\r\n\r\n'), 'the head of a response')
+    return raw
+  }
+
+  get head(): string {
+    return this.text.slice(0, this.text.indexOf('\r\n\r\n'))
+  }
+
+  /** What follows the head, read as an event stream. */
+  get parser(): StrictParser {
+    const parser = new StrictParser()
+    parser.feed(Buffer.from(this.text.slice(this.text.indexOf('\r\n\r\n') + 4)))
+    return parser
+  }
+
+  send(text: string): void {
+    this.socket.write(text)
+  }
+
+  async closed(): Promise<void> {
+    await this.until(() => this.isClosed, 'the connection to be closed')
+  }
+
+  async until(isTrue: () => boolean, what: string): Promise<void> {
+    const patience = AbortSignal.timeout(PATIENCE)
+    while (!isTrue()) {
+      try {
+        await once(this.#changes, 'change', { signal: patience })
+      } catch {
+        throw new Error(`waited in vain for ${what}; received: ${this.text.slice(-2_000)}`)
+      }
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import type { Test } from 'tap'
+import type { EventStream } from '../../services/event-stream.ts'
+import { Hub } from '../../services/hub.ts'
+import type { HubOptions } from '../../services/options.ts'
+import type { Opening } from '../../services/stream-keeper.ts'
+import { FakeClock } from './fake-clock.ts'
+import { FakeSink } from './fake-sink.ts'
+
+/** What a hub has logged: with the error's message, if there was one. */
+export interface Logged {
+  readonly level: 'error' | 'warn'
+  readonly message: string
+  readonly cause: string | undefined
+}
+
+export interface TestHub {
+  readonly hub: Hub
+  readonly clock: FakeClock
+  readonly logged: Logged[]
+  /** Opens a stream; `alice`'s, unless it is said whose. */
+  open(opening?: Partial<Opening>, sink?: FakeSink): { stream: EventStream; sink: FakeSink }
+}
+
+/** A hub that runs, on a clock that stands still. */
+export async function startHub(t: Test, options: HubOptions & { clock?: FakeClock } = {}): Promise<TestHub> {
+  const { clock = new FakeClock() } = options
+  const logged: Logged[] = []
+  const hub = new Hub({ ...options, clock }, {
+    error: (details, message) => logged.push({ level: 'error', message, cause: causeOf(details) }),
+    warn: (details, message) => logged.push({ level: 'warn', message, cause: causeOf(details) })
+  })
+  t.teardown(() => hub.dispose())
+  await hub.start()
+  const open = (opening: Partial<Opening> = {}, sink = new FakeSink()) => ({
+    stream: hub.open(sink, { user: 'alice', ...opening }),
+    sink
+  })
+  return { hub, clock, logged, open }
+}
+
+function causeOf(details: object): string | undefined {
+  return 'err' in details && details.err instanceof Error ? details.err.message : undefined
+}
