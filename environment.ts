@@ -51,21 +51,21 @@ const NAMES = [
 ]
 
 /**
- * Reads and checks the environment.
+ * Reads and checks the environment. A variable that is empty counts as left out: that is how compose files leave one out.
  * @throws {EnvironmentError} naming the first variable that is wrong, and what it takes.
  */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
   const misspelled = Object.keys(env).find((name) => name.startsWith('HUB_') && !NAMES.includes(name))
   if (misspelled !== undefined) fail(misspelled, `is no setting of this version; there are ${NAMES.join(', ')}`)
   const number = (name: string, least: number, most: number) => wholeNumber(env, name, least, most)
-  const store = env.HUB_STORE ?? 'memory'
+  const store = env.HUB_STORE || 'memory'
   if (store !== 'memory') fail('HUB_STORE', 'is "memory" in this version')
-  const host = env.HOST ?? '127.0.0.1'
+  const host = env.HOST || '127.0.0.1'
   checkOpenness(host, env.HUB_AUTH)
   return {
     host,
     port: number('PORT', 0, 65_535) ?? 3000,
-    logLevel: oneOf('LOG_LEVEL', env.LOG_LEVEL ?? 'info', LOG_LEVELS),
+    logLevel: oneOf('LOG_LEVEL', env.LOG_LEVEL || 'info', LOG_LEVELS),
     corsOrigins: origins(env.HUB_CORS_ORIGIN),
     trustProxy: trustProxy(env.HUB_TRUST_PROXY),
     tls: tls(env.HUB_TLS_CERT, env.HUB_TLS_KEY),
@@ -87,7 +87,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
 
 /** Without keys the hub is open to whoever reaches it; beyond this machine that has to be said. */
 function checkOpenness(host: string, auth: string | undefined): void {
-  if (auth !== undefined && auth !== 'none') fail('HUB_AUTH', 'is "none" or left out in this version')
+  if (auth && auth !== 'none') fail('HUB_AUTH', 'is "none" or left out in this version')
   if (auth === 'none' || isLoopback(host)) return
   fail(
     'HUB_AUTH',
@@ -121,7 +121,8 @@ function oneOf(name: string, value: string, values: readonly string[]): string {
 function origins(text: string | undefined): string[] {
   const list = splitList(text)
   for (const origin of list) {
-    if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
+    // A pattern would be an origin like any other, and match none.
+    if (!URL.canParse(origin) || new URL(origin).origin !== origin || origin.includes('*')) {
       fail(
         'HUB_CORS_ORIGIN',
         `is a list of origins like https://app.example, separated by commas; got ${JSON.stringify(origin)}`
@@ -137,10 +138,18 @@ function trustProxy(text: string | undefined): boolean | number | string[] {
   if (text === 'true') return true
   if (/^\d{1,2}$/.test(text)) return Number(text)
   const list = splitList(text)
-  const bad = list.find((address) => isIP(address.split('/')[0] as string) === 0)
+  const bad = list.find((address) => !isAddress(address))
   if (bad !== undefined)
     fail('HUB_TRUST_PROXY', `is true, false, a number of proxies, or addresses; got ${JSON.stringify(bad)}`)
   return list
+}
+
+/** Whether it is an address, or a range of them like 10.0.0.0/8. */
+function isAddress(text: string): boolean {
+  const [address = '', bits = '1', ...rest] = text.split('/')
+  const family = isIP(address)
+  if (family === 0 || rest.length > 0 || !/^[1-9]\d{0,2}$/.test(bits)) return false
+  return Number(bits) <= (family === 4 ? 32 : 128)
 }
 
 function tls(cert: string | undefined, key: string | undefined): { cert: string; key: string } | undefined {

@@ -1,6 +1,9 @@
 import type { Http2Session } from 'node:http2'
 import { isHttp2, type RawRequest } from './response-sink.ts'
 
+/** How long a client may take to close its end of a connection whose other end is closed, in milliseconds. */
+const GRACE = 400
+
 /**
  * The HTTP/2 sessions that streams came on. A client keeps its session when its streams have ended, and until Node 24 a
  * server that is being closed waits for it; Fastify ends sessions only when it is told to force connections closed.
@@ -11,9 +14,12 @@ export class Http2Sessions {
   /** Remembers the session of a request, if it has one, for as long as it lives. */
   add(request: RawRequest): void {
     const session = isHttp2(request) ? request.stream.session : undefined
-    if (session === undefined || this.#sessions.has(session)) return
+    if (session === undefined || session.destroyed || this.#sessions.has(session)) return
     this.#sessions.add(session)
     session.once('close', () => this.#sessions.delete(session))
+    // Bound now, because a session that has been destroyed does not give its socket away any more.
+    const { destroySoon } = session.socket
+    session.socket.once('finish', () => setTimeout(destroySoon, GRACE).unref())
   }
 
   /** Ends them as soon as what goes on in them has ended; nothing new begins. */

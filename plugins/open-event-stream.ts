@@ -34,7 +34,7 @@ const STREAM_HEADERS = {
 export function checkRequest(request: FastifyRequest, reply: FastifyReply): void {
   if (!acceptsEventStream(request.headers.accept)) throw new NotAcceptableError()
   // A request behind an open stream on the same connection has no socket to answer on, and would wait, unseen, for ever.
-  if (request.raw.httpVersionMajor === 1 && reply.raw.socket === null) {
+  if (request.raw.httpVersionMajor === 1 && reply.raw.socket === null && !reply.raw.headersSent) {
     request.raw.socket.destroy()
     throw new PipelinedError()
   }

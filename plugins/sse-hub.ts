@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { describe, isName } from '../services/channel.ts'
@@ -138,7 +139,8 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     this.keeper.check(opening)
     const authorizeTopic = options.authorizeTopic ?? this.#authorizeTopic
     const asked = topics.slice(granted.length)
-    const forbidden = await this.#inTime(firstForbidden(asked, identity, request, authorizeTopic))
+    const forbidden =
+      asked.length === 0 ? undefined : await this.#inTime(firstForbidden(asked, identity, request, authorizeTopic))
     if (forbidden === TOO_LATE) return this.#refuse(request, reply, 'authorizeTopic')
     if (forbidden !== undefined) throw new TopicForbiddenError(JSON.stringify(forbidden))
     return this.#open(request, reply, opening)
@@ -155,10 +157,15 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     source: string | Producer,
     { user }: FollowOptions = {}
   ): Promise<EventStream | undefined> {
-    checkRequest(request, reply)
-    const topics = typeof source === 'string' ? [source] : []
-    const opening = { user: user ?? null, topics, follows: true, from: 'oldest' as const }
-    const stream = this.#open(request, reply, opening)
+    let stream: EventStream | undefined
+    try {
+      checkRequest(request, reply)
+      const topics = typeof source === 'string' ? [source] : []
+      stream = this.#open(request, reply, { user: user ?? null, topics, follows: true, from: 'oldest' })
+    } finally {
+      // Nobody is going to read it, and the file behind it would stay open.
+      if (stream === undefined && source instanceof Readable) source.destroy()
+    }
     if (stream !== undefined && typeof source !== 'string') {
       feed(stream, source, this.options.maxEventBytes).catch((error) => {
         this.#app.log.error({ err: error, stream: stream.id }, 'what a stream was fed with failed')

@@ -171,7 +171,8 @@ function hasMethods(value: unknown, names: readonly string[]): boolean {
 }
 
 function resolveRetention(given: Partial<Retention>): Retention {
-  if (typeof given !== 'object') throw new InvalidOptionError('retention', `is an object; got ${show(given)}`)
+  if (typeof given !== 'object' || Array.isArray(given))
+    throw new InvalidOptionError('retention', `is an object; got ${show(given)}`)
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(RETENTION_NUMBERS, name)) {
       throw new InvalidOptionError(

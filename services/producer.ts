@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { TextDecoder } from 'node:util'
 import { describe } from './channel.ts'
 import { InvalidDraftError } from './errors.ts'
@@ -13,6 +14,9 @@ type Source = AsyncIterable<Produced> | Iterable<Produced>
 /** Feeds one stream: an iterable, a Readable, or a function that makes one and is told by the signal when to stop. */
 export type Producer = Source | ((signal: AbortSignal) => Source)
 
+/** A producer and a client that never make each other wait let the event loop turn after so many events. */
+const EVENTS_A_TURN = 64
+
 /**
  * Writes what a producer yields to one stream, no faster than the client takes it, and closes the stream (`finished`) at its
  * end. A stream that is closed first ends the producer: its iterator is returned, a Readable is destroyed.
@@ -20,6 +24,8 @@ export type Producer = Source | ((signal: AbortSignal) => Source)
  */
 export async function feed(stream: EventStream, producer: Producer, maxEventBytes: number): Promise<void> {
   const { signal } = stream
+  // A Readable that is made with an aborted signal throws at nobody who could catch it.
+  if (signal.aborted && typeof producer === 'function') return
   let source: Source | undefined
   let iterator: AsyncIterator<Produced> | Iterator<Produced> | undefined
   let isDone = false
@@ -27,12 +33,14 @@ export async function feed(stream: EventStream, producer: Producer, maxEventByte
     source = typeof producer === 'function' ? producer(signal) : producer
     iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
     const decoder = new TextDecoder()
-    for (;;) {
+    for (let asked = 1; ; asked++) {
+      if (asked % EVENTS_A_TURN === 0) await nextTurn()
       const step = await nextOrAborted(iterator, signal)
       if (step === undefined) return
       isDone = step.done === true
       if (isDone) break
-      if (!(await stream.send(frameOfProduced(step.value, decoder, maxEventBytes)))) return
+      const frame = frameOfProduced(step.value, decoder, maxEventBytes)
+      if (frame !== undefined && !(await stream.send(frame))) return
     }
     stream.close('finished')
   } catch (error) {
@@ -58,14 +66,15 @@ function nextOrAborted(
   })
 }
 
-function frameOfProduced(value: Produced, decoder: TextDecoder, maxEventBytes: number): string {
-  // A character may be split over two chunks of bytes; the decoder keeps its beginning.
-  const draft =
-    typeof value === 'string'
-      ? { data: value }
-      : value instanceof Uint8Array
-        ? { data: decoder.decode(value, { stream: true }) }
-        : value
+/** The event that a value makes, or undefined for bytes that complete no character. */
+function frameOfProduced(value: Produced, decoder: TextDecoder, maxEventBytes: number): string | undefined {
+  let draft = value
+  if (value instanceof Uint8Array) {
+    // A character may be split over two chunks of bytes; the decoder keeps its beginning.
+    draft = decoder.decode(value, { stream: true })
+    if (draft === '') return undefined
+  }
+  if (typeof draft === 'string') draft = { data: draft }
   if (typeof draft !== 'object' || draft === null || !('data' in draft)) {
     throw new InvalidDraftError(`A producer yields strings, bytes or events ({ event?, data }); got ${describe(value)}`)
   }
@@ -79,5 +88,8 @@ function stopProducer(
 ): void {
   // A Readable's iterator returns only after its next chunk; destroying it does not wait.
   if (source !== undefined && 'destroy' in source && typeof source.destroy === 'function') source.destroy()
-  Promise.resolve(iterator?.return?.()).catch(() => undefined)
+  // What it throws now is no news: the stream has ended.
+  Promise.resolve()
+    .then(() => iterator?.return?.())
+    .catch(() => undefined)
 }

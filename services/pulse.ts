@@ -9,8 +9,10 @@ const MIN_STEP = 10
  * their next heartbeats would all fall due at once, too.
  */
 const SPREAD = 1 / 4
-/** How often a hub without heartbeats looks for what is stalled or expired, in milliseconds. */
-const STEP_WITHOUT_HEARTBEAT = 250
+/** However rarely the wheel moves: what is stalled or expired is looked for so often, in milliseconds. */
+const LONGEST_TICK = 250
+/** A timer may come a little early; so much of a step counts as the whole. */
+const WHOLE = 0.9
 
 /** What the pulse keeps alive. */
 export interface Beating {
@@ -26,7 +28,7 @@ export interface PulseOptions<Member> {
   readonly interval: number
   /** Called for each member that has been silent for an interval, or nearly; at the latest a step after that. */
   readonly beat: (member: Member) => void
-  /** Called at each step, with the milliseconds since the last, for whatever else has to be looked after. */
+  /** Called at each tick, with the milliseconds since the last, for whatever else has to be looked after. */
   readonly step: (elapsed: number) => void
 }
 
@@ -41,13 +43,15 @@ export class Pulse<Member extends Beating> {
   readonly #slots: Set<Member>[]
   #members = 0
   #at = 0
-  #lastStep = 0
+  /** When the wheel should have come to where it is. */
+  #turned = 0
+  #lastTick = 0
   #stop: (() => void) | undefined
 
   constructor(options: PulseOptions<Member>) {
     this.#options = options
     const { interval } = options
-    this.#step = interval === 0 ? STEP_WITHOUT_HEARTBEAT : Math.max(MIN_STEP, interval / SLOTS)
+    this.#step = interval === 0 ? LONGEST_TICK : Math.max(MIN_STEP, interval / SLOTS)
     this.#slots = Array.from({ length: Math.max(1, Math.round(interval / this.#step)) }, () => new Set())
   }
 
@@ -67,8 +71,9 @@ export class Pulse<Member extends Beating> {
   }
 
   #start(): void {
-    this.#lastStep = this.#options.clock.monotonic()
-    this.#stop = this.#options.clock.every(this.#step, this.#tick)
+    this.#lastTick = this.#options.clock.monotonic()
+    this.#turned = this.#lastTick
+    this.#stop = this.#options.clock.every(Math.min(this.#step, LONGEST_TICK), this.#tick)
   }
 
   #halt(): void {
@@ -92,11 +97,12 @@ export class Pulse<Member extends Beating> {
 
   readonly #tick = (): void => {
     const now = this.#options.clock.monotonic()
-    const elapsed = now - this.#lastStep
+    const elapsed = now - this.#lastTick
+    this.#lastTick = now
+    const steps = Math.floor((now - this.#turned) / this.#step + 1 - WHOLE)
+    this.#turned += steps * this.#step
     // A timer that comes late comes once; the wheel makes up for what it missed, but at most one turn.
-    const steps = Math.min(this.#slots.length, Math.max(1, Math.round(elapsed / this.#step)))
-    this.#lastStep = now
-    for (let step = 0; step < steps; step++) this.#turn(now)
+    for (let step = Math.min(steps, this.#slots.length); step > 0; step--) this.#turn(now)
     this.#options.step(elapsed)
   }
 

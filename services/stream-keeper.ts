@@ -68,6 +68,8 @@ export class StreamKeeper implements StreamHost, TailListener {
   #beat: { head: Cursor; bytes: Buffer } | undefined
   #tail: Tail | undefined
   #draining: Promise<void> | undefined
+  /** How many streams there were when the hub began to close: they all return at about the same time. */
+  #cut = 0
 
   constructor(parts: { log: EventLog; options: ResolvedOptions; events: HubEvents; logger: Logger }) {
     this.log = parts.log
@@ -172,6 +174,7 @@ export class StreamKeeper implements StreamHost, TailListener {
 
   async #endAll(): Promise<void> {
     const streams = [...this.registry.all()]
+    this.#cut = streams.length
     for (let at = 0; at < streams.length; at += END_SLICE) {
       if (at > 0) await new Promise((resolve) => setImmediate(resolve))
       this.closeAll(streams.slice(at, at + END_SLICE), 'shutdown')
@@ -228,7 +231,7 @@ export class StreamKeeper implements StreamHost, TailListener {
   /** Spread by a half about the option; streams that are cut together are spread so that about a thousand return a second. */
   reconnectionTime(isClosing: boolean): number {
     const { reconnectionTime, clock } = this.#options
-    const spread = isClosing ? Math.max(reconnectionTime, this.registry.size) : reconnectionTime
+    const spread = isClosing ? Math.max(reconnectionTime, this.registry.size, this.#cut) : reconnectionTime
     return Math.min(MAX_RECONNECTION_TIME, Math.round(reconnectionTime / 2 + clock.random() * spread))
   }
 
@@ -256,7 +259,7 @@ export class StreamKeeper implements StreamHost, TailListener {
     // If the loop was blocked, that is not the client's fault: only so much of it counts.
     const elapsed = Math.min(sinceLast, 1_000)
     this.#closeStalled(elapsed)
-    // A step early, never late: who was let in until a time is out by that time.
+    // A tick early, never late: who was let in until a time is out by that time.
     const due = this.#options.clock.now() + elapsed
     for (let stream = this.#expiries.takeDue(due); stream !== undefined; stream = this.#expiries.takeDue(due))
       stream.close('expired')

@@ -1,15 +1,67 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { sleep } from './time.mjs'
 
-const MODULES = ['/usr/lib/nginx/modules/ngx_nchan_module.so', '/usr/lib64/nginx/modules/ngx_nchan_module.so']
-const NGINX = ['/usr/sbin/nginx', '/usr/local/sbin/nginx']
-const find = (paths) => paths.find((path) => existsSync(path))
+const find = (...paths) => paths.find((path) => existsSync(path))
+const MODULE = find('/usr/lib/nginx/modules/ngx_nchan_module.so', '/usr/lib64/nginx/modules/ngx_nchan_module.so')
+const NGINX = find('/usr/sbin/nginx', '/usr/local/sbin/nginx')
 
-export const hasNchan = find(MODULES) !== undefined && find(NGINX) !== undefined
+export const hasNchan = MODULE !== undefined && NGINX !== undefined
+
+/** What nginx says of itself; nchan does not tell its version. */
+export function nginxVersion() {
+  const [, version] = /nginx\/(\S+)/.exec(execFileSync('sh', ['-c', `${NGINX} -v 2>&1`], { encoding: 'utf8' })) ?? []
+  return version
+}
+
+/** nginx with its nchan module: one worker, history of as many events as the storm is owed, and many more. */
+export async function startNchan(onCore, env = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-nchan-'))
+  const port = await freePort()
+  const config = join(folder, 'nginx.conf')
+  writeFileSync(config, configOf({ folder, port, ping: Math.round(Number(env.BENCH_HEARTBEAT ?? 15_000) / 1_000) }))
+  const [file, ...args] = onCore([NGINX, '-p', folder, '-c', config])
+  const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  const stop = async () => {
+    if (child.exitCode === null && child.kill('SIGKILL')) await once(child, 'exit')
+    rmSync(folder, { recursive: true, force: true })
+  }
+  try {
+    await listening(port)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  // Whatever it is asked, it can only be looked at.
+  return { port, pid: child.pid, ask: async () => usageOf(child.pid), stop }
+}
+
+const configOf = ({ folder, port, ping }) => `load_module ${MODULE};
+daemon off; master_process off; worker_processes 1; worker_rlimit_nofile 20000;
+pid ${folder}/pid; error_log ${folder}/error.log crit;
+events { worker_connections 19000; }
+http {
+  access_log off; client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy;
+  fastcgi_temp_path ${folder}/fastcgi; uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
+  keepalive_requests 1000000; client_max_body_size 2m; client_body_buffer_size 128k;
+  nchan_shared_memory_size 512M;
+  map $arg_only $channel { default everyone; live live; user u/$arg_user; }
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    location = /broadcast { nchan_publisher; nchan_channel_id everyone; nchan_message_buffer_length 1000; }
+    location = /topics/live/events { nchan_publisher; nchan_channel_id live; }
+    location ~ ^/users/(\\w+)/events$ { nchan_publisher; nchan_channel_id u/$1; }
+    location = /events {
+      nchan_subscriber eventsource; nchan_channel_id $channel; nchan_subscriber_first_message newest;
+      nchan_eventsource_ping_interval ${ping};
+    }
+  }
+}
+`
 
 async function freePort() {
   const probe = createServer().listen(0, '127.0.0.1')
@@ -20,44 +72,23 @@ async function freePort() {
   return port
 }
 
-/** nginx with its nchan module: one worker, history of as many events as the hub keeps. */
-export async function startNchan(core) {
-  const folder = mkdtempSync(join(tmpdir(), 'bench-nchan-'))
-  const port = await freePort()
-  writeFileSync(
-    join(folder, 'nginx.conf'),
-    `load_module ${find(MODULES)};
-daemon off; master_process off; worker_processes 1; worker_rlimit_nofile 20000;
-pid ${folder}/pid; error_log ${folder}/error.log crit;
-events { worker_connections 19000; }
-http {
-  access_log off; client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy;
-  fastcgi_temp_path ${folder}/fastcgi; uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
-  keepalive_requests 1000000; client_max_body_size 2m; client_body_buffer_size 128k;
-  nchan_shared_memory_size 256M;
-  server {
-    listen 127.0.0.1:${port} backlog=4096;
-    location = /broadcast { nchan_publisher; nchan_channel_id everyone; nchan_message_buffer_length 1000; }
-    location = /events { nchan_subscriber eventsource; nchan_channel_id everyone; nchan_eventsource_ping_interval 15;
-      nchan_subscriber_first_message newest; }
+async function listening(port) {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const socket = connect({ port, host: '127.0.0.1' })
+    const isOpen = await once(socket, 'connect').then(
+      () => true,
+      () => false
+    )
+    socket.destroy()
+    if (isOpen) return
+    await sleep(50)
   }
+  throw new Error('nginx did not start')
 }
-`
-  )
-  const command = [find(NGINX), '-p', folder, '-c', join(folder, 'nginx.conf')]
-  if (core !== undefined) command.unshift('taskset', '-c', String(core))
-  const child = spawn(command[0], command.slice(1), { stdio: ['ignore', 'ignore', 'inherit'] })
-  await new Promise((resolve) => setTimeout(resolve, 500))
-  const usage = async () => {
-    const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1].split(' ')
-    const [user, system] = [Number(fields[11]) * 1e4, Number(fields[12]) * 1e4]
-    const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))[1]) * 1024
-    return { cpu: user + system, user, system, rss, heap: 0, external: 0, stall: Number.NaN }
-  }
-  const stop = async () => {
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-    rmSync(folder, { recursive: true, force: true })
-  }
-  return { name: 'nchan (nginx, C)', port, pid: child.pid, usage, reset: usage, ask: usage, stop }
+
+/** CPU in microseconds, of clock ticks of 10 ms; memory in bytes. */
+function usageOf(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
+  const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024
+  return { cpu: (Number(fields[11]) + Number(fields[12])) * 10_000, rss }
 }

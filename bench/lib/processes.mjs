@@ -2,8 +2,15 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
+import { startNchan } from './nchan.mjs'
 
-const hasTaskset = (() => {
+const SERVER_CORE = 0
+const LOAD_CORE = 1
+/** Nothing that a process is asked for takes so long, in milliseconds: it hangs. */
+const PATIENCE = 300_000
+
+/** Whether server and load have a core each. */
+export const isPinned = (() => {
   try {
     execFileSync('taskset', ['-c', '0', 'true'])
     return cpus().length > 1
@@ -12,52 +19,73 @@ const hasTaskset = (() => {
   }
 })()
 
-/** Whether server and load have a core each. */
-export const isPinned = hasTaskset
-
-/** Starts a script in a process of its own on one core, and returns how to ask it things. */
-export async function start(script, { core, args = [], execArgv = [], env = {} } = {}) {
-  const command = [process.execPath, ...execArgv, join(import.meta.dirname, '..', script), ...args]
-  if (hasTaskset && core !== undefined) command.unshift('taskset', '-c', String(core))
-  const child = spawn(command[0], command.slice(1), {
+/** Starts a script in a process of its own, on one core where that can be had, and returns how to ask it things. */
+export async function start(script, { core, execArgv = [], env = {} } = {}) {
+  const [file, ...args] = onCore(core, [process.execPath, ...execArgv, join(import.meta.dirname, '..', script)])
+  const child = spawn(file, args, {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, NODE_ENV: 'production', ...env }
   })
-  const [hello] = await Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(([code]) => {
-      throw new Error(`${script} ended with ${code}`)
-    })
-  ])
-  let next = 0
-  const ask = (message) =>
+  const waiting = new Map()
+  const ended = once(child, 'exit').then(([code, signal]) => {
+    const error = new Error(`${script} ended with ${signal ?? code}`)
+    for (const { reject } of waiting.values()) reject(error)
+    waiting.clear()
+    return error
+  })
+  child.on('error', (error) => waiting.get(undefined)?.reject(error))
+  child.on('message', ({ id, error, ...answer }) => {
+    const asked = waiting.get(id)
+    waiting.delete(id)
+    if (error === undefined) asked?.resolve(answer)
+    else asked?.reject(new Error(error))
+  })
+  let asked = 0
+  const answerTo = (id, call) =>
     new Promise((resolve, reject) => {
-      const id = ++next
-      const onMessage = (answer) => {
-        if (answer.id !== id) return
-        child.off('message', onMessage)
-        if (answer.error) reject(new Error(answer.error))
-        else resolve(answer)
+      const timer = setTimeout(() => reject(new Error(`${script} did not answer ${call}`)), PATIENCE)
+      const settle = (settled) => (value) => {
+        clearTimeout(timer)
+        settled(value)
       }
-      child.on('message', onMessage)
-      child.send({ id, ...message })
+      waiting.set(id, { resolve: settle(resolve), reject: settle(reject) })
     })
-  const stop = async () => {
-    if (child.exitCode !== null) return
-    child.kill('SIGKILL')
-    await once(child, 'exit')
+  const ask = (call, message = {}) => {
+    const id = ++asked
+    const answer = answerTo(id, call)
+    child.send({ id, call, ...message }, (error) => {
+      if (error) waiting.get(id)?.reject(error)
+    })
+    return answer
   }
-  return { ...hello, pid: child.pid, ask, stop, usage: () => ask({ ask: 'usage' }), reset: () => ask({ ask: 'reset' }) }
+  const stop = async () => {
+    child.kill('SIGKILL')
+    await ended
+  }
+  const hello = await answerTo(undefined, 'start')
+  return { ...hello, pid: child.pid, ask, stop }
 }
 
-export const startLoad = () => {
-  return start('lib/load.mjs', { core: 1, execArgv: ['--max-old-space-size=8192'] })
+export function onCore(core, command) {
+  return isPinned && core !== undefined ? ['taskset', '-c', String(core), ...command] : command
 }
 
-export const startServer = (name, env) =>
-  name === 'nchan' ? startNchan() : start(`servers/${name}.mjs`, { core: 0, execArgv: ['--expose-gc'], env })
+export const startLoad = (script = 'lib/load.mjs') =>
+  start(script, { core: LOAD_CORE, execArgv: ['--max-old-space-size=8192'] })
 
-async function startNchan() {
-  const { startNchan: startIt } = await import('./nchan.mjs')
-  return startIt(hasTaskset ? 0 : undefined)
+export const startServer = (server, env) =>
+  server === 'nchan'
+    ? startNchan((command) => onCore(SERVER_CORE, command), env)
+    : start(`servers/${server}.mjs`, { core: SERVER_CORE, execArgv: ['--expose-gc'], env })
+
+/** Starts a server and its load, and stops them when `work` is done. */
+export async function withServer(server, env, work) {
+  const running = []
+  try {
+    running.push(await startServer(server, env))
+    running.push(await startLoad())
+    return await work(...running)
+  } finally {
+    await Promise.all(running.map(({ stop }) => stop()))
+  }
 }

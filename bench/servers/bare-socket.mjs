@@ -1,9 +1,10 @@
 import Fastify from 'fastify'
-import { control, payloadOf } from './control.mjs'
+import { payloadOf, serve } from './control.mjs'
 
-// The floor: one shared buffer, written straight to each socket, nothing around it. FRAME_BYTES makes it as large as the hub's.
+// The floor: one shared buffer, as long as the hub's, written straight to each socket, with nothing around it.
 const app = Fastify()
 const everyone = new Set()
+const users = new Map()
 let id = 0
 
 app.get('/events', (request, reply) => {
@@ -11,13 +12,22 @@ app.get('/events', (request, reply) => {
   const { socket } = request.raw
   socket.write('HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\nretry: 2000\n\n')
   everyone.add(socket)
-  socket.on('close', () => everyone.delete(socket))
+  users.set(request.query.user, socket)
+  socket.on('close', () => {
+    everyone.delete(socket)
+    users.delete(request.query.user)
+  })
 })
+const frame = (body) => Buffer.from(`id: ${String(++id).padStart(18, '0')}\ndata: ${payloadOf(body)}\n\n`)
 app.post('/broadcast', async (request, reply) => {
-  const bytes = Buffer.from(`id: ${String(++id).padStart(16, '0')}\ndata: ${payloadOf(request.body)}\n\n`)
+  const bytes = frame(request.body)
   for (const socket of everyone) socket.write(bytes)
   reply.code(202)
   return { streams: everyone.size }
 })
-await app.listen({ port: 0, host: '127.0.0.1' })
-control({ port: app.server.address().port, name: 'bare socket.write' })
+app.post('/users/:user/events', async (request, reply) => {
+  users.get(request.params.user)?.write(frame(request.body))
+  reply.code(202)
+  return { streams: 1 }
+})
+await serve(app, (user, data) => users.get(user).write(frame({ data })))

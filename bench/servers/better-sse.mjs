@@ -1,6 +1,6 @@
 import { createChannel, createSession } from 'better-sse'
 import Fastify from 'fastify'
-import { control, payloadOf } from './control.mjs'
+import { payloadOf, serve } from './control.mjs'
 
 const app = Fastify()
 const everyone = createChannel()
@@ -25,5 +25,4 @@ app.post('/users/:user/events', async (request, reply) => {
   reply.code(202)
   return { streams: 1 }
 })
-await app.listen({ port: 0, host: '127.0.0.1' })
-control({ port: app.server.address().port, name: 'better-sse' })
+await serve(app, (user, data) => users.get(user).broadcast(data, 'message'))

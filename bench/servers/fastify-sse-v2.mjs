@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import { FastifySSEPlugin } from 'fastify-sse-v2'
-import { control, payloadOf } from './control.mjs'
+import { payloadOf, serve } from './control.mjs'
 
 const app = Fastify()
 await app.register(FastifySSEPlugin)
@@ -29,5 +29,4 @@ app.post('/users/:user/events', async (request, reply) => {
   reply.code(202)
   return { streams: 1 }
 })
-await app.listen({ port: 0, host: '127.0.0.1' })
-control({ port: app.server.address().port, name: 'fastify-sse-v2' })
+await serve(app, (user, data) => users.get(user).sse({ id: String(++id), data }))

@@ -1,6 +1,6 @@
 import fastifySse from '@fastify/sse'
 import Fastify from 'fastify'
-import { control, payloadOf } from './control.mjs'
+import { payloadOf, serve } from './control.mjs'
 
 const app = Fastify()
 await app.register(fastifySse, { heartbeatInterval: Number(process.env.BENCH_HEARTBEAT ?? 15_000), serializer: (data) => data })
@@ -32,5 +32,4 @@ app.post('/users/:user/events', async (request, reply) => {
   reply.code(202)
   return { streams: 1 }
 })
-await app.listen({ port: 0, host: '127.0.0.1' })
-control({ port: app.server.address().port, name: '@fastify/sse' })
+await serve(app, (user, data) => send(users.get(user), { id: String(++id), data }))

@@ -1,5 +1,5 @@
 import Fastify from 'fastify'
-import { control, payloadOf } from './control.mjs'
+import { payloadOf, serve } from './control.mjs'
 
 // What one writes by hand: a loop of res.write over a set.
 const app = Fastify()
@@ -31,5 +31,4 @@ app.post('/users/:user/events', async (request, reply) => {
   reply.code(202)
   return { streams: 1 }
 })
-await app.listen({ port: 0, host: '127.0.0.1' })
-control({ port: app.server.address().port, name: 'res.write loop' })
+await serve(app, (user, data) => users.get(user).write(frame({ data })))

@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import sseHub, { hubRoutes } from '../../dist/index.js'
-import { control } from './control.mjs'
+import { serve } from './control.mjs'
 
 const app = Fastify()
 const heartbeatInterval = Number(process.env.BENCH_HEARTBEAT ?? 15_000)
@@ -12,5 +12,4 @@ await app.register(sseHub, {
   authorizeTopic: () => true
 })
 await app.register(hubRoutes, { authorizePublish: () => true })
-await app.listen({ port: 0, host: '127.0.0.1' })
-control({ port: app.server.address().port, name: 'fastify-sse-hub' })
+await serve(app, (user, data) => app.sse.send(user, { data }))

@@ -63,7 +63,10 @@ t.test('a hub that is told not to welcome does not', async (t) => {
   await settle()
   await hub.broadcast({ data: '1' })
   await settle()
-  t.same(sink.events.map(({ event }) => event), ['message'])
+  t.same(
+    sink.events.map(({ event }) => event),
+    ['message']
+  )
 })
 
 t.test('a stream that is cut right after its welcome comes back to what it missed', async (t) => {
@@ -79,17 +82,20 @@ t.test('a stream that is cut right after its welcome comes back to what it misse
   t.match(JSON.parse(second.sink.events[0]?.data ?? ''), { resumed: true, replayed: 1 })
 })
 
-t.test('the welcome before history carries the id that the client came with, and none if it came with none', async (t) => {
-  const { hub, open } = await startHub(t)
-  const { id } = await hub.send('alice', { data: '1' })
-  await hub.send('alice', { data: '2' })
-  const resumed = open({ lastEventId: id as string })
-  const fresh = open({ from: 'oldest' })
-  await settle()
-  t.equal(resumed.sink.events[0]?.id, id)
-  t.equal(fresh.sink.events[0]?.id, undefined)
-  t.same(textOf(fresh.sink), ['1', '2'])
-})
+t.test(
+  'the welcome before history carries the id that the client came with, and none if it came with none',
+  async (t) => {
+    const { hub, open } = await startHub(t)
+    const { id } = await hub.send('alice', { data: '1' })
+    await hub.send('alice', { data: '2' })
+    const resumed = open({ lastEventId: id as string })
+    const fresh = open({ from: 'oldest' })
+    await settle()
+    t.equal(resumed.sink.events[0]?.id, id)
+    t.equal(fresh.sink.events[0]?.id, undefined)
+    t.same(textOf(fresh.sink), ['1', '2'])
+  }
+)
 
 t.test('an event that is published in the turn in which a stream is opened reaches it', async (t) => {
   const { hub, open } = await startHub(t)
@@ -135,7 +141,10 @@ t.test('what a stream missed for want of room before its history was read is tol
   await hub.send('alice', { data: '2' })
   sink.drain()
   await settle()
-  t.same(sink.events.map(({ event }) => event).filter((event) => event !== 'hub.welcome'), ['hub.gap', 'message'])
+  t.same(
+    sink.events.map(({ event }) => event).filter((event) => event !== 'hub.welcome'),
+    ['hub.gap', 'message']
+  )
 })
 
 t.test('a gap is told once, before the first event and without an id, if the socket is full meanwhile', async (t) => {
@@ -148,7 +157,11 @@ t.test('a gap is told once, before the first event and without an id, if the soc
     await settle()
     sink.drain()
     await settle()
-    t.same(sink.events.map(({ event }) => event), ['hub.welcome', 'hub.gap', 'message'], lastEventId)
+    t.same(
+      sink.events.map(({ event }) => event),
+      ['hub.welcome', 'hub.gap', 'message'],
+      lastEventId
+    )
     t.equal(sink.events[0]?.id, undefined, 'the welcome has no id')
     t.equal(sink.events[1]?.id, undefined, 'the gap has no id')
   }
@@ -164,7 +177,10 @@ t.test('a gap names the reason, where the client was, and the oldest event that 
   t.match(JSON.parse(welcome?.data ?? ''), { resumed: false, replayed: 2 })
   t.equal(gap?.event, 'hub.gap')
   t.same(JSON.parse(gap?.data ?? ''), { from: ids[0], oldest: ids[3], reason: 'evicted' })
-  t.same(events.map(({ id }) => id), [ids[3], ids[4]])
+  t.same(
+    events.map(({ id }) => id),
+    [ids[3], ids[4]]
+  )
 })
 
 t.test('a gap with nothing after it carries the id of where the stream is now', async (t) => {
@@ -185,7 +201,10 @@ t.test('nothing is told of a gap in what others were sent', async (t) => {
   for (const data of numbers(1, 9)) await hub.send('bob', { data })
   const { sink } = open({ lastEventId: id as string })
   await settle()
-  t.same(sink.events.map(({ event }) => event), ['hub.welcome'])
+  t.same(
+    sink.events.map(({ event }) => event),
+    ['hub.welcome']
+  )
 })
 
 t.test('what is published in one turn leaves in one write, in order', async (t) => {
@@ -215,7 +234,10 @@ t.test('streams that are owed the same are given the same bytes, one object for 
   await settle()
   const [first, second, third] = sinks.map((sink) => sink.given.at(-1))
   t.ok(first === second && second === third)
-  t.same(sinks.map(textOf), [1, 2, 3].map(() => ['1', '2', '3']))
+  t.same(
+    sinks.map(textOf),
+    [1, 2, 3].map(() => ['1', '2', '3'])
+  )
 })
 
 t.test('streams that are owed partly the same get each his own, in order', async (t) => {
@@ -271,7 +293,10 @@ t.test('a socket that takes a little at a time gets everything once, and never a
     t.equal(sink.writes.length, before)
     sink.drain(SOME_ROOM)
   }
-  t.same(textOf(sink).map((data) => data.trim()), numbers(1, 400))
+  t.same(
+    textOf(sink).map((data) => data.trim()),
+    numbers(1, 400)
+  )
 })
 
 t.test('history is written in pieces, and a socket that is full in the middle gets the rest later', async (t) => {
@@ -284,7 +309,10 @@ t.test('history is written in pieces, and a socket that is full in the middle ge
   t.ok(textOf(sink).length < 40, `${textOf(sink).length} events were written`)
   sink.drain()
   await settle(20)
-  t.same(textOf(sink).map((data) => data.trim()), numbers(1, 100))
+  t.same(
+    textOf(sink).map((data) => data.trim()),
+    numbers(1, 100)
+  )
 })
 
 t.test('a stream that is owed very much reads it from the log instead', async (t) => {
@@ -294,8 +322,14 @@ t.test('a stream that is owed very much reads it from the log instead', async (t
   const before = sink.writes.length
   for (const data of numbers(1, 40)) hub.send('alice', { data: data.padStart(40_000, ' ') })
   await settle(40)
-  t.same(textOf(sink).map((data) => data.trim()), numbers(1, 40))
-  t.ok(sink.writes.slice(before).every(({ length }) => length < 200_000), 'it was not written in one')
+  t.same(
+    textOf(sink).map((data) => data.trim()),
+    numbers(1, 40)
+  )
+  t.ok(
+    sink.writes.slice(before).every(({ length }) => length < 200_000),
+    'it was not written in one'
+  )
 })
 
 t.test('an event published in the middle of a long replay comes after all of history, once', async (t) => {
@@ -316,7 +350,10 @@ t.test('a transient event has no id, and does not move the cursor', async (t) =>
   const { id } = await hub.send('alice', { data: 'kept' })
   t.equal((await hub.send('alice', { data: 'typing', transient: true })).id, null)
   await settle()
-  t.match(sink.published, [{ data: 'kept', id }, { data: 'typing', id: undefined, lastEventId: id }])
+  t.match(sink.published, [
+    { data: 'kept', id },
+    { data: 'typing', id: undefined, lastEventId: id }
+  ])
 })
 
 t.test('a transient event is lost to a stream that is full, and nothing else is', async (t) => {
@@ -334,22 +371,25 @@ t.test('a transient event is lost to a stream that is full, and nothing else is'
   t.same(textOf(sink), ['1', '2'])
 })
 
-t.test('a gap that opens while a stream is full is told when it drains, and one that was told is not told again', async (t) => {
-  const { hub, open } = await startHub(t, { retention: { user: 3 } })
-  const ids: string[] = []
-  for (const data of numbers(1, 9)) ids.push((await hub.send('alice', { data })).id as string)
-  const sink = new FakeSink()
-  sink.room = ROOM_TO_BEGIN
-  open({ lastEventId: ids[2] as string }, sink)
-  await settle()
-  sink.drain(10)
-  await settle()
-  sink.room = 0
-  for (const data of numbers(10, 15)) await hub.send('alice', { data })
-  await settle()
-  sink.drain()
-  await settle()
-  const told = sink.events.map(({ event, data }) => (event === 'message' ? data : event))
-  t.same(told, ['hub.welcome', 'hub.gap', '7', '8', '9', 'hub.gap', '13', '14', '15'])
-  t.equal(seqOf(JSON.parse(sink.events[5]?.data ?? '').from), 9)
-})
+t.test(
+  'a gap that opens while a stream is full is told when it drains, and one that was told is not told again',
+  async (t) => {
+    const { hub, open } = await startHub(t, { retention: { user: 3 } })
+    const ids: string[] = []
+    for (const data of numbers(1, 9)) ids.push((await hub.send('alice', { data })).id as string)
+    const sink = new FakeSink()
+    sink.room = ROOM_TO_BEGIN
+    open({ lastEventId: ids[2] as string }, sink)
+    await settle()
+    sink.drain(10)
+    await settle()
+    sink.room = 0
+    for (const data of numbers(10, 15)) await hub.send('alice', { data })
+    await settle()
+    sink.drain()
+    await settle()
+    const told = sink.events.map(({ event, data }) => (event === 'message' ? data : event))
+    t.same(told, ['hub.welcome', 'hub.gap', '7', '8', '9', 'hub.gap', '13', '14', '15'])
+    t.equal(seqOf(JSON.parse(sink.events[5]?.data ?? '').from), 9)
+  }
+)

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { isEnded, parseCursor } from '../../services/cursor.ts'
-import { FakeSink, settle } from '../support/fake-sink.ts'
+import { type FakeSink, settle } from '../support/fake-sink.ts'
 import { startHub } from '../support/test-hub.ts'
 
 const TASK = { user: null, topics: ['tasks/1'], follows: true, from: 'oldest' as const }
@@ -83,15 +83,18 @@ t.test('a client that is cut in the middle of a task resumes in the middle', asy
   t.equal(lastOf(second.sink)?.reason, 'finished')
 })
 
-t.test('a client that was given the final event, and cut before it heard of the end, hears of it at once', async (t) => {
-  const { hub, open } = await startHub(t)
-  await hub.publish('tasks/1', { data: '1' })
-  const { id } = await hub.publish('tasks/1', { data: '2', final: true })
-  const { sink } = open({ ...TASK, lastEventId: id as string })
-  await settle()
-  t.same(textOf(sink), [])
-  t.same(lastOf(sink), { reason: 'finished', reconnect: false })
-})
+t.test(
+  'a client that was given the final event, and cut before it heard of the end, hears of it at once',
+  async (t) => {
+    const { hub, open } = await startHub(t)
+    await hub.publish('tasks/1', { data: '1' })
+    const { id } = await hub.publish('tasks/1', { data: '2', final: true })
+    const { sink } = open({ ...TASK, lastEventId: id as string })
+    await settle()
+    t.same(textOf(sink), [])
+    t.same(lastOf(sink), { reason: 'finished', reconnect: false })
+  }
+)
 
 t.test('a client that comes back to a task with nothing new waits for more', async (t) => {
   const { hub, open } = await startHub(t)
@@ -219,7 +222,12 @@ t.test("an event of the host's own goes out behind what the stream is owed, and 
   t.equal(await sent, true)
   hub.send('alice', { data: '2' })
   t.equal(await stream.send('data: mine too\n\n'), true)
-  t.match(sink.published, [{ data: '1' }, { data: 'mine', id: undefined }, { data: '2' }, { data: 'mine too', id: undefined }])
+  t.match(sink.published, [
+    { data: '1' },
+    { data: 'mine', id: undefined },
+    { data: '2' },
+    { data: 'mine too', id: undefined }
+  ])
 })
 
 t.test("an event of the host's own waits while the socket is full, and several of them stay in order", async (t) => {
@@ -245,7 +253,7 @@ t.test("an event of the host's own waits while the socket is full, and several o
   t.same(textOf(sink), ['1', '2', '3'])
 })
 
-t.test("whoever waits to send an event of his own learns that the stream was closed", async (t) => {
+t.test('whoever waits to send an event of his own learns that the stream was closed', async (t) => {
   const { open } = await startHub(t)
   const { sink, stream } = open()
   await settle()
@@ -268,5 +276,8 @@ t.test('every id on a stream is a cursor that resumes, or an end', async (t) => 
   await hub.close('alice')
   const ids = sink.events.map((event) => event.id).filter((text) => text !== undefined)
   t.equal(ids.length, 4)
-  t.ok(ids.every((text) => parseCursor(text) !== undefined || isEnded(text)), ids.join(' '))
+  t.ok(
+    ids.every((text) => parseCursor(text) !== undefined || isEnded(text)),
+    ids.join(' ')
+  )
 })

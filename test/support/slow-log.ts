@@ -46,7 +46,11 @@ export class SlowLog implements EventLog {
 
   constructor(
     inner: MemoryLog,
-    { isSlow = true, isLagging = false, chance = () => 0 }: { isSlow?: boolean; isLagging?: boolean; chance?: () => number } = {}
+    {
+      isSlow = true,
+      isLagging = false,
+      chance = () => 0
+    }: { isSlow?: boolean; isLagging?: boolean; chance?: () => number } = {}
   ) {
     this.#inner = inner
     this.isSlow = isSlow

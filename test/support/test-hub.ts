@@ -25,10 +25,13 @@ export interface TestHub {
 export async function startHub(t: Test, options: HubOptions & { clock?: FakeClock } = {}): Promise<TestHub> {
   const { clock = new FakeClock() } = options
   const logged: Logged[] = []
-  const hub = new Hub({ ...options, clock }, {
-    error: (details, message) => logged.push({ level: 'error', message, cause: causeOf(details) }),
-    warn: (details, message) => logged.push({ level: 'warn', message, cause: causeOf(details) })
-  })
+  const hub = new Hub(
+    { ...options, clock },
+    {
+      error: (details, message) => logged.push({ level: 'error', message, cause: causeOf(details) }),
+      warn: (details, message) => logged.push({ level: 'warn', message, cause: causeOf(details) })
+    }
+  )
   t.teardown(() => hub.dispose())
   await hub.start()
   const open = (opening: Partial<Opening> = {}, sink = new FakeSink()) => ({

@@ -1,0 +1,138 @@
+import { connect } from 'node:net'
+import { percentiles } from './statistics.mjs'
+import { now, sleep } from './time.mjs'
+
+const MARK = 0x7e
+const STAMP = 20
+const READ = 262_144
+// Bytes are counted and forgotten: one buffer for all sockets, and one place more for a mark that ends every search.
+const shared = Buffer.alloc(READ + 1)
+const target = shared.subarray(0, READ)
+
+/** After so long without a byte no more is expected, though something is missing; in milliseconds. */
+const PATIENCE = 2_000
+/** How long it has to be quiet before nothing more is expected; in milliseconds. */
+const QUIET = 50
+
+/**
+ * A payload of so many bytes as JSON. It begins with a mark: counting marks counts events, however they were joined or split
+ * on the way. Behind it there is room for a time.
+ */
+export const payloadOf = (bytes) => JSON.stringify({ data: markedText(bytes) })
+export const markedText = (bytes) => `~@${'x'.repeat(Math.max(0, bytes - STAMP - 1))}`
+export const stamped = (payload, time) => payload.replace('@', time.toFixed(2).padStart(STAMP, '0'))
+
+/** Event sources on bare sockets: what they get is counted, for each of them, and not read any closer. */
+export class EventSources {
+  received = 0
+  bytes = 0
+  reads = 0
+  lastArrival = 0
+  #streams = []
+  #latencies = []
+  #latencyEvery = 0
+
+  /** Opens streams; resolves when each has got its first bytes. A slow one reads nothing after those. */
+  async open({ count, batch = 200, ...rest }) {
+    const begun = now()
+    for (let at = 0; at < count; at += batch) {
+      const indexes = Array.from({ length: Math.min(batch, count - at) }, (_, index) => at + index)
+      await Promise.all(indexes.map((index) => this.#open({ index, ...rest })))
+    }
+    return { seconds: (now() - begun) / 1000 }
+  }
+
+  /** Cuts all streams, and returns what each would bring back. */
+  cut() {
+    const streams = this.#streams
+    this.#streams = []
+    for (const { socket } of streams) socket.destroy()
+    return streams.map(({ lastEventId }) => lastEventId)
+  }
+
+  /** Counts from nought. The latency of every so many deliveries is measured; of none if it is 0. */
+  reset(latencyEvery = 0) {
+    this.received = 0
+    this.bytes = 0
+    this.reads = 0
+    this.lastArrival = 0
+    this.#latencies = []
+    this.#latencyEvery = latencyEvery
+    for (const stream of this.#streams) stream.count = 0
+  }
+
+  /** Waits until so many events have arrived and no more come, or until it is plain that they do not. */
+  async settle(expected) {
+    for (let quietSince = now(); ; ) {
+      await sleep(QUIET / 2)
+      quietSince = Math.max(quietSince, this.lastArrival)
+      if (now() - quietSince > (this.received < expected ? PATIENCE : QUIET)) return
+    }
+  }
+
+  /** What has arrived, at all of them and at the one with the least and the one with the most. */
+  counts() {
+    const each = this.#streams.filter(({ slow }) => !slow).map(({ count }) => count)
+    const { received, bytes, reads, lastArrival } = this
+    const [least, most] = each.reduce(([low, high], count) => [Math.min(low, count), Math.max(high, count)], [
+      Number.POSITIVE_INFINITY,
+      0
+    ])
+    return { received, bytes, reads, lastArrival, least, most, latency: percentiles(this.#latencies) }
+  }
+
+  #open({ port, path, index, from = 0, slow = false, remembers = false, lastEventIds }) {
+    return new Promise((resolve, reject) => {
+      const stream = { socket: undefined, count: 0, slow, lastEventId: undefined }
+      let isOpen = false
+      const onread = {
+        buffer: slow ? Buffer.alloc(1024) : target,
+        callback: (length) => {
+          if (!isOpen) {
+            isOpen = true
+            resolve()
+          }
+          if (slow) return false
+          this.#count(stream, length)
+          if (remembers) stream.lastEventId = lastEventIdIn(length) ?? stream.lastEventId
+          return true
+        }
+      }
+      // One address has some 28,000 ports to call from.
+      const localAddress = `127.0.0.${1 + (index % 200)}`
+      stream.socket = connect({ port, host: '127.0.0.1', localAddress, onread })
+      stream.socket.on('error', reject)
+      stream.socket.on('close', () => reject(new Error('a stream was closed before its first byte')))
+      const lastEventId = lastEventIds?.[index]
+      const resumption = lastEventId === undefined ? '' : `last-event-id: ${lastEventId}\r\n`
+      stream.socket.write(
+        `GET ${path.replace('#', String(from + index))} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n${resumption}\r\n`
+      )
+      this.#streams.push(stream)
+    })
+  }
+
+  #count(stream, length) {
+    this.reads++
+    this.bytes += length
+    shared[length] = MARK
+    for (let at = shared.indexOf(MARK); at < length; at = shared.indexOf(MARK, at + 1)) {
+      this.received++
+      stream.count++
+      if (this.#latencyEvery > 0 && this.received % this.#latencyEvery === 0) this.#noteLatency(at + 1, length)
+    }
+    this.lastArrival = now()
+  }
+
+  #noteLatency(at, length) {
+    // Cut by the end of what was read: the next one will do.
+    if (at + STAMP > length) return
+    this.#latencies.push(now() - Number(shared.latin1Slice(at, at + STAMP)))
+  }
+}
+
+function lastEventIdIn(length) {
+  const text = shared.latin1Slice(0, length)
+  const at = text.lastIndexOf('id: ')
+  return at === -1 ? undefined : text.slice(at + 4, text.indexOf('\n', at))
+}

@@ -1,0 +1,111 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { stamped } from './event-sources.mjs'
+import { percentile } from './statistics.mjs'
+import { now, until } from './time.mjs'
+
+/** One kept-alive connection with one request on it at a time. */
+class Publisher {
+  #socket
+  #text = ''
+  #answer
+
+  static async open(port) {
+    const publisher = new Publisher(connect({ port, host: '127.0.0.1', noDelay: true }))
+    await once(publisher.#socket, 'connect')
+    return publisher
+  }
+
+  constructor(socket) {
+    this.#socket = socket
+    socket.on('data', (chunk) => this.#take(chunk.latin1Slice()))
+    socket.on('error', (error) => this.#answer?.reject(error))
+    socket.on('close', () => this.#answer?.reject(new Error('a publisher was cut')))
+  }
+
+  post(path, body) {
+    this.#socket.write(
+      `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+    )
+    return new Promise((resolve, reject) => {
+      this.#answer = { resolve, reject }
+    })
+  }
+
+  close() {
+    this.#socket.destroy()
+  }
+
+  #take(text) {
+    this.#text += text
+    const head = this.#text.indexOf('\r\n\r\n')
+    if (head === -1) return
+    const length = Number(/content-length: (\d+)/i.exec(this.#text)?.[1] ?? 0)
+    if (this.#text.length < head + 4 + length) return
+    const answer = this.#text
+    this.#text = ''
+    if (answer[9] === '2') this.#answer.resolve()
+    else this.#answer.reject(new Error(`a publish was answered ${answer.slice(9, 12)}: ${answer.slice(head + 4, head + 300)}`))
+  }
+}
+
+/** The body of one request: the payload, or a batch of it; `#` is the next user, and the time is put in. */
+function bodyOf(payload, batch, number, users, time) {
+  const stampedPayload = stamped(payload, time)
+  if (batch === 1) return stampedPayload
+  const drafts = Array.from({ length: batch }, (_, at) => stampedPayload.replace('#', String((number * batch + at) % users)))
+  return `[${drafts.join(',')}]`
+}
+
+/**
+ * Publishes with so many requests in flight, each waiting for its answer, for so long, or so many in all. With `delivered`
+ * each waits for that, too: a promise that everyone has been given it.
+ */
+export async function publish({ port, inFlight, path, payload, milliseconds, total, users = 1, batch = 1 }, delivered) {
+  const publishers = await Promise.all(Array.from({ length: inFlight }, () => Publisher.open(port)))
+  const end = now() + (milliseconds ?? Number.POSITIVE_INFINITY)
+  let published = 0
+  try {
+    await Promise.all(
+      publishers.map(async (publisher) => {
+        while (now() < end && published < (total ?? Number.POSITIVE_INFINITY)) {
+          const number = published++
+          await publisher.post(path.replace('#', String(number % users)), bodyOf(payload, batch, number, users, now()))
+          await delivered?.(published)
+        }
+      })
+    )
+  } finally {
+    for (const publisher of publishers) publisher.close()
+  }
+  return published
+}
+
+/**
+ * Publishes at a rate, whether or not answers come. Each event carries the time at which it was due, so that what had to wait
+ * is seen to have waited.
+ */
+export async function publishAt({ port, rate, path, payload, milliseconds, users = 1 }) {
+  const idle = await Promise.all(Array.from({ length: 32 }, () => Publisher.open(port)))
+  const all = new Set(idle)
+  const lateness = []
+  const answers = []
+  const begun = now()
+  const total = Math.floor((rate * milliseconds) / 1000)
+  const publishOne = async (number, due) => {
+    const publisher = idle.pop() ?? (await Publisher.open(port))
+    all.add(publisher)
+    await publisher.post(path.replace('#', String(number % users)), stamped(payload, due))
+    idle.push(publisher)
+  }
+  for (let number = 0; number < total; number++) {
+    const due = begun + (number / rate) * 1000
+    await until(due)
+    lateness.push(now() - due)
+    answers.push(publishOne(number, due).catch((error) => error))
+  }
+  const failure = (await Promise.all(answers)).find((answer) => answer instanceof Error)
+  for (const publisher of all) publisher.close()
+  if (failure !== undefined) throw failure
+  return { published: total, lateness: percentile(lateness, 0.99) }
+}

@@ -1,0 +1,35 @@
+/** The value below which that share of the values lies; NaN of none. */
+export function percentile(values, share) {
+  if (values.length === 0) return Number.NaN
+  const sorted = Float64Array.from(values).sort()
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
+}
+
+export function median(values) {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+export function percentiles(values) {
+  return {
+    p50: percentile(values, 0.5),
+    p90: percentile(values, 0.9),
+    p99: percentile(values, 0.99),
+    max: percentile(values, 1)
+  }
+}
+
+/**
+ * One row of several measurements of the same: the median of every number. One that failed, or whose counts were wrong, is
+ * not outvoted: it stands for all.
+ */
+export function medianRow(rows) {
+  const bad = rows.find(({ error }) => error !== undefined) ?? rows.find(({ isComplete }) => isComplete === false)
+  if (bad !== undefined || rows.length === 1) return bad ?? rows[0]
+  const entries = Object.entries(rows[0]).map(([key, value]) => [
+    key,
+    typeof value === 'number' ? median(rows.map((row) => row[key])) : value
+  ])
+  return { ...Object.fromEntries(entries), runs: rows.length }
+}

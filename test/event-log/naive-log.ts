@@ -1,0 +1,335 @@
+import type { Channel } from '../../services/channel.ts'
+import type { Clock } from '../../services/clock.ts'
+import { type Cursor, formatCursor, newLife, newWitness, sameLife } from '../../services/cursor.ts'
+import { HubClosedError, LogUnavailableError } from '../../services/errors.ts'
+import type { Bounds } from '../../services/event-log/contract.ts'
+import type {
+  EventLog,
+  GapReason,
+  HealthCheck,
+  LogEvent,
+  LogStats,
+  NewEvent,
+  ReadFrom,
+  ReadQuery,
+  ReadResult,
+  Receipt,
+  Tail,
+  TailListener
+} from '../../services/event-log/event-log.ts'
+
+/** What became of an event in one of its channels. */
+type Fate = 'held' | 'evicted' | 'collapsed' | 'lapsed'
+
+interface Entry {
+  readonly seq: number
+  readonly draft: NewEvent
+  readonly event: LogEvent
+  readonly appendedAt: number
+  readonly fates: Map<Channel, Fate>
+}
+
+interface Known {
+  readonly receipt: Receipt
+  readonly at: number
+}
+
+/** All that a store is: copied, it can be put back. */
+interface State {
+  head: Cursor
+  entries: Entry[]
+  known: Map<string, Known>
+  /** What tails are handed, transient events too. It begins with an event that is none. */
+  bus: (LogEvent | undefined)[]
+}
+
+/** So many events are kept for tails. */
+const BUS = 1_000
+
+/** The contract in the plainest words: nothing is ever thrown away, and every question is answered by looking at it all. */
+export class NaiveStore {
+  readonly bounds: Bounds
+  readonly clock: Clock
+  readonly nodes = new Set<NaiveLog>()
+  readonly life = newLife()
+  /** What an event is taken to weigh. */
+  weigh: (draft: NewEvent) => number = ({ data }) => Buffer.byteLength(data)
+  state: State = { head: { seq: 0, witness: newWitness(this.life) }, entries: [], known: new Map(), bus: [undefined] }
+
+  constructor(bounds: Bounds, clock: Clock) {
+    this.bounds = bounds
+    this.clock = clock
+  }
+
+  append(drafts: readonly NewEvent[]): Receipt[] {
+    this.expire()
+    const receipts = drafts.map((draft) => this.known(draft) ?? this.accept(draft))
+    this.shrink()
+    this.wake()
+    return receipts
+  }
+
+  wake(): void {
+    for (const node of this.nodes) node.wake()
+  }
+
+  known({ idempotencyKey: key }: NewEvent): Receipt | undefined {
+    const known = key === undefined ? undefined : this.state.known.get(key)
+    const isLive = known !== undefined && this.clock.monotonic() < known.at + this.bounds.idempotencyWindow
+    return isLive ? { ...known.receipt, isRepeat: true } : undefined
+  }
+
+  accept(draft: NewEvent): Receipt {
+    const event = this.make(draft)
+    this.state.bus.push(event)
+    if (event.cursor !== null) this.file(draft, event, event.cursor)
+    const receipt = { id: event.id, streams: draft.streams, isRepeat: false }
+    if (draft.idempotencyKey !== undefined) {
+      this.state.known.set(draft.idempotencyKey, { receipt, at: this.clock.monotonic() })
+    }
+    return receipt
+  }
+
+  make({ channels, event, data, final, transient }: NewEvent): LogEvent {
+    const cursor = transient ? null : { seq: this.state.head.seq + 1, witness: newWitness(this.life) }
+    const id = cursor === null ? null : formatCursor(cursor)
+    return { cursor, id, channels, event, data, time: this.clock.now(), final, frame: undefined }
+  }
+
+  file(draft: NewEvent, event: LogEvent, cursor: Cursor): void {
+    const entry: Entry = { seq: cursor.seq, draft, event, appendedAt: this.clock.monotonic(), fates: new Map() }
+    this.state.head = cursor
+    this.state.entries.push(entry)
+    for (const channel of draft.channels) {
+      this.collapse(channel, draft)
+      entry.fates.set(channel, 'held')
+      this.bound(channel)
+    }
+  }
+
+  collapse(channel: Channel, { collapseKey }: NewEvent): void {
+    if (collapseKey === undefined) return
+    for (const held of this.held(channel)) {
+      if (held.draft.collapseKey === collapseKey) held.fates.set(channel, 'collapsed')
+    }
+  }
+
+  bound(channel: Channel): void {
+    const { user, topic, broadcast, channelBytes } = this.bounds.retention
+    const count = channel === 'everyone' ? broadcast : channel.startsWith('u:') ? user : topic
+    while (this.held(channel).length > count) this.evictOldest(channel)
+    while (this.held(channel).length > 1 && this.weight(channel) > channelBytes) this.evictOldest(channel)
+  }
+
+  evictOldest(channel: Channel): void {
+    this.held(channel)[0]?.fates.set(channel, 'evicted')
+  }
+
+  /** Brings the whole under its bound: the heaviest channel gives. */
+  shrink(): void {
+    while (this.stats().bytes > this.bounds.retention.bytes) {
+      const channels = [...new Set(this.allHeld().flatMap(({ draft }) => draft.channels))]
+      const [heaviest] = channels.sort((a, b) => this.weight(b) - this.weight(a))
+      if (heaviest === undefined) return
+      this.evictOldest(heaviest)
+    }
+  }
+
+  expire(): void {
+    const now = this.clock.monotonic()
+    for (const { draft, appendedAt, fates } of this.state.entries) {
+      const fate = now >= appendedAt + (draft.ttl ?? Number.POSITIVE_INFINITY) ? 'lapsed' : 'evicted'
+      if (fate !== 'lapsed' && now < appendedAt + this.bounds.retention.age) continue
+      for (const [channel, before] of fates) if (before === 'held') fates.set(channel, fate)
+    }
+  }
+
+  held(channel: Channel): Entry[] {
+    return this.state.entries.filter(({ fates }) => fates.get(channel) === 'held')
+  }
+
+  allHeld(): Entry[] {
+    return this.state.entries.filter(({ fates }) => [...fates.values()].includes('held'))
+  }
+
+  weight(channel: Channel): number {
+    return this.held(channel).reduce((sum, { draft }) => sum + this.weigh(draft), 0)
+  }
+
+  read({ channels, from, limit }: ReadQuery): ReadResult {
+    this.expire()
+    const { after, gap } = this.recognise(from)
+    const mine = this.select(channels).filter(({ seq }) => seq > after)
+    const wanted = typeof from === 'object' && 'last' in from ? mine.slice(-from.last) : mine
+    const given = wanted.slice(0, limit)
+    const remaining = wanted.length - given.length
+    const evicted = this.evicted(channels)
+    const next = remaining === 0 ? this.state.head : (given.at(-1)?.event.cursor ?? this.state.head)
+    const isBehind = typeof from === 'object' && 'seq' in from && evicted > after
+    return {
+      events: given.map(({ event }) => event),
+      remaining,
+      next,
+      evicted,
+      gap: gap ?? (isBehind ? 'evicted' : undefined)
+    }
+  }
+
+  select(channels: readonly Channel[]): Entry[] {
+    return this.state.entries.filter(({ fates }) => channels.some((channel) => fates.get(channel) === 'held'))
+  }
+
+  evicted(channels: readonly Channel[]): number {
+    const isEvicted = ({ fates }: Entry) => channels.some((channel) => fates.get(channel) === 'evicted')
+    return this.state.entries.findLast(isEvicted)?.seq ?? 0
+  }
+
+  recognise(from: ReadFrom): { after: number; gap?: GapReason } {
+    const { head, entries } = this.state
+    if (from === 'head') return { after: head.seq }
+    if (from === 'oldest' || 'last' in from) return { after: 0 }
+    if (!sameLife(from.witness, this.life)) return { after: 0, gap: 'reset' }
+    const known = from.seq === 0 ? (head.seq === 0 ? head : undefined) : entries[from.seq - 1]?.event.cursor
+    const isOther = known != null && known.witness !== from.witness
+    return isOther || from.seq > head.seq ? { after: 0, gap: 'diverged' } : { after: from.seq }
+  }
+
+  stats(): LogStats {
+    const held = this.allHeld()
+    return {
+      kind: 'naive',
+      events: held.length,
+      bytes: held.reduce((sum, { draft }) => sum + this.weigh(draft), 0),
+      channels: new Set(held.flatMap(({ fates }) => [...fates].flatMap(([of, fate]) => (fate === 'held' ? of : []))))
+        .size,
+      head: this.state.head.seq
+    }
+  }
+
+  /** What puts the store back as it is now. */
+  remember(): () => void {
+    const { head, entries, known, bus } = this.state
+    const fates = entries.map((entry) => new Map(entry.fates))
+    const then = { head, known: new Map(known), bus: [...bus] }
+    return () => {
+      this.state = {
+        ...then,
+        entries: entries.slice(0, fates.length).map((entry, at) => ({ ...entry, fates: fates[at] ?? entry.fates }))
+      }
+      this.wake()
+    }
+  }
+}
+
+/** One node over a naive store. It answers nothing at once, as if the store were far away. */
+export class NaiveLog implements EventLog, HealthCheck {
+  readonly store: NaiveStore
+  readonly tails = new Set<NaiveTail>()
+  isCut = false
+  isClosed = false
+  /** Calls go one after the other. */
+  #line: Promise<unknown> = Promise.resolve()
+
+  constructor(store: NaiveStore) {
+    this.store = store
+    store.nodes.add(this)
+  }
+
+  append(events: readonly NewEvent[]): Promise<readonly Receipt[]> {
+    return this.queue(() => this.store.append(events))
+  }
+
+  async read(query: ReadQuery): Promise<ReadResult> {
+    return this.queue(() => this.store.read(query))
+  }
+
+  tail(listener: TailListener): Promise<Tail> {
+    return this.queue(() => {
+      const tail = this.begin(listener)
+      this.tails.add(tail)
+      return tail
+    })
+  }
+
+  begin(listener: TailListener): NaiveTail {
+    return new NaiveTail(this, listener)
+  }
+
+  wake(): void {
+    for (const tail of this.tails) tail.wake()
+  }
+
+  cut(): () => void {
+    this.isCut = true
+    return () => {
+      this.isCut = false
+      this.wake()
+    }
+  }
+
+  async ready(): Promise<boolean> {
+    return !this.isClosed && !this.isCut
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true
+    this.store.nodes.delete(this)
+    this.tails.clear()
+  }
+
+  stats(): LogStats {
+    return this.store.stats()
+  }
+
+  queue<Result>(call: () => Result): Promise<Result> {
+    const done = this.#line.then(async () => {
+      await new Promise((resolve) => setImmediate(resolve))
+      if (this.isClosed) throw new HubClosedError()
+      if (this.isCut) throw new LogUnavailableError('the line is cut')
+      return call()
+    })
+    this.#line = done.catch(() => {})
+    return done
+  }
+}
+
+/** Goes along the bus behind the last event that it handed over, one event at a time. */
+export class NaiveTail implements Tail {
+  readonly node: NaiveLog
+  readonly listener: TailListener
+  readonly position: Cursor
+  last: LogEvent | undefined
+  #isGoing = false
+
+  constructor(node: NaiveLog, listener: TailListener) {
+    this.node = node
+    this.listener = listener
+    this.position = node.store.state.head
+    this.last = node.store.state.bus.at(-1)
+  }
+
+  wake(): void {
+    if (this.#isGoing) return
+    this.#isGoing = true
+    setImmediate(() => {
+      this.#isGoing = false
+      if (!this.node.tails.has(this) || this.node.isCut) return
+      if (this.step()) this.wake()
+    })
+  }
+
+  /** Hands over what there is; false if there is nothing. */
+  step(): boolean {
+    const bus = this.node.store.state.bus.slice(-BUS)
+    const at = bus.lastIndexOf(this.last)
+    const next = bus.slice(at + 1).flatMap((event) => event ?? [])
+    this.last = bus.at(-1)
+    if (at === -1) this.listener.onBreak(this.node.store.state.head)
+    else if (next.length > 0) this.listener.onEvents(next)
+    return at !== -1 && next.length > 0
+  }
+
+  async stop(): Promise<void> {
+    this.node.tails.delete(this)
+  }
+}

@@ -1,0 +1,216 @@
+import { connect, type Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import { buildHub, failOnWarnings, type HubHost } from '../support/build.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { StreamClient } from '../support/stream-client.ts'
+import { StrictParser } from '../support/strict-parser.ts'
+
+failOnWarnings(t)
+
+const EVENTS = 20_000
+const FILLER = 'x'.repeat(10_000)
+const BURST = 50
+/** What one write to a full socket may leave waiting there: a burst, and what the stream was owed before. */
+const BOUND = 1_048_576
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+const numberOf = (data: string) => Number.parseInt(data, 10)
+
+/** A reader that keeps numbers and not text, so that it can be given more than fits into memory. */
+class Counter {
+  readonly socket: Socket
+  readonly seen: number[] = []
+  #told: () => void = () => {}
+  #wanted = Number.POSITIVE_INFINITY
+
+  constructor(t: Test, port: number, user: string) {
+    const parser = new StrictParser()
+    let isHead = true
+    this.socket = connect(port, '127.0.0.1')
+    t.teardown(() => this.socket.destroy())
+    this.socket.write(`GET /events?user=${user} HTTP/1.1\r\nHost: hub\r\n\r\n`)
+    this.socket.on('data', (bytes: Buffer) => {
+      const start = isHead ? bytes.indexOf('\r\n\r\n') + 4 : 0
+      isHead = false
+      for (const { event, data } of parser.feed(bytes.subarray(start))) {
+        if (event === 'message') this.seen.push(numberOf(data))
+      }
+      parser.events.length = 0
+      if (this.seen.length >= this.#wanted) this.#told()
+    })
+  }
+
+  async count(events: number): Promise<void> {
+    this.#wanted = events
+    if (this.seen.length < events)
+      await new Promise<void>((resolve) => {
+        this.#told = resolve
+      })
+  }
+}
+
+/** Publishes numbered events to everyone, in bursts, no faster than the reader; returns the most that waited in a stream. */
+async function flood(host: HubHost, reader: Counter, from: number, to: number): Promise<Map<string, number>> {
+  const most = new Map<string, number>()
+  for (let event = from; event < to; event++) {
+    await host.app.sse.broadcast({ data: `${event} ${FILLER}` })
+    if (event % BURST !== BURST - 1) continue
+    await reader.count(event + 1)
+    for (const { user, unsent } of host.streams) {
+      if (user !== null) most.set(user, Math.max(most.get(user) ?? 0, unsent))
+    }
+  }
+  await reader.count(to)
+  return most
+}
+
+/** Publishes until the first stream is owed more than all the buffers on its way hold; returns how many there are then. */
+async function floodUntilFull(host: HubHost, reader: Counter, from: number): Promise<number> {
+  let sent = from
+  let turnsFull = 0
+  while (turnsFull < 100) {
+    turnsFull = host.streams[0]?.isFull ? turnsFull + 1 : 0
+    if (turnsFull === 0) {
+      await flood(host, reader, sent, sent + BURST)
+      sent += BURST
+    }
+    await turn()
+  }
+  return sent
+}
+
+t.test(
+  'a client that stops reading costs a bounded memory, delays nobody, is closed in time, and is told the gap when it comes back',
+  async (t) => {
+    const clock = new FakeClock()
+    const retention = { channelBytes: 16_777_216 }
+    const host = await buildHub(t, { hub: { clock, stallTimeout: 30_000, retention } })
+    const url = `${await host.listen()}/events?user=`
+    const stalled = await host.client(`${url}stalled`)
+    const reader = new Counter(t, host.port, 'reader')
+    await host.untilOpened(2)
+
+    stalled.pause()
+    const start = performance.now()
+    const most = await flood(host, reader, 0, EVENTS)
+    t.comment(`${EVENTS} events of ${FILLER.length} bytes to the reader in ${Math.round(performance.now() - start)} ms`)
+    t.comment(`at most ${most.get('stalled')} bytes waited for the stalled one`)
+    t.ok((most.get('stalled') ?? 0) > 0, 'it is stalled')
+    t.ok((most.get('stalled') ?? 0) < BOUND)
+    t.same(
+      reader.seen,
+      Array.from({ length: EVENTS }, (_, index) => index),
+      'the other has got everything, in order'
+    )
+    t.equal(host.open, 2, 'nobody was closed before his time')
+
+    clock.advance(29_000)
+    t.equal(host.open, 2)
+    clock.advance(2_000)
+    t.same(host.closed, ['slow'])
+    t.match(host.app.sse.stats(), { streams: 1, closed: { slow: 1 } })
+
+    stalled.resume()
+    await stalled.end()
+    const before = stalled.published.map(({ data }) => numberOf(data))
+    t.same(
+      before,
+      Array.from({ length: before.length }, (_, index) => index),
+      'what was under way is whole'
+    )
+    t.ok(before.length < EVENTS)
+    t.match(stalled.events.at(-1), { event: 'hub.close', data: '{"reason":"slow","reconnect":true}' })
+    t.ok(stalled.parser.isAtBoundary)
+
+    const back = await StreamClient.open(`${url}stalled`, { lastEventId: stalled.lastEventId })
+    await back.until(() => numberOf(back.published.at(-1)?.data ?? '') === EVENTS - 1, 'the newest')
+    const { from, reason } = JSON.parse((await back.event('hub.gap')).data)
+    t.match({ from, reason }, { from: stalled.lastEventId, reason: 'evicted' })
+    const after = back.published.map(({ data }) => numberOf(data))
+    const first = after[0] ?? 0
+    t.ok(first > before.length)
+    t.same(
+      after,
+      Array.from({ length: EVENTS - first }, (_, index) => first + index),
+      'what is left is whole'
+    )
+  }
+)
+
+t.test('a client that stops reading, and comes back while all is still held, misses nothing', async (t) => {
+  const clock = new FakeClock()
+  const retention = { bytes: 2 ** 30, channelBytes: 2 ** 30 }
+  const host = await buildHub(t, { hub: { clock, stallTimeout: 1_000, heartbeatInterval: 0, retention } })
+  const url = `${await host.listen()}/events?user=`
+  const stalled = await host.client(`${url}stalled`)
+  const reader = new Counter(t, host.port, 'reader')
+  await host.untilOpened(2)
+  stalled.pause()
+  const total = await floodUntilFull(host, reader, 0)
+  clock.advance(1_250)
+  t.same(host.closed, ['slow'])
+  stalled.resume()
+  await stalled.end()
+  const back = await StreamClient.open(`${url}stalled`, { lastEventId: stalled.lastEventId })
+  await back.count(total - stalled.published.length)
+  t.same(
+    [...stalled.published, ...back.published].map(({ data }) => numberOf(data)),
+    Array.from({ length: total }, (_, index) => index)
+  )
+  t.notOk(back.events.some(({ event }) => event === 'hub.gap'))
+})
+
+t.test('a reader that pauses and goes on, again and again, is not closed and loses nothing', async (t) => {
+  const clock = new FakeClock()
+  const retention = { bytes: 2 ** 30, channelBytes: 2 ** 30 }
+  const host = await buildHub(t, { hub: { clock, stallTimeout: 1_000, retention } })
+  const url = `${await host.listen()}/events?user=`
+  const pausing = await host.client(`${url}pausing`)
+  const reader = new Counter(t, host.port, 'reader')
+  await host.untilOpened(2)
+  let sent = 0
+  for (let round = 0; round < 4; round++) {
+    pausing.pause()
+    sent = await floodUntilFull(host, reader, sent)
+    clock.advance(900)
+    pausing.resume()
+    await pausing.count(sent)
+  }
+  t.same(
+    pausing.published.map(({ data }) => numberOf(data)),
+    Array.from({ length: sent }, (_, index) => index)
+  )
+  t.same(host.closed, [])
+})
+
+t.test('a producer waits for a client that stops reading, and ends when the client is gone', async (t) => {
+  let produced = 0
+  let end = () => {}
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  async function* produce() {
+    try {
+      for (;;) yield { data: `${produced++} ${FILLER}` }
+    } finally {
+      end()
+    }
+  }
+  const host = await buildHub(t, {
+    host: (app) => app.get('/report', (request, reply) => app.sse.follow(request, reply, produce))
+  })
+  const client = await StreamClient.open(`${await host.listen()}/report`)
+  await client.count(10)
+  client.pause()
+  // Until all the buffers on its way are full, and it stands still.
+  for (let before = -1; before !== produced; ) {
+    before = produced
+    for (let turns = 0; turns < 200; turns++) await turn()
+  }
+  t.ok((host.streams[0]?.unsent ?? 0) < BOUND, `${host.streams[0]?.unsent} bytes wait`)
+  client.cut()
+  await ended
+  await host.untilClosed(1)
+  t.same(host.closed, ['client'])
+  t.same(host.errors, [])
+})

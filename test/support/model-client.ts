@@ -1,0 +1,140 @@
+import type { EventStream } from '../../services/event-stream.ts'
+import type { Sink, SinkListener } from '../../services/sink.ts'
+import { type ConnectionCheck, Violation } from './model-connection.ts'
+import type { ConnectionLog } from './oracle.ts'
+import { type Dispatched, StrictParser } from './strict-parser.ts'
+
+/** What the kernel takes before a socket says "full". */
+const KERNEL = 600
+
+/** One connection: bytes that were written, of which the client has read so many. What it has not read is lost in a cut. */
+export class ModelSink implements Sink {
+  isEnded = false
+  isGone = false
+  /** When it became full, or last let go of something since. */
+  progressAt = 0
+  readonly #written = new StrictParser()
+  readonly #now: () => number
+  readonly #onWritten: (dispatched: Dispatched) => void
+  #bytes = Buffer.alloc(0)
+  #listener: SinkListener | undefined
+
+  constructor(now: () => number, onWritten: (dispatched: Dispatched) => void) {
+    this.#now = now
+    this.#onWritten = onWritten
+  }
+
+  get isFull(): boolean {
+    return this.unsent() > 0
+  }
+
+  /** How many bytes the client could read. */
+  get readable(): number {
+    return this.#bytes.length
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.isEnded) throw new Violation('V11', 'written to after its end')
+    const wasFull = this.isFull
+    for (const dispatched of this.#take(bytes)) {
+      // What the hub itself has to say is short; an event may be anything.
+      if (wasFull && !dispatched.event.startsWith('hub.')) {
+        throw new Violation('V9', `the socket was full when ${dispatched.data} was written`)
+      }
+      this.#onWritten(dispatched)
+    }
+    if (!wasFull && this.isFull) this.progressAt = this.#now()
+    return !this.isFull
+  }
+
+  end(bytes: Uint8Array): void {
+    if (this.isEnded) throw new Violation('V11', 'ended twice')
+    for (const dispatched of this.#take(bytes)) this.#onWritten(dispatched)
+    if (!this.#written.isAtBoundary) throw new Violation('W', 'ended in the middle of an event')
+    this.isEnded = true
+  }
+
+  unsent(): number {
+    return Math.max(0, this.#bytes.length - KERNEL)
+  }
+
+  listen(listener: SinkListener): void {
+    this.#listener = listener
+  }
+
+  /** The client reads so many bytes. */
+  read(count: number): Buffer {
+    const wasFull = this.isFull
+    const bytes = this.#bytes.subarray(0, count)
+    this.#bytes = this.#bytes.subarray(count)
+    if (wasFull && bytes.length > 0) this.progressAt = this.#now()
+    if (wasFull && !this.isFull && !this.isEnded) this.#listener?.onDrain()
+    return bytes
+  }
+
+  /** The connection is cut; what was not read is lost. */
+  cut(): void {
+    if (this.isGone) return
+    this.isGone = true
+    this.#bytes = Buffer.alloc(0)
+    this.#listener?.onClose()
+  }
+
+  #take(bytes: Uint8Array): Dispatched[] {
+    this.#bytes = Buffer.concat([this.#bytes, bytes])
+    return this.#written.feed(bytes)
+  }
+}
+
+export interface Connection {
+  readonly node: number
+  readonly sink: ModelSink
+  readonly stream: EventStream
+  readonly check: ConnectionCheck
+  readonly log: ConnectionLog
+  readonly expiresAt: number | undefined
+}
+
+/** A client: knows what it has read, as an event source does, and nothing else. */
+export class ModelClient {
+  readonly user: string
+  readonly topics: readonly string[]
+  connection: Connection | undefined
+  /** Does not read. */
+  isStalled = false
+  /** Every id that it was ever given. */
+  readonly ids: string[] = []
+  lastEventId = ''
+  #parser = new StrictParser()
+
+  constructor(user: string, topics: readonly string[]) {
+    this.user = user
+    this.topics = topics
+  }
+
+  connect(connection: Connection): void {
+    this.connection = connection
+    this.#parser = new StrictParser()
+  }
+
+  /** Reads so much of what there is; `at` is when. */
+  read(count: number, at: number): void {
+    const { connection } = this
+    if (connection === undefined) return
+    const { sink, log } = connection
+    for (const { event, data, id } of this.#parser.feed(sink.read(count))) {
+      if (id !== undefined) {
+        this.lastEventId = id
+        this.ids.push(id)
+      }
+      log.records.push({ event, data, id, at })
+    }
+    if (sink.isEnded && sink.readable === 0) this.cut()
+  }
+
+  cut(): void {
+    this.connection?.sink.cut()
+    this.connection = undefined
+    this.isStalled = false
+  }
+}

@@ -1,0 +1,198 @@
+import type { Channel } from '../../services/channel.ts'
+import { END_SUFFIX, isEnded } from '../../services/cursor.ts'
+import { isFor, isGone, isHeld, type ModelEntry, type ModelLog, type Place } from './model-log.ts'
+import type { Dispatched } from './strict-parser.ts'
+
+/** A promise that was broken: `rule` is one of the invariants of the model. */
+export class Violation extends Error {
+  readonly rule: string
+
+  constructor(rule: string, message: string) {
+    super(`${rule}: ${message}`)
+    this.rule = rule
+  }
+}
+
+export interface ConnectionStart {
+  readonly user: string
+  readonly channels: readonly Channel[]
+  /** Where the hub said that it was when the stream was opened. */
+  readonly opened: Place
+  /** How much of history the client asked for, if it brought no id. */
+  readonly asks: 'now' | 'oldest' | 'last'
+  /** What the client brought. */
+  readonly lastEventId: string | undefined
+  /** What is wrong with it, if that is certain. */
+  readonly mustTell: 'unknown' | 'diverged' | undefined
+  readonly openedAt: number
+}
+
+/**
+ * Judges one connection by what is written to it, against the model's log: every event is one that the log had, for this
+ * client, in order, and between two of them nothing is missing that the client was not told of before.
+ */
+export class ConnectionCheck {
+  readonly start: ConnectionStart
+  readonly #log: ModelLog
+  readonly #now: () => number
+  /** Up to where the client has been taken; undefined where it was told that it is nowhere, or has not been told yet. */
+  #place: Place | undefined
+  #mustTell: 'unknown' | 'diverged' | undefined
+  readonly #received = new Set<ModelEntry>()
+  readonly #excused = new Set<ModelEntry>()
+  readonly #transient = new Set<string>()
+  #welcomes: { readonly resumed: boolean }[] = []
+  #events = 0
+  closed: { readonly reason: string; readonly reconnect: boolean } | undefined
+
+  constructor(log: ModelLog, now: () => number, start: ConnectionStart) {
+    this.#log = log
+    this.#now = now
+    this.start = start
+    this.#mustTell = start.mustTell
+    if (start.lastEventId !== undefined) this.#place = log.placeOf(start.lastEventId)
+    else if (start.asks === 'now') this.#place = start.opened
+    // Who asks for what is held does not ask for what is gone.
+    else this.#excuse((entry) => entry.seq <= start.opened.seq || entry.life < start.opened.life)
+  }
+
+  /** Takes what was just dispatched. `transients` are the data of transient events, and whom they are for. */
+  take(dispatched: Dispatched, transients: ReadonlyMap<string, readonly Channel[]>): void {
+    if (this.closed !== undefined) throw new Violation('V12', `${dispatched.event} came after the close`)
+    this.#log.expire(this.#now())
+    if (dispatched.event === 'hub.welcome') this.#welcome(dispatched)
+    else if (dispatched.event === 'hub.gap') this.#gap(dispatched)
+    else if (dispatched.event === 'hub.heartbeat') this.#heartbeat(dispatched)
+    else if (dispatched.event === 'hub.close') this.#close(dispatched)
+    else this.#published(dispatched, transients)
+    this.#events++
+  }
+
+  /** Now that everything has come to rest: whatever was addressed to the client is there, or it knows better. */
+  rest(): void {
+    this.#log.expire(this.#now())
+    if (this.#place === undefined) throw new Violation('V6', 'the client was never told where it is')
+    if (this.#place.life !== this.#log.life) throw new Violation('V6', 'the client was left in an old life of the log')
+    this.#nothingMissing('V6', this.#place, this.#log.head)
+  }
+
+  #welcome({ data, id }: Dispatched): void {
+    const { user, resumed } = JSON.parse(data)
+    if (this.#welcomes.length > 0 || this.#events > 0) throw new Violation('W', 'the welcome was not the first event')
+    if (user !== this.start.user) throw new Violation('V3', `the welcome is for ${user}`)
+    if (resumed && this.start.lastEventId === undefined) throw new Violation('W', 'resumed without having come back')
+    this.#welcomes.push({ resumed })
+    if (id !== undefined) this.#move(id, 'the welcome')
+  }
+
+  #heartbeat({ data, id }: Dispatched): void {
+    if (data !== '') throw new Violation('W', `a heartbeat says ${data}`)
+    if (id !== undefined) this.#move(id, 'a heartbeat')
+  }
+
+  #close({ data, id }: Dispatched): void {
+    const closed = JSON.parse(data)
+    this.closed = closed
+    if (closed.reconnect === (id !== undefined)) throw new Violation('W', `a close ${data} with the id ${id}`)
+    if (id === undefined || id === `0${END_SUFFIX}`) return
+    if (!isEnded(id)) throw new Violation('W', `a close for good with the id ${id}`)
+    // It may say where a stream without history is that has asked for it and has not been given any.
+    if (this.#place !== undefined) this.#move(id.slice(0, -END_SUFFIX.length), 'the close')
+  }
+
+  #gap({ data, id }: Dispatched): void {
+    const { reason, oldest } = JSON.parse(data)
+    if (reason === 'evicted') this.#evicted()
+    else this.#nowhere(reason)
+    if ((oldest === null) !== (id !== undefined)) throw new Violation('W', `a gap ${data} with the id ${id}`)
+    if (id !== undefined) this.#move(id, 'a gap')
+  }
+
+  #evicted(): void {
+    const { channels } = this.start
+    const since = this.#place ?? { life: this.#log.life, seq: 0 }
+    const missing = this.#log.addressed(channels, since).filter((entry) => !this.#excused.has(entry))
+    // A log counts what was dropped from each channel; of an event under several that a stream listens to, one may have it still.
+    if (!missing.some(({ evictedFrom }) => channels.some((channel) => evictedFrom.has(channel)))) {
+      throw new Violation('V5', `a gap was told after ${show(since)}, and nothing is missing`)
+    }
+    this.#excuse((entry) => entry.life === since.life && entry.seq > since.seq)
+  }
+
+  /** The client is told that where it was is nowhere in this log. */
+  #nowhere(reason: string): void {
+    const isLost = this.#place !== undefined ? this.#place.life < this.#log.life : this.#mustTell !== undefined
+    const isRight = reason === this.#mustTell || (reason === 'reset' && isLost)
+    if (!isRight) throw new Violation('V5', `a gap was told because of ${reason}, at ${show(this.#place)}`)
+    this.#mustTell = undefined
+    this.#place = undefined
+    this.#excuse(() => true)
+  }
+
+  #published(dispatched: Dispatched, transients: ReadonlyMap<string, readonly Channel[]>): void {
+    const { id, event, data } = dispatched
+    if (this.#mustTell !== undefined) throw new Violation('V4', `an event came before a gap (${this.#mustTell}) was told`)
+    if (id === undefined) {
+      this.#passing(data, transients.get(data))
+      return
+    }
+    const place = this.#log.placeOf(id)
+    const entry = place && this.#log.entryAt(place)
+    if (entry === undefined) throw new Violation('V2', `the log never had ${id}`)
+    if (entry.event !== event || entry.data !== data) throw new Violation('V2', `${show(entry)} came as ${event} ${data}`)
+    if (!isFor(entry, this.start.channels)) throw new Violation('V3', `${show(entry)} is not for ${this.start.user}`)
+    if (this.#place?.life === entry.life && entry.seq <= this.#place.seq) {
+      throw new Violation('V1', `${show(entry)} came after ${show(this.#place)}`)
+    }
+    if (entry.lapsedAt < this.start.openedAt) throw new Violation('V2', `${show(entry)} had lapsed before this stream`)
+    this.#received.add(entry)
+    this.#move(id, 'an event')
+  }
+
+  #passing(data: string, channels: readonly Channel[] | undefined): void {
+    if (channels === undefined) throw new Violation('V2', `nobody sent ${data}`)
+    if (!isFor({ channels }, this.start.channels)) throw new Violation('V3', `${data} is not for ${this.start.user}`)
+    if (this.#transient.has(data)) throw new Violation('V1', `${data} came twice`)
+    this.#transient.add(data)
+  }
+
+  /** The client is taken to a place: everything up to it has to have been given, or told of. */
+  #move(id: string, what: string): void {
+    const place = this.#log.placeOf(id)
+    if (place === undefined) throw new Violation('V2', `${what} carries ${id}, which the log never gave out`)
+    if (place.seq > (this.#log.lives[place.life]?.length ?? 0)) throw new Violation('V4', `${what} is ahead of the log`)
+    if (this.#place !== undefined && this.#place.life !== place.life) {
+      throw new Violation('V4', `${what} takes the client from ${show(this.#place)} to ${show(place)} without a word`)
+    }
+    const from = this.#place ?? { life: place.life, seq: 0 }
+    if (place.seq < from.seq) throw new Violation('V1', `${what} takes the client back from ${show(from)} to ${show(place)}`)
+    if (this.#place === undefined && this.start.asks === 'last' && this.start.lastEventId === undefined) {
+      // Who asks for the newest does not ask for what comes before the first of them.
+      for (const entry of this.#log.addressed(this.start.channels, from, place.seq)) {
+        if (entry.seq <= this.start.opened.seq || entry.life < this.start.opened.life) this.#excused.add(entry)
+      }
+    }
+    this.#nothingMissing('V4', from, place.seq, what)
+    this.#place = place
+  }
+
+  #nothingMissing(rule: string, after: Place, upTo: number, what = 'rest'): void {
+    const { channels } = this.start
+    for (const entry of this.#log.addressed(channels, after, upTo)) {
+      if (this.#received.has(entry) || this.#excused.has(entry)) continue
+      if (isHeld(entry, channels)) throw new Violation(rule, `${show(entry)} is missing at ${what}, after ${show(after)}`)
+      if (isGone(entry, channels)) throw new Violation(rule, `${show(entry)} is gone, and ${what} came before a gap was told`)
+    }
+  }
+
+  #excuse(isConcerned: (entry: ModelEntry) => boolean): void {
+    const { channels } = this.start
+    for (const entries of this.#log.lives) {
+      for (const entry of entries) if (isConcerned(entry) && isGone(entry, channels)) this.#excused.add(entry)
+    }
+  }
+}
+
+function show(place: Place | undefined): string {
+  return place === undefined ? 'nowhere' : `${place.life}/${place.seq}`
+}

@@ -1,0 +1,466 @@
+import { type Channel, EVERYONE, topicChannel, userChannel } from '../../services/channel.ts'
+import { isEnded } from '../../services/cursor.ts'
+import { MemoryLog } from '../../services/event-log/memory.ts'
+import type { EventStream } from '../../services/event-stream.ts'
+import { Hub } from '../../services/hub.ts'
+import { DEFAULT_RETENTION } from '../../services/options.ts'
+import type { Opening } from '../../services/stream-keeper.ts'
+import { FakeClock } from './fake-clock.ts'
+import { type Connection, ModelClient, ModelSink } from './model-client.ts'
+import { ConnectionCheck, Violation } from './model-connection.ts'
+import { type Handling, ModelLog } from './model-log.ts'
+import type { ConnectionLog, PublishedLog } from './oracle.ts'
+import { Random } from './random.ts'
+import { SlowLog } from './slow-log.ts'
+
+const USERS = ['alice', 'bob', 'carol']
+const TOPICS = ['news', 'sport']
+const STALL_TIMEOUT = 30_000
+const IDEMPOTENCY_WINDOW = 60_000
+const MINUTE = 60_000
+/** How much of full-scale time a hub needs to look: a tick of its timer, and a little. */
+const TICK = 300
+
+/** Where a bug may be planted, to see that the model finds it. */
+export interface Plant {
+  log?(log: SlowLog): void
+  hub?(hub: Hub): void
+  stream?(stream: EventStream, sink: ModelSink, hub: Hub): void
+  opening?(opening: Opening): Opening
+}
+
+interface Node {
+  hub: Hub
+  log: SlowLog
+}
+
+type Kind = 'none' | 'oldest' | 'last' | 'own' | 'old' | 'other' | 'garbage' | 'future'
+
+/** What happens in a step, and how often each. */
+const COMMANDS = {
+  publish: 34,
+  connect: 16,
+  cut: 6,
+  stall: 5,
+  resume: 6,
+  trickle: 6,
+  advance: 8,
+  answer: 8,
+  handOver: 8,
+  rest: 3,
+  slowness: 3,
+  lag: 3,
+  breakTail: 3,
+  failReads: 3,
+  failAppend: 2,
+  kick: 2,
+  restart: 2,
+  wipe: 1
+}
+
+/**
+ * One small world: two nodes over one log, half a dozen clients, and time that stands still until it is told to pass. Each
+ * step is decided by a seed of its own, so that steps can be left out and the rest still do what they did.
+ */
+export class ModelWorld {
+  readonly trace: string[] = []
+  readonly published: PublishedLog[] = []
+  readonly connections: ConnectionLog[] = []
+  readonly #clock: FakeClock
+  readonly #model: ModelLog
+  readonly #nodes: Node[] = []
+  readonly #clients: ModelClient[] = []
+  readonly #handling = new Map<string, Handling>()
+  readonly #transients = new Map<string, readonly Channel[]>()
+  readonly #keys = new Map<string, { readonly id: string | null; readonly until: number }>()
+  readonly #plant: Plant
+  /** What was found while the hub was writing: thrown when the hub has let go, since it might catch it. */
+  #violation: Violation | undefined
+  #random: Random
+  #store: MemoryLog | undefined
+  #step = 0
+  #count = 0
+
+  constructor(seed: number, plant: Plant = {}) {
+    this.#random = new Random(seed)
+    this.#plant = plant
+    this.#clock = new FakeClock({ seed })
+    this.#model = new ModelLog({
+      user: this.#random.from(1, 6),
+      topic: this.#random.from(1, 6),
+      broadcast: this.#random.from(0, 5),
+      age: this.#random.pick([2 * MINUTE, 60 * MINUTE])
+    })
+    for (const user of [...USERS, ...USERS]) {
+      this.#clients.push(new ModelClient(user, TOPICS.filter(() => this.#random.chance(0.5))))
+    }
+  }
+
+  async start(): Promise<void> {
+    await this.#newStore()
+    const count = this.#random.from(1, 2)
+    for (let node = 0; node < count; node++) this.#nodes.push(await this.#newNode())
+  }
+
+  /** One step, decided by its seed. */
+  async step(seed: number): Promise<void> {
+    this.#step++
+    this.#random = new Random(seed)
+    const command = this.#random.weighted(COMMANDS)
+    this.#log(command)
+    await this[command]()
+    await this.#turn(this.#random.from(0, 2))
+    if (this.#random.chance(0.7)) this.#readAll()
+    this.#inspect()
+  }
+
+  /** Lets everything come to rest, and judges the whole. */
+  async end(): Promise<void> {
+    for (const client of this.#clients) client.isStalled = false
+    await this.rest()
+    for (const client of this.#clients) if (client.connection !== undefined) client.connection.log.isComplete = true
+    for (const client of this.#clients) client.cut()
+    this.#inspect()
+    for (const { hub } of this.#nodes) {
+      const { keeper } = hub
+      const left = [keeper.registry.size, keeper.registry.users, [...keeper.registry.listeners(EVERYONE)].length]
+      if (left.some((count) => count !== 0)) throw new Violation('V10', `left behind: ${left.join(', ')}`)
+    }
+    if (this.#clock.timers !== 0) throw new Violation('V10', `${this.#clock.timers} timers run for nobody`)
+    for (const { hub } of this.#nodes) await hub.dispose()
+    await this.#turn(3)
+    this.#inspect()
+  }
+
+  // Publishing
+
+  async publish(): Promise<void> {
+    const node = this.#random.pick(this.#nodes)
+    const calls: Promise<void>[] = []
+    for (let count = this.#random.pick([1, 1, 1, 2, 3, 6]); count > 0; count--) calls.push(this.#publishOne(node))
+    await Promise.all(calls)
+  }
+
+  async #publishOne({ hub }: Node): Promise<void> {
+    const size = this.#random.chance(0.03) ? 30_000 : this.#random.chance(0.2) ? 400 : 0
+    const data = `e${++this.#count}${'.'.repeat(size)}`
+    const isTransient = this.#random.chance(0.08)
+    const handling = isTransient
+      ? {}
+      : {
+          ttl: this.#random.chance(0.1) ? this.#random.pick([1_000, 20_000]) : undefined,
+          collapseKey: this.#random.chance(0.15) ? this.#random.pick(['k1', 'k2']) : undefined
+        }
+    const idempotencyKey = this.#random.chance(0.15) ? `key ${this.#random.from(1, 3)}` : undefined
+    const to = this.#target()
+    const channels = [
+      ...(to.users ?? []).map(userChannel),
+      ...(to.topics ?? []).map(topicChannel),
+      ...(to.everyone ? [EVERYONE] : [])
+    ]
+    const known = idempotencyKey === undefined ? undefined : this.#keys.get(idempotencyKey)
+    const isRepeat = known !== undefined && known.until > this.#clock.monotonic()
+    if (isTransient && !isRepeat) this.#transients.set(data, channels)
+    this.#handling.set(data, handling)
+    const before = this.#model.head
+    try {
+      const draft = { to, event: this.#random.pick(['message', 'note']), data, transient: isTransient, idempotencyKey, ...handling }
+      const [receipt] = await hub.publishBatch([draft])
+      if (isRepeat && receipt?.id !== known.id) throw new Violation('V7', `a repeated key gave ${receipt?.id}, not ${known.id}`)
+      const isThere = isTransient || (receipt?.id != null && this.#model.placeOf(receipt.id) !== undefined)
+      if (!isThere) throw new Violation('V7', `${data} was accepted as ${receipt?.id}, and is not there`)
+      if (!isRepeat && idempotencyKey !== undefined) this.#remember(idempotencyKey, receipt?.id ?? null)
+      this.#log(`  ${data.slice(0, 8)} ${data.length} to ${channels} ${receipt?.id} ${JSON.stringify(handling)}`)
+    } catch (error) {
+      if (error instanceof Violation) throw error
+      // Refused, or unknown: then it is there once or not at all, and a known key still stands.
+      const isThere = this.#published(data) !== undefined
+      if (this.#model.head > before + 1 && !isThere) throw new Violation('V7', `${data} failed, and something else is there`)
+      if (isThere && idempotencyKey !== undefined) this.#remember(idempotencyKey, this.#published(data)?.id ?? null)
+      this.#log(`  ${data.slice(0, 8)} to ${channels} failed ${isThere ? 'after' : 'before'}`)
+    }
+  }
+
+  #remember(key: string, id: string | null): void {
+    this.#keys.set(key, { id, until: this.#clock.monotonic() + IDEMPOTENCY_WINDOW })
+  }
+
+  #published(data: string): PublishedLog | undefined {
+    return this.published.findLast((event) => event.data === data)
+  }
+
+  #target(): { users?: string[]; topics?: string[]; everyone?: boolean } {
+    const some = (names: readonly string[]) => [...new Set([this.#random.pick(names), this.#random.pick(names)])]
+    const kind = this.#random.weighted({ user: 40, users: 10, topic: 20, topics: 10, everyone: 15, mixed: 5 })
+    if (kind === 'user') return { users: [this.#random.pick(USERS)] }
+    if (kind === 'users') return { users: some(USERS) }
+    if (kind === 'topic') return { topics: [this.#random.pick(TOPICS)] }
+    if (kind === 'topics') return { topics: some(TOPICS) }
+    if (kind === 'everyone') return { everyone: true }
+    return { users: some(USERS), topics: some(TOPICS), everyone: this.#random.chance(0.5) }
+  }
+
+  // Clients
+
+  async connect(): Promise<void> {
+    const idle = this.#clients.filter(({ connection }) => connection === undefined)
+    if (idle.length === 0) return
+    const client = this.#random.pick(idle)
+    const node = this.#random.from(0, this.#nodes.length - 1)
+    const { hub } = this.#nodes[node] as Node
+    const kind = this.#random.weighted({ own: 50, none: 12, oldest: 8, last: 6, old: 8, other: 6, garbage: 5, future: 5 })
+    const { lastEventId, mustTell } = this.#cursorOf(client, kind)
+    const asks = lastEventId !== undefined || kind === 'none' || kind === 'own' ? 'now' : kind === 'last' ? 'last' : 'oldest'
+    const channels = [userChannel(client.user), ...client.topics.map(topicChannel), EVERYONE]
+    const opened = this.#model.placeOf(hub.cursor())
+    if (opened === undefined) throw new Violation('V2', `the hub is at ${hub.cursor()}, which the log never gave out`)
+    const openedAt = this.#clock.monotonic()
+    const check = new ConnectionCheck(this.#model, () => this.#clock.monotonic(), {
+      ...{ user: client.user, channels, opened, asks, lastEventId, mustTell, openedAt }
+    })
+    const expiresAt = this.#random.chance(0.1) ? this.#clock.now() + this.#random.pick([1, 700, 10_000]) : undefined
+    const sink = new ModelSink(
+      () => this.#clock.monotonic(),
+      (dispatched) => {
+        try {
+          if (expiresAt !== undefined && this.#clock.now() >= expiresAt && !dispatched.event.startsWith('hub.')) {
+            throw new Violation('V12', `${dispatched.data} was written after the identity had lapsed`)
+          }
+          check.take(dispatched, this.#transients)
+        } catch (error) {
+          this.#violation ??= error instanceof Violation ? error : new Violation('W', String(error))
+        }
+      }
+    )
+    const startsAfter = lastEventId === undefined && asks === 'now' ? hub.cursor() : lastEventId
+    const log: ConnectionLog = { listensTo: channels, startsAfter, records: [], isComplete: false }
+    this.connections.push(log)
+    const opening: Opening = {
+      user: client.user,
+      topics: client.topics,
+      expiresAt,
+      lastEventId,
+      from: asks === 'oldest' ? 'oldest' : undefined,
+      last: asks === 'last' ? this.#random.from(1, 3) : undefined
+    }
+    this.#log(`  ${this.#nameOf(client)} ${kind} ${lastEventId ?? asks} on ${node}, hub at ${hub.cursor()}`)
+    const stream = hub.open(sink, this.#plant.opening?.(opening) ?? opening)
+    this.#plant.stream?.(stream, sink, hub)
+    const connection: Connection = { node, sink, stream, check, log, expiresAt }
+    client.connect(connection)
+  }
+
+  #cursorOf(client: ModelClient, kind: Kind): { lastEventId?: string | undefined; mustTell?: 'unknown' | 'diverged' } {
+    if (kind === 'own') return { lastEventId: resumable(client.lastEventId) }
+    if (kind === 'old') return { lastEventId: resumable(this.#random.pick([...client.ids, ''])) }
+    if (kind === 'other') {
+      return { lastEventId: resumable(this.#random.pick(this.#clients.flatMap(({ lastEventId }) => lastEventId))) }
+    }
+    if (kind === 'garbage') {
+      const garbage = ['x', '1.short', "' OR 1=1 --", '../../etc', `${'9'.repeat(40)}.0`, 'a, b', '\u00e9', '1.AAAAAAAAAAAAAA']
+      return { lastEventId: this.#random.pick(garbage), mustTell: 'unknown' }
+    }
+    if (kind === 'future') {
+      const witness = this.#here().split('.')[1]
+      return { lastEventId: `${(this.#model.head + 1_000).toString(36)}.${witness}`, mustTell: 'diverged' }
+    }
+    return {}
+  }
+
+  async cut(): Promise<void> {
+    this.#someone()?.cut()
+  }
+
+  async stall(): Promise<void> {
+    const client = this.#someone()
+    if (client !== undefined) client.isStalled = true
+  }
+
+  async resume(): Promise<void> {
+    const client = this.#someone(({ isStalled }) => isStalled)
+    if (client === undefined) return
+    client.isStalled = false
+    client.read(Number.POSITIVE_INFINITY, this.#step)
+  }
+
+  /** Reads a little, perhaps no whole event. */
+  async trickle(): Promise<void> {
+    this.#someone()?.read(this.#random.from(1, 300), this.#step)
+  }
+
+  async kick(): Promise<void> {
+    const { hub } = this.#random.pick(this.#nodes)
+    await hub.close(this.#random.pick(USERS), { reconnect: this.#random.chance(0.3) })
+  }
+
+  #someone(isMeant: (client: ModelClient) => boolean = () => true): ModelClient | undefined {
+    const open = this.#clients.filter((client) => client.connection !== undefined && isMeant(client))
+    return open.length === 0 ? undefined : this.#random.pick(open)
+  }
+
+  #readAll(): void {
+    for (const client of this.#clients) if (!client.isStalled) client.read(Number.POSITIVE_INFINITY, this.#step)
+  }
+
+  // Time, and what goes wrong
+
+  async advance(): Promise<void> {
+    this.#clock.advance(this.#random.pick([10, 300, 1_000, 1_000, 5_000, 16_000, 16_000, 35_000, 3 * MINUTE]))
+  }
+
+  async answer(): Promise<void> {
+    this.#random.pick(this.#nodes).log.answer(this.#random.from(1, 3))
+  }
+
+  async handOver(): Promise<void> {
+    this.#random.pick(this.#nodes).log.handOver(this.#random.from(1, 4))
+  }
+
+  async slowness(): Promise<void> {
+    const { log } = this.#random.pick(this.#nodes)
+    log.isSlow = !log.isSlow
+  }
+
+  async lag(): Promise<void> {
+    const { log } = this.#random.pick(this.#nodes)
+    log.isLagging = !log.isLagging
+    if (!log.isLagging) log.handOver()
+  }
+
+  async breakTail(): Promise<void> {
+    this.#random.pick(this.#nodes).log.break()
+  }
+
+  async failReads(): Promise<void> {
+    const { log } = this.#random.pick(this.#nodes)
+    log.failingReads = this.#random.from(0, 3)
+    log.fail(this.#random.from(0, 2))
+  }
+
+  async failAppend(): Promise<void> {
+    this.#random.pick(this.#nodes).log.failingAppend = this.#random.pick(['before', 'after'])
+  }
+
+  /** A node goes away, by the door or through the wall, and comes back. */
+  async restart(): Promise<void> {
+    const node = this.#random.from(0, this.#nodes.length - 1)
+    const clients = this.#clients.filter(({ connection }) => connection?.node === node)
+    if (this.#random.chance(0.5)) for (const client of clients) client.cut()
+    await (this.#nodes[node] as Node).hub.dispose()
+    this.#readAll()
+    for (const client of clients) client.cut()
+    this.#nodes[node] = await this.#newNode()
+  }
+
+  /** The store comes back empty; each node finds out when its tail next has something to say. */
+  async wipe(): Promise<void> {
+    await this.#newStore()
+    for (const { log } of this.#nodes) await log.replace(this.#store as MemoryLog)
+  }
+
+  /** Lets all that is under way arrive, and sees to it that nobody who reads is owed anything. */
+  async rest(): Promise<void> {
+    for (const { log } of this.#nodes) log.failingReads = 0
+    for (let round = 0; round < 40; round++) {
+      for (const { log } of this.#nodes) {
+        log.handOver()
+        log.answer()
+      }
+      // A read that failed is tried again after a second.
+      if (round === 10 || round === 20) this.#clock.advance(1_000 + TICK)
+      await this.#turn(1)
+      this.#readAll()
+      if (round > 25 && this.#nodes.every(({ log }) => log.waiting === 0 && log.lagging === 0)) break
+    }
+    await this.#turn(2)
+    this.#readAll()
+    this.#inspect()
+    for (const client of this.#clients) {
+      if (client.isStalled || client.connection === undefined || client.connection.stream.isClosed) continue
+      this.#log(`  rest of ${this.#nameOf(client)}`)
+      client.connection.check.rest()
+    }
+  }
+
+  async #turn(turns: number): Promise<void> {
+    for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+
+  /** What must hold at every moment. */
+  #inspect(): void {
+    if (this.#violation !== undefined) throw this.#violation
+    const now = this.#clock.monotonic()
+    for (const client of this.#clients) {
+      if (client.connection === undefined) continue
+      const { sink, stream, check, expiresAt } = client.connection
+      if (sink.isFull && !stream.isClosed && now - sink.progressAt > STALL_TIMEOUT + 2 * TICK) {
+        throw new Violation('V9', `${this.#nameOf(client)} has taken nothing for ${now - sink.progressAt} ms, and is still there`)
+      }
+      if (check.closed?.reason === 'slow' && now - sink.progressAt < STALL_TIMEOUT - 2 * TICK) {
+        throw new Violation('V9', `${this.#nameOf(client)} was closed after ${now - sink.progressAt} ms`)
+      }
+      if (expiresAt !== undefined && !stream.isClosed && this.#clock.now() >= expiresAt + TICK) {
+        throw new Violation('V12', `${this.#nameOf(client)} is still there after its identity has lapsed`)
+      }
+    }
+  }
+
+  // The nodes and their store
+
+  async #newStore(): Promise<void> {
+    const store = new MemoryLog({
+      clock: this.#clock,
+      idempotencyWindow: IDEMPOTENCY_WINDOW,
+      retention: { ...DEFAULT_RETENTION, ...this.#model.retention }
+    })
+    this.#store = store
+    this.#keys.clear()
+    this.#model.begin(this.#here())
+    await store.tail({
+      onEvents: (events) => {
+        for (const event of events) {
+          const handling = this.#handling.get(event.data) ?? {}
+          if (event.id !== null) this.#model.append(event, handling, this.#clock.monotonic())
+          const mayLapse = handling.ttl !== undefined || handling.collapseKey !== undefined
+          this.published.push({ id: event.id, channels: event.channels, data: event.data, at: this.#step, mayLapse })
+        }
+      },
+      onBreak: () => {}
+    })
+  }
+
+  /** The id of where the store is now. */
+  #here(): string {
+    const { next } = (this.#store as MemoryLog).read({ channels: [EVERYONE], from: 'head', limit: 1 })
+    return `${next.seq.toString(36)}.${next.witness}`
+  }
+
+  async #newNode(): Promise<Node> {
+    const log = new SlowLog(this.#store as MemoryLog, {
+      isSlow: this.#random.chance(0.6),
+      isLagging: this.#random.chance(0.4),
+      chance: () => this.#random.next()
+    })
+    this.#plant.log?.(log)
+    const hub = new Hub(
+      { log, clock: this.#clock, stallTimeout: STALL_TIMEOUT, heartbeatInterval: 15_000, reconnectionTime: 2_000 },
+      { error: () => {}, warn: () => {} }
+    )
+    this.#plant.hub?.(hub)
+    await hub.start()
+    return { hub, log }
+  }
+
+  #nameOf(client: ModelClient): string {
+    return `${client.user}${this.#clients.indexOf(client)}`
+  }
+
+  #log(text: string): void {
+    this.trace.push(`${this.#step} ${text}`)
+  }
+}
+
+/** An event source that was closed for good does not come back with that id. */
+function resumable(id: string): string | undefined {
+  return id === '' || isEnded(id) ? undefined : id
+}

@@ -1,0 +1,160 @@
+/**
+ * A second opinion on what a hub has delivered, from two logs alone: what publishers were told, and what clients read. It knows
+ * nothing of the hub, of retention, or of time; `at` is any number that rises, the same for both logs.
+ */
+
+/** What a publisher knows of an event. */
+export interface PublishedLog {
+  /** The id of its receipt; null if it was transient. */
+  readonly id: string | null
+  /** Whom it was for, in any words that clients' `listensTo` uses too. */
+  readonly channels: readonly string[]
+  readonly data: string
+  readonly at: number
+  /** Whether it may be missing without a word: it had a time to live, or may have been replaced by a newer one. */
+  readonly mayLapse?: boolean
+}
+
+export interface ClientRecord {
+  readonly event: string
+  readonly data: string
+  readonly id: string | undefined
+  readonly at: number
+}
+
+/** What a client read on one connection. */
+export interface ConnectionLog {
+  readonly listensTo: readonly string[]
+  /** The id that it came with, or that the hub named as its head when it came without; undefined if it asked for history. */
+  readonly startsAfter: string | undefined
+  readonly records: ClientRecord[]
+  /** Whether it was open and at rest when the log was closed. */
+  isComplete: boolean
+}
+
+export interface Verdict {
+  deliveries: number
+  /** Addressed to the client, before something that it got, and neither got nor announced. */
+  lost: number
+  doubled: number
+  outOfOrder: number
+  /** Gaps with nothing missing after them. */
+  falseGaps: number
+  /** Events that were for somebody else. */
+  foreign: number
+  /** Events that nobody published, or not like this. */
+  altered: number
+  /** The first few of all of these, in words. */
+  readonly complaints: string[]
+}
+
+interface Place {
+  readonly life: string
+  readonly seq: number
+}
+
+export function judge(published: readonly PublishedLog[], connections: readonly ConnectionLog[]): Verdict {
+  const verdict: Verdict = {
+    deliveries: 0,
+    lost: 0,
+    doubled: 0,
+    outOfOrder: 0,
+    falseGaps: 0,
+    foreign: 0,
+    altered: 0,
+    complaints: []
+  }
+  const book = new Book(published)
+  for (const connection of connections) judgeConnection(book, connection, verdict)
+  return verdict
+}
+
+/** What was published, to be found by id, by data, and by life in the order of the sequence. */
+class Book {
+  readonly byId = new Map<string, PublishedLog>()
+  readonly byData = new Map<string, PublishedLog>()
+  readonly #lives = new Map<string, { readonly seq: number; readonly event: PublishedLog }[]>()
+
+  constructor(published: readonly PublishedLog[]) {
+    for (const event of published) {
+      this.byData.set(event.data, event)
+      if (event.id === null) continue
+      this.byId.set(event.id, event)
+      const { life, seq } = placeOf(event.id)
+      const events = this.#lives.get(life) ?? []
+      this.#lives.set(life, events)
+      events.push({ seq, event })
+    }
+    for (const events of this.#lives.values()) events.sort((a, b) => a.seq - b.seq)
+  }
+
+  /** What comes after a place in its life, up to a number. */
+  after({ life, seq }: Place, upTo = Number.POSITIVE_INFINITY): PublishedLog[] {
+    const events = this.#lives.get(life) ?? []
+    let low = 0
+    for (let high = events.length; low < high; ) {
+      const middle = (low + high) >>> 1
+      if ((events[middle] as { seq: number }).seq > seq) high = middle
+      else low = middle + 1
+    }
+    const found: PublishedLog[] = []
+    for (let at = low; at < events.length && (events[at] as { seq: number }).seq <= upTo; at++) {
+      found.push((events[at] as { event: PublishedLog }).event)
+    }
+    return found
+  }
+}
+
+function judgeConnection(book: Book, { listensTo, startsAfter, records, isComplete }: ConnectionLog, verdict: Verdict) {
+  const isMine = (event: PublishedLog) => event.channels.some((channel) => listensTo.includes(channel))
+  const received = new Set<string>()
+  const all = new Set(records.map(({ id }) => id))
+  /** When the last gap was told: what was published later is not excused by it. */
+  let gapAt = Number.NEGATIVE_INFINITY
+  let place = startsAfter === undefined ? undefined : knownPlace(startsAfter)
+  const complain = (kind: 'lost' | 'doubled' | 'outOfOrder' | 'falseGaps' | 'foreign' | 'altered', text: string) => {
+    verdict[kind]++
+    if (verdict.complaints.length < 20) verdict.complaints.push(`${kind}: ${text}`)
+  }
+  const missing = (from: Place, upTo?: number) => {
+    for (const event of book.after(from, upTo)) {
+      const { id, mayLapse = false, at } = event
+      if (!isMine(event) || mayLapse || received.has(id as string) || at <= gapAt) continue
+      complain('lost', `${event.data} (${id}) after ${from.life}/${from.seq}`)
+    }
+  }
+  for (const { event, data, id, at } of records) {
+    if (event === 'hub.gap') {
+      const { reason } = JSON.parse(data)
+      const isTrue = place && book.after(place).some((entry) => isMine(entry) && entry.at <= at && !all.has(entry.id as string))
+      if (reason === 'evicted' && place !== undefined && !isTrue) complain('falseGaps', `at ${place.life}/${place.seq}`)
+      if (reason !== 'evicted') place = undefined
+      gapAt = at
+    }
+    const isPublished = !event.startsWith('hub.')
+    if (isPublished) {
+      verdict.deliveries++
+      const entry = id === undefined ? book.byData.get(data) : book.byId.get(id)
+      if (entry === undefined || entry.data !== data) complain('altered', `${data} (${id})`)
+      else if (!isMine(entry)) complain('foreign', `${data} (${id})`)
+    }
+    const next = id === undefined ? undefined : knownPlace(id)
+    if (next === undefined) continue
+    if (isPublished && received.has(id as string)) complain('doubled', `${data} (${id})`)
+    else if (isPublished && place?.life === next.life && next.seq <= place.seq) complain('outOfOrder', `${data} (${id})`)
+    received.add(id as string)
+    if (place !== undefined && place.life !== next.life) complain('lost', `all of ${place.life} without a word`)
+    else if (place !== undefined && next.seq > place.seq) missing(place, next.seq)
+    place = next
+  }
+  if (isComplete && place !== undefined) missing(place)
+}
+
+function knownPlace(id: string): Place | undefined {
+  return /^[0-9a-z]+\.[0-9a-z]{14}(\.end)?$/.test(id) ? placeOf(id) : undefined
+}
+
+function placeOf(id: string): Place {
+  const [number = '', witness = ''] = id.split('.')
+  return { life: witness.slice(0, 8), seq: Number.parseInt(number, 36) }
+}
