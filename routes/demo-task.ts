@@ -1,10 +1,12 @@
+import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import { TaskQuery } from './schemas.ts'
 
-/** A step a second: slow enough to watch, and to be cut in the middle. */
-const STEP = 1_000
+/** In milliseconds: slow enough to watch, and to be cut in the middle. */
+const DEFAULT_STEP = 1_000
 const DEFAULT_STEPS = 10
 /** Tasks that run at a time, and events of theirs that are remembered: it is a demo, and open to whoever finds it. */
 const MAX_RUNNING = 100
@@ -16,20 +18,20 @@ const MAX_REMEMBERED = 10_000
  * An event source that is cut comes back to the same URL, so the URL cannot say which task it was following; the last event
  * that it was given can.
  */
-export function demoTaskRoute(root: FastifyInstance): void {
+export function demoTaskRoute(root: FastifyInstance, step = DEFAULT_STEP): void {
   const app = root.withTypeProvider<TypeBoxTypeProvider>()
   const stop = new AbortController()
+  setMaxListeners(MAX_RUNNING, stop.signal)
   const topics = new Map<string, string>()
-  let started = 0
   let running = 0
 
   app.addHook('preClose', async () => stop.abort())
 
   app.get('/tasks/demo', { schema: { querystring: TaskQuery } }, async (request, reply) => {
     const { steps = DEFAULT_STEPS, user } = request.query
-    const lastEventId = request.headers['last-event-id'] ?? request.query.lastEventId ?? request.query.last_event_id
-    const known = topics.get(String(lastEventId))
-    const topic = known ?? `tasks/demo/${++started}`
+    const { lastEventId, last_event_id: snake, 'Last-Event-ID': shout } = request.query
+    const known = topics.get(String(request.headers['last-event-id'] || lastEventId || snake || shout))
+    const topic = known ?? `tasks/demo/${randomUUID()}`
     const stream = await app.sse.follow(request, reply, topic, { user })
     if (stream === undefined || known !== undefined) return
     if (running === MAX_RUNNING) stream.close('limit')
@@ -40,9 +42,10 @@ export function demoTaskRoute(root: FastifyInstance): void {
   async function run(topic: string, steps: number): Promise<void> {
     running++
     try {
-      for (let step = 1; step <= steps; step++) {
-        await wait(STEP, undefined, { signal: stop.signal, ref: false })
-        remember(topic, await app.sse.publish(topic, { event: 'progress', data: { step, steps } }))
+      // The first one at once: from then on the client has a last event ID that tells its task from all others.
+      for (let done = 0; done <= steps; done++) {
+        if (done > 0) await wait(step, undefined, { signal: stop.signal, ref: false })
+        remember(topic, await app.sse.publish(topic, { event: 'progress', data: { step: done, steps } }))
       }
       remember(topic, await app.sse.publish(topic, { event: 'done', data: '[DONE]', final: true }))
     } finally {

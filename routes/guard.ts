@@ -1,4 +1,4 @@
-import type { FastifyRequest, preHandlerAsyncHookHandler } from 'fastify'
+import type { FastifyRequest, preHandlerHookHandler } from 'fastify'
 import { ForbiddenError } from '../services/errors.ts'
 import type { Target } from '../services/target.ts'
 
@@ -11,13 +11,41 @@ export type HubAction =
 /** Whether the caller may. Throw an error of your own to answer 401. */
 export type AuthorizePublish = (request: FastifyRequest, action: HubAction) => boolean | Promise<boolean>
 
-export type Guard = (actionsOf: (request: FastifyRequest) => readonly HubAction[]) => preHandlerAsyncHookHandler
+export type Guard = (actionsOf: (request: FastifyRequest) => readonly HubAction[]) => preHandlerHookHandler
 
 /** Makes the hook that lets a route be reached only by those who may do all that they ask for. */
 export function guardWith(authorize: AuthorizePublish): Guard {
-  return (actionsOf) => async (request) => {
-    for (const action of actionsOf(request)) {
-      if ((await authorize(request, action)) !== true) throw new ForbiddenError(action.verb)
+  return (actionsOf) => (request, _reply, done) => {
+    const actions = actionsOf(request)
+    try {
+      for (const [index, action] of actions.entries()) {
+        const answer = authorize(request, action)
+        // A host that knows the answer at once, and most do, pays for no promise.
+        if (answer instanceof Promise) {
+          awaitRest(authorize, request, answer, actions.slice(index)).then(() => done(), done)
+          return
+        }
+        check(answer, action)
+      }
+    } catch (error) {
+      done(error as Error)
+      return
     }
+    done()
   }
+}
+
+async function awaitRest(
+  authorize: AuthorizePublish,
+  request: FastifyRequest,
+  first: Promise<boolean>,
+  [firstAction, ...rest]: readonly HubAction[]
+): Promise<void> {
+  check(await first, firstAction as HubAction)
+  for (const action of rest) check(await authorize(request, action), action)
+}
+
+/** Only `true` is a yes: no text, no object, nothing that a mistake in the host's code could leave there. */
+function check(answer: unknown, { verb }: HubAction): void {
+  if (answer !== true) throw new ForbiddenError(verb)
 }

@@ -31,16 +31,21 @@ export interface HubRoutesOptions {
    * @default false
    */
   readonly demo?: boolean | undefined
+  /**
+   * How long a step of the demo task takes, in milliseconds.
+   * @default 1_000
+   */
+  readonly demoStep?: number | undefined
 }
 
 /** The HTTP API of the hub, for a host to mount under a prefix: closed unless it is told who may publish. */
 export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions): Promise<void> {
-  const { authenticate, authorizeTopic, authorizePublish, demo = false } = options
+  const { authenticate, authorizeTopic, authorizePublish, demo = false, demoStep } = options
   app.setValidatorCompiler(validatorCompiler)
   takeJsonOnly(app)
   eventStreamRoute(app, { authenticate, authorizeTopic })
   healthRoutes(app)
-  if (demo) demoTaskRoute(app)
+  if (demo) demoTaskRoute(app, demoStep)
   if (authorizePublish === undefined) return
   const guard = guardWith(authorizePublish)
   publishRoutes(app, guard)

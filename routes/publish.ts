@@ -6,6 +6,8 @@ import { Batch, Draft, type DraftBody, Receipt, Receipts, TopicParams, UserParam
 
 /** A quote or a control character takes six characters of JSON at most. */
 const JSON_BYTES_A_BYTE = 6
+/** Room for everything about an event that is not its data, and for some blanks. */
+const REST_BYTES = 16_384
 const MIB = 1_048_576
 /** A batch is read into memory whole before it is checked. */
 const MAX_BATCH_BYTES = 8 * MIB
@@ -13,7 +15,7 @@ const MAX_BATCH_BYTES = 8 * MIB
 /** `POST /broadcast`, `/users/:user/events`, `/topics/:topic/events` and, for batches, `/events`. */
 export function publishRoutes(root: FastifyInstance, guard: Guard): void {
   const app = root.withTypeProvider<TypeBoxTypeProvider>()
-  const bodyLimit = Math.max(MIB, JSON_BYTES_A_BYTE * app.sse.options.maxEventBytes)
+  const bodyLimit = Math.max(MIB, JSON_BYTES_A_BYTE * app.sse.options.maxEventBytes + REST_BYTES)
   const response = { 202: Receipt }
   const to = (targetOf: (request: FastifyRequest) => Target) =>
     guard((request) => [{ verb: 'publish', target: targetOf(request) }])
@@ -64,13 +66,14 @@ export function publishRoutes(root: FastifyInstance, guard: Guard): void {
     },
     async (request, reply) => {
       reply.code(202)
-      return app.sse.publishBatch(request.body)
+      return app.sse.publishBatch(request.body.map((event, index) => withKey(request, event, `/${index}`)))
     }
   )
 }
 
-/** The key of the header, unless the body has one of its own. */
-function withKey(request: FastifyRequest, body: DraftBody): DraftBody {
+/** The key of the header, unless the event has one of its own. In a batch each event gets one that is made of it. */
+function withKey<Event extends DraftBody>(request: FastifyRequest, event: Event, suffix = ''): Event {
   const key = request.headers['idempotency-key']
-  return typeof key === 'string' && body.idempotencyKey === undefined ? { ...body, idempotencyKey: key } : body
+  if (typeof key !== 'string' || event.idempotencyKey !== undefined) return event
+  return { ...event, idempotencyKey: key && key + suffix }
 }

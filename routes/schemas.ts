@@ -89,7 +89,8 @@ export const TaskQuery = Type.Object(
     user: Type.Optional(Name),
     // What polyfills bring instead of the header.
     lastEventId: Type.Optional(Type.String()),
-    last_event_id: Type.Optional(Type.String())
+    last_event_id: Type.Optional(Type.String()),
+    'Last-Event-ID': Type.Optional(Type.String())
   },
   Strict
 )

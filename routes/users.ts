@@ -34,7 +34,11 @@ export function userRoutes(root: FastifyInstance, guard: Guard): void {
   app.get(
     '/users/:user/events',
     { schema: { params: UserParams, querystring: PageQuery, response: { 200: History } }, preHandler: readUser },
-    (request) => app.sse.history({ user: request.params.user }, request.query)
+    (request) => {
+      const { after, limit } = request.query
+      // As with an event source, an empty cursor is none.
+      return app.sse.history({ user: request.params.user }, { after: after || undefined, limit })
+    }
   )
 
   app.delete(

@@ -103,9 +103,10 @@ export class EventStream implements Deliverable, SinkListener {
   #from: ReadFrom
   /** The number of the last id that the client was sent: behind `#from` where nothing was addressed to it. */
   #told = 0
-  /** Up to where the client knows that history is missing, or never asked for it. */
-  #toldGap: number
-  readonly #opened: Cursor | undefined
+  /** Up to where the client knows that history is missing. */
+  #toldGap = 0
+  /** Where the hub was when a client without a cursor came: it never asked for what is missing before. */
+  #opened: Cursor | undefined
   readonly #resumes: boolean
   #isUnknown: boolean
   /** What it follows may have ended with the very event that the client came back with. */
@@ -124,10 +125,9 @@ export class EventStream implements Deliverable, SinkListener {
     this.#sink = sink
     this.follows = init.follows
     this.#from = init.from
-    this.#opened = init.opened
+    this.#opened = init.resumes || init.isUnknown ? undefined : init.opened
     this.#resumes = init.resumes
     this.#isUnknown = init.isUnknown
-    this.#toldGap = init.resumes || init.isUnknown ? 0 : (init.opened?.seq ?? 0)
     this.#mayBeOver = init.follows && init.resumes
     this.lastWrite = host.now
   }
@@ -232,7 +232,8 @@ export class EventStream implements Deliverable, SinkListener {
   beat(head: Cursor, bytes: Buffer, bare: Buffer): void {
     // What it is owed is about to be written, and is as good a sign of life; were it full now, that would be left lying.
     if (this.#state === 'closed' || this.#isFull || !this.#isWelcome || this.#owed !== undefined) return
-    const isNews = this.#state === 'level' && head.seq > this.#told && head.seq >= this.#reached
+    // One that follows keeps the id of its own last event, by which its host may know what it was following.
+    const isNews = !this.follows && this.#state === 'level' && head.seq > this.#told && this.#isReachedBy(head)
     const isTaken = this.#write(isNews ? bytes : bare)
     if (isNews) this.#given(head)
     if (!isTaken && this.#state === 'level') this.#settle('full')
@@ -364,7 +365,10 @@ export class EventStream implements Deliverable, SinkListener {
       if (isEmpty) this.#told = page.next.seq
       this.#toldGap = page.evicted
       // Where the client was is nowhere in this log: that is told once, even if nothing after it can be written yet.
-      if (gap !== 'evicted') this.#from = 'oldest'
+      if (gap !== 'evicted') {
+        this.#from = 'oldest'
+        this.#opened = undefined
+      }
     }
     if (text !== '') this.#write(Buffer.from(text))
   }
@@ -383,8 +387,9 @@ export class EventStream implements Deliverable, SinkListener {
     }
     if (page.gap !== undefined && page.gap !== 'evicted') return page.gap
     // A log tells what is missing after a cursor; a stream without one is owed what came since it was opened.
-    const isMissing = page.gap === 'evicted' || this.#cursor === undefined
-    return isMissing && page.evicted > this.#toldGap ? 'evicted' : undefined
+    if (this.#cursor === undefined)
+      return page.evicted > Math.max(this.#toldGap, this.#opened?.seq ?? 0) ? 'evicted' : undefined
+    return page.gap !== undefined && page.evicted > this.#toldGap ? 'evicted' : undefined
   }
 
   /** Writes until the socket is full. Returns false if it did not come to the end of the page. */
@@ -414,6 +419,11 @@ export class EventStream implements Deliverable, SinkListener {
   /** The number up to which everything has been given. */
   get #reached(): number {
     return this.#cursor?.seq ?? 0
+  }
+
+  /** Whether the hub's head is where the stream is, or further on. Two places with one number are of two lives of the log. */
+  #isReachedBy(head: Cursor): boolean {
+    return head.seq > this.#reached || head.witness === this.#cursor?.witness
   }
 
   #given(cursor: Cursor): void {

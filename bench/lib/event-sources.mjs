@@ -74,10 +74,10 @@ export class EventSources {
   counts() {
     const each = this.#streams.filter(({ slow }) => !slow).map(({ count }) => count)
     const { received, bytes, reads, lastArrival } = this
-    const [least, most] = each.reduce(([low, high], count) => [Math.min(low, count), Math.max(high, count)], [
-      Number.POSITIVE_INFINITY,
-      0
-    ])
+    const [least, most] = each.reduce(
+      ([low, high], count) => [Math.min(low, count), Math.max(high, count)],
+      [Number.POSITIVE_INFINITY, 0]
+    )
     return { received, bytes, reads, lastArrival, least, most, latency: percentiles(this.#latencies) }
   }
 

@@ -7,6 +7,7 @@ import { now, sleep } from './time.mjs'
 
 const sources = new EventSources()
 let cutOff = []
+let isEnough = false
 
 /** Waits for what is published to arrive: `fanOut` deliveries for each event. */
 async function arrivals(begun, published, fanOut) {
@@ -22,6 +23,10 @@ answering(undefined, {
     sources.reset(latencyEvery)
   },
   counts: () => sources.counts(),
+  async settle({ expected }) {
+    await sources.settle(expected)
+    return sources.counts()
+  },
   /** Publishes as fast as answers come; with `isPaced`, as fast as everyone has got the last. */
   async publish({ fanOut, isPaced = false, latencyEvery, batch = 1, ...what }) {
     sources.reset(latencyEvery)
@@ -37,8 +42,13 @@ answering(undefined, {
   async publishAt({ fanOut, latencyEvery, ...what }) {
     sources.reset(latencyEvery)
     const begun = now()
-    const { published, lateness } = await publishAt(what)
+    isEnough = false
+    const { published, lateness } = await publishAt(what, () => isEnough)
     return { ...(await arrivals(begun, published, fanOut)), lateness }
+  },
+  /** Ends `publishAt` early. */
+  enough() {
+    isEnough = true
   },
   /** Cuts all streams; they remember where they were. */
   cut() {

@@ -5,7 +5,7 @@ import { percentile } from './statistics.mjs'
 import { now, until } from './time.mjs'
 
 /** One kept-alive connection with one request on it at a time. */
-class Publisher {
+export class Publisher {
   #socket
   #text = ''
   #answer
@@ -45,7 +45,10 @@ class Publisher {
     const answer = this.#text
     this.#text = ''
     if (answer[9] === '2') this.#answer.resolve()
-    else this.#answer.reject(new Error(`a publish was answered ${answer.slice(9, 12)}: ${answer.slice(head + 4, head + 300)}`))
+    else
+      this.#answer.reject(
+        new Error(`a publish was answered ${answer.slice(9, 12)}: ${answer.slice(head + 4, head + 300)}`)
+      )
   }
 }
 
@@ -53,7 +56,9 @@ class Publisher {
 function bodyOf(payload, batch, number, users, time) {
   const stampedPayload = stamped(payload, time)
   if (batch === 1) return stampedPayload
-  const drafts = Array.from({ length: batch }, (_, at) => stampedPayload.replace('#', String((number * batch + at) % users)))
+  const drafts = Array.from({ length: batch }, (_, at) =>
+    stampedPayload.replace('#', String((number * batch + at) % users))
+  )
   return `[${drafts.join(',')}]`
 }
 
@@ -83,22 +88,22 @@ export async function publish({ port, inFlight, path, payload, milliseconds, tot
 
 /**
  * Publishes at a rate, whether or not answers come. Each event carries the time at which it was due, so that what had to wait
- * is seen to have waited.
+ * is seen to have waited. Ends when `isEnough` says so.
  */
-export async function publishAt({ port, rate, path, payload, milliseconds, users = 1 }) {
+export async function publishAt({ port, rate, path, payload, milliseconds, users = 1 }, isEnough) {
   const idle = await Promise.all(Array.from({ length: 32 }, () => Publisher.open(port)))
   const all = new Set(idle)
   const lateness = []
   const answers = []
   const begun = now()
-  const total = Math.floor((rate * milliseconds) / 1000)
+  const total = Math.ceil((rate * milliseconds) / 1000)
   const publishOne = async (number, due) => {
     const publisher = idle.pop() ?? (await Publisher.open(port))
     all.add(publisher)
     await publisher.post(path.replace('#', String(number % users)), stamped(payload, due))
     idle.push(publisher)
   }
-  for (let number = 0; number < total; number++) {
+  for (let number = 0; number < total && !isEnough(); number++) {
     const due = begun + (number / rate) * 1000
     await until(due)
     lateness.push(now() - due)
@@ -107,5 +112,5 @@ export async function publishAt({ port, rate, path, payload, milliseconds, users
   const failure = (await Promise.all(answers)).find((answer) => answer instanceof Error)
   for (const publisher of all) publisher.close()
   if (failure !== undefined) throw failure
-  return { published: total, lateness: percentile(lateness, 0.99) }
+  return { published: answers.length, lateness: percentile(lateness, 0.99) }
 }

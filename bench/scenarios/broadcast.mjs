@@ -1,57 +1,122 @@
-import { startLoad, startServer } from '../lib/processes.mjs'
+import { payloadOf } from '../lib/event-sources.mjs'
+import { inTurns, measure } from '../lib/measure.mjs'
+import { ALL, NCHAN, PACKAGES, titleOf } from '../lib/peers.mjs'
+import { withServer } from '../lib/processes.mjs'
+import { atLeast, atMost, COUNTS, one, SHARES, times, two, whole } from '../lib/report.mjs'
+import { medianRow } from '../lib/statistics.mjs'
+
+export const title = 'Broadcasts over HTTP'
+
+const SATURATED = 16
+/** Latency is measured at about so many streams, spread over all. */
+const SAMPLED = 20
 
 /**
- * Broadcasts over HTTP to so many streams, with so many publishers in flight, each waiting for its answer.
- * Deliveries are counted at the sockets, and every stream must have got the same.
+ * Broadcasts to so many streams, with so many publishers in flight, each waiting for its answer. Deliveries are counted at the
+ * sockets, and every stream must have got the same.
  */
-export async function broadcast(server, { streams, inFlight, bytes, milliseconds }) {
-  const hub = await startServer(server)
-  const load = await startLoad()
-  try {
-    await load.ask({ call: 'open', port: hub.port, count: streams, path: '/events?user=u#' })
-    const payload = JSON.stringify({ data: `~@${'x'.repeat(Math.max(0, bytes - 21))}` })
-    const publish = (duration) =>
-      load.ask({ call: 'publish', port: hub.port, inFlight, path: '/broadcast', payload, milliseconds: duration })
-    await publish(milliseconds / 4)
-    await settled(load)
-    await load.ask({ call: 'reset', measure: Math.max(1, Math.floor(streams / 20)) })
-    await hub.reset()
-    const [before, loadBefore] = [await hub.usage(), await load.ask({ call: 'counts' })]
-    const begun = performance.now()
-    const { published } = await publish(milliseconds)
-    const counts = await settled(load)
-    const after = await hub.usage()
-    const took = (performance.now() - begun) / 1000
-    const complete = counts.least === published && counts.most === published
-    return {
-      deliveries: Math.round(counts.received / took),
-      cpu: (after.cpu - before.cpu) / counts.received,
-      publishes: Math.round(published / took),
-      stall: after.stall,
-      latency: percentile(counts.latencies, 0.5),
-      p99: percentile(counts.latencies, 0.99),
-      load: (counts.cpu - loadBefore.cpu) / 1e6 / took,
-      server: (after.cpu - before.cpu) / 1e6 / took,
-      complete
-    }
-  } finally {
-    await Promise.all([hub.stop(), load.stop()])
+export function broadcast(server, { streams, bytes, inFlight, milliseconds, isPaced = false }) {
+  return withServer(server, {}, async (hub, load) => {
+    await load.ask('open', { port: hub.port, count: streams, path: '/events?user=u#' })
+    const what = { port: hub.port, path: '/broadcast', inFlight, isPaced, fanOut: streams }
+    const events = { payload: payloadOf(bytes), latencyEvery: Math.max(1, Math.floor(streams / SAMPLED)) }
+    await load.ask('publish', { ...what, ...events, milliseconds: milliseconds / 4 })
+    await hub.ask('reset')
+    const run = await measure(hub, load, () => load.ask('publish', { ...what, ...events, milliseconds }))
+    return { ...deliveries(run), isComplete: run.least === run.published && run.most === run.published }
+  })
+}
+
+/** What a run says about one delivery. */
+export const deliveries = (run) => ({
+  ...run,
+  rate: run.received / run.seconds,
+  each: run.cpu / run.received,
+  p50: run.latency.p50,
+  p99: run.latency.p99
+})
+
+/** Streams and bytes. The first is the one that counts; it is measured several times. */
+const FULL = [
+  [1_000, 200],
+  [100, 200],
+  [5_000, 200],
+  [15_000, 200],
+  [1_000, 100],
+  [1_000, 2_048],
+  [1_000, 32_768]
+]
+
+export async function run({ quick, say }) {
+  const milliseconds = quick ? 1_000 : 2_000
+  const tables = []
+  const targets = []
+  for (const [index, [streams, bytes]] of (quick ? FULL.slice(0, 1) : FULL).entries()) {
+    const isMain = index === 0
+    const load = { streams, bytes, milliseconds }
+    say(`${whole(streams)} streams, ${whole(bytes)} bytes`)
+    const saturated = await rowsOf(ALL, isMain && !quick ? 3 : 1, say, { ...load, inFlight: SATURATED })
+    tables.push(saturatedTable(streams, bytes, saturated))
+    const others = isMain && !quick ? [...PACKAGES, 'hand-written', ...NCHAN] : []
+    const single = await rowsOf(['hub', 'bare-socket'], isMain ? (quick ? 3 : 7) : 1, say, { ...load, inFlight: 1 })
+    single.push(...(await rowsOf(others, 1, say, { ...load, inFlight: 1 })))
+    tables.push(singleTable(streams, bytes, single))
+    if (isMain) targets.push(...targetsOf(saturated, single))
+  }
+  return { tables, targets }
+}
+
+async function rowsOf(servers, runs, say, load) {
+  const measured = await inTurns(servers, runs, say, (server) => broadcast(server, load))
+  return measured.map(medianRow)
+}
+
+const rowOf = (rows, name) => rows.find(({ server }) => server === name) ?? {}
+
+function saturatedTable(streams, bytes, rows) {
+  const { rate } = rowOf(rows, 'hub')
+  return {
+    title: `${whole(streams)} streams, ${whole(bytes)} bytes, ${SATURATED} publishers in flight`,
+    columns: [
+      { key: 'server', title: 'server', as: titleOf },
+      { key: 'rate', title: 'deliveries/s', as: whole },
+      { key: 'hubIs', title: 'hub is', as: times },
+      { key: 'each', title: 'µs CPU each', as: two },
+      { key: 'p50', title: 'p50 ms', as: one },
+      { key: 'p99', title: 'p99 ms', as: one },
+      ...SHARES,
+      COUNTS
+    ],
+    rows: rows.map((row) => ({ ...row, hubIs: rate / row.rate })),
+    isThroughput: true
   }
 }
 
-/** Waits until nothing more arrives. */
-export async function settled(load) {
-  let last = await load.ask({ call: 'counts' })
-  for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, 50))
-    const now = await load.ask({ call: 'counts' })
-    if (now.received === last.received) return now
-    last = now
+function singleTable(streams, bytes, rows) {
+  const { each } = rowOf(rows, 'bare-socket')
+  return {
+    title: `${whole(streams)} streams, ${whole(bytes)} bytes, one publisher at a time`,
+    columns: [
+      { key: 'server', title: 'server', as: titleOf },
+      { key: 'each', title: 'µs CPU each', as: two },
+      { key: 'toFloor', title: 'to bare sockets', as: times },
+      { key: 'rate', title: 'deliveries/s', as: whole },
+      { key: 'p50', title: 'p50 ms', as: one },
+      { key: 'p99', title: 'p99 ms', as: one },
+      ...SHARES,
+      COUNTS
+    ],
+    rows: rows.map((row) => ({ ...row, toFloor: row.each / each }))
   }
 }
 
-export function percentile(values, share) {
-  if (values.length === 0) return Number.NaN
-  const sorted = Float64Array.from(values).sort()
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
+function targetsOf(saturated, single) {
+  const { rate } = rowOf(saturated, 'hub')
+  const best = Math.max(...PACKAGES.map((name) => rowOf(saturated, name).rate ?? 0))
+  const targets = [atLeast('broadcast, 16 in flight: over the best package', rate / best, 10, times)]
+  for (const name of NCHAN) {
+    targets.push(atLeast('broadcast, 16 in flight: over nchan', rate / rowOf(saturated, name).rate, 5, times))
+  }
+  const toFloor = rowOf(single, 'hub').each / rowOf(single, 'bare-socket').each
+  return [...targets, atMost('one publisher: CPU a delivery to bare sockets', toFloor, 1.1, times)]
 }

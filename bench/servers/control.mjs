@@ -11,9 +11,12 @@ const WINDOW = 100
  * Listens, and lets a server under test be asked what it has used and how long its event loop stood still. `send` publishes to
  * one user without HTTP.
  */
-export async function serve(app, send) {
+export async function serve(app, send, more = {}) {
   await app.listen({ port: 0, host: '127.0.0.1', backlog: BACKLOG })
-  answering({ port: app.server.address().port }, { ...stalls(), send: (what) => sendAll(send, what) })
+  answering(
+    { port: app.server.address().port },
+    { ...stalls(), resources, send: (what) => sendAll(send, what), ...more }
+  )
 }
 
 /** Commands that begin a measurement with a clean heap, and tell the longest stall since, in milliseconds. */
@@ -31,6 +34,13 @@ function stalls() {
     },
     stall: () => ({ longest: delay.max / 1e6, p99: delay.percentile(99) / 1e6 })
   }
+}
+
+/** What keeps the process alive, by kind. */
+function resources() {
+  const active = {}
+  for (const kind of process.getActiveResourcesInfo()) active[kind] = (active[kind] ?? 0) + 1
+  return { active }
 }
 
 async function sendAll(send, { milliseconds, users, text }) {

@@ -3,7 +3,10 @@ import Fastify from 'fastify'
 import { payloadOf, serve } from './control.mjs'
 
 const app = Fastify()
-await app.register(fastifySse, { heartbeatInterval: Number(process.env.BENCH_HEARTBEAT ?? 15_000), serializer: (data) => data })
+await app.register(fastifySse, {
+  heartbeatInterval: Number(process.env.BENCH_HEARTBEAT ?? 15_000),
+  serializer: (data) => data
+})
 const everyone = new Set()
 const users = new Map()
 let id = 0

@@ -8,8 +8,9 @@ await app.register(sseHub, {
   heartbeatInterval,
   maxEventBytes: 1_048_576,
   maxStreamsPerUser: 0,
+  retention: JSON.parse(process.env.BENCH_RETENTION ?? '{}'),
   authenticate: ({ query }) => ({ user: query.user }),
   authorizeTopic: () => true
 })
 await app.register(hubRoutes, { authorizePublish: () => true })
-await serve(app, (user, data) => app.sse.send(user, { data }))
+await serve(app, (user, data) => app.sse.send(user, { data }), { stats: () => app.sse.stats() })

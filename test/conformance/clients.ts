@@ -34,7 +34,8 @@ interface UndiciEvent {
   readonly type: string
   readonly options: { readonly data: string; readonly lastEventId?: string }
 }
-const { EventSourceStream } = createRequire(import.meta.url)('undici/lib/web/eventsource/eventsource-stream.js') as {
+const require = createRequire(import.meta.url)
+const { EventSourceStream } = require('undici/lib/web/eventsource/eventsource-stream.js') as {
   EventSourceStream: new (options: {
     eventSourceSettings: UndiciState
     push: (event: UndiciEvent) => boolean

@@ -1,36 +1,72 @@
 import t from 'tap'
 import { type ContractParts, eventLogContract } from '../../services/event-log/contract.ts'
 import { FakeClock } from '../support/fake-clock.ts'
+import { BROKEN_LOGS } from './broken-logs.ts'
 import { NaiveLog, NaiveStore } from './naive-log.ts'
 
-export function naiveParts(Store = NaiveStore, Log = NaiveLog): Omit<ContractParts<NaiveLog>, 'test'> {
+const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32))
+t.comment(`SEED=${seed}`)
+
+type Body = () => Promise<void>
+
+/** A plain log with all abilities, each of whose nodes is spoilt as it is opened. */
+function plainLog(spoil: (log: NaiveLog) => void = () => {}): Omit<ContractParts<NaiveLog>, 'test'> {
+  const open = (store: NaiveStore) => {
+    const log = new NaiveLog(store)
+    spoil(log)
+    return log
+  }
   return {
-    createLog: (bounds) => new Log(new Store(bounds, new FakeClock())),
-    advance: (log, milliseconds) => (log.store.clock as FakeClock).advance(milliseconds),
+    createLog: (bounds) => open(new NaiveStore(bounds, new FakeClock())),
+    advance: ({ store }, milliseconds) => store.clock instanceof FakeClock && store.clock.advance(milliseconds),
     reopen(log) {
-      log.close()
-      return new Log(log.store)
+      log.isClosed = true
+      log.store.nodes.delete(log)
+      return open(log.store)
     },
-    secondNode: (log) => new Log(log.store),
+    secondNode: ({ store }) => open(store),
     cut: (log) => log.cut(),
     rewind(log) {
-      const back = log.store.remember()
+      const goBack = log.store.remember()
       return () => {
-        back()
+        goBack()
         return log
       }
     },
-    patience: 2_000
+    seed
   }
 }
 
-t.test('a plain log keeps the contract', async (t) => {
-  eventLogContract({
-    ...naiveParts(),
-    test: (name, body) =>
-      t.test(name, async (t) => {
-        await body()
-        t.pass(name)
-      })
+t.test('lets a plain log pass that does all it can be asked', async (t) => {
+  const test = (name: string, body: Body) =>
+    t.test(name, async (t) => {
+      await body()
+      t.pass(name)
+    })
+  eventLogContract({ ...plainLog(), test })
+})
+
+for (const { fault, caughtBy, spoil, hangs = false } of BROKEN_LOGS) {
+  t.test(`catches a log that ${fault}`, async (t) => {
+    const tests = new Map<string, Body>()
+    eventLogContract({ ...plainLog(spoil), patience: 400, test: (name, body) => tests.set(name, body) })
+    const body = tests.get(caughtBy)
+    if (body === undefined) return t.fail(`the contract has no test "${caughtBy}"`)
+    const error = await body().then(
+      () => t.fail(`passed: ${caughtBy}`),
+      (error: Error) => error
+    )
+    t.equal(/waited in vain for the test to end/.test(String(error)), hangs, `${caughtBy}: ${error}`)
   })
+}
+
+t.test('asks nothing of a log that it does not say it can do', async (t) => {
+  const { createLog } = plainLog()
+  const names: string[] = []
+  eventLogContract({ createLog, withoutByteBounds: true, test: (name) => names.push(name) })
+  const all: string[] = []
+  eventLogContract({ ...plainLog(), test: (name) => all.push(name) })
+  t.equal(new Set(all).size, all.length, 'no name is given twice')
+  t.notOk(names.some((name) => /opened again|node|line|tail that was lost|bytes|text in/.test(name)))
+  t.ok(names.every((name) => all.includes(name)))
 })

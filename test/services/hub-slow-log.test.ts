@@ -303,6 +303,18 @@ t.test('a gap in the new life of a log is told, though its numbers are below tho
   t.same(namesOf(sink), ['hub.welcome', 'hub.gap', '8', 'hub.gap', 'new 1', 'new 2', 'hub.gap', 'new 4'])
 })
 
+t.test('a heartbeat does not take a stream back to the old life of a log, of which the tail still is', async (t) => {
+  const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
+  await hub.send('bob', { data: 'old' })
+  log.handOver()
+  await log.replace(memoryLog(clock))
+  const { id } = await hub.send('bob', { data: 'new' })
+  const { sink } = open({ from: 'oldest' })
+  await settle()
+  clock.advance(31_000)
+  t.equal(sink.parser.lastEventId, id)
+})
+
 t.test('a task whose end is looked up in a log that fails is looked up again', async (t) => {
   const { hub, clock, open, log } = await startSlowHub(t)
   const { id } = await hub.publish('tasks/1', { data: '1', final: true })

@@ -213,6 +213,7 @@ t.test('who is online is told in pages, in the order of names, each once, whatev
     }
     t.strictSame(told, [...names].sort(), `${limit} a page`)
   }
+  t.equal((await presence.page('', names.length)).next, null, 'a page that is just full may be the last')
   const { users } = await presence.page('a a', 1)
   t.strictSame(users, [{ user: 'b', streams: 2 }])
   t.strictSame(await presenceOf().page('', 5), { users: [], next: null })

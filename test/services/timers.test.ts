@@ -224,6 +224,17 @@ t.test('a timer that comes late makes up for the steps that it missed', async (t
   }
 })
 
+t.test('a timer that is always a little late does not make heartbeats late', async (t) => {
+  const wheel = new Wheel(600)
+  const members = wheel.add(50)
+  for (let tick = 0; tick < 600; tick++) {
+    wheel.clock.block(14)
+    wheel.clock.advance(0)
+  }
+  const silence = Math.max(...members.map(({ longestSilence }) => longestSilence))
+  t.ok(silence <= 600 + 10 + 14, `${silence}`)
+})
+
 t.test('whoever looks after other things is told of each step, and how long it took', async (t) => {
   const wheel = new Wheel(600)
   wheel.add()
@@ -239,6 +250,14 @@ t.test('whoever looks after other things is told of each step, and how long it t
     610
   )
   t.ok(wheel.steps.includes(500), 'a late step says so')
+})
+
+t.test('other things are looked after four times a second at least, however long the interval', async (t) => {
+  const wheel = new Wheel(86_400_000)
+  wheel.add()
+  wheel.clock.advance(10_000)
+  t.ok(wheel.steps.length >= 40, `${wheel.steps.length} times`)
+  t.equal(wheel.beats.length, 0)
 })
 
 t.test('the timer runs only while there are members', async (t) => {

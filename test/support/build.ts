@@ -77,6 +77,10 @@ export class HubHost {
     return this.app.listen({ host: '127.0.0.1', port: 0 })
   }
 
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`
+  }
+
   get port(): number {
     return (this.app.server.address() as AddressInfo).port
   }

@@ -1,6 +1,6 @@
 import type { EventStream } from '../../services/event-stream.ts'
 import type { Sink, SinkListener } from '../../services/sink.ts'
-import { type ConnectionCheck, Violation } from './model-connection.ts'
+import type { ConnectionCheck } from './model-connection.ts'
 import type { ConnectionLog } from './oracle.ts'
 import { type Dispatched, StrictParser } from './strict-parser.ts'
 
@@ -13,15 +13,22 @@ export class ModelSink implements Sink {
   isGone = false
   /** When it became full, or last let go of something since. */
   progressAt = 0
+  endedAt = Number.POSITIVE_INFINITY
   readonly #written = new StrictParser()
   readonly #now: () => number
   readonly #onWritten: (dispatched: Dispatched) => void
+  readonly #complain: (rule: string, message: string) => void
   #bytes = Buffer.alloc(0)
   #listener: SinkListener | undefined
 
-  constructor(now: () => number, onWritten: (dispatched: Dispatched) => void) {
-    this.#now = now
-    this.#onWritten = onWritten
+  constructor(parts: {
+    now: () => number
+    onWritten: (dispatched: Dispatched) => void
+    complain: (rule: string, message: string) => void
+  }) {
+    this.#now = parts.now
+    this.#onWritten = parts.onWritten
+    this.#complain = parts.complain
   }
 
   get isFull(): boolean {
@@ -34,12 +41,12 @@ export class ModelSink implements Sink {
   }
 
   write(bytes: Uint8Array): boolean {
-    if (this.isEnded) throw new Violation('V11', 'written to after its end')
+    if (this.isEnded) this.#complain('V11', 'written to after its end')
     const wasFull = this.isFull
     for (const dispatched of this.#take(bytes)) {
       // What the hub itself has to say is short; an event may be anything.
       if (wasFull && !dispatched.event.startsWith('hub.')) {
-        throw new Violation('V9', `the socket was full when ${dispatched.data} was written`)
+        this.#complain('V9', `the socket was full when ${dispatched.data} was written`)
       }
       this.#onWritten(dispatched)
     }
@@ -48,10 +55,11 @@ export class ModelSink implements Sink {
   }
 
   end(bytes: Uint8Array): void {
-    if (this.isEnded) throw new Violation('V11', 'ended twice')
+    if (this.isEnded) this.#complain('V11', 'ended twice')
     for (const dispatched of this.#take(bytes)) this.#onWritten(dispatched)
-    if (!this.#written.isAtBoundary) throw new Violation('W', 'ended in the middle of an event')
+    if (!this.#written.isAtBoundary) this.#complain('W', 'ended in the middle of an event')
     this.isEnded = true
+    this.endedAt = this.#now()
   }
 
   unsent(): number {
@@ -67,7 +75,7 @@ export class ModelSink implements Sink {
     const wasFull = this.isFull
     const bytes = this.#bytes.subarray(0, count)
     this.#bytes = this.#bytes.subarray(count)
-    if (wasFull && bytes.length > 0) this.progressAt = this.#now()
+    if (wasFull && bytes.length > 0 && !this.isEnded) this.progressAt = this.#now()
     if (wasFull && !this.isFull && !this.isEnded) this.#listener?.onDrain()
     return bytes
   }

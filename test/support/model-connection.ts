@@ -39,10 +39,16 @@ export class ConnectionCheck {
   #place: Place | undefined
   #mustTell: 'unknown' | 'diverged' | undefined
   readonly #received = new Set<ModelEntry>()
+  /** What the client was told is missing, or did not ask for. */
   readonly #excused = new Set<ModelEntry>()
+  /** Up to where it was told, by life: what goes later was there before the client was told that not all is. */
+  readonly #toldUpTo: number[] = []
   readonly #transient = new Set<string>()
   #welcomes: { readonly resumed: boolean }[] = []
   #events = 0
+  /** How many evictions there had been when the log was last asked for this client, and when it was asked for the last gap. */
+  #asked = 0
+  #told = 0
   closed: { readonly reason: string; readonly reconnect: boolean } | undefined
 
   constructor(log: ModelLog, now: () => number, start: ConnectionStart) {
@@ -52,8 +58,6 @@ export class ConnectionCheck {
     this.#mustTell = start.mustTell
     if (start.lastEventId !== undefined) this.#place = log.placeOf(start.lastEventId)
     else if (start.asks === 'now') this.#place = start.opened
-    // Who asks for what is held does not ask for what is gone.
-    else this.#excuse((entry) => entry.seq <= start.opened.seq || entry.life < start.opened.life)
   }
 
   /** Takes what was just dispatched. `transients` are the data of transient events, and whom they are for. */
@@ -66,6 +70,12 @@ export class ConnectionCheck {
     else if (dispatched.event === 'hub.close') this.#close(dispatched)
     else this.#published(dispatched, transients)
     this.#events++
+  }
+
+  /** The log is being asked for what the client is owed: what it answers may be of now, however late it comes. */
+  asks(): void {
+    this.#log.expire(this.#now())
+    this.#asked = this.#log.evictions
   }
 
   /** Now that everything has come to rest: whatever was addressed to the client is there, or it knows better. */
@@ -109,29 +119,36 @@ export class ConnectionCheck {
   }
 
   #evicted(): void {
-    const { channels } = this.start
-    const since = this.#place ?? { life: this.#log.life, seq: 0 }
-    const missing = this.#log.addressed(channels, since).filter((entry) => !this.#excused.has(entry))
+    const { channels, opened } = this.start
+    const since = this.#place ?? { life: opened.life, seq: 0 }
+    // An answer may come late, and tell of a life of the log that is over.
+    const lives = this.#place !== undefined ? [since.life] : this.#log.lives.map((_, life) => life).slice(opened.life)
+    const missing = lives
+      .flatMap((life) => this.#log.addressed(channels, { life, seq: life === since.life ? since.seq : 0 }))
+      .filter((entry) => !this.#excused.has(entry) || entry.eviction > this.#told)
     // A log counts what was dropped from each channel; of an event under several that a stream listens to, one may have it still.
     if (!missing.some(({ evictedFrom }) => channels.some((channel) => evictedFrom.has(channel)))) {
       throw new Violation('V5', `a gap was told after ${show(since)}, and nothing is missing`)
     }
-    this.#excuse((entry) => entry.life === since.life && entry.seq > since.seq)
+    this.#told = this.#asked
+    this.#excuse((entry) => lives.includes(entry.life) && (entry.life !== since.life || entry.seq > since.seq))
   }
 
   /** The client is told that where it was is nowhere in this log. */
   #nowhere(reason: string): void {
-    const isLost = this.#place !== undefined ? this.#place.life < this.#log.life : this.#mustTell !== undefined
+    const isLost = (this.#place ?? this.start.opened).life < this.#log.life
     const isRight = reason === this.#mustTell || (reason === 'reset' && isLost)
     if (!isRight) throw new Violation('V5', `a gap was told because of ${reason}, at ${show(this.#place)}`)
     this.#mustTell = undefined
     this.#place = undefined
+    this.#told = this.#asked
     this.#excuse(() => true)
   }
 
   #published(dispatched: Dispatched, transients: ReadonlyMap<string, readonly Channel[]>): void {
     const { id, event, data } = dispatched
-    if (this.#mustTell !== undefined) throw new Violation('V4', `an event came before a gap (${this.#mustTell}) was told`)
+    if (this.#mustTell !== undefined)
+      throw new Violation('V4', `an event came before a gap (${this.#mustTell}) was told`)
     if (id === undefined) {
       this.#passing(data, transients.get(data))
       return
@@ -139,7 +156,8 @@ export class ConnectionCheck {
     const place = this.#log.placeOf(id)
     const entry = place && this.#log.entryAt(place)
     if (entry === undefined) throw new Violation('V2', `the log never had ${id}`)
-    if (entry.event !== event || entry.data !== data) throw new Violation('V2', `${show(entry)} came as ${event} ${data}`)
+    if (entry.event !== event || entry.data !== data)
+      throw new Violation('V2', `${show(entry)} came as ${event} ${data}`)
     if (!isFor(entry, this.start.channels)) throw new Violation('V3', `${show(entry)} is not for ${this.start.user}`)
     if (this.#place?.life === entry.life && entry.seq <= this.#place.seq) {
       throw new Violation('V1', `${show(entry)} came after ${show(this.#place)}`)
@@ -165,30 +183,44 @@ export class ConnectionCheck {
       throw new Violation('V4', `${what} takes the client from ${show(this.#place)} to ${show(place)} without a word`)
     }
     const from = this.#place ?? { life: place.life, seq: 0 }
-    if (place.seq < from.seq) throw new Violation('V1', `${what} takes the client back from ${show(from)} to ${show(place)}`)
-    if (this.#place === undefined && this.start.asks === 'last' && this.start.lastEventId === undefined) {
-      // Who asks for the newest does not ask for what comes before the first of them.
-      for (const entry of this.#log.addressed(this.start.channels, from, place.seq)) {
-        if (entry.seq <= this.start.opened.seq || entry.life < this.start.opened.life) this.#excused.add(entry)
-      }
-    }
+    if (place.seq < from.seq)
+      throw new Violation('V1', `${what} takes the client back from ${show(from)} to ${show(place)}`)
+    if (this.#place === undefined && this.start.lastEventId === undefined) this.#excuseUnasked(from, place.seq)
     this.#nothingMissing('V4', from, place.seq, what)
     this.#place = place
+  }
+
+  /** Who asks for what is held, or for the newest of it, does not ask for what is gone, or older, when he is first given any. */
+  #excuseUnasked(from: Place, upTo: number): void {
+    const { asks, opened, channels } = this.start
+    for (const entry of this.#log.addressed(channels, from)) {
+      // If the log began anew meanwhile, he begins with it.
+      const wasThere = entry.life !== opened.life || entry.seq <= opened.seq
+      const isOlder = asks === 'last' && entry.seq <= upTo
+      if (wasThere && (isOlder || isGone(entry, channels))) this.#excused.add(entry)
+    }
   }
 
   #nothingMissing(rule: string, after: Place, upTo: number, what = 'rest'): void {
     const { channels } = this.start
     for (const entry of this.#log.addressed(channels, after, upTo)) {
       if (this.#received.has(entry) || this.#excused.has(entry)) continue
-      if (isHeld(entry, channels)) throw new Violation(rule, `${show(entry)} is missing at ${what}, after ${show(after)}`)
-      if (isGone(entry, channels)) throw new Violation(rule, `${show(entry)} is gone, and ${what} came before a gap was told`)
+      if (isGone(entry, channels) && entry.seq <= (this.#toldUpTo[entry.life] ?? 0)) continue
+      if (isHeld(entry, channels))
+        throw new Violation(rule, `${show(entry)} is missing at ${what}, after ${show(after)}`)
+      if (isGone(entry, channels))
+        throw new Violation(rule, `${show(entry)} is gone, and ${what} came before a gap was told`)
     }
   }
 
   #excuse(isConcerned: (entry: ModelEntry) => boolean): void {
     const { channels } = this.start
     for (const entries of this.#log.lives) {
-      for (const entry of entries) if (isConcerned(entry) && isGone(entry, channels)) this.#excused.add(entry)
+      for (const entry of entries) {
+        if (!isConcerned(entry) || !channels.some((channel) => entry.evictedFrom.has(channel))) continue
+        this.#toldUpTo[entry.life] = Math.max(this.#toldUpTo[entry.life] ?? 0, entry.seq)
+        if (isGone(entry, channels)) this.#excused.add(entry)
+      }
     }
   }
 }

@@ -22,6 +22,8 @@ export interface ModelEntry extends Handling {
   readonly heldIn: Set<Channel>
   /** Where retention dropped it: what came after a cursor, and is gone. */
   readonly evictedFrom: Set<Channel>
+  /** Which eviction of the log's was the last that dropped it from somewhere. */
+  eviction: number
   /** When it was outlived or replaced, which is no gap. */
   lapsedAt: number
 }
@@ -40,6 +42,8 @@ export class ModelLog {
   readonly retention: Pick<Retention, 'user' | 'topic' | 'broadcast' | 'age'>
   /** The entries of each life, by number from 1. */
   readonly lives: ModelEntry[][] = []
+  /** How many evictions there were. */
+  evictions = 0
   readonly #names: string[] = []
 
   constructor(retention: Pick<Retention, 'user' | 'topic' | 'broadcast' | 'age'>) {
@@ -80,6 +84,7 @@ export class ModelLog {
       collapseKey,
       heldIn: new Set(channels),
       evictedFrom: new Set(),
+      eviction: 0,
       lapsedAt: Number.POSITIVE_INFINITY
     }
     for (const channel of channels) this.#file(entry, channel, now)
@@ -103,6 +108,7 @@ export class ModelLog {
     for (const entry of held.slice(0, Math.max(0, held.length - bound))) {
       entry.heldIn.delete(channel)
       entry.evictedFrom.add(channel)
+      entry.eviction = ++this.evictions
     }
   }
 
@@ -116,6 +122,7 @@ export class ModelLog {
       } else if (entry.at <= now - this.retention.age) {
         for (const channel of entry.heldIn) entry.evictedFrom.add(channel)
         entry.heldIn.clear()
+        entry.eviction = ++this.evictions
       }
     }
   }

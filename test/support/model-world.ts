@@ -12,21 +12,22 @@ import { type Handling, ModelLog } from './model-log.ts'
 import type { ConnectionLog, PublishedLog } from './oracle.ts'
 import { Random } from './random.ts'
 import { SlowLog } from './slow-log.ts'
+import type { Dispatched } from './strict-parser.ts'
 
 const USERS = ['alice', 'bob', 'carol']
 const TOPICS = ['news', 'sport']
 const STALL_TIMEOUT = 30_000
 const IDEMPOTENCY_WINDOW = 60_000
 const MINUTE = 60_000
-/** How much of full-scale time a hub needs to look: a tick of its timer, and a little. */
+/** How late a hub may notice what time it is: a tick of its timer, and a little. */
 const TICK = 300
 
 /** Where a bug may be planted, to see that the model finds it. */
 export interface Plant {
-  log?(log: SlowLog): void
-  hub?(hub: Hub): void
-  stream?(stream: EventStream, sink: ModelSink, hub: Hub): void
-  opening?(opening: Opening): Opening
+  readonly log?: (log: SlowLog) => void
+  readonly hub?: (hub: Hub) => void
+  readonly stream?: (stream: EventStream, sink: ModelSink, hub: Hub) => void
+  readonly opening?: (opening: Opening) => Opening
 }
 
 interface Node {
@@ -74,8 +75,10 @@ export class ModelWorld {
   readonly #transients = new Map<string, readonly Channel[]>()
   readonly #keys = new Map<string, { readonly id: string | null; readonly until: number }>()
   readonly #plant: Plant
-  /** What was found while the hub was writing: thrown when the hub has let go, since it might catch it. */
+  /** What was found while the hub was writing: thrown when the hub is through, or it might think that its log had failed. */
   #violation: Violation | undefined
+  /** The connection that the log is being asked for. */
+  #asking: ConnectionCheck | undefined
   #random: Random
   #store: MemoryLog | undefined
   #step = 0
@@ -92,7 +95,12 @@ export class ModelWorld {
       age: this.#random.pick([2 * MINUTE, 60 * MINUTE])
     })
     for (const user of [...USERS, ...USERS]) {
-      this.#clients.push(new ModelClient(user, TOPICS.filter(() => this.#random.chance(0.5))))
+      this.#clients.push(
+        new ModelClient(
+          user,
+          TOPICS.filter(() => this.#random.chance(0.5))
+        )
+      )
     }
   }
 
@@ -136,12 +144,12 @@ export class ModelWorld {
 
   async publish(): Promise<void> {
     const node = this.#random.pick(this.#nodes)
-    const calls: Promise<void>[] = []
-    for (let count = this.#random.pick([1, 1, 1, 2, 3, 6]); count > 0; count--) calls.push(this.#publishOne(node))
-    await Promise.all(calls)
+    const count = this.#random.pick([1, 1, 1, 2, 3, 6])
+    // In one turn: none waits for the receipt of another.
+    await Promise.all(Array.from({ length: count }, () => this.#publishOne(node, count === 1)))
   }
 
-  async #publishOne({ hub }: Node): Promise<void> {
+  async #publishOne({ hub }: Node, mayHaveKey: boolean): Promise<void> {
     const size = this.#random.chance(0.03) ? 30_000 : this.#random.chance(0.2) ? 400 : 0
     const data = `e${++this.#count}${'.'.repeat(size)}`
     const isTransient = this.#random.chance(0.08)
@@ -151,33 +159,39 @@ export class ModelWorld {
           ttl: this.#random.chance(0.1) ? this.#random.pick([1_000, 20_000]) : undefined,
           collapseKey: this.#random.chance(0.15) ? this.#random.pick(['k1', 'k2']) : undefined
         }
-    const idempotencyKey = this.#random.chance(0.15) ? `key ${this.#random.from(1, 3)}` : undefined
+    const idempotencyKey = mayHaveKey && this.#random.chance(0.3) ? `key ${this.#random.from(1, 3)}` : undefined
     const to = this.#target()
-    const channels = [
+    const channels: Channel[] = [
       ...(to.users ?? []).map(userChannel),
       ...(to.topics ?? []).map(topicChannel),
-      ...(to.everyone ? [EVERYONE] : [])
+      ...(to.everyone ? ([EVERYONE] as const) : [])
     ]
     const known = idempotencyKey === undefined ? undefined : this.#keys.get(idempotencyKey)
     const isRepeat = known !== undefined && known.until > this.#clock.monotonic()
     if (isTransient && !isRepeat) this.#transients.set(data, channels)
     this.#handling.set(data, handling)
-    const before = this.#model.head
     try {
-      const draft = { to, event: this.#random.pick(['message', 'note']), data, transient: isTransient, idempotencyKey, ...handling }
+      const draft = {
+        to,
+        event: this.#random.pick(['message', 'note']),
+        data,
+        transient: isTransient,
+        idempotencyKey,
+        ...handling
+      }
       const [receipt] = await hub.publishBatch([draft])
-      if (isRepeat && receipt?.id !== known.id) throw new Violation('V7', `a repeated key gave ${receipt?.id}, not ${known.id}`)
-      const isThere = isTransient || (receipt?.id != null && this.#model.placeOf(receipt.id) !== undefined)
+      if (isRepeat && receipt?.id !== known.id)
+        throw new Violation('V7', `a repeated key gave ${receipt?.id}, not ${known.id}`)
+      const isThere = isRepeat || isTransient || (receipt?.id != null && this.#model.placeOf(receipt.id) !== undefined)
       if (!isThere) throw new Violation('V7', `${data} was accepted as ${receipt?.id}, and is not there`)
       if (!isRepeat && idempotencyKey !== undefined) this.#remember(idempotencyKey, receipt?.id ?? null)
       this.#log(`  ${data.slice(0, 8)} ${data.length} to ${channels} ${receipt?.id} ${JSON.stringify(handling)}`)
     } catch (error) {
       if (error instanceof Violation) throw error
-      // Refused, or unknown: then it is there once or not at all, and a known key still stands.
-      const isThere = this.#published(data) !== undefined
-      if (this.#model.head > before + 1 && !isThere) throw new Violation('V7', `${data} failed, and something else is there`)
-      if (isThere && idempotencyKey !== undefined) this.#remember(idempotencyKey, this.#published(data)?.id ?? null)
-      this.#log(`  ${data.slice(0, 8)} to ${channels} failed ${isThere ? 'after' : 'before'}`)
+      // Refused, or unknown: then it may be there, and its key stands.
+      const published = this.published.find((event) => event.data === data)
+      if (published !== undefined && idempotencyKey !== undefined) this.#remember(idempotencyKey, published.id)
+      this.#log(`  ${data.slice(0, 8)} to ${channels} failed${published ? ', and is there' : ''}`)
     }
   }
 
@@ -185,12 +199,10 @@ export class ModelWorld {
     this.#keys.set(key, { id, until: this.#clock.monotonic() + IDEMPOTENCY_WINDOW })
   }
 
-  #published(data: string): PublishedLog | undefined {
-    return this.published.findLast((event) => event.data === data)
-  }
-
   #target(): { users?: string[]; topics?: string[]; everyone?: boolean } {
-    const some = (names: readonly string[]) => [...new Set([this.#random.pick(names), this.#random.pick(names)])]
+    const some = (names: readonly string[]): string[] => [
+      ...new Set([this.#random.pick(names), this.#random.pick(names)])
+    ]
     const kind = this.#random.weighted({ user: 40, users: 10, topic: 20, topics: 10, everyone: 15, mixed: 5 })
     if (kind === 'user') return { users: [this.#random.pick(USERS)] }
     if (kind === 'users') return { users: some(USERS) }
@@ -208,10 +220,20 @@ export class ModelWorld {
     const client = this.#random.pick(idle)
     const node = this.#random.from(0, this.#nodes.length - 1)
     const { hub } = this.#nodes[node] as Node
-    const kind = this.#random.weighted({ own: 50, none: 12, oldest: 8, last: 6, old: 8, other: 6, garbage: 5, future: 5 })
+    const kind = this.#random.weighted({
+      own: 50,
+      none: 12,
+      oldest: 8,
+      last: 6,
+      old: 8,
+      other: 6,
+      garbage: 5,
+      future: 5
+    })
     const { lastEventId, mustTell } = this.#cursorOf(client, kind)
-    const asks = lastEventId !== undefined || kind === 'none' || kind === 'own' ? 'now' : kind === 'last' ? 'last' : 'oldest'
-    const channels = [userChannel(client.user), ...client.topics.map(topicChannel), EVERYONE]
+    const asks =
+      lastEventId !== undefined || kind === 'none' || kind === 'own' ? 'now' : kind === 'last' ? 'last' : 'oldest'
+    const channels: Channel[] = [userChannel(client.user), ...client.topics.map(topicChannel), EVERYONE]
     const opened = this.#model.placeOf(hub.cursor())
     if (opened === undefined) throw new Violation('V2', `the hub is at ${hub.cursor()}, which the log never gave out`)
     const openedAt = this.#clock.monotonic()
@@ -219,21 +241,28 @@ export class ModelWorld {
       ...{ user: client.user, channels, opened, asks, lastEventId, mustTell, openedAt }
     })
     const expiresAt = this.#random.chance(0.1) ? this.#clock.now() + this.#random.pick([1, 700, 10_000]) : undefined
-    const sink = new ModelSink(
-      () => this.#clock.monotonic(),
-      (dispatched) => {
-        try {
-          if (expiresAt !== undefined && this.#clock.now() >= expiresAt && !dispatched.event.startsWith('hub.')) {
-            throw new Violation('V12', `${dispatched.data} was written after the identity had lapsed`)
-          }
-          check.take(dispatched, this.#transients)
-        } catch (error) {
-          this.#violation ??= error instanceof Violation ? error : new Violation('W', String(error))
-        }
+    const complain = (rule: string, message: string) => {
+      this.#violation ??= new Violation(rule, message)
+    }
+    const onWritten = (dispatched: Dispatched) => {
+      if (expiresAt !== undefined && this.#clock.now() >= expiresAt + TICK && !dispatched.event.startsWith('hub.')) {
+        complain('V12', `${dispatched.data} was written after the identity had lapsed`)
       }
-    )
+      try {
+        check.take(dispatched, this.#transients)
+      } catch (error) {
+        complain(error instanceof Violation ? error.rule : 'W', String(error))
+      }
+    }
+    const sink = new ModelSink({ now: () => this.#clock.monotonic(), onWritten, complain })
     const startsAfter = lastEventId === undefined && asks === 'now' ? hub.cursor() : lastEventId
-    const log: ConnectionLog = { listensTo: channels, startsAfter, records: [], isComplete: false }
+    const log: ConnectionLog = {
+      listensTo: channels,
+      startsAfter,
+      openedAt: this.#step,
+      records: [],
+      isComplete: false
+    }
     this.connections.push(log)
     const opening: Opening = {
       user: client.user,
@@ -245,6 +274,12 @@ export class ModelWorld {
     }
     this.#log(`  ${this.#nameOf(client)} ${kind} ${lastEventId ?? asks} on ${node}, hub at ${hub.cursor()}`)
     const stream = hub.open(sink, this.#plant.opening?.(opening) ?? opening)
+    const catchUp = stream.catchUp.bind(stream)
+    stream.catchUp = () => {
+      this.#asking = check
+      catchUp()
+      this.#asking = undefined
+    }
     this.#plant.stream?.(stream, sink, hub)
     const connection: Connection = { node, sink, stream, check, log, expiresAt }
     client.connect(connection)
@@ -257,7 +292,16 @@ export class ModelWorld {
       return { lastEventId: resumable(this.#random.pick(this.#clients.flatMap(({ lastEventId }) => lastEventId))) }
     }
     if (kind === 'garbage') {
-      const garbage = ['x', '1.short', "' OR 1=1 --", '../../etc', `${'9'.repeat(40)}.0`, 'a, b', '\u00e9', '1.AAAAAAAAAAAAAA']
+      const garbage = [
+        'x',
+        '1.short',
+        "' OR 1=1 --",
+        '../../etc',
+        `${'9'.repeat(40)}.0`,
+        'a, b',
+        '\u00e9',
+        '1.AAAAAAAAAAAAAA'
+      ]
       return { lastEventId: this.#random.pick(garbage), mustTell: 'unknown' }
     }
     if (kind === 'future') {
@@ -394,10 +438,13 @@ export class ModelWorld {
       if (client.connection === undefined) continue
       const { sink, stream, check, expiresAt } = client.connection
       if (sink.isFull && !stream.isClosed && now - sink.progressAt > STALL_TIMEOUT + 2 * TICK) {
-        throw new Violation('V9', `${this.#nameOf(client)} has taken nothing for ${now - sink.progressAt} ms, and is still there`)
+        throw new Violation(
+          'V9',
+          `${this.#nameOf(client)} has taken nothing for ${now - sink.progressAt} ms, and is still there`
+        )
       }
-      if (check.closed?.reason === 'slow' && now - sink.progressAt < STALL_TIMEOUT - 2 * TICK) {
-        throw new Violation('V9', `${this.#nameOf(client)} was closed after ${now - sink.progressAt} ms`)
+      if (check.closed?.reason === 'slow' && sink.endedAt - sink.progressAt < STALL_TIMEOUT - 2 * TICK) {
+        throw new Violation('V9', `${this.#nameOf(client)} was closed after ${sink.endedAt - sink.progressAt} ms`)
       }
       if (expiresAt !== undefined && !stream.isClosed && this.#clock.now() >= expiresAt + TICK) {
         throw new Violation('V12', `${this.#nameOf(client)} is still there after its identity has lapsed`)
@@ -421,6 +468,8 @@ export class ModelWorld {
         for (const event of events) {
           const handling = this.#handling.get(event.data) ?? {}
           if (event.id !== null) this.#model.append(event, handling, this.#clock.monotonic())
+          if (this.published.some(({ data }) => data === event.data))
+            throw new Violation('V7', `${event.data} is there twice`)
           const mayLapse = handling.ttl !== undefined || handling.collapseKey !== undefined
           this.published.push({ id: event.id, channels: event.channels, data: event.data, at: this.#step, mayLapse })
         }
@@ -441,6 +490,11 @@ export class ModelWorld {
       isLagging: this.#random.chance(0.4),
       chance: () => this.#random.next()
     })
+    const read = log.read.bind(log)
+    log.read = (query) => {
+      this.#asking?.asks()
+      return read(query)
+    }
     this.#plant.log?.(log)
     const hub = new Hub(
       { log, clock: this.#clock, stallTimeout: STALL_TIMEOUT, heartbeatInterval: 15_000, reconnectionTime: 2_000 },

@@ -27,6 +27,7 @@ export interface ConnectionLog {
   readonly listensTo: readonly string[]
   /** The id that it came with, or that the hub named as its head when it came without; undefined if it asked for history. */
   readonly startsAfter: string | undefined
+  readonly openedAt: number
   readonly records: ClientRecord[]
   /** Whether it was open and at rest when the log was closed. */
   isComplete: boolean
@@ -105,12 +106,18 @@ class Book {
   }
 }
 
-function judgeConnection(book: Book, { listensTo, startsAfter, records, isComplete }: ConnectionLog, verdict: Verdict) {
+function judgeConnection(book: Book, connection: ConnectionLog, verdict: Verdict): void {
+  const { listensTo, startsAfter, openedAt, records, isComplete } = connection
   const isMine = (event: PublishedLog) => event.channels.some((channel) => listensTo.includes(channel))
+  // A log counts what was dropped from each channel: of an event under several that a client listens to, one may have it still.
+  const isMineTwice = (event: PublishedLog) =>
+    event.channels.filter((channel) => listensTo.includes(channel)).length > 1
   const received = new Set<string>()
-  const all = new Set(records.map(({ id }) => id))
+  const all = new Set(records.filter(isPublished).map(({ id }) => id))
   /** When the last gap was told: what was published later is not excused by it. */
   let gapAt = Number.NEGATIVE_INFINITY
+  // Who asks for history asks for what is held when he is first given any.
+  if (startsAfter === undefined) gapAt = records.find(({ id }) => id !== undefined)?.at ?? openedAt
   let place = startsAfter === undefined ? undefined : knownPlace(startsAfter)
   const complain = (kind: 'lost' | 'doubled' | 'outOfOrder' | 'falseGaps' | 'foreign' | 'altered', text: string) => {
     verdict[kind]++
@@ -123,16 +130,17 @@ function judgeConnection(book: Book, { listensTo, startsAfter, records, isComple
       complain('lost', `${event.data} (${id}) after ${from.life}/${from.seq}`)
     }
   }
-  for (const { event, data, id, at } of records) {
+  for (const record of records) {
+    const { event, data, id, at } = record
     if (event === 'hub.gap') {
       const { reason } = JSON.parse(data)
-      const isTrue = place && book.after(place).some((entry) => isMine(entry) && entry.at <= at && !all.has(entry.id as string))
+      const isMissing = (entry: PublishedLog) => isMine(entry) && entry.at <= at && !all.has(entry.id as string)
+      const isTrue = place && book.after(place).some((entry) => isMissing(entry) || isMineTwice(entry))
       if (reason === 'evicted' && place !== undefined && !isTrue) complain('falseGaps', `at ${place.life}/${place.seq}`)
       if (reason !== 'evicted') place = undefined
       gapAt = at
     }
-    const isPublished = !event.startsWith('hub.')
-    if (isPublished) {
+    if (isPublished(record)) {
       verdict.deliveries++
       const entry = id === undefined ? book.byData.get(data) : book.byId.get(id)
       if (entry === undefined || entry.data !== data) complain('altered', `${data} (${id})`)
@@ -140,14 +148,21 @@ function judgeConnection(book: Book, { listensTo, startsAfter, records, isComple
     }
     const next = id === undefined ? undefined : knownPlace(id)
     if (next === undefined) continue
-    if (isPublished && received.has(id as string)) complain('doubled', `${data} (${id})`)
-    else if (isPublished && place?.life === next.life && next.seq <= place.seq) complain('outOfOrder', `${data} (${id})`)
-    received.add(id as string)
+    if (isPublished(record)) {
+      if (received.has(id as string)) complain('doubled', `${data} (${id})`)
+      else if (place?.life === next.life && next.seq <= place.seq) complain('outOfOrder', `${data} (${id})`)
+      received.add(id as string)
+    }
     if (place !== undefined && place.life !== next.life) complain('lost', `all of ${place.life} without a word`)
     else if (place !== undefined && next.seq > place.seq) missing(place, next.seq)
     place = next
   }
   if (isComplete && place !== undefined) missing(place)
+}
+
+/** Whether it is a publisher's, and not the hub's own. */
+function isPublished({ event }: ClientRecord): boolean {
+  return !event.startsWith('hub.')
 }
 
 function knownPlace(id: string): Place | undefined {

@@ -1,3 +1,4 @@
+import type { Cursor } from '../../services/cursor.ts'
 import { HubClosedError, LogUnavailableError } from '../../services/errors.ts'
 import type {
   EventLog,
@@ -78,6 +79,11 @@ export class SlowLog implements EventLog {
     return new Promise((resolve, reject) => {
       this.#reads.push({ query, result, resolve, reject })
     })
+  }
+
+  /** Where the log at the other end is now. */
+  get head(): Cursor {
+    return this.#inner.read({ channels: ['everyone'], from: 'head', limit: 1 }).next
   }
 
   /** How many reads wait for their answer. */
@@ -164,6 +170,6 @@ export class SlowLog implements EventLog {
 
   #break(): void {
     this.#isBroken = false
-    this.#listener?.onBreak(this.#inner.read({ channels: ['everyone'], from: 'head', limit: 1 }).next)
+    this.#listener?.onBreak(this.head)
   }
 }

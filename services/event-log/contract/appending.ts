@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Channel } from '../../channel.ts'
 import { formatCursor, parseCursor } from '../../cursor.ts'
 import type { EventLog, Receipt } from '../event-log.ts'
-import { cursorOf, type Define, draft, headOf, named, readAll, seqs, texts, textsOf } from './given.ts'
+import { begun, cursorOf, type Define, draft, headOf, named, readAll, seqs, texts, textsOf } from './given.ts'
 
 /** Numbers, batches, receipts, ids, and that what comes out is what went in. */
 export function appending<Log extends EventLog>(define: Define<Log>): void {
@@ -51,7 +51,7 @@ export function appending<Log extends EventLog>(define: Define<Log>): void {
     const log = await given.log()
     const appends: Promise<unknown>[] = []
     for (let batch = 0; batch < 20; batch++) {
-      appends.push(log.append(named('a', 5).map((text) => draft(['u:alice', 't:news'], text))))
+      appends.push(begun(log.append(named('a', 5).map((text) => draft(['u:alice', 't:news'], text)))))
       const { events } = await readAll(log, ['u:alice', 't:news'], 'oldest')
       assert.equal(events.length % 5, 0, `${events.length} events of batches of 5`)
     }

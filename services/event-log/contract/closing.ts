@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { EventLog, HealthCheck, LogEvent } from '../event-log.ts'
-import { type Define, draft, headOf, named, readAll } from './given.ts'
+import { begun, type Define, draft, headOf, named, readAll, turn } from './given.ts'
 
 const CLOSED = { code: 'SSE_HUB_ERR_CLOSED' }
 
@@ -45,17 +45,17 @@ export function closing<Log extends EventLog>(define: Define<Log>): void {
       if (isClosed) late.push(...events.map(({ data }) => data))
     }
     for (let count = 0; count < 3; count++) await given.listener(log, note)
-    const appends = named('a', 20).map((text) => log.append([draft('u:alice', text)]))
+    const appends = named('a', 20).map((text) => begun(log.append([draft('u:alice', text)])))
     await log.close()
     isClosed = true
     await Promise.allSettled(appends)
-    await new Promise((resolve) => setImmediate(resolve))
+    await turn()
     assert.deepEqual(late, [])
   })
 
   define('settles every append that it was closed over: done, or refused with a code', async (given) => {
     const log = await given.log()
-    const appends = named('a', 20).map((text) => log.append([draft('u:alice', text)]))
+    const appends = named('a', 20).map((text) => begun(log.append([draft('u:alice', text)])))
     await log.close()
     for (const { status, ...outcome } of await given.inTime(Promise.allSettled(appends), 'appends to settle')) {
       if (status === 'rejected')
@@ -103,7 +103,7 @@ export function closing<Log extends EventLog>(define: Define<Log>): void {
     }
     // A socket that is closed is gone a turn of the event loop later, or two.
     const until = performance.now() + given.patience
-    while (more(before).length > 0 && performance.now() < until) await new Promise((resolve) => setImmediate(resolve))
+    while (more(before).length > 0 && performance.now() < until) await turn()
     assert.deepEqual(more(before), [])
   })
 }

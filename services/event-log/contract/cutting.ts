@@ -26,7 +26,7 @@ export function cutting<Log extends EventLog>(define: Define<Log>): void {
     await one.append([draft('u:alice', 'before')])
     await cutOff.met('before')
     const mend = await given.cut(one)
-    for (let batch = 0; batch < 30; batch++) {
+    for (let batch = 0; batch < 15; batch++) {
       await two.append(named(`${batch}/`, 100).map((text) => draft('u:alice', text)))
       await other.met(`${batch}/100`)
     }

@@ -235,6 +235,17 @@ async function inTime<Result>(promise: Promise<Result>, milliseconds: number, to
   }
 }
 
+/** Begins what is waited for later: if it fails before that, it is told then. */
+export function begun<Result>(promise: Promise<Result>): Promise<Result> {
+  promise.catch(() => {})
+  return promise
+}
+
+/** Lets the event loop turn once. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
 /** An event on its way into the log, of which only the text matters. */
 export function draft(to: Channel | readonly Channel[], data: string, rest: Partial<NewEvent> = {}): NewEvent {
   const channels = typeof to === 'string' ? [to] : to

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { EventLog } from '../event-log.ts'
-import { cursorOf, type Define, draft, headOf, named, readAll, seqs, texts, textsOf } from './given.ts'
+import { begun, cursorOf, type Define, draft, headOf, named, readAll, seqs, texts, textsOf } from './given.ts'
 
 /** What a durable log still knows after it was ended without a farewell. */
 export function lasting<Log extends EventLog>(define: Define<Log>): void {
@@ -34,6 +34,16 @@ export function lasting<Log extends EventLog>(define: Define<Log>): void {
       const resumed = await readAll(log, 'u:alice', cursor)
       assert.deepEqual([texts(resumed), resumed.gap], [named('a', 5).slice(index), undefined])
     }
+  })
+
+  define('resumes the head of an empty log when it is opened again', async (given) => {
+    const log = await given.log()
+    const start = await headOf(log)
+    const again = await given.reopened(log)
+    assert.deepEqual(await headOf(again), start)
+    await again.append([draft('u:alice', 'a')])
+    const page = await readAll(again, 'u:alice', start)
+    assert.deepEqual([texts(page), page.gap], [['a'], undefined])
   })
 
   define('still knows a wrong witness, and a number that it never gave, when it is opened again', async (given) => {
@@ -106,9 +116,9 @@ export function lasting<Log extends EventLog>(define: Define<Log>): void {
     async (given) => {
       const log = await given.log()
       const fulfilled: string[] = []
-      const appends = named('', 30).map(async (name) => {
-        await log.append(named(`${name}/`, 5).map((text) => draft('u:alice', text)))
-        fulfilled.push(name)
+      const appends = named('', 30).map((name) => {
+        const batch = named(`${name}/`, 5).map((text) => draft('u:alice', text))
+        return begun(log.append(batch).then(() => fulfilled.push(name)))
       })
       await appends[0]
       const again = await given.reopened(log)

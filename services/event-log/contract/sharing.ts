@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { parseCursor } from '../../cursor.ts'
 import type { EventLog } from '../event-log.ts'
-import { type Define, draft, type Given, headOf, type Listener, named, readAll, seqs, textsOf } from './given.ts'
+import { begun, type Define, draft, type Given, headOf, type Listener, named, readAll, seqs, textsOf } from './given.ts'
 
 /** Several nodes over one store, which are to be one hub. */
 export function sharing<Log extends EventLog>(define: Define<Log>): void {
@@ -72,7 +72,7 @@ export function sharing<Log extends EventLog>(define: Define<Log>): void {
     const two = await given.secondNode(one)
     const reads: Promise<boolean>[] = []
     const listener = await given.listener(two, (events) => {
-      for (const { data } of events) reads.push(textsOf(two, 'u:alice').then((held) => held.includes(data)))
+      for (const { data } of events) reads.push(begun(textsOf(two, 'u:alice').then((held) => held.includes(data))))
     })
     for (const text of named('a', 20)) await one.append([draft('u:alice', text)])
     await listener.met('a20')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { EventLog, LogEvent, NewEvent } from '../event-log.ts'
-import { type Define, draft, headOf, type Listener, named, readAll, texts } from './given.ts'
+import { begun, type Define, draft, headOf, type Listener, named, readAll, texts } from './given.ts'
 
 /** What a tail hands over, when, and to whom. */
 export function tailing<Log extends EventLog>(define: Define<Log>): void {
@@ -51,12 +51,13 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
   define('leaves nothing out and hands nothing over twice that is appended while it begins', async (given) => {
     const log = await given.log()
     const appends: Promise<unknown>[] = []
-    const append = (text: string) => appends.push(log.append([draft('t:busy', text), draft('t:busy', `${text}'`)]))
+    const append = (text: string) =>
+      appends.push(begun(log.append([draft('t:busy', text), draft('t:busy', `${text}'`)])))
     named('a', 5).forEach(append)
-    const beginning = [given.listener(log)]
+    const beginning = [begun(given.listener(log))]
     for (const text of named('b', 10)) {
       append(text)
-      beginning.push(given.listener(log))
+      beginning.push(begun(given.listener(log)))
       await Promise.resolve()
       append(`${text}+`)
     }
@@ -95,7 +96,7 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     const log = await given.log()
     const reads: Promise<boolean>[] = []
     const isShown = async (event: LogEvent) => texts(await readAll(log, event.channels, 'oldest')).includes(event.data)
-    const listener = await given.listener(log, (events) => reads.push(...events.map(isShown)))
+    const listener = await given.listener(log, (events) => reads.push(...events.map((event) => begun(isShown(event)))))
     for (let batch = 0; batch < 10; batch++) {
       await log.append(named(`${batch}/`, 3).map((text) => draft(['u:alice', 't:news'], text)))
     }
@@ -141,8 +142,10 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     await log.append([draft('u:alice', 'a')])
     await stopping.met('a')
     await stopped
-    await log.append([draft('u:alice', 'b')])
-    await other.met('b')
+    for (const text of ['b', 'c']) {
+      await log.append([draft('u:alice', text)])
+      await other.met(text)
+    }
     assert.deepEqual(stopping.texts, ['a'])
   })
 
@@ -154,7 +157,8 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     const echo = (events: readonly LogEvent[]) => {
       deepest = Math.max(deepest, ++depth)
       for (const { data } of events) {
-        if (data.length < 4) appends.push(log.append([draft('u:alice', `${data}a`), draft('u:alice', `${data}b`)]))
+        if (data.length < 4)
+          appends.push(begun(log.append([draft('u:alice', `${data}a`), draft('u:alice', `${data}b`)])))
       }
       depth--
     }
@@ -177,17 +181,17 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     const log = await given.log()
     const later: Promise<Listener>[] = []
     const first = await given.listener(log, (events) => {
-      if (events.some(({ data }) => data === 'a')) later.push(given.listener(log), given.listener(log))
+      if (events.some(({ data }) => data === 'a')) later.push(begun(given.listener(log)), begun(given.listener(log)))
     })
     await log.append([draft('u:alice', 'a'), draft('u:alice', 'b')])
     await first.met('b')
-    const begun = await Promise.all(later)
+    const latecomers = await Promise.all(later)
     await log.append([draft('u:alice', 'end')])
-    for (const listener of begun) {
+    for (const listener of latecomers) {
       await listener.met('end')
       assert.deepEqual(listener.texts, texts(await readAll(log, 'u:alice', listener.position)))
     }
-    assert.equal(begun.length, 2)
+    assert.equal(latecomers.length, 2)
   })
 
   define('hands over what is not kept for long, or not at all', async (given) => {

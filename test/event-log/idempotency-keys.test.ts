@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { Receipt } from '../../../services/event-log/event-log.ts'
-import { IdempotencyKeys } from '../../../services/event-log/idempotency-keys.ts'
+import type { Receipt } from '../../services/event-log/event-log.ts'
+import { IdempotencyKeys } from '../../services/event-log/idempotency-keys.ts'
 
 const WINDOW = 1_000
 const MAX_KEYS = 100_000
@@ -56,6 +56,19 @@ t.test('of more keys than it holds it forgets the oldest, and keeps the newest',
   }
   t.ok(held >= 0.9 * MAX_KEYS, `${held} are left`)
   t.equal(oldest, MAX_KEYS - held, 'just the oldest are gone')
+})
+
+t.test('a key that is used again counts as new when the oldest are forgotten', async (t) => {
+  const keys = new IdempotencyKeys(WINDOW)
+  const fill = (count: number, now: number) => {
+    for (let at = 0; at < count; at++) keys.set(`${now} ${at}`, receipt('x'), now)
+  }
+  keys.set('a', receipt('1'), 0)
+  fill(MAX_KEYS / 2, 500)
+  keys.set('a', receipt('2'), WINDOW)
+  fill(MAX_KEYS / 2, WINDOW)
+  t.equal(keys.get('500 0', WINDOW), undefined, 'some are forgotten')
+  t.equal(keys.get('a', WINDOW)?.id, '2')
 })
 
 t.test('a flood of keys costs no more for each than a few of them do', async (t) => {

@@ -1,0 +1,22 @@
+import { cpus, loadavg, release, totalmem, type } from 'node:os'
+import { isPinned } from './processes.mjs'
+
+/** Where the figures come from. */
+export function machine() {
+  const processors = cpus()
+  return {
+    cpu: processors[0]?.model.trim() ?? 'unknown',
+    cores: processors.length,
+    memory: `${Math.round(totalmem() / 2 ** 30)} GB`,
+    node: process.version,
+    kernel: `${type()} ${release()}`,
+    isPinned,
+    loadBefore: loadavg()[0]
+  }
+}
+
+export function describeMachine({ cpu, cores, memory, node, kernel, isPinned: pinned, loadBefore }) {
+  const where = pinned ? 'server and load on a core each' : 'server and load wherever the system puts them'
+  const busy = loadBefore > 0.5 ? `; NOT IDLE before (load ${loadBefore.toFixed(1)}): figures are disturbed` : ''
+  return `${cpu}, ${cores} cores, ${memory}, node ${node}, ${kernel}; ${where}${busy}`
+}

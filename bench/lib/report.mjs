@@ -1,0 +1,51 @@
+/** How numbers are written. */
+export const whole = (value) => Math.round(value).toLocaleString('en-US')
+export const one = (value) => value.toFixed(1)
+export const two = (value) => value.toFixed(2)
+export const share = (value) => `${Math.round(value * 100)} %`
+export const percent = (value) => `${(value * 100).toFixed(1)} %`
+export const times = (value) => `${value.toFixed(value < 10 ? 2 : 1)} ×`
+export const as = (text) => text
+
+/** Whether everyone got what was published, no less and no more. */
+export const COUNTS = { key: 'isComplete', title: 'all arrived', as: (isComplete) => (isComplete ? 'yes' : 'NO') }
+export const SHARES = [
+  { key: 'serverShare', title: 'server', as: share },
+  { key: 'loadShare', title: 'load', as: share }
+]
+
+/**
+ * Rows as text under each other. A column names the key of the rows that it shows, and how.
+ */
+export function tableOf(columns, rows) {
+  const cells = rows.map((row) => columns.map((column, index) => cellOf(row, column, index)))
+  const table = [columns.map(({ title }) => title), ...cells]
+  const widths = columns.map((_, index) => Math.max(...table.map((line) => line[index].length)))
+  const rule = widths.map((width) => '─'.repeat(width))
+  return [table[0], rule, ...table.slice(1)]
+    .map((line) => line.map((cell, index) => (index === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[index]))))
+    .map((line) => `  ${line.join('  ')}`.trimEnd())
+    .join('\n')
+}
+
+function cellOf(row, column, index) {
+  const value = row[column.key]
+  if (value !== undefined && !Number.isNaN(value)) return column.as(value, row)
+  return index === 1 && row.error !== undefined ? 'failed' : '–'
+}
+
+/** One line of what the hub is to reach. */
+export const atLeast = (what, figure, bound, as) => ({ what, figure, bound, sign: '≥', isReached: figure >= bound, as })
+export const atMost = (what, figure, bound, as) => ({ what, figure, bound, sign: '≤', isReached: figure <= bound, as })
+/** The same for what must be so and not otherwise. */
+export const mustBe = (what, isReached) => ({ what, figure: isReached ? 'yes' : 'no', isReached })
+
+export function targetsOf(targets) {
+  const columns = [
+    { key: 'what', title: 'to reach', as },
+    { key: 'figure', title: 'measured', as: (value, { as: write = as }) => write(value) },
+    { key: 'bound', title: 'bound', as: (value, { sign, as: write }) => `${sign} ${write(value)}` },
+    { key: 'isReached', title: '', as: (isReached) => (isReached ? 'reached' : 'NOT REACHED') }
+  ]
+  return tableOf(columns, targets)
+}

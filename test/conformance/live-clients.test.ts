@@ -1,0 +1,196 @@
+import { EventEmitter, once } from 'node:events'
+import { EventSource as EventSourcePackage } from 'eventsource'
+import { createEventSource } from 'eventsource-client'
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { EventSource as UndiciEventSource } from 'undici'
+import { buildHub, type HubHost } from '../support/build.ts'
+import type { Received } from './clients.ts'
+
+/** What clients do that reconnect by themselves, on a real server: W-16, W-18, W-20, W-22, W-29 and W-30 of the standard. */
+
+/** How long a test waits for what does not come, in milliseconds. */
+const PATIENCE = 10_000
+const NAMES = ['message', 'named', 'hub.welcome', 'hub.heartbeat', 'hub.gap', 'hub.close']
+
+/** A client as the tests see it, whoever made it. */
+class LiveClient {
+  readonly events: Received[] = []
+  /** It has given up, and will not come back. */
+  isOver = false
+  close: () => void = () => {}
+  readonly #changes = new EventEmitter()
+
+  take(event: Received): void {
+    this.events.push(event)
+    this.tell()
+  }
+
+  tell(): void {
+    this.#changes.emit('change')
+  }
+
+  of(name: string): Received[] {
+    return this.events.filter(({ event }) => event === name)
+  }
+
+  async until(isTrue: () => boolean, what: string): Promise<void> {
+    const patience = AbortSignal.timeout(PATIENCE)
+    while (!isTrue()) {
+      try {
+        await once(this.#changes, 'change', { signal: patience })
+      } catch {
+        throw new Error(`waited in vain for ${what}; got ${JSON.stringify(this.events).slice(-1_000)}`)
+      }
+    }
+  }
+}
+
+/** As much as the two that are made after the browser's have in common. */
+interface BrowserLike {
+  readonly readyState: number
+  addEventListener(name: string, listener: (event: { data: string; lastEventId: string }) => void): void
+  close(): void
+}
+
+function openBrowserLike(source: BrowserLike): LiveClient {
+  const client = new LiveClient()
+  for (const event of NAMES) {
+    source.addEventListener(event, ({ data, lastEventId }) => client.take({ event, data, lastEventId }))
+  }
+  source.addEventListener('error', () => {
+    client.isOver = source.readyState === 2
+    client.tell()
+  })
+  client.close = () => source.close()
+  return client
+}
+
+function openEventSourceClient(url: string): LiveClient {
+  const client = new LiveClient()
+  const source = createEventSource({
+    url,
+    onMessage: ({ event = 'message', data }) => client.take({ event, data, lastEventId: source.lastEventId ?? '' }),
+    onDisconnect: () => {
+      // It says so before it closes.
+      queueMicrotask(() => {
+        client.isOver = source.readyState === 'closed'
+        client.tell()
+      })
+    }
+  })
+  client.close = () => source.close()
+  return client
+}
+
+const CLIENTS: Record<string, (url: string) => LiveClient> = {
+  eventsource: (url) => openBrowserLike(new EventSourcePackage(url) as BrowserLike),
+  undici: (url) => openBrowserLike(new UndiciEventSource(url) as unknown as BrowserLike),
+  'eventsource-client': openEventSourceClient
+}
+
+interface Scene {
+  readonly host: HubHost
+  readonly client: LiveClient
+  /** What the client brought, request by request. */
+  readonly brought: (string | undefined)[]
+  readonly statuses: number[]
+}
+
+async function openScene(t: Test, open: (url: string) => LiveClient, hub: object = {}): Promise<Scene> {
+  const brought: (string | undefined)[] = []
+  const statuses: number[] = []
+  const addRoute = (app: FastifyInstance) => {
+    app.get('/events', (request, reply) => {
+      brought.push(request.headers['last-event-id'] as string | undefined)
+      reply.raw.once('close', () => statuses.push(reply.raw.statusCode))
+      return app.sse.connect(request, reply)
+    })
+  }
+  const host = await buildHub(t, { hub: { reconnectionTime: 10, ...hub }, host: addRoute })
+  const client = open(`${await host.listen()}/events?user=alice`)
+  t.teardown(() => client.close())
+  return { host, client, brought, statuses }
+}
+
+for (const [name, open] of Object.entries(CLIENTS)) {
+  t.test(`${name}: reads every event as it was sent, whatever is in it`, async (t) => {
+    const { host, client, brought } = await openScene(t, open)
+    await client.until(() => client.of('hub.welcome').length === 1, 'the welcome')
+    const sent = ['', ' x', 'a\r\nb\rc\n', 'data: x', '\uFEFF☃😀', ': y', '{"a":1}', 'x'.repeat(60_000)]
+    for (const data of sent) await host.app.sse.send('alice', { event: 'named', data })
+    await client.until(() => client.of('named').length === sent.length, 'all events')
+    t.strictSame(
+      client.of('named').map(({ data }) => data),
+      sent.map((data) => data.replace(/\r\n?/g, '\n'))
+    )
+    t.strictSame(brought, [undefined])
+  })
+
+  t.test(`${name}: comes back with the id of its last event, though others without an id came after it`, async (t) => {
+    const { host, client, brought } = await openScene(t, open)
+    await client.until(() => client.of('hub.welcome').length === 1, 'the welcome')
+    const { id } = await host.app.sse.send('alice', { data: '1' })
+    await host.app.sse.send('alice', { data: '2', transient: true })
+    await client.until(() => client.of('message').length === 2, 'both events')
+    await host.app.sse.close('alice', { reconnect: true })
+    await client.until(() => client.of('hub.welcome').length === 2, 'the second welcome')
+    t.strictSame(brought, [undefined, id])
+    t.match(JSON.parse(client.of('hub.welcome')[1]?.data ?? ''), { resumed: true, replayed: 0 })
+  })
+
+  t.test(`${name}: gets everything once and in order, however often it is cut`, async (t) => {
+    const { host, client, brought } = await openScene(t, open)
+    await host.untilOpened(1)
+    const sent: string[] = []
+    for (let cut = 1; cut <= 10; cut++) {
+      for (let count = 0; count < 10; count++) {
+        sent.push(`${sent.length}`)
+        // Some are on their way when it is cut, some are published while it is away.
+        const publishing = host.app.sse.send('alice', { data: `${sent.length - 1}` })
+        if (count === 5) await host.app.sse.close('alice', { reconnect: true })
+        await publishing
+      }
+      await host.untilOpened(cut + 1)
+    }
+    await client.until(() => client.of('message').length >= sent.length, 'all events')
+    t.strictSame(
+      client.of('message').map(({ data }) => data),
+      sent
+    )
+    t.equal(client.of('hub.gap').length, 0)
+    t.equal(brought.length, 11)
+  })
+
+  t.test(`${name}: is moved on by heartbeats, though nothing is for it`, async (t) => {
+    const { host, client, brought } = await openScene(t, open, { heartbeatInterval: 50 })
+    await client.until(() => client.of('hub.welcome').length === 1, 'the welcome')
+    for (let count = 0; count < 5; count++) await host.app.sse.send('bob', { data: 'x' })
+    const head = host.app.sse.cursor()
+    await client.until(() => client.of('hub.heartbeat').some(({ lastEventId }) => lastEventId === head), 'the new head')
+    await host.app.sse.close('alice', { reconnect: true })
+    await client.until(() => client.of('hub.welcome').length === 2, 'the second welcome')
+    t.strictSame(brought, [undefined, head])
+  })
+
+  t.test(`${name}: closed for good, it asks once more and then never again`, async (t) => {
+    const { host, client, brought, statuses } = await openScene(t, open)
+    await client.until(() => client.of('hub.welcome').length === 1, 'the welcome')
+    await host.app.sse.close('alice')
+    await client.until(() => client.isOver, 'the end')
+    t.strictSame(JSON.parse(client.of('hub.close')[0]?.data ?? ''), { reason: 'kicked', reconnect: false })
+    t.strictSame(statuses, [200, 204])
+    t.match(brought[1], /\.end$/)
+  })
+
+  t.test(`${name}: turned away for want of room, it does not give up`, async (t) => {
+    const { host, client, statuses } = await openScene(t, open, { maxStreams: 1 })
+    await client.until(() => client.of('hub.welcome').length === 1, 'the welcome')
+    const late = open(`${host.url}/events?user=bob`)
+    t.teardown(() => late.close())
+    await late.until(() => late.of('hub.close').length === 1, 'to be turned away')
+    t.strictSame(JSON.parse(late.of('hub.close')[0]?.data ?? ''), { reason: 'limit', reconnect: true })
+    t.notOk(late.isOver)
+    t.ok(statuses.every((status) => status === 200))
+  })
+}

@@ -1,0 +1,309 @@
+import t from 'tap'
+import { type Cursor, parseCursor } from '../../services/cursor.ts'
+import type { LogEvent, ReadQuery, ReadResult } from '../../services/event-log/event-log.ts'
+import type { Hub } from '../../services/hub.ts'
+import { runSequence, stepsOf } from '../support/model-run.ts'
+import type { Plant } from '../support/model-world.ts'
+import type { SlowLog } from '../support/slow-log.ts'
+
+/**
+ * A model that finds nothing proves nothing. Here bugs are planted, one at a time, most of them real ones of other hubs; the
+ * model has to find each within so many sequences, by a rule that has to do with it.
+ */
+const SEQUENCES = 600
+const SEED = Number(process.env.MODEL_SEED ?? 1)
+
+t.setTimeout(120_000)
+
+/** Changes what the log answers. */
+function answering(change: (page: ReadResult, query: ReadQuery, log: SlowLog) => ReadResult): (log: SlowLog) => void {
+  return (log) => {
+    const read = log.read.bind(log)
+    log.read = (query) => {
+      const page = read(query)
+      return page instanceof Promise ? page.then((late) => change(late, query, log)) : change(page, query, log)
+    }
+  }
+}
+
+function isCursor(from: ReadQuery['from']): from is Cursor {
+  return typeof from === 'object' && 'seq' in from
+}
+
+/** Changes what the tail hands over. */
+function handing(change: (events: readonly LogEvent[]) => readonly LogEvent[]): (hub: Hub) => void {
+  return ({ keeper }) => {
+    const onEvents = keeper.onEvents.bind(keeper)
+    keeper.onEvents = (events) => onEvents(change(events))
+  }
+}
+
+const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> = {
+  'what came while the log was read is taken for read': {
+    found: /V4|V6/,
+    plant: {
+      log: answering((page, _query, log) => (page.remaining > 0 ? page : { ...page, next: log.head }))
+    }
+  },
+  'a stream is resumed one event too late': {
+    found: /V4|V6/,
+    plant: { log: answering((page, { from }) => (isCursor(from) ? { ...page, events: page.events.slice(1) } : page)) }
+  },
+  'a stream begins where the log is when it is first read, not where it was when it was opened': {
+    found: /V4|V6/,
+    plant: (() => {
+      let isFirst = false
+      return {
+        stream: (stream) => {
+          const catchUp = stream.catchUp.bind(stream)
+          let reads = 0
+          stream.catchUp = () => {
+            isFirst = reads++ === 0
+            catchUp()
+            isFirst = false
+          }
+        },
+        log: (log) => {
+          const read = log.read.bind(log)
+          log.read = (query) => read(isFirst && isCursor(query.from) ? { ...query, from: 'head' } : query)
+        }
+      } satisfies Plant
+    })()
+  },
+  'no gap is told': {
+    found: /V4|V6/,
+    plant: { log: answering(({ gap: _, ...page }) => ({ ...page, evicted: 0 })) }
+  },
+  'a gap is told to everyone whose history has one, before or after where he is': {
+    found: /V5/,
+    plant: {
+      log: answering((page, { from }) =>
+        isCursor(from) && page.evicted > 0 && page.gap === undefined
+          ? { ...page, evicted: page.next.seq + 1, gap: 'evicted' }
+          : page
+      )
+    }
+  },
+  'a gap is told after the events that follow it': {
+    found: /V4/,
+    plant: {
+      stream: (_stream, sink) => {
+        const write = sink.write.bind(sink)
+        let held: Uint8Array[] = []
+        sink.write = (bytes) => {
+          if (String(bytes).includes('event: hub.gap\ndata: {"from"')) {
+            held.push(bytes)
+            return true
+          }
+          const isTaken = write(Buffer.concat([bytes, ...held]))
+          held = []
+          return isTaken
+        }
+      }
+    }
+  },
+  'cursors of another life of the log are taken for its own': {
+    found: /V4|V2/,
+    plant: {
+      log: answering((page, { from }) => {
+        if (page.gap !== 'reset' || !isCursor(from)) return page
+        const { gap: _, ...rest } = page
+        return { ...rest, events: page.events.filter(({ cursor }) => (cursor?.seq ?? 0) > from.seq) }
+      })
+    }
+  },
+  'a heartbeat tells a stream of what it has not been given': {
+    found: /V4/,
+    plant: {
+      stream: (stream, sink) => {
+        stream.beat = (_head, bytes) => {
+          if (!stream.isClosed && !stream.isFull) sink.write(bytes)
+        }
+      }
+    }
+  },
+  'the welcome tells a stream of what it has not been given': {
+    found: /V4|V1/,
+    plant: {
+      stream: (_stream, sink, hub) => {
+        const write = sink.write.bind(sink)
+        sink.write = (bytes) => {
+          const text = String(bytes)
+          if (!text.includes('event: hub.welcome\nid: ')) return write(bytes)
+          return write(Buffer.from(text.replace(/(hub\.welcome\nid: )\S+/, `$1${hub.cursor()}`)))
+        }
+      }
+    }
+  },
+  'what comes while a socket is full is dropped': {
+    found: /V4|V6/,
+    plant: {
+      stream: (stream) => {
+        const offer = stream.offer.bind(stream)
+        stream.offer = (event, alone) => {
+          if (!stream.isFull) offer(event, alone)
+        }
+      }
+    }
+  },
+  'a full socket is written to': {
+    found: /V9/,
+    plant: {
+      stream: (_stream, sink) => {
+        const write = sink.write.bind(sink)
+        sink.write = (bytes) => {
+          write(bytes)
+          return true
+        }
+      }
+    }
+  },
+  'a client that takes nothing is kept for ever': {
+    found: /V9/,
+    plant: { hub: (hub) => Object.assign(hub.options, { stallTimeout: 0 }) }
+  },
+  'the tail hands everything over twice': {
+    found: /V1/,
+    plant: { hub: handing((events) => [...events, ...events]) }
+  },
+  'the tail skips an event now and then': {
+    found: /V4|V6/,
+    plant: { hub: handing((events) => events.filter(({ cursor }) => (cursor?.seq ?? 1) % 7 !== 0)) }
+  },
+  'the tail hands over in the wrong order': {
+    found: /V1|V4/,
+    plant: { hub: handing((events) => [...events].reverse()) }
+  },
+  'a tail that breaks is believed to have lost nothing': {
+    found: /V4|V6/,
+    plant: {
+      hub: ({ keeper }) => {
+        keeper.onBreak = (position) => {
+          keeper.head = position
+        }
+      }
+    }
+  },
+  'a page of history is in the wrong order': {
+    found: /V1|V4/,
+    plant: { log: answering((page) => ({ ...page, events: [...page.events].reverse() })) }
+  },
+  'everyone gets what is for somebody': {
+    found: /V3/,
+    plant: {
+      hub: ({ keeper }) => {
+        keeper.registry.listeners = () => keeper.registry.all()
+      }
+    }
+  },
+  'history is not filtered by who asks': {
+    found: /V3/,
+    plant: {
+      log: (log) => {
+        const read = log.read.bind(log)
+        log.read = (query) =>
+          read({ ...query, channels: [...new Set([...query.channels, 'u:alice', 'u:bob'] as const)] })
+      }
+    }
+  },
+  'an event is changed on its way': {
+    found: /V2/,
+    plant: {
+      log: answering((page) => ({
+        ...page,
+        events: page.events.map((event) => ({
+          ...event,
+          data: event.data.trimEnd().replace(/1$/, ''),
+          frame: undefined
+        }))
+      }))
+    }
+  },
+  'the end of a large event is lost': {
+    found: /W|V2|V4|V6/,
+    plant: {
+      stream: (_stream, sink) => {
+        const write = sink.write.bind(sink)
+        sink.write = (bytes) => write(bytes.length > 20_000 ? bytes.subarray(0, 20_000) : bytes)
+      }
+    }
+  },
+  'what has outlived its time, or was replaced, is replayed': {
+    found: /V2/,
+    plant: {
+      log: (log) => {
+        const append = log.append.bind(log)
+        log.append = (events) => append(events.map(({ ttl: _, collapseKey: __, ...event }) => event))
+      }
+    }
+  },
+  'an idempotency key is not looked at': {
+    found: /V7/,
+    plant: {
+      log: (log) => {
+        const append = log.append.bind(log)
+        log.append = (events) => append(events.map(({ idempotencyKey: _, ...event }) => event))
+      }
+    }
+  },
+  'an event is accepted and not stored': {
+    found: /V7/,
+    plant: {
+      log: (log) => {
+        const append = log.append.bind(log)
+        let calls = 0
+        log.append = async (events) => {
+          if (++calls % 10 > 0) return append(events)
+          const { seq, witness } = parseCursor('zz.00000000000000') as Cursor
+          return events.map(({ streams }) => ({ id: `${seq.toString(36)}.${witness}`, streams, isRepeat: false }))
+        }
+      }
+    }
+  },
+  'an identity that lapses ends nothing': {
+    found: /V12/,
+    plant: { opening: ({ expiresAt: _, ...opening }) => opening }
+  },
+  'a stream is written to after it was closed': {
+    found: /V11|V12/,
+    plant: {
+      stream: (stream, sink) => {
+        const close = stream.close.bind(stream)
+        stream.close = (reason, reconnect) => {
+          const isClosed = close(reason, reconnect)
+          if (reason === 'kicked') sink.write(Buffer.from('data: one more\n\n'))
+          return isClosed
+        }
+      }
+    }
+  },
+  'a stream that is gone is remembered': {
+    found: /V10/,
+    plant: {
+      hub: ({ keeper }) => {
+        keeper.registry.delete = () => {}
+      }
+    }
+  },
+  'a read that failed is never tried again': {
+    found: /V4|V6/,
+    plant: {
+      hub: ({ keeper }) => {
+        keeper.onReadError = () => {}
+      }
+    }
+  }
+}
+
+for (const [bug, { found, plant }] of Object.entries(PLANTS)) {
+  t.test(`the model finds that ${bug}`, async (t) => {
+    for (let seed = SEED; seed < SEED + SEQUENCES; seed++) {
+      const { failure } = await runSequence(seed, stepsOf(seed, 50), plant)
+      if (failure === undefined) continue
+      t.match(failure.rule, found, failure.message.slice(0, 200))
+      t.comment(`found by ${failure.rule} in sequence ${seed - SEED + 1} (MODEL_SEED=${SEED})`)
+      return
+    }
+    t.fail(`not found in ${SEQUENCES} sequences (MODEL_SEED=${SEED})`)
+  })
+}
