@@ -55,7 +55,9 @@ const NAMES = [
  * @throws {EnvironmentError} naming the first variable that is wrong, and what it takes.
  */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
-  const misspelled = Object.keys(env).find((name) => name.startsWith('HUB_') && !NAMES.includes(name))
+  const misspelled = Object.keys(env).find(
+    (name) => name.startsWith('HUB_') && !NAMES.includes(name) && !isServiceLink(name, env[name])
+  )
   if (misspelled !== undefined) fail(misspelled, `is no setting of this version; there are ${NAMES.join(', ')}`)
   const number = (name: string, least: number, most: number) => wholeNumber(env, name, least, most)
   const store = env.HUB_STORE || 'memory'
@@ -83,6 +85,12 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     maxStreamsPerAddress: number('HUB_MAX_STREAMS_PER_ADDRESS', 0, 10_000_000),
     maxEventBytes: number('HUB_MAX_EVENT_BYTES', 1, 1_048_576)
   }
+}
+
+/** What Kubernetes sets in every container beside a service that is called "hub". */
+function isServiceLink(name: string, value = ''): boolean {
+  if (name === 'HUB_PORT') return /^(tcp|udp|sctp):/.test(value)
+  return /^HUB_(SERVICE_(HOST|PORT)|PORT_\d)/.test(name)
 }
 
 /** Without keys the hub is open to whoever reaches it; beyond this machine that has to be said. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { hubApp } from './app.ts'
@@ -8,6 +9,7 @@ import { type Environment, EnvironmentError, readEnvironment } from './environme
 
 /** How long a stop may take, in milliseconds. */
 const STOP_WITHIN = 10_000
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const
 /** A name of 256 bytes, each of them percent-encoded. */
 const MAX_PARAM_LENGTH = 768
 
@@ -32,13 +34,37 @@ async function main(): Promise<void> {
   server.addHook('onError', async (request, _reply, error) => {
     if ((error.statusCode ?? 500) >= 500) request.log.error({ err: error }, 'a request failed')
   })
-  // Once is enough: a second signal while it stops is ignored, and what was asked for goes on.
-  closeWithGrace({ delay: STOP_WITHIN, logger: server.log }, async ({ err }) => {
+  stopInOrder(server)
+  await listen(server, environment)
+  announce(server, environment)
+}
+
+/** Ends the streams and the process, with exit code 0, when it is told to stop; a fault that nobody caught stops it, too. */
+function stopInOrder(server: FastifyInstance): void {
+  const skip: closeWithGrace.AllEvents[] = [...STOP_SIGNALS, 'beforeExit']
+  const grace = closeWithGrace({ delay: STOP_WITHIN, logger: server.log, skip }, async ({ err }) => {
     if (err) server.log.error({ err }, 'stopping after an error')
     await server.close()
   })
-  await server.listen({ host: environment.host, port: environment.port })
-  announce(server, environment)
+  // Once is enough: left to itself it would break off at a second signal, and npm hands Ctrl-C on a second time.
+  let isStopping = false
+  for (const signal of STOP_SIGNALS) {
+    process.on(signal, () => {
+      if (isStopping) return
+      isStopping = true
+      grace.close()
+    })
+  }
+}
+
+async function listen(server: FastifyInstance, { host, port }: Environment): Promise<void> {
+  try {
+    await server.listen({ host, port })
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const name = code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' ? 'HOST' : 'PORT'
+    throw new EnvironmentError(`${name} cannot be listened on: ${message}`)
+  }
 }
 
 function createServer({ logLevel, trustProxy, tls }: Environment): FastifyInstance {
@@ -48,11 +74,21 @@ function createServer({ logLevel, trustProxy, tls }: Environment): FastifyInstan
     logger: { level: logLevel },
     // A number says how many proxies stand in front.
     trustProxy: typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy,
-    routerOptions: { maxParamLength: MAX_PARAM_LENGTH }
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    // While it stops, too, an event source is told to come back later: a 503 it would take as the end for good.
+    return503OnClosing: false
   }
   if (tls === undefined) return Fastify(options)
   const https = { cert: read('HUB_TLS_CERT', tls.cert), key: read('HUB_TLS_KEY', tls.key), allowHTTP1: true }
-  return Fastify({ ...options, http2: true, https } as FastifyServerOptions)
+  try {
+    createSecureContext(https)
+  } catch (error) {
+    throw new EnvironmentError(
+      `HUB_TLS_CERT and HUB_TLS_KEY are no certificate with its key: ${(error as Error).message}`
+    )
+  }
+  // A browser keeps an HTTP/2 session that has nothing to do open, and a server that stops would wait for it.
+  return Fastify({ ...options, http2: true, https, forceCloseConnections: true } as FastifyServerOptions)
 }
 
 function read(name: string, path: string): Buffer {

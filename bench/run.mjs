@@ -3,23 +3,25 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { describeMachine, machine } from './lib/machine.mjs'
+import { proofOf } from './lib/proof.mjs'
+import { tableOf, targetsOf } from './lib/report.mjs'
+import * as batch from './scenarios/batch.mjs'
+import * as broadcast from './scenarios/broadcast.mjs'
+import * as growth from './scenarios/growth.mjs'
+import * as heartbeat from './scenarios/heartbeat.mjs'
+import * as latency from './scenarios/latency.mjs'
+import * as log from './scenarios/log.mjs'
+import * as memory from './scenarios/memory.mjs'
+import * as stall from './scenarios/stall.mjs'
+import * as stalled from './scenarios/stalled.mjs'
+import * as storm from './scenarios/storm.mjs'
+import * as targeted from './scenarios/targeted.mjs'
 
 const ROOT = join(import.meta.dirname, '..')
 
 /** In the order in which they run. */
-const SCENARIOS = [
-  'broadcast',
-  'targeted',
-  'batch',
-  'memory',
-  'storm',
-  'stalled',
-  'heartbeat',
-  'stall',
-  'latency',
-  'growth',
-  'log'
-]
+const SCENARIOS = { broadcast, targeted, batch, memory, storm, stalled, heartbeat, stall, latency, growth, log }
 
 const { values: options } = parseArgs({
   options: {
@@ -31,33 +33,26 @@ const { values: options } = parseArgs({
   },
   allowNegative: true
 })
-const chosen = options.only?.split(',') ?? SCENARIOS
-const unknown = chosen.find((name) => !SCENARIOS.includes(name))
-if (unknown !== undefined) fail(`there is no scenario ${unknown}; there are ${SCENARIOS.join(', ')}`)
+const names = Object.keys(SCENARIOS)
+const chosen = options.only?.split(',') ?? names
+const unknown = chosen.find((name) => !names.includes(name))
+if (unknown !== undefined) fail(`there is no scenario ${unknown}; there are ${names.join(', ')}`)
 
 const npm = (...args) => execFileSync('npm', args, { cwd: ROOT, stdio: 'inherit' })
 if (!existsSync(join(import.meta.dirname, 'node_modules'))) npm('ci', '--prefix', 'bench', '--no-audit', '--no-fund')
 if (options.build) npm('run', '-s', 'build')
 
-// Only now is there what these import.
-const { machine, describeMachine } = await import('./lib/machine.mjs')
-const { tableOf, targetsOf } = await import('./lib/report.mjs')
-const { proofOf } = await import('./lib/proof.mjs')
-const { growthChart } = await import('./scenarios/growth.mjs')
-
 const began = performance.now()
 const here = machine()
 print(`\n${describeMachine(here)}\n`)
 const results = {}
-for (const name of SCENARIOS.filter((scenario) => chosen.includes(scenario))) {
-  const { title, run } = await import(`./scenarios/${name}.mjs`)
-  results[name] = await runScenario(title, run)
-}
+for (const name of names.filter((scenario) => chosen.includes(scenario)))
+  results[name] = await measured(SCENARIOS[name])
 
 const finished = Object.values(results).filter(({ error }) => error === undefined)
 const rows = finished.flatMap(({ tables }) => tables.flatMap((table) => table.rows))
 const targets = finished.flatMap(({ targets: some }) => some)
-print(`\n${targetsOf(targets)}\n`)
+if (targets.length > 0) print(`\n${targetsOf(targets)}\n`)
 print(`\n${proofOf(finished.flatMap(({ tables }) => tables))}\n`)
 const seconds = Math.round((performance.now() - began) / 1000)
 print(`\n${seconds} s${options.quick ? ', the short form: figures are coarse' : ''}\n`)
@@ -74,12 +69,12 @@ if (options.json !== undefined) {
   writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`)
 }
 if (options.svg !== undefined && results.growth?.tables)
-  writeFileSync(options.svg, growthChart(results.growth.tables[0].rows))
+  writeFileSync(options.svg, growth.chart(results.growth.tables[0].rows))
 const isWrong = rows.some(({ server, error, isComplete }) => server === 'hub' && (error || isComplete === false))
 if (isWrong || finished.length < Object.keys(results).length)
   fail('the hub failed, or lost or doubled events: see above')
 
-async function runScenario(title, run) {
+async function measured({ title, run }) {
   print(`\n${title}\n`)
   try {
     const result = await run({ quick: options.quick, say })

@@ -53,7 +53,7 @@ const columns = [
 ].map((column) => ({ ...column, title: column.title.padStart(WIDTH) }))
 
 const hub = await startServer('hub', { BENCH_RETENTION: JSON.stringify(RETENTION) })
-const load = await startLoad('lib/soak-load.mjs')
+const load = await startLoad('soak-load.mjs')
 const samples = []
 try {
   await hub.ask('reset')

@@ -64,8 +64,9 @@ class SocketSink implements Sink {
 
   end(bytes: Uint8Array, grace: number): void {
     const socket = this.#socket
-    if (socket.writable) socket.write(bytes)
-    this.#response.end()
+    // Not before the bytes have left: a server that is being closed destroys every socket whose response has ended.
+    if (socket.writable) socket.write(bytes, () => this.#response.end())
+    else this.#response.end()
     cutAfter(grace, socket, () => socket.destroy())
   }
 

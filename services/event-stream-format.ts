@@ -8,6 +8,9 @@
 /** The largest `retry` a stream may carry: an hour, in milliseconds. */
 export const MAX_RECONNECTION_TIME = 3_600_000
 
+/** §9.2.5: a line ends with CRLF, LF or CR. */
+const LINE_END = /\r\n|\r|\n/g
+
 /** What one event looks like before it is encoded. */
 export interface EventFields {
   /** The event's name. `message`, the name that a client assumes (§9.2.6), is left out on the wire. */
@@ -41,7 +44,15 @@ function formatEventHead(event: string, id: string | undefined): string {
 function formatData(text: string): string {
   // Nearly all data is one line of JSON; the two searches are cheaper than splitting.
   if (text.indexOf('\n') === -1 && text.indexOf('\r') === -1) return `data: ${text}\n\n`
-  return `data: ${text.split(/\r\n|\r|\n/).join('\ndata: ')}\n\n`
+  return `data: ${text.split(LINE_END).join('\ndata: ')}\n\n`
+}
+
+/** How many bytes a text takes as data: each of its line ends begins a field of its own. */
+export function dataBytes(text: string): number {
+  let bytes = Buffer.byteLength(text)
+  if (text.indexOf('\n') === -1 && text.indexOf('\r') === -1) return bytes
+  for (const [end] of text.matchAll(LINE_END)) bytes += '\ndata: '.length - end.length
+  return bytes
 }
 
 /**
@@ -50,7 +61,7 @@ function formatData(text: string): string {
  */
 export function formatComment(text: string): string {
   if (typeof text !== 'string') throw new TypeError('comment must be a string')
-  return `: ${text.split(/\r\n|\r|\n/).join('\n: ')}\n\n`
+  return `: ${text.split(LINE_END).join('\n: ')}\n\n`
 }
 
 /**

@@ -277,7 +277,9 @@ export class EventStream implements Deliverable, SinkListener {
     if (reason !== 'client') {
       if (owed?.cursor !== undefined) this.#given(owed.cursor)
       const last = Buffer.from(
-        reconnect ? seeYouFrame(reason, this.#host.reconnectionTime(true)) : goodbyeFrame(reason, this.#cursor)
+        reconnect
+          ? seeYouFrame(reason, this.#host.reconnectionTime(true), this.#isWelcome ? undefined : this.#cursor)
+          : goodbyeFrame(reason, this.#cursor)
       )
       this.#sink.end(
         owed === undefined ? last : Buffer.concat([owed.bytes, last]),

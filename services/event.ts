@@ -7,6 +7,7 @@ import {
   ReservedEventNameError
 } from './errors.ts'
 import type { NewEvent } from './event-log/event-log.ts'
+import { dataBytes } from './event-stream-format.ts'
 
 /** A map from event name to payload; {@link SseHub} takes one, and then a wrong name or payload does not compile. */
 export type EventMap = Record<string, unknown>
@@ -99,13 +100,17 @@ function checkEventName(name: unknown): string {
 
 function dataText(data: unknown, maxEventBytes: number): string {
   const text = typeof data === 'string' ? data : toJson(data)
-  // A UTF-16 unit is at most three bytes of UTF-8: short texts need no counting.
-  if (text.length * 3 > maxEventBytes) {
-    const bytes = text.length > maxEventBytes ? text.length : Buffer.byteLength(text)
-    if (bytes > maxEventBytes) throw new EventTooLargeError(maxEventBytes, bytes)
-  }
+  checkSize(text, maxEventBytes)
   if (!text.isWellFormed()) throw new InvalidDataError('must be well-formed Unicode, without lone surrogates')
   return text
+}
+
+/** What counts is what goes over the wire: text that is all line ends takes seven times its length. */
+function checkSize(text: string, maxEventBytes: number): void {
+  // A UTF-16 unit is at most three bytes of UTF-8, or a line end: short texts need no counting.
+  if (text.length * 7 <= maxEventBytes) return
+  const bytes = text.length > maxEventBytes ? text.length : dataBytes(text)
+  if (bytes > maxEventBytes) throw new EventTooLargeError(maxEventBytes, bytes)
 }
 
 function toJson(data: unknown): string {

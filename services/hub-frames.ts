@@ -41,9 +41,13 @@ export function heartbeatFrame(cursor: Cursor | undefined): Buffer {
   return Buffer.from(formatEvent({ event: 'hub.heartbeat', data: '', id: cursor && formatCursor(cursor) }))
 }
 
-/** The last event of a stream that should come back, after so many milliseconds. */
-export function seeYouFrame(reason: CloseReason, retry: number): string {
-  return formatReconnectionTime(retry) + formatEvent({ event: 'hub.close', data: closeData(reason, true) })
+/**
+ * The last event of a stream that should come back, after so many milliseconds. `cursor` is for one that was not welcomed
+ * yet, so that it too comes back to where it was.
+ */
+export function seeYouFrame(reason: CloseReason, retry: number, cursor?: Cursor): string {
+  const id = cursor && formatCursor(cursor)
+  return formatReconnectionTime(retry) + formatEvent({ event: 'hub.close', data: closeData(reason, true), id })
 }
 
 /** The last event of a stream that should not come back: its id says so to every node, should the client come nevertheless. */

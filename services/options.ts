@@ -42,7 +42,7 @@ export interface HubOptions {
    */
   readonly welcome?: boolean | undefined
   /**
-   * How many bytes the data of one event may have, at most 1 MiB.
+   * How many bytes the data of one event may have on the wire, where each line end takes seven; at most 1 MiB.
    * @default 65_536
    */
   readonly maxEventBytes?: number | undefined

@@ -180,3 +180,14 @@ t.test('a certificate and its key come together', async (t) => {
 t.test('what is said of the history is passed on, and nothing else', async (t) => {
   t.strictSame(readEnvironment({ HUB_HISTORY_PER_USER: '0', HUB_HISTORY_AGE: '5' }).retention, { user: 0, age: 5 })
 })
+
+t.test('the links of a Kubernetes service that is called "hub" are no misspelled settings', async (t) => {
+  const links = {
+    HUB_SERVICE_HOST: '10.0.0.1',
+    HUB_SERVICE_PORT: '80',
+    HUB_PORT: 'tcp://10.0.0.1:80',
+    HUB_PORT_80_TCP: 'x'
+  }
+  t.doesNotThrow(() => readEnvironment(links))
+  t.throws(() => readEnvironment({ HUB_PORTAL: '1' }), /HUB_PORTAL/)
+})

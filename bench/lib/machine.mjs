@@ -17,6 +17,10 @@ export function machine() {
 
 export function describeMachine({ cpu, cores, memory, node, kernel, isPinned: pinned, loadBefore }) {
   const where = pinned ? 'server and load on a core each' : 'server and load wherever the system puts them'
-  const busy = loadBefore > 0.5 ? `; NOT IDLE before (load ${loadBefore.toFixed(1)}): figures are disturbed` : ''
-  return `${cpu}, ${cores} cores, ${memory}, node ${node}, ${kernel}; ${where}${busy}`
+  return `${cpu}, ${cores} cores, ${memory}, node ${node}, ${kernel}; ${where}; load before ${loadBefore.toFixed(1)}`
+}
+
+/** CPU that the whole machine has used since it was started, in microseconds. */
+export function machineCpu() {
+  return cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0) * 1_000
 }

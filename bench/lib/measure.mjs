@@ -1,3 +1,4 @@
+import { machineCpu } from './machine.mjs'
 import { sleep } from './time.mjs'
 
 /** How long new streams are left alone before their memory is looked at, in milliseconds. */
@@ -5,14 +6,20 @@ const SETTLING = 1_000
 
 /**
  * What server and load use while `work` is done, which says how many `seconds` it took: microseconds of the server's CPU, and
- * the share of a core of both.
+ * the share of a core of both, and of whoever else was using the machine.
  */
 export async function measure(server, load, work) {
-  const before = await Promise.all([server.ask('usage'), load.ask('usage')])
+  const look = async () => [
+    ...(await Promise.all([server.ask('usage'), load.ask('usage')])).map(({ cpu }) => cpu),
+    machineCpu()
+  ]
+  const before = await look()
+  const begun = performance.now()
   const done = await work()
-  const after = await Promise.all([server.ask('usage'), load.ask('usage')])
-  const [cpu, loadCpu] = after.map((usage, index) => usage.cpu - before[index].cpu)
-  return { ...done, cpu, serverShare: cpu / 1e6 / done.seconds, loadShare: loadCpu / 1e6 / done.seconds }
+  const took = (performance.now() - begun) * 1_000
+  const [cpu, loadCpu, all] = (await look()).map((used, index) => used - before[index])
+  const others = Math.max(0, all - cpu - loadCpu) / took
+  return { ...done, cpu, serverShare: cpu / 1e6 / done.seconds, loadShare: loadCpu / 1e6 / done.seconds, others }
 }
 
 /** Opens streams, and tells by how much the server's resident memory has grown for each, and what opening one has cost. */

@@ -1,14 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { hasNchan, nginxVersion } from './nchan.mjs'
-
-const { resolve } = createRequire(import.meta.url)
-
-function versionOf(name) {
-  const path = resolve(name)
-  const folder = path.slice(0, path.lastIndexOf(`node_modules/${name}/`))
-  return JSON.parse(readFileSync(`${folder}node_modules/${name}/package.json`, 'utf8')).version
-}
 
 /** Packages that do for Node what the hub does. */
 export const PACKAGES = ['better-sse', 'fastify-sse', 'fastify-sse-v2']
@@ -19,15 +11,21 @@ export const NCHAN = hasNchan ? ['nchan'] : []
 export const ALL = ['hub', ...PACKAGES, ...LOOPS, ...NCHAN]
 
 const TITLES = {
-  hub: 'fastify-sse-hub',
-  'better-sse': `better-sse ${versionOf('better-sse')}`,
-  'fastify-sse': `@fastify/sse ${versionOf('@fastify/sse')}`,
-  'fastify-sse-v2': `fastify-sse-v2 ${versionOf('fastify-sse-v2')}`,
-  'hand-written': 'res.write loop',
-  'bare-socket': 'bare socket.write',
-  nchan: hasNchan ? `nchan (nginx ${nginxVersion()}, C)` : 'nchan',
-  validate: 'route that only validates',
-  'validate-ajv': 'the same, with ajv'
+  hub: () => 'fastify-sse-hub',
+  'better-sse': () => withVersion('better-sse'),
+  'fastify-sse': () => withVersion('@fastify/sse'),
+  'fastify-sse-v2': () => withVersion('fastify-sse-v2'),
+  'hand-written': () => 'res.write loop',
+  'bare-socket': () => 'bare socket.write',
+  nchan: () => `nchan (nginx ${nginxVersion()}, C)`,
+  validate: () => 'route that only validates',
+  'validate-ajv': () => 'the same, with ajv'
 }
 
-export const titleOf = (server) => TITLES[server] ?? server
+/** What a server is called in a table. */
+export const titleOf = (server) => TITLES[server]()
+
+function withVersion(name) {
+  const manifest = join(import.meta.dirname, '..', 'node_modules', name, 'package.json')
+  return `${name} ${JSON.parse(readFileSync(manifest, 'utf8')).version}`
+}

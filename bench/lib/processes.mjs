@@ -9,18 +9,22 @@ const LOAD_CORE = 1
 /** Nothing that a process is asked for takes so long, in milliseconds: it hangs. */
 const PATIENCE = 300_000
 
+const pinned = (core, command) => ['taskset', '-c', String(core), ...command]
+
 /** Whether server and load have a core each. */
-export const isPinned = (() => {
+export const isPinned = cpus().length > 1 && canRun(pinned(LOAD_CORE, ['true']))
+
+function canRun([file, ...args]) {
   try {
-    execFileSync('taskset', ['-c', '0', 'true'])
-    return cpus().length > 1
+    execFileSync(file, args)
+    return true
   } catch {
     return false
   }
-})()
+}
 
 /** Starts a script in a process of its own, on one core where that can be had, and returns how to ask it things. */
-export async function start(script, { core, execArgv = [], env = {} } = {}) {
+export async function start(script, { core = SERVER_CORE, execArgv = [], env = {} } = {}) {
   const [file, ...args] = onCore(core, [process.execPath, ...execArgv, join(import.meta.dirname, '..', script)])
   const child = spawn(file, args, {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -66,9 +70,7 @@ export async function start(script, { core, execArgv = [], env = {} } = {}) {
   return { ...hello, pid: child.pid, ask, stop }
 }
 
-export function onCore(core, command) {
-  return isPinned && core !== undefined ? ['taskset', '-c', String(core), ...command] : command
-}
+const onCore = (core, command) => (isPinned ? pinned(core, command) : command)
 
 export const startLoad = (script = 'lib/load.mjs') =>
   start(script, { core: LOAD_CORE, execArgv: ['--max-old-space-size=8192'] })

@@ -1,28 +1,38 @@
 import { titleOf } from './peers.mjs'
 import { share } from './report.mjs'
+import { median } from './statistics.mjs'
 
 /** A server that is asked for all it can give uses at least so much of its core; or somebody else did. */
 const BUSY = 0.85
+/** Who wants to know more than these runs the scenario alone. */
+const LISTED = 8
 
 /**
  * Whether the figures are of the servers: in what is measured in events a second, the server's core has to be busy, and the
- * load's must not be the busier one.
+ * load's must not be the busier one. And whether anybody else was using the machine.
  */
 export function proofOf(tables) {
-  const rows = tables
+  const rates = tables
     .filter(({ isThroughput }) => isThroughput)
-    .flatMap((table) => table.rows.map((row) => ({ ...row, table: table.title })))
+    .flatMap(({ title, rows }) => rows.map((row) => ({ ...row, title })))
     .filter(({ serverShare }) => serverShare !== undefined)
-  if (rows.length === 0) return '  Nothing that was measured is a rate.'
-  const doubtful = rows.filter(({ serverShare, loadShare }) => serverShare < BUSY || loadShare > serverShare)
-  const busiest = Math.max(...rows.map(({ loadShare }) => loadShare))
-  const hub = rows.filter(({ server }) => server === 'hub').map(({ loadShare }) => loadShare)
-  const head = `  The load used at most ${share(busiest)} of its core, and ${share(Math.max(...hub))} for the hub.`
-  if (doubtful.length === 0)
-    return `${head} In every rate the server was the bottleneck: its core was at least ${share(BUSY)} busy.`
-  const list = doubtful.map(
-    ({ server, table, serverShare, loadShare }) =>
-      `    ${titleOf(server)}: server ${share(serverShare)}, load ${share(loadShare)} (${table})`
-  )
-  return `${head} In these rates the server was not the bottleneck (below ${share(BUSY)}, or less busy than the load):\n${list.join('\n')}`
+  const doubtful = rates.filter(({ serverShare, loadShare }) => serverShare < BUSY || loadShare > serverShare)
+  const others = tables.flatMap(({ rows }) => rows.map((row) => row.others)).filter(Number.isFinite)
+  const lines = []
+  if (rates.length > 0) {
+    const most = (rows) => share(Math.max(...rows.map(({ loadShare }) => loadShare)))
+    const ofHub = rates.filter(({ server }) => server === 'hub')
+    lines.push(
+      `in what is measured in events a second, the load used at most ${most(rates)} of its core, for the hub ${most(ofHub)}`
+    )
+    lines.push(`in ${rates.length - doubtful.length} of these ${rates.length} the server was the bottleneck`)
+    for (const { server, title, serverShare, loadShare } of doubtful.slice(0, LISTED)) {
+      lines.push(`  not for ${titleOf(server)}: server ${share(serverShare)}, load ${share(loadShare)}; ${title}`)
+    }
+    if (doubtful.length > LISTED) lines.push(`  nor in ${doubtful.length - LISTED} more`)
+  }
+  if (others.length > 0) {
+    lines.push(`others used ${share(median(others))} of a core meanwhile, at most ${share(Math.max(...others))}`)
+  }
+  return lines.map((line) => `  ${line}`).join('\n')
 }

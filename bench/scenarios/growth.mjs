@@ -66,7 +66,7 @@ export async function run({ quick, say }) {
 }
 
 /** Both costs over the number of streams, as SVG. */
-export function growthChart(rows) {
+export function chart(rows) {
   const servers = [...new Set(rows.map(({ server }) => server))]
   const seriesOf = (key) =>
     servers.map((server) => ({

@@ -40,6 +40,10 @@ export async function run({ quick, say }) {
   for (const server of quick ? ['hub'] : ['hub', 'better-sse', 'fastify-sse', 'hand-written', ...NCHAN]) {
     const saturation = { streams: STREAMS, bytes: BYTES, inFlight: 16, milliseconds }
     const saturated = await attempt(server, say, () => broadcast(server, saturation))
+    if (saturated.error !== undefined) {
+      rows.push(saturated)
+      continue
+    }
     for (const part of SHARES_OF_RATE) {
       say(`${server} at ${share(part)}`)
       const rate = (part * saturated.rate) / STREAMS

@@ -1,12 +1,19 @@
 import t from 'tap'
+import type { Channel } from '../../services/channel.ts'
 import { eventLogContract } from '../../services/event-log/contract.ts'
+import type { NewEvent, ReadFrom } from '../../services/event-log/event-log.ts'
 import { MemoryLog } from '../../services/event-log/memory.ts'
+import type { Retention } from '../../services/event-log/retention.ts'
+import { DEFAULT_RETENTION } from '../../services/options.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
-const seed = process.env.SEED === undefined ? undefined : Number(process.env.SEED)
-const clocks = new WeakMap<MemoryLog, FakeClock>()
+const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32))
+t.comment(`SEED=${seed}`)
+
+const DAY = 86_400_000
 
 t.test('keeps the contract of event logs', async (t) => {
+  const clocks = new WeakMap<MemoryLog, FakeClock>()
   eventLogContract({
     test: (name, body) =>
       t.test(name, async (t) => {
@@ -20,7 +27,272 @@ t.test('keeps the contract of event logs', async (t) => {
       return log
     },
     advance: (log, milliseconds) => clocks.get(log)?.advance(milliseconds),
-    patience: 2_000,
     seed
   })
+})
+
+function memoryLog(retention: Partial<Retention> = {}): { log: MemoryLog; clock: FakeClock } {
+  const clock = new FakeClock()
+  return {
+    log: new MemoryLog({ retention: { ...DEFAULT_RETENTION, ...retention }, idempotencyWindow: 60_000, clock }),
+    clock
+  }
+}
+
+function draft(to: Channel | readonly Channel[], data = '', rest: Partial<NewEvent> = {}): NewEvent {
+  const channels = typeof to === 'string' ? [to] : to
+  return { channels, event: 'message', data, transient: false, final: false, streams: 0, ...rest }
+}
+
+function drafts(count: number, make: (index: number) => NewEvent): NewEvent[] {
+  return Array.from({ length: count }, (_, index) => make(index))
+}
+
+/** '0', '1', … */
+function numbers(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${index}`)
+}
+
+function read(log: MemoryLog, channel: Channel, from: ReadFrom = 'oldest') {
+  const { events, next, evicted, gap } = log.read({ channels: [channel], from, limit: 1_000_000 })
+  return { texts: events.map((event) => event.data), next, evicted, gap }
+}
+
+/** What a reader is given and told. */
+function told(log: MemoryLog, channel: Channel, from: ReadFrom) {
+  const { texts, evicted, gap } = read(log, channel, from)
+  return { texts, evicted, gap }
+}
+
+const NOTHING = { kind: 'memory', events: 0, bytes: 0, channels: 0 }
+
+t.test('age, ttl and the window of idempotency keys do not notice that the wall clock jumps', async (t) => {
+  const { log, clock } = memoryLog({ age: 10_000 })
+  const start = read(log, 'u:alice').next
+  await log.append([draft('u:alice', 'a', { idempotencyKey: 'k' }), draft('u:alice', 'b', { ttl: 5_000 })])
+  for (const jump of [DAY, -2 * DAY, DAY]) {
+    clock.wall += jump
+    t.strictSame(
+      told(log, 'u:alice', start),
+      { texts: ['a', 'b'], evicted: 0, gap: undefined },
+      `after a jump of ${jump / DAY} days`
+    )
+    const [repeat] = await log.append([draft('u:alice', 'a', { idempotencyKey: 'k' })])
+    t.equal(repeat?.isRepeat, true)
+  }
+  clock.wall -= DAY
+  clock.advance(5_000)
+  t.strictSame(
+    told(log, 'u:alice', start),
+    { texts: ['a'], evicted: 0, gap: undefined },
+    'the ttl is over after its time'
+  )
+  clock.advance(5_000)
+  t.strictSame(told(log, 'u:alice', start), { texts: [], evicted: 1, gap: 'evicted' }, 'and the age after its')
+})
+
+t.test('the order of events is that of the sequence, though the wall clock went back between them', async (t) => {
+  const { log, clock } = memoryLog()
+  await log.append([draft('u:alice', 'first')])
+  clock.wall -= DAY
+  await log.append([draft('u:alice', 'second')])
+  const { events } = log.read({ channels: ['u:alice'], from: 'oldest', limit: 9 })
+  t.same(
+    events.map(({ data }) => data),
+    ['first', 'second']
+  )
+  t.same((events[0]?.time ?? 0) - (events[1]?.time ?? 0), DAY, 'each tells the time as it was')
+})
+
+t.test('an event is gone at the very moment when its age or its ttl is reached', async (t) => {
+  const { log, clock } = memoryLog({ age: 1_000 })
+  await log.append([draft('u:alice', 'a'), draft('u:bob', 'b', { ttl: 500 })])
+  clock.advance(499)
+  t.same(read(log, 'u:bob').texts, ['b'])
+  clock.advance(1)
+  t.same(read(log, 'u:bob').texts, [])
+  clock.advance(499)
+  t.same(read(log, 'u:alice').texts, ['a'])
+  clock.advance(1)
+  t.same(read(log, 'u:alice').texts, [])
+})
+
+t.test('nothing is left of events that are gone, however they went', async (t) => {
+  const ways: Record<string, (log: MemoryLog, clock: FakeClock) => unknown> = {
+    'of age': (_log, clock) => clock.advance(DAY),
+    'by their ttl': (_log, clock) => clock.advance(1_000),
+    'by half and half': (_log, clock) => {
+      clock.advance(1_000)
+      clock.advance(DAY)
+    }
+  }
+  for (const [way, letGo] of Object.entries(ways)) {
+    const { log, clock } = memoryLog({ age: way === 'by their ttl' ? 2 * DAY : DAY })
+    const ttl =
+      way === 'by their ttl' ? () => 1_000 : (index: number) => (way === 'of age' || index % 2 ? undefined : 1_000)
+    const channels = (index: number): Channel[] => ['everyone', `u:${index % 7}`, `t:${index % 3}`]
+    const collapseKey = (index: number) => (index % 5 ? undefined : `${index % 4}`)
+    await log.append(
+      drafts(100, (index) =>
+        draft(channels(index), 'x'.repeat(index), { ttl: ttl(index), collapseKey: collapseKey(index) })
+      )
+    )
+    t.ok(log.stats().bytes > 0)
+    letGo(log, clock)
+    read(log, 'everyone')
+    t.strictSame(log.stats(), { ...NOTHING, head: 100 }, way)
+  }
+})
+
+t.test('nothing is left of events whose kinds of channels may hold none', async (t) => {
+  const { log } = memoryLog({ user: 0, topic: 0, broadcast: 0 })
+  await log.append(drafts(50, () => draft(['u:alice', 't:news', 'everyone'], 'x', { ttl: 1_000, collapseKey: 'k' })))
+  t.strictSame(log.stats(), { ...NOTHING, head: 50 })
+})
+
+t.test('an event counts once in all, however many channels hold it, until the last has let it go', async (t) => {
+  const { log } = memoryLog({ user: 1, topic: 2 })
+  await log.append([draft(['u:alice', 'u:bob', 't:news'], 'x'.repeat(10_000))])
+  const { bytes } = log.stats()
+  t.ok(bytes > 20_000 && bytes < 30_000, `${bytes} bytes`)
+  await log.append([draft('u:alice'), draft('u:bob'), draft('t:news')])
+  t.equal(log.stats().events, 4)
+  t.ok(log.stats().bytes > bytes)
+  await log.append([draft('t:news')])
+  t.equal(log.stats().events, 4, 'the topic had been the last')
+  t.ok(log.stats().bytes < bytes)
+})
+
+t.test('a text that is not ASCII weighs what it takes in memory, which is two bytes a letter', async (t) => {
+  const weigh = async (data: string) => {
+    const { log } = memoryLog()
+    await log.append([draft('u:alice', data)])
+    return log.stats().bytes
+  }
+  const plain = await weigh('x'.repeat(10_000))
+  t.equal((await weigh(`${'x'.repeat(9_999)}☃`)) - plain, 20_000)
+})
+
+t.test('a chatty topic never evicts the notifications of a user', async (t) => {
+  const { log } = memoryLog({ bytes: 1_000_000, topic: 1_000_000, channelBytes: 100_000_000 })
+  const start = read(log, 'u:alice').next
+  await log.append(drafts(20, (index) => draft('u:alice', `${index}`)))
+  for (let batch = 0; batch < 50; batch++) await log.append(drafts(100, () => draft('t:chatty', 'x'.repeat(500))))
+  t.strictSame(told(log, 'u:alice', start), {
+    texts: numbers(20),
+    evicted: 0,
+    gap: undefined
+  })
+  t.equal(read(log, 't:chatty', start).gap, 'evicted')
+  t.ok(read(log, 't:chatty').texts.length > 500)
+  t.ok(log.stats().bytes <= 1_000_000)
+})
+
+t.test('many chatty topics give before a user who holds little', async (t) => {
+  const { log } = memoryLog({ bytes: 2_000_000 })
+  const start = read(log, 'u:alice').next
+  await log.append([draft('u:alice', 'hers')])
+  await log.append(drafts(5_000, (index) => draft(`t:${index % 100}`, 'x'.repeat(500))))
+  t.strictSame(told(log, 'u:alice', start), { texts: ['hers'], evicted: 0, gap: undefined })
+  const held = numbers(100).map((number) => read(log, `t:${number}`).texts.length)
+  t.ok(
+    Math.max(...held) - Math.min(...held) <= 1,
+    `they give in turns: ${Math.min(...held)} to ${Math.max(...held)} are left`
+  )
+})
+
+t.test('when the log is full the heaviest channel gives, and not those of half its weight', async (t) => {
+  const { log } = memoryLog({ bytes: 1_000_000 })
+  const start = read(log, 'u:alice').next
+  await log.append(drafts(100, (index) => draft(`u:${index % 4}`, 'x'.repeat(500))))
+  await log.append(drafts(200, () => draft('t:middling', 'x'.repeat(500))))
+  await log.append(drafts(2_000, () => draft('t:heavy', 'x'.repeat(500))))
+  for (const channel of ['u:0', 'u:1', 'u:2', 'u:3', 't:middling'] as const)
+    t.equal(read(log, channel, start).gap, undefined, channel)
+  t.equal(read(log, 't:heavy', start).gap, 'evicted')
+})
+
+t.test('one event that is heavier than the whole log may be is handed over, and evicts nothing else', async (t) => {
+  const { log } = memoryLog({ bytes: 100_000 })
+  const start = read(log, 'u:alice').next
+  const handed: number[] = []
+  await log.tail({ onEvents: (events) => handed.push(...events.map(({ data }) => data.length)), onBreak: () => {} })
+  await log.append(drafts(20, () => draft('u:alice', 'xyz')))
+  await log.append([draft('t:huge', 'x'.repeat(200_000))])
+  t.equal(handed.at(-1), 200_000)
+  t.strictSame(told(log, 't:huge', start), { texts: [], evicted: 21, gap: 'evicted' })
+  t.strictSame(told(log, 'u:alice', start), { texts: Array(20).fill('xyz'), evicted: 0, gap: undefined })
+})
+
+t.test('a channel that is over its bytes keeps its newest event, and gives its older ones', async (t) => {
+  const { log } = memoryLog({ channelBytes: 10_000 })
+  await log.append(drafts(3, (index) => draft('t:news', `${index}`.repeat(1_000))))
+  t.equal(read(log, 't:news').texts.length, 3)
+  await log.append([draft('t:news', 'x'.repeat(50_000)), draft('t:other', 'y')])
+  t.same(
+    read(log, 't:news').texts.map((text) => text.length),
+    [50_000]
+  )
+  t.equal(read(log, 't:news').evicted, 3)
+  await log.append([draft('t:news', 'z')])
+  t.same(read(log, 't:news').texts, ['z'])
+})
+
+t.test('a channel that has been emptied still knows up to where, and goes on from there', async (t) => {
+  const { log, clock } = memoryLog({ age: 1_000, user: 2 })
+  const start = read(log, 'u:alice').next
+  await log.append([draft('u:alice', '1'), draft('u:alice', '2')])
+  clock.advance(1_000)
+  t.strictSame(told(log, 'u:alice', start), { texts: [], evicted: 2, gap: 'evicted' })
+  t.equal(log.stats().channels, 0)
+  await log.append([draft('u:alice', '3')])
+  t.strictSame(told(log, 'u:alice', start), { texts: ['3'], evicted: 2, gap: 'evicted' })
+  await log.append([draft('u:alice', '4', { ttl: 10 }), draft('u:alice', '5', { ttl: 10 })])
+  t.strictSame(told(log, 'u:alice', 'oldest'), { texts: ['4', '5'], evicted: 3, gap: undefined })
+  clock.advance(10)
+  t.strictSame(
+    told(log, 'u:alice', start),
+    { texts: [], evicted: 3, gap: 'evicted' },
+    'what lapsed is no gap, what was evicted is'
+  )
+  t.equal(log.stats().channels, 0)
+})
+
+t.test(
+  'of very many channels that were emptied some are forgotten, which may tell a gap too many and never one too few',
+  async (t) => {
+    const { log } = memoryLog({ user: 0 })
+    const start = read(log, 'u:nobody').next
+    const count = 130_000
+    for (let at = 0; at < count; at += 1_000) await log.append(drafts(1_000, (index) => draft(`u:${at + index}`)))
+    t.equal(log.stats().channels, 0)
+    let silent = 0
+    let exact = 0
+    for (let user = 0; user < count; user++) {
+      const { gap, evicted } = read(log, `u:${user}`, start)
+      if (gap !== 'evicted' || evicted < user + 1) silent++
+      if (evicted === user + 1) exact++
+    }
+    t.equal(silent, 0, 'nobody who misses something is not told')
+    t.ok(exact >= 50_000, `${exact} are known exactly`)
+    const latest = read(log, `u:${count - 1}`)
+    t.equal(latest.evicted, count)
+    t.equal(read(log, `u:${count - 1}`, latest.next).gap, undefined, 'nobody is told of what he was given')
+    await log.append([draft('u:0', 'again')])
+    t.strictSame(
+      told(log, 'u:0', start),
+      { texts: [], evicted: count + 1, gap: 'evicted' },
+      'a forgotten channel that comes back knows at least as much'
+    )
+  }
+)
+
+t.test('a channel that was forgotten is told of no gap after what all forgotten channels had', async (t) => {
+  const { log } = memoryLog({ user: 0, topic: 5 })
+  for (let at = 0; at < 110_000; at += 1_000) await log.append(drafts(1_000, (index) => draft(`u:${at + index}`)))
+  const now = read(log, 'u:0').next
+  await log.append([draft('t:news', 'a')])
+  t.equal(read(log, 'u:0', now).gap, undefined)
+  t.same(read(log, 't:news', now).texts, ['a'])
+  t.equal(read(log, 't:news', now).gap, undefined)
 })

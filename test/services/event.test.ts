@@ -255,3 +255,11 @@ t.test('data is turned into text once, whoever gets it, and nothing is published
   t.equal(asked, 1)
   t.ok(sinks.every(({ published }) => published.length === 1 && published[0]?.data === '1'))
 })
+
+t.test('what counts for the size is what goes over the wire, where each line end takes seven bytes', async (t) => {
+  t.doesNotThrow(() => prepareEvent({ data: `${'\n'.repeat(10)}${'x'.repeat(30)}` }, 100))
+  t.throws(() => prepareEvent({ data: `${'\n'.repeat(10)}${'x'.repeat(31)}` }, 100), {
+    code: 'SSE_HUB_ERR_EVENT_TOO_LARGE'
+  })
+  t.throws(() => prepareEvent({ data: '\r\n'.repeat(15) }, 100), { code: 'SSE_HUB_ERR_EVENT_TOO_LARGE' })
+})

@@ -81,9 +81,11 @@ export class ConnectionCheck {
   /** Now that everything has come to rest: whatever was addressed to the client is there, or it knows better. */
   rest(): void {
     this.#log.expire(this.#now())
-    if (this.#place === undefined) throw new Violation('V6', 'the client was never told where it is')
-    if (this.#place.life !== this.#log.life) throw new Violation('V6', 'the client was left in an old life of the log')
-    this.#nothingMissing('V6', this.#place, this.#log.head)
+    // It may have been told that it is nowhere, and then the log began anew with nothing for it.
+    const place = this.#place ?? { life: this.#log.life, seq: 0 }
+    if (place.life !== this.#log.life) throw new Violation('V6', 'the client was left in an old life of the log')
+    if (this.#mustTell !== undefined) throw new Violation('V6', `a gap (${this.#mustTell}) was never told`)
+    this.#nothingMissing('V6', place, this.#log.head)
   }
 
   #welcome({ data, id }: Dispatched): void {

@@ -40,7 +40,7 @@ type Kind = 'none' | 'oldest' | 'last' | 'own' | 'old' | 'other' | 'garbage' | '
 /** What happens in a step, and how often each. */
 const COMMANDS = {
   publish: 34,
-  connect: 16,
+  connect: 24,
   cut: 6,
   stall: 5,
   resume: 6,
@@ -52,9 +52,9 @@ const COMMANDS = {
   slowness: 3,
   lag: 3,
   breakTail: 3,
-  failReads: 3,
+  failReads: 1.5,
   failAppend: 2,
-  kick: 2,
+  kick: 1.5,
   restart: 2,
   wipe: 1
 }
@@ -377,7 +377,7 @@ export class ModelWorld {
 
   async failReads(): Promise<void> {
     const { log } = this.#random.pick(this.#nodes)
-    log.failingReads = this.#random.from(0, 3)
+    log.failingReads = this.#random.from(0, 2)
     log.fail(this.#random.from(0, 2))
   }
 

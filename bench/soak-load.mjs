@@ -1,7 +1,7 @@
 // The load of the soak: streams that come and go, and stall, and check what they get; and publishers.
-import { answering } from './answering.mjs'
-import { CheckingSource } from './checking-source.mjs'
-import { Publisher } from './publishers.mjs'
+import { answering } from './lib/answering.mjs'
+import { CheckingSource } from './lib/checking-source.mjs'
+import { Publisher } from './lib/publishers.mjs'
 
 const TOPICS = 50
 /** So many streams also get large events, and it is these that stall: a small event fits into a kernel's buffers for hours. */

@@ -1,0 +1,264 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:http2'
+import { get } from 'node:https'
+import { createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
+import t, { type Test } from 'tap'
+import { selfSigned } from './support/self-signed.ts'
+import { StreamClient } from './support/stream-client.ts'
+import { StreamReader } from './support/stream-reader.ts'
+
+// Ten processes, each of which is compiled as it starts.
+t.setTimeout(240_000)
+
+const ROOT = join(import.meta.dirname, '..')
+/** How long the process may take to stop, in milliseconds: far below what it is killed after. */
+const PROMPT = 6_000
+
+/** The hub as its users start it. */
+class ServerProcess {
+  readonly child: ChildProcess
+  stdout = ''
+  stderr = ''
+  readonly #exit: Promise<[number | null, NodeJS.Signals | null]>
+
+  constructor(t: Test, env: Record<string, string>) {
+    this.child = spawn(process.execPath, [...process.execArgv, 'server.ts'], {
+      cwd: ROOT,
+      env: { ...process.env, PORT: '0', LOG_LEVEL: 'error', ...env },
+      stdio: ['ignore', 'pipe', 'pipe']
+    })
+    this.child.stdout?.on('data', (text) => {
+      this.stdout += text
+    })
+    this.child.stderr?.on('data', (text) => {
+      this.stderr += text
+    })
+    this.#exit = once(this.child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
+    t.teardown(() => this.child.kill('SIGKILL'))
+  }
+
+  /** The address that it announces. */
+  async url(): Promise<string> {
+    const gone = this.#exit.then(([code]) => Promise.reject(new Error(`ended with ${code}: ${this.stderr}`)))
+    gone.catch(() => {})
+    for (;;) {
+      const announced = /^fastify-sse-hub: open (https?:\/\/\S+)\/$/m.exec(this.stdout)
+      if (announced !== null) return announced[1] as string
+      await Promise.race([once(this.child.stdout as NodeJS.ReadableStream, 'data'), gone])
+    }
+  }
+
+  /** Sends a signal, and resolves with the exit code. */
+  async stop(signal: NodeJS.Signals): Promise<number | null> {
+    this.child.kill(signal)
+    return this.ended()
+  }
+
+  async ended(): Promise<number | null> {
+    return (await this.#exit)[0]
+  }
+}
+
+/** A client that reads nothing, and is owed more than fits on its way: its end takes a moment. */
+async function stall(url: string): Promise<StreamClient> {
+  const stalled = await StreamClient.open(`${url}/events?user=stalled`)
+  await stalled.event('hub.welcome')
+  stalled.pause()
+  for (let event = 0; event < 400; event++) await publish(url, '/users/stalled/events', 'x'.repeat(60_000))
+  return stalled
+}
+
+async function publish(url: string, route: string, data: unknown): Promise<void> {
+  const response = await fetch(url + route, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', connection: 'close' },
+    body: JSON.stringify({ data })
+  })
+  if (response.status !== 202) throw new Error(await response.text())
+}
+
+t.test('it needs no configuration, says where it is, and serves the page, the API and streams', async (t) => {
+  const server = new ServerProcess(t, {})
+  const url = await server.url()
+  t.match(url, /^http:\/\/127\.0\.0\.1:\d+$/)
+  t.not(new URL(url).port, '0')
+  t.equal(server.stdout.trim().split('\n').length, 1, 'one line and no more')
+
+  const page = await fetch(`${url}/`)
+  t.equal(page.status, 200)
+  t.match(page.headers.get('content-security-policy'), /default-src 'none'.*script-src 'self'.*frame-ancestors 'none'/)
+  const client = await StreamClient.open(`${url}/events?user=alice&topics=news`)
+  await client.event('hub.welcome')
+  await publish(url, '/users/alice/events', 1)
+  await publish(url, '/topics/news/events', 2)
+  await publish(url, '/broadcast', 3)
+  t.same(
+    (await client.count(3)).map(({ data }) => data),
+    ['1', '2', '3']
+  )
+  await publish(url, `/users/${encodeURIComponent('😀'.repeat(64))}/events`, 'a name of 256 bytes')
+
+  t.equal(await server.stop('SIGTERM'), 0)
+  await client.end()
+  t.match(client.events.at(-1), { event: 'hub.close', data: '{"reason":"shutdown","reconnect":true}' })
+  t.ok(client.parser.isAtBoundary)
+  t.equal(server.stderr, '')
+})
+
+t.test('it stops on SIGINT as on SIGTERM, and a signal more, as npm sends it, changes nothing', async (t) => {
+  const server = new ServerProcess(t, {})
+  const url = await server.url()
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const client = await StreamClient.open(`${url}/events?user=alice`)
+      await client.event('hub.welcome')
+      return client
+    })
+  )
+  const stalled = await stall(url)
+  const start = performance.now()
+  server.child.kill('SIGINT')
+  // It has begun to stop, and waits for the one that reads nothing.
+  await clients[0]?.end()
+  server.child.kill('SIGINT')
+  t.equal(await server.stop('SIGTERM'), 0)
+  t.comment(`stopped in ${Math.round(performance.now() - start)} ms`)
+  t.ok(performance.now() - start < PROMPT)
+  for (const client of clients) {
+    await client.end()
+    t.equal(client.events.at(-1)?.data, '{"reason":"shutdown","reconnect":true}')
+  }
+  stalled.cut()
+  t.equal(server.stderr, '')
+  t.equal(server.stdout.trim().split('\n').length, 1, 'and nothing is logged as an error')
+})
+
+t.test('a restart begins anew, and tells the clients', async (t) => {
+  const first = new ServerProcess(t, {})
+  const client = await StreamClient.open(`${await first.url()}/events?user=alice`)
+  await client.event('hub.welcome')
+  await publish(await first.url(), '/users/alice/events', 'before')
+  await client.count(1)
+  first.child.kill('SIGKILL')
+  await first.ended()
+  await client.end()
+
+  const second = new ServerProcess(t, { PORT: new URL(await first.url()).port })
+  const url = await second.url()
+  await publish(url, '/users/alice/events', 'after')
+  const back = await StreamClient.open(`${url}/events?user=alice`, { lastEventId: client.lastEventId })
+  t.same(
+    (await back.count(1)).map(({ data }) => data),
+    ['after']
+  )
+  t.match(JSON.parse((await back.event('hub.gap')).data), { from: client.lastEventId, reason: 'reset' })
+  t.equal(await second.stop('SIGTERM'), 0)
+})
+
+t.test('a setting that cannot be right stops the start, with its name', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'hub-'))
+  const busy: Server = createServer().listen(0, '127.0.0.1')
+  await once(busy, 'listening')
+  t.teardown(() => {
+    busy.close()
+    rmSync(folder, { recursive: true })
+  })
+  const [cert, key, text] = ['cert.pem', 'key.pem', 'text.pem'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string
+  ]
+  const pair = selfSigned()
+  writeFileSync(cert, pair.cert)
+  writeFileSync(key, selfSigned().key)
+  writeFileSync(text, 'no certificate')
+  const address = busy.address() as { port: number }
+  const wrong: [Record<string, string>, RegExp][] = [
+    [{ PORT: 'http' }, /^fastify-sse-hub: PORT is a whole number from 0 to 65535; got "http"\n$/],
+    [
+      { HUB_TLS_CERT: join(folder, 'none.pem'), HUB_TLS_KEY: key },
+      /^fastify-sse-hub: HUB_TLS_CERT cannot be read: ENOENT/
+    ],
+    [{ HUB_TLS_CERT: text, HUB_TLS_KEY: key }, /^fastify-sse-hub: HUB_TLS_CERT and HUB_TLS_KEY /],
+    [{ HUB_TLS_CERT: cert, HUB_TLS_KEY: key }, /^fastify-sse-hub: HUB_TLS_CERT and HUB_TLS_KEY .*mismatch/],
+    [{ PORT: `${address.port}` }, /^fastify-sse-hub: PORT cannot be listened on: .*EADDRINUSE/]
+  ]
+  for (let at = 0; at < wrong.length; at += 2) {
+    await Promise.all(
+      wrong.slice(at, at + 2).map(async ([env, message]) => {
+        const server = new ServerProcess(t, env)
+        t.equal(await server.ended(), 1, JSON.stringify(env))
+        t.match(server.stderr, message)
+        t.equal(server.stderr.trim().split('\n').length, 1, 'no stack')
+        t.equal(server.stdout, '')
+      })
+    )
+  }
+})
+
+t.test('with a certificate it serves HTTPS, HTTP/1.1 and HTTP/2, and stops with all of them open', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'hub-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const { cert, key } = selfSigned()
+  const env = { HUB_TLS_CERT: join(folder, 'cert.pem'), HUB_TLS_KEY: join(folder, 'key.pem') }
+  writeFileSync(env.HUB_TLS_CERT, cert)
+  writeFileSync(env.HUB_TLS_KEY, key)
+  const server = new ServerProcess(t, { ...env, HOST: '0.0.0.0', HUB_AUTH: 'none' })
+  const url = await server.url()
+  t.match(url, /^https:\/\/localhost:\d+$/)
+  const { port } = new URL(url)
+
+  const session = connect(`https://127.0.0.1:${port}`, { ca: cert })
+  session.on('error', () => {})
+  t.teardown(() => session.destroy())
+  const over2 = new StreamReader(session.request({ ':path': '/events?user=alice' }))
+  await over2.event('hub.welcome')
+
+  // One that a page was loaded on, and that has no stream.
+  const other = connect(`https://127.0.0.1:${port}`, { ca: cert })
+  t.teardown(() => other.destroy())
+  const plain = other.request({ ':path': '/health/ready' })
+  plain.resume()
+  await once(plain, 'close')
+
+  const outgoing = get({
+    ...{ host: '127.0.0.1', port, path: '/events?user=alice', ca: cert, agent: false },
+    // What browsers send.
+    headers: { connection: 'keep-alive' }
+  })
+  const [response] = await once(outgoing, 'response')
+  t.equal(response.httpVersion, '1.1')
+  const over1 = new StreamReader(response)
+  await over1.event('hub.welcome')
+
+  // Two that have their answers, and keep their connections: one says so, one only does so.
+  const idle = await Promise.all(
+    ['Connection: keep-alive\r\n', ''].map(async (header) => {
+      const socket = connectTls({ host: '127.0.0.1', port: Number(port), ca: cert, ALPNProtocols: ['http/1.1'] })
+      socket.write(
+        `POST /broadcast HTTP/1.1\r\nHost: hub\r\n${header}Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{"data":1}`
+      )
+      const [bytes] = await once(socket, 'data')
+      t.match(`${bytes}`, /^HTTP\/1\.1 202 /)
+      return socket.on('error', () => {})
+    })
+  )
+  await Promise.all([over1.count(2), over2.count(2)])
+
+  const start = performance.now()
+  t.equal(await server.stop('SIGTERM'), 0)
+  t.comment(`stopped in ${Math.round(performance.now() - start)} ms`)
+  t.ok(performance.now() - start < PROMPT)
+  for (const reader of [over1, over2]) {
+    await reader.end()
+    t.match(reader.events.at(-1), { event: 'hub.close', data: '{"reason":"shutdown","reconnect":true}' })
+    t.ok(reader.parser.isAtBoundary)
+  }
+  for (const socket of idle) socket.destroy()
+  t.equal(server.stderr, '')
+})

@@ -1,0 +1,88 @@
+import { EventEmitter, once } from 'node:events'
+import { EventSource as EventSourcePackage } from 'eventsource'
+import { createEventSource } from 'eventsource-client'
+import { EventSource as UndiciEventSource } from 'undici'
+
+/** How long a test waits for what does not come, in milliseconds. */
+const PATIENCE = 10_000
+const NAMES = ['message', 'hub.welcome', 'hub.gap', 'hub.close']
+
+export interface Seen {
+  readonly event: string
+  readonly data: string
+}
+
+/** A client that comes back by itself, whoever made it. */
+export class ReconnectingClient {
+  readonly seen: Seen[] = []
+  /** It has given up, and will not come back. */
+  isOver = false
+  close: () => void = () => {}
+  readonly #changes = new EventEmitter()
+
+  take(seen: Seen): void {
+    this.seen.push(seen)
+    this.#changes.emit('change')
+  }
+
+  ended(isOver: boolean): void {
+    this.isOver = isOver
+    this.#changes.emit('change')
+  }
+
+  /** The data of every event of that name. */
+  of(name: string): string[] {
+    return this.seen.filter(({ event }) => event === name).map(({ data }) => data)
+  }
+
+  /** Resolves when so many events of that name have come. */
+  async count(name: string, count: number): Promise<string[]> {
+    await this.until(() => this.of(name).length >= count, `${count} × ${name}`)
+    return this.of(name)
+  }
+
+  async until(isTrue: () => boolean, what: string): Promise<void> {
+    const patience = AbortSignal.timeout(PATIENCE)
+    while (!isTrue()) {
+      try {
+        await once(this.#changes, 'change', { signal: patience })
+      } catch {
+        throw new Error(`waited in vain for ${what}; got ${JSON.stringify(this.seen).slice(-1_000)}`)
+      }
+    }
+  }
+}
+
+/** As much as the clients that are made after the browser's have in common. */
+interface BrowserLike {
+  readonly readyState: number
+  addEventListener(name: string, listener: (event: { data: string }) => void): void
+  close(): void
+}
+
+function likeABrowser(source: BrowserLike): ReconnectingClient {
+  const client = new ReconnectingClient()
+  for (const event of NAMES) source.addEventListener(event, ({ data }) => client.take({ event, data }))
+  source.addEventListener('error', () => client.ended(source.readyState === 2))
+  client.close = () => source.close()
+  return client
+}
+
+function likeAnIterator(url: string): ReconnectingClient {
+  const client = new ReconnectingClient()
+  const source = createEventSource({
+    url,
+    onMessage: ({ event = 'message', data }) => client.take({ event, data }),
+    // It says so before it closes.
+    onDisconnect: () => queueMicrotask(() => client.ended(source.readyState === 'closed'))
+  })
+  client.close = () => source.close()
+  return client
+}
+
+/** The clients that Node has, by the names of their packages. */
+export const RECONNECTING_CLIENTS: Record<string, (url: string) => ReconnectingClient> = {
+  eventsource: (url) => likeABrowser(new EventSourcePackage(url) as BrowserLike),
+  undici: (url) => likeABrowser(new UndiciEventSource(url) as unknown as BrowserLike),
+  'eventsource-client': likeAnIterator
+}
