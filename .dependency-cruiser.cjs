@@ -44,7 +44,7 @@ module.exports = {
       name: 'logs-know-no-streams',
       severity: 'error',
       from: { path: '^services/event-log/' },
-      to: { path: '^services/(event-stream|stream-|hub|delivery-queue|owed-events|pulse|presence|sink)' }
+      to: { path: '^services/(event-stream\\.ts|stream-|hub|delivery-queue|owed-events|pulse|presence|sink)' }
     },
     {
       name: 'wire-format-imports-nothing',

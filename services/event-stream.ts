@@ -244,13 +244,13 @@ export class EventStream implements Deliverable, SinkListener {
    * has taken it and can take more, with false when the stream is closed.
    */
   async send(frame: string): Promise<boolean> {
-    // Asked again after each wait: of several who wait, the first may fill the socket.
-    while (this.#state !== 'level') {
+    // Asked again after each wait: what it is owed, or another who waits, may have filled the socket.
+    while (this.#state !== 'level' || this.#owed !== undefined) {
       if (this.isClosed) return false
-      await this.#untilLevel()
+      if (this.#state === 'level') this.flush()
+      else await this.#untilLevel()
     }
-    this.flush()
-    if (this.#state === 'level' && !this.#write(Buffer.from(frame))) this.#state = 'full'
+    if (!this.#write(Buffer.from(frame))) this.#state = 'full'
     await this.#untilLevel()
     return !this.isClosed
   }

@@ -238,6 +238,23 @@ t.test('a channel that is over its bytes keeps its newest event, and gives its o
   t.same(read(log, 't:news').texts, ['z'])
 })
 
+t.test(
+  'how many events remain is counted exactly in a long channel with holes, from wherever it is read',
+  async (t) => {
+    const { log, clock } = memoryLog({ topic: 5_000 })
+    const start = read(log, 't:news').next
+    const isShort = (index: number) => index % 3 === 0 || (index > 2_000 && index < 3_500 && index % 50 > 2)
+    await log.append(drafts(6_000, (index) => draft('t:news', '', isShort(index) ? { ttl: 10 } : {})))
+    clock.advance(10)
+    const { events } = log.read({ channels: ['t:news'], from: 'oldest', limit: 10_000 })
+    const from = [start, ...events.flatMap(({ cursor }) => cursor ?? [])]
+    const remaining = from.map((cursor) => log.read({ channels: ['t:news'], from: cursor, limit: 1 }).remaining)
+    const expected = from.map((_, index) => Math.max(0, events.length - index - 1))
+    t.ok(events.length > 2_000 && events.length < 3_000, `${events.length} are held of 5,000`)
+    t.strictSame(remaining, expected)
+  }
+)
+
 t.test('a channel that has been emptied still knows up to where, and goes on from there', async (t) => {
   const { log, clock } = memoryLog({ age: 1_000, user: 2 })
   const start = read(log, 'u:alice').next

@@ -16,8 +16,8 @@ const PUBLISHERS = 6
 const USERS = Array.from({ length: 20 }, (_, at) => `user-${at}`)
 const TOPICS = Array.from({ length: 8 }, (_, at) => `topic-${at}`)
 /** How long a client stays, and stays away, at most, in milliseconds. */
-const STAY = 300
-const AWAY = 40
+const STAY = 120
+const AWAY = 20
 const FENCE = 'the last of all'
 
 t.setTimeout(DURATION + 110_000)

@@ -253,6 +253,20 @@ t.test("an event of the host's own waits while the socket is full, and several o
   t.same(textOf(sink), ['1', '2', '3'])
 })
 
+t.test("an event of the host's own is not lost if what the stream is owed fills the socket", async (t) => {
+  const { hub, open } = await startHub(t)
+  const { sink, stream } = open()
+  await settle()
+  sink.room = 0
+  hub.send('alice', { data: '1' })
+  const sent = stream.send('data: mine\n\n')
+  await settle()
+  t.same(textOf(sink), ['1'])
+  sink.drain()
+  t.equal(await sent, true)
+  t.same(textOf(sink), ['1', 'mine'])
+})
+
 t.test('whoever waits to send an event of his own learns that the stream was closed', async (t) => {
   const { open } = await startHub(t)
   const { sink, stream } = open()

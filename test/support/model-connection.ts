@@ -23,7 +23,7 @@ export interface ConnectionStart {
   /** What the client brought. */
   readonly lastEventId: string | undefined
   /** What is wrong with it, if that is certain. */
-  readonly mustTell: 'unknown' | 'diverged' | undefined
+  readonly mustTell: 'unknown' | 'diverged' | 'reset' | undefined
   readonly openedAt: number
 }
 
@@ -37,7 +37,7 @@ export class ConnectionCheck {
   readonly #now: () => number
   /** Up to where the client has been taken; undefined where it was told that it is nowhere, or has not been told yet. */
   #place: Place | undefined
-  #mustTell: 'unknown' | 'diverged' | undefined
+  #mustTell: 'unknown' | 'diverged' | 'reset' | undefined
   readonly #received = new Set<ModelEntry>()
   /** What the client was told is missing, or did not ask for. */
   readonly #excused = new Set<ModelEntry>()
@@ -105,11 +105,13 @@ export class ConnectionCheck {
   #close({ data, id }: Dispatched): void {
     const closed = JSON.parse(data)
     this.closed = closed
-    if (closed.reconnect === (id !== undefined)) throw new Violation('W', `a close ${data} with the id ${id}`)
+    if (isEnded(id ?? '') === closed.reconnect) throw new Violation('W', `a close ${data} with the id ${id}`)
     if (id === undefined || id === `0${END_SUFFIX}`) return
-    if (!isEnded(id)) throw new Violation('W', `a close for good with the id ${id}`)
-    // It may say where a stream without history is that has asked for it and has not been given any.
-    if (this.#place !== undefined) this.#move(id.slice(0, -END_SUFFIX.length), 'the close')
+    // Who comes back, and was not welcomed, has no other id; else the end is no place to come back to.
+    if (closed.reconnect && this.#events > 0) throw new Violation('W', `a close ${data} with the id ${id}`)
+    const at = closed.reconnect ? id : id.slice(0, -END_SUFFIX.length)
+    // It may give back what the client has brought, whatever that is.
+    if (at !== this.start.lastEventId) this.#move(at, 'the close')
   }
 
   #gap({ data, id }: Dispatched): void {

@@ -136,6 +136,13 @@ export class ModelLog {
     return this.lives[life]?.[cursor.seq - 1]?.id === id ? { life, seq: cursor.seq } : undefined
   }
 
+  /** What is wrong with an id that it never gave out. */
+  flawOf(id: string): 'unknown' | 'diverged' | 'reset' | undefined {
+    if (this.placeOf(id) !== undefined) return undefined
+    if (parseCursor(id) === undefined) return 'unknown'
+    return this.#names.indexOf(nameOf(id)) === this.life ? 'diverged' : 'reset'
+  }
+
   entryAt({ life, seq }: Place): ModelEntry | undefined {
     return this.lives[life]?.[seq - 1]
   }

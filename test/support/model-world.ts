@@ -230,7 +230,8 @@ export class ModelWorld {
       garbage: 5,
       future: 5
     })
-    const { lastEventId, mustTell } = this.#cursorOf(client, kind)
+    const lastEventId = this.#cursorOf(client, kind)
+    const mustTell = lastEventId === undefined ? undefined : this.#model.flawOf(lastEventId)
     const asks =
       lastEventId !== undefined || kind === 'none' || kind === 'own' ? 'now' : kind === 'last' ? 'last' : 'oldest'
     const channels: Channel[] = [userChannel(client.user), ...client.topics.map(topicChannel), EVERYONE]
@@ -285,30 +286,17 @@ export class ModelWorld {
     client.connect(connection)
   }
 
-  #cursorOf(client: ModelClient, kind: Kind): { lastEventId?: string | undefined; mustTell?: 'unknown' | 'diverged' } {
-    if (kind === 'own') return { lastEventId: resumable(client.lastEventId) }
-    if (kind === 'old') return { lastEventId: resumable(this.#random.pick([...client.ids, ''])) }
-    if (kind === 'other') {
-      return { lastEventId: resumable(this.#random.pick(this.#clients.flatMap(({ lastEventId }) => lastEventId))) }
-    }
+  #cursorOf(client: ModelClient, kind: Kind): string | undefined {
+    if (kind === 'own') return resumable(client.lastEventId)
+    if (kind === 'old') return resumable(this.#random.pick([...client.ids, '']))
+    if (kind === 'other') return resumable(this.#random.pick(this.#clients.map(({ lastEventId }) => lastEventId)))
     if (kind === 'garbage') {
-      const garbage = [
-        'x',
-        '1.short',
-        "' OR 1=1 --",
-        '../../etc',
-        `${'9'.repeat(40)}.0`,
-        'a, b',
-        '\u00e9',
-        '1.AAAAAAAAAAAAAA'
-      ]
-      return { lastEventId: this.#random.pick(garbage), mustTell: 'unknown' }
+      return this.#random.pick([
+        ...['x', '1.short', "' OR 1=1 --", '../../etc', `${'9'.repeat(40)}.0`, 'a, b', '\u00e9', '1.AAAAAAAAAAAAAA']
+      ])
     }
-    if (kind === 'future') {
-      const witness = this.#here().split('.')[1]
-      return { lastEventId: `${(this.#model.head + 1_000).toString(36)}.${witness}`, mustTell: 'diverged' }
-    }
-    return {}
+    if (kind === 'future') return `${(this.#model.head + 1_000).toString(36)}.${this.#here().split('.')[1]}`
+    return undefined
   }
 
   async cut(): Promise<void> {

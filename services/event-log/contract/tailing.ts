@@ -180,11 +180,16 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
   define('begins after its position also for a listener that begins while another is being called', async (given) => {
     const log = await given.log()
     const later: Promise<Listener>[] = []
+    const appends: Promise<unknown>[] = []
     const first = await given.listener(log, (events) => {
-      if (events.some(({ data }) => data === 'a')) later.push(begun(given.listener(log)), begun(given.listener(log)))
+      if (!events.some(({ data }) => data === 'a')) return
+      later.push(begun(given.listener(log)))
+      appends.push(begun(log.append([draft('u:alice', 'c')])))
+      later.push(begun(given.listener(log)))
     })
     await log.append([draft('u:alice', 'a'), draft('u:alice', 'b')])
-    await first.met('b')
+    await first.met('c')
+    await Promise.all(appends)
     const latecomers = await Promise.all(later)
     await log.append([draft('u:alice', 'end')])
     for (const listener of latecomers) {
