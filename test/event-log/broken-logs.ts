@@ -476,7 +476,7 @@ const RECOGNISING: BrokenLog[] = [
   },
   {
     fault: 'knows only what it holds',
-    caughtBy: 'knows its head, though the entry is no longer held',
+    caughtBy: 'knows its head by its witness, though the entry is no longer held',
     spoil({ store }) {
       store.recognise = (from) => {
         if (typeof from !== 'object' || 'last' in from) return Store.recognise.call(store, from)
@@ -1251,6 +1251,16 @@ const CUTTING: BrokenLog[] = [
       log.append = async (drafts) => {
         while (log.isCut && !log.isClosed) await turn()
         return Log.append.call(log, drafts)
+      }
+    }
+  },
+  {
+    fault: 'gives a reader nothing while its line is cut',
+    caughtBy: 'answers a reader while its line is cut, or refuses in time and with a code',
+    spoil(log) {
+      log.read = async (query) => {
+        if (!log.isCut) return Log.read.call(log, query)
+        return { events: [], remaining: 0, next: log.store.state.head, evicted: 0 }
       }
     }
   },

@@ -118,9 +118,10 @@ t.test('nothing is left in memory of channels that came and went, were they ever
   const log = memoryLog({ topic: 0, user: 1, bytes: 300_000 })
   // Once every part of the log has been in use, it holds no more after very many events than after some.
   const churn = (count: number) =>
-    fill(log, count, (index) =>
-      draft(index % 3 ? `t:${index % 1_000}` : `u:${index % 500}`, 'x'.repeat(index % 7 ? 1 : 3_000))
-    )
+    fill(log, count, (index) => {
+      const channel: Channel = index % 3 ? `t:${index % 1_000}` : `u:${index % 500}`
+      return draft(channel, 'x'.repeat(index % 7 ? 1 : 3_000), { ttl: index % 2 ? 1_000_000 : undefined })
+    })
   await churn(10_000)
   const before = await heapUsed()
   await churn(300_000)

@@ -313,3 +313,21 @@ t.test('a channel that was forgotten is told of no gap after what all forgotten 
   t.same(read(log, 't:news', now).texts, ['a'])
   t.equal(read(log, 't:news', now).gap, undefined)
 })
+
+t.test('a channel that holds something again does not make the log forget others', async (t) => {
+  const { log, clock } = memoryLog({ topic: 1 })
+  for (let group = 0; group < 3; group++) {
+    const fill = async (ttl: number | undefined) => {
+      for (let at = 0; at < 35_000; at += 1_000) {
+        await log.append(drafts(1_000, (index) => draft(`t:${group} ${at + index}`, '', { ttl })))
+      }
+    }
+    // The second evicts the first, and then lapses: the channel is empty, and knows of a gap.
+    await fill(10)
+    await fill(10)
+    clock.advance(10)
+    await fill(undefined)
+  }
+  t.equal(read(log, 't:0 0').evicted, 1)
+  t.equal(read(log, 'u:never').evicted, 0)
+})

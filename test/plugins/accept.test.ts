@@ -78,21 +78,8 @@ t.test('names that objects have anyway are not accepted by accident', async (t) 
   for (const accept of ['__proto__', 'constructor', 'toString']) t.notOk(acceptsEventStream(accept))
 })
 
-t.test('a header of 100 KB costs milliseconds, whatever it holds', async (t) => {
-  const parts = [',', ';', ' ', ';q', ';q=', ', ', ' ;', 'a,', 'text/event-stream;', '*/*,', '/*', 'q=0.', '\t,']
-  const time = (part: string, length: number) => {
-    const header = part.repeat(length / part.length)
-    let best = Number.POSITIVE_INFINITY
-    for (let attempt = 0; attempt < 5; attempt++) {
-      const start = performance.now()
-      acceptsEventStream(header)
-      best = Math.min(best, performance.now() - start)
-    }
-    return best
-  }
-  for (const part of parts) {
-    time(part, 10_000)
-    const spent = time(part, 100_000)
-    t.ok(spent < 50, `100 KB of ${JSON.stringify(part)} take ${spent.toFixed(2)} ms`)
-  }
+t.test('of a header that no client sends, only the beginning is read', async (t) => {
+  const filler = 'a/b,'.repeat(25_000)
+  t.notOk(acceptsEventStream(`${filler}text/event-stream`))
+  t.ok(acceptsEventStream(`text/event-stream,${filler}`))
 })

@@ -278,6 +278,38 @@ t.test('a full socket is given nothing of 10,000 events, and all of them in orde
   t.same(textOf(sink), numbers(0, 10_000))
 })
 
+t.test('a full socket costs nothing: neither a read of the log nor a heartbeat', async (t) => {
+  const { hub, clock, open } = await startHub(t, { heartbeatInterval: 1_000, stallTimeout: 0, retention: { user: 2 } })
+  const { sink, stream } = open()
+  await settle()
+  sink.room = 0
+  await hub.send('alice', { data: '1' })
+  await settle()
+  const { log } = hub.keeper
+  const read = log.read.bind(log)
+  let reads = 0
+  log.read = (query) => {
+    reads++
+    return read(query)
+  }
+  const before = sink.writes.length
+  for (const data of numbers(2, 9)) {
+    await hub.send('alice', { data })
+    clock.advance(5_000)
+    await settle()
+  }
+  stream.fallBehind()
+  await settle()
+  t.equal(reads, 0)
+  t.equal(sink.writes.length, before)
+  sink.drain()
+  await settle()
+  t.same(
+    sink.events.slice(1).map(({ event, data }) => (event === 'message' ? data : event)),
+    ['1', 'hub.gap', '8', '9']
+  )
+})
+
 t.test('a socket that takes a little at a time gets everything once, and never a write while it is full', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink, stream } = open()

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { type AnyDraft, prepareEvent } from '../../services/event.ts'
+import { formatEvent } from '../../services/event-stream-format.ts'
 import { Hub } from '../../services/hub.ts'
 import { FakeSink, settle } from '../support/fake-sink.ts'
 
@@ -127,7 +128,8 @@ t.test('data may have just so many bytes, whatever the width of its characters',
       } catch {
         isTaken = false
       }
-      return isTaken === Buffer.byteLength(data) <= bound
+      const fields = formatEvent({ event: 'message', data })
+      return isTaken === Buffer.byteLength(fields) - 'data: \n\n'.length <= bound
     })
   )
 })

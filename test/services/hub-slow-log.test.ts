@@ -128,6 +128,21 @@ t.test('a heartbeat never tells of the head of a tail that a stream is ahead of 
   t.ok(namesOf(sink).includes('hub.heartbeat'))
 })
 
+t.test('an event that comes just when a stream has caught up and drained is not left lying', async (t) => {
+  const { hub, open, log } = await startSlowHub(t)
+  const sink = new FakeSink()
+  sink.room = 0
+  open({}, sink)
+  await settle()
+  sink.drain()
+  log.answer()
+  await new Promise((resolve) => process.nextTick(resolve))
+  await hub.send('alice', { data: '1' })
+  await settle()
+  t.equal(log.waiting, 0)
+  t.same(namesOf(sink), ['hub.welcome', '1'])
+})
+
 t.test('a log that cannot be read when a stream opens ends it for now', async (t) => {
   const { hub, open, log, logged } = await startSlowHub(t)
   log.failingReads = 1
@@ -305,10 +320,12 @@ t.test('a gap in the new life of a log is told, though its numbers are below tho
 
 t.test('a heartbeat does not take a stream back to the old life of a log, of which the tail still is', async (t) => {
   const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
-  await hub.send('bob', { data: 'old' })
+  await hub.send('bob', { data: 'old 1' })
+  await hub.send('bob', { data: 'old 2' })
   log.handOver()
   await log.replace(memoryLog(clock))
-  const { id } = await hub.send('bob', { data: 'new' })
+  const { id } = await hub.send('alice', { data: 'new 1' })
+  await hub.send('bob', { data: 'new 2' })
   const { sink } = open({ from: 'oldest' })
   await settle()
   clock.advance(31_000)

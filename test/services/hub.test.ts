@@ -28,6 +28,7 @@ t.test('an event for several users or topics is one event, and a stream that lis
   const { hub, open } = await startHub(t)
   const alice = open({ topics: ['a', 'b'] }).sink
   const bob = open({ user: 'bob', topics: ['b'] }).sink
+  await settle()
   t.equal((await hub.send(['alice', 'bob', 'alice'], { data: '1' })).streams, 2)
   t.equal((await hub.publish(['a', 'b'], { data: '2' })).streams, 2)
   const [receipt] = await hub.publishBatch([{ to: { users: ['alice'], topics: ['a'], everyone: true }, data: '3' }])

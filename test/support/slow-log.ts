@@ -35,8 +35,6 @@ export class SlowLog implements EventLog {
   failingReads = 0
   /** The next append fails: before anything was stored, or after, so that its caller cannot know. */
   failingAppend: 'before' | 'after' | undefined
-  /** Every query that was asked. */
-  readonly asked: ReadQuery[] = []
   #inner: MemoryLog
   readonly #chance: () => number
   #reads: WaitingRead[] = []
@@ -69,7 +67,6 @@ export class SlowLog implements EventLog {
   }
 
   read(query: ReadQuery): ReadResult | Promise<ReadResult> {
-    this.asked.push(query)
     if (this.failingReads > 0) {
       this.failingReads--
       return Promise.reject(new LogUnavailableError('the line is down'))

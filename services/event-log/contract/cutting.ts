@@ -70,6 +70,17 @@ export function cutting<Log extends EventLog>(define: Define<Log>): void {
     }
   )
 
+  define('answers a reader while its line is cut, or refuses in time and with a code', async (given) => {
+    const { one } = await nodes(given)
+    const start = await headOf(one)
+    await one.append([draft('u:alice', 'a')])
+    const mend = await given.cut(one)
+    const held = await readAll(one, 'u:alice', start).then(texts, (error) => error.code)
+    if (held !== 'SSE_HUB_ERR_LOG_UNAVAILABLE') assert.deepEqual(held, ['a'])
+    await mend()
+    assert.deepEqual(texts(await readAll(one, 'u:alice', start)), ['a'])
+  })
+
   define('can be closed while its line is cut', async (given) => {
     const { one, two } = await nodes(given)
     const mend = await given.cut(one)

@@ -67,7 +67,7 @@ export interface ContractParts<Log extends EventLog> {
 /** Enters a test on the list. */
 export type Define<Log extends EventLog> = (name: string, body: (given: Given<Log>) => Promise<void>) => void
 
-/** Tests that are given logs, which are closed after them, and not be left waiting. */
+/** Tests that are given logs, which are closed after them, and that do not wait for ever. */
 export function definer<Log extends EventLog>(parts: ContractParts<Log>): Define<Log> {
   return (name, body) => {
     parts.test(name, async () => {

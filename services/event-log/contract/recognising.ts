@@ -41,12 +41,14 @@ export function recognising<Log extends EventLog>(define: Define<Log>): void {
     }
   )
 
-  define('knows its head, though the entry is no longer held', async (given) => {
+  define('knows its head by its witness, though the entry is no longer held', async (given) => {
     const log = await given.log({ user: 0 })
-    await log.append([draft('u:alice', 'a')])
+    await log.append([draft('t:news', 'n'), draft('u:alice', 'a')])
     const head = await headOf(log)
-    const page = await readAll(log, 'u:alice', head)
+    const page = await readAll(log, ['u:alice', 't:news'], head)
     assert.deepEqual([texts(page), page.gap], [[], undefined])
+    const { witness } = cursorOf((await readAll(log, 't:news', 'oldest')).events[0])
+    assert.equal((await readAll(log, 't:news', { seq: head.seq, witness })).gap, 'diverged')
   })
 
   define(
