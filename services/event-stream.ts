@@ -2,11 +2,12 @@ import type { Channel } from './channel.ts'
 import { CLOSED_FOR_GOOD, type CloseReason } from './close-reason.ts'
 import type { Cursor } from './cursor.ts'
 import type { Deliverable } from './delivery-queue.ts'
-import type { EventLog, GapReason, LogEvent, ReadFrom, ReadResult } from './event-log/event-log.ts'
+import type { EventLog, LogEvent, ReadFrom, ReadResult } from './event-log/event-log.ts'
 import { formatReconnectionTime } from './event-stream-format.ts'
-import { gapFrame, goodbyeFrame, seeYouFrame, type Welcome, welcomeFrame } from './hub-frames.ts'
+import { goodbyeFrame, seeYouFrame, type Welcome, welcomeFrame } from './hub-frames.ts'
 import { frameOf, type OwedEvents } from './owed-events.ts'
 import type { Sink, SinkListener } from './sink.ts'
+import { type Beginning, StreamPlace } from './stream-place.ts'
 
 /** How many events are read from the log at a time: a page is written in well under a millisecond. */
 const PAGE = 128
@@ -46,13 +47,7 @@ export interface StreamInit {
   readonly channels: readonly Channel[]
   /** Ends after the first final event. */
   readonly follows: boolean
-  readonly from: ReadFrom
-  /** Where the hub was when the stream was opened: what comes after it is owed, whatever `from` says. */
-  readonly opened: Cursor | undefined
-  /** The client brought a last event ID, and `from` is what it says. */
-  readonly resumes: boolean
-  /** The client brought a last event ID that is no cursor: it is told, and given what is held. */
-  readonly isUnknown: boolean
+  readonly beginning: Beginning
   readonly since: number
 }
 
@@ -99,16 +94,7 @@ export class EventStream implements Deliverable, SinkListener {
   #hasRetry = false
   #isQueued = false
   #owed: OwedEvents | undefined
-  /** Where to read on from. Everything up to it has been given. */
-  #from: ReadFrom
-  /** The number of the last id that the client was sent: behind `#from` where nothing was addressed to it. */
-  #told = 0
-  /** Up to where the client knows that history is missing. */
-  #toldGap = 0
-  /** Where the hub was when a client without a cursor came: it never asked for what is missing before. */
-  #opened: Cursor | undefined
-  readonly #resumes: boolean
-  #isUnknown: boolean
+  readonly #place: StreamPlace
   /** What it follows may have ended with the very event that the client came back with. */
   #mayBeOver: boolean
   #abort: AbortController | undefined
@@ -124,11 +110,8 @@ export class EventStream implements Deliverable, SinkListener {
     this.#host = host
     this.#sink = sink
     this.follows = init.follows
-    this.#from = init.from
-    this.#opened = init.resumes || init.isUnknown ? undefined : init.opened
-    this.#resumes = init.resumes
-    this.#isUnknown = init.isUnknown
-    this.#mayBeOver = init.follows && init.resumes
+    this.#place = new StreamPlace(init.beginning)
+    this.#mayBeOver = init.follows && init.beginning.resumes
     this.lastWrite = host.now
   }
 
@@ -164,7 +147,7 @@ export class EventStream implements Deliverable, SinkListener {
   offer(event: LogEvent, alone: OwedEvents): void {
     if (this.#state === 'level') {
       // The log may have shown it already: a tail lags.
-      if (event.cursor !== null && event.cursor.seq <= this.#reached) return
+      if (event.cursor !== null && event.cursor.seq <= this.#place.reached) return
       if (this.#owed === undefined) {
         this.#owed = alone
         if (!this.#isQueued) {
@@ -197,7 +180,7 @@ export class EventStream implements Deliverable, SinkListener {
     if (owed === undefined || this.#state !== 'level') return
     this.#owed = undefined
     const isTaken = this.#write(owed.bytes)
-    if (owed.cursor !== undefined) this.#given(owed.cursor)
+    if (owed.cursor !== undefined) this.#place.given(owed.cursor)
     if (owed.final && this.follows) this.close('finished')
     else if (!isTaken) this.#state = 'full'
   }
@@ -206,7 +189,7 @@ export class EventStream implements Deliverable, SinkListener {
     this.#isQueued = false
     if (this.#owed !== undefined) this.flush()
     if (this.#state !== 'behind' || this.#isFull || this.#isReading) return
-    this.#read(this.#from, PAGE)
+    this.#read(this.#place.from, PAGE)
   }
 
   #read(from: ReadFrom, limit: number): void {
@@ -233,9 +216,9 @@ export class EventStream implements Deliverable, SinkListener {
     // What it is owed is about to be written, and is as good a sign of life; were it full now, that would be left lying.
     if (this.#state === 'closed' || this.#isFull || !this.#isWelcome || this.#owed !== undefined) return
     // One that follows keeps the id of its own last event, by which its host may know what it was following.
-    const isNews = !this.follows && this.#state === 'level' && head.seq > this.#told && this.#isReachedBy(head)
+    const isNews = !this.follows && this.#state === 'level' && this.#place.isNews(head)
     const isTaken = this.#write(isNews ? bytes : bare)
-    if (isNews) this.#given(head)
+    if (isNews) this.#place.given(head)
     if (!isTaken && this.#state === 'level') this.#settle('full')
   }
 
@@ -275,11 +258,11 @@ export class EventStream implements Deliverable, SinkListener {
     this.#owed = undefined
     this.#settle('closed')
     if (reason !== 'client') {
-      if (owed?.cursor !== undefined) this.#given(owed.cursor)
+      if (owed?.cursor !== undefined) this.#place.given(owed.cursor)
       const last = Buffer.from(
         reconnect
-          ? seeYouFrame(reason, this.#host.reconnectionTime(true), this.#isWelcome ? undefined : this.#cursor)
-          : goodbyeFrame(reason, this.#cursor)
+          ? seeYouFrame(reason, this.#host.reconnectionTime(true), this.#isWelcome ? undefined : this.#place.cursor)
+          : goodbyeFrame(reason, this.#place.cursor)
       )
       this.#sink.end(
         owed === undefined ? last : Buffer.concat([owed.bytes, last]),
@@ -313,10 +296,8 @@ export class EventStream implements Deliverable, SinkListener {
     this.#isReading = false
     if (this.isClosed) return
     if (limit === NEWEST_ALONE) this.#takeNewest(page)
-    else if (this.#isPastOpening(page)) {
-      this.#from = this.#opened as Cursor
-      this.#catchUpSoon()
-    } else this.#take(page)
+    else if (this.#place.beginsAtOpening(page)) this.#catchUpSoon()
+    else this.#take(page)
   }
 
   /** Writes a page of history, and then reads the next, or is level. */
@@ -325,53 +306,35 @@ export class EventStream implements Deliverable, SinkListener {
     this.#isOutdated = false
     this.#tellOpening(page)
     if (!this.#writePage(page.events)) return
-    this.#from = page.next
+    this.#place.passed(page.next)
     if (isOutdated || page.remaining > 0 || this.#host.head.seq > page.next.seq) {
       if (!this.#isFull) this.#catchUpSoon()
     } else if (this.#mayBeOver && page.events.length === 0) this.#read({ last: 1 }, NEWEST_ALONE)
     else this.#settle(this.#isFull ? 'full' : 'level')
   }
 
-  /** The newest events are all of the time since the stream was opened: then more of that time may have come before them. */
-  #isPastOpening(page: ReadResult): boolean {
-    if (this.#opened === undefined || typeof this.#from !== 'object' || !('last' in this.#from)) return false
-    return (page.events[0]?.cursor?.seq ?? 0) > this.#opened.seq
-  }
-
   /** Ends a stream that has nothing to wait for: its client was given the final event, and was cut before it heard of the end. */
   #takeNewest({ events: [newest] }: ReadResult): void {
     this.#mayBeOver = false
-    if (newest?.final && (newest.cursor?.seq ?? 0) <= this.#reached) this.close('finished')
+    if (newest?.final && (newest.cursor?.seq ?? 0) <= this.#place.reached) this.close('finished')
     else this.#catchUpSoon()
   }
 
   /** What comes before the events of a page: on the first page the welcome, on any page a gap that was not told yet. */
   #tellOpening(page: ReadResult): void {
-    const gap = this.#gapOf(page)
-    const isEmpty = page.events.length === 0
+    const gap = this.#place.gapIn(page)
     let text = this.#takeRetry()
     if (!this.#isWelcome) {
       this.#isWelcome = true
       const replayed = page.events.length + page.remaining
-      const welcome = this.#host.welcome(this, this.#resumes && gap === undefined, replayed)
-      // Never ahead of what the client has been given: with history to come its own cursor, and after a gap none.
-      const cursor = gap !== undefined ? undefined : isEmpty ? page.next : this.#cursor
+      const welcome = this.#host.welcome(this, this.#place.resumes && gap === undefined, replayed)
       if (welcome !== undefined) {
+        const cursor = this.#place.welcome(page, gap)
         text += welcomeFrame(welcome, cursor)
-        if (cursor !== undefined) this.#told = cursor.seq
+        this.#place.welcomed(cursor)
       }
     }
-    if (gap !== undefined) {
-      const told = { from: this.#cursor, oldest: page.events[0]?.id ?? null, reason: gap }
-      text += gapFrame(told, isEmpty ? page.next : undefined)
-      if (isEmpty) this.#told = page.next.seq
-      this.#toldGap = page.evicted
-      // Where the client was is nowhere in this log: that is told once, even if nothing after it can be written yet.
-      if (gap !== 'evicted') {
-        this.#from = 'oldest'
-        this.#opened = undefined
-      }
-    }
+    if (gap !== undefined) text += this.#place.tellGap(page, gap)
     if (text !== '') this.#write(Buffer.from(text))
   }
 
@@ -380,18 +343,6 @@ export class EventStream implements Deliverable, SinkListener {
     if (this.#hasRetry) return ''
     this.#hasRetry = true
     return formatReconnectionTime(this.#host.reconnectionTime(false))
-  }
-
-  #gapOf(page: ReadResult): GapReason | undefined {
-    if (this.#isUnknown) {
-      this.#isUnknown = false
-      return 'unknown'
-    }
-    if (page.gap !== undefined && page.gap !== 'evicted') return page.gap
-    // A log tells what is missing after a cursor; a stream without one is owed what came since it was opened.
-    if (this.#cursor === undefined)
-      return page.evicted > Math.max(this.#toldGap, this.#opened?.seq ?? 0) ? 'evicted' : undefined
-    return page.gap !== undefined && page.evicted > this.#toldGap ? 'evicted' : undefined
   }
 
   /** Writes until the socket is full. Returns false if it did not come to the end of the page. */
@@ -405,32 +356,13 @@ export class EventStream implements Deliverable, SinkListener {
         text += frameOf(last)
       }
       this.#write(Buffer.from(text))
-      if (last?.cursor) this.#given(last.cursor)
+      if (last?.cursor) this.#place.given(last.cursor)
       if (this.follows && last?.final) {
         this.close('finished')
         return false
       }
     }
     return true
-  }
-
-  get #cursor(): Cursor | undefined {
-    return typeof this.#from === 'object' && 'seq' in this.#from ? this.#from : undefined
-  }
-
-  /** The number up to which everything has been given. */
-  get #reached(): number {
-    return this.#cursor?.seq ?? 0
-  }
-
-  /** Whether the hub's head is where the stream is, or further on. Two places with one number are of two lives of the log. */
-  #isReachedBy(head: Cursor): boolean {
-    return head.seq > this.#reached || head.witness === this.#cursor?.witness
-  }
-
-  #given(cursor: Cursor): void {
-    this.#from = cursor
-    this.#told = cursor.seq
   }
 
   #settle(state: State): void {

@@ -4,7 +4,7 @@ import { type Cursor, parseCursor, randomText } from './cursor.ts'
 import { Deadlines } from './deadlines.ts'
 import { type Deliverable, DeliveryQueue } from './delivery-queue.ts'
 import { InvalidDraftError, TooManyTopicsError, UnauthenticatedError } from './errors.ts'
-import type { EventLog, LogEvent, ReadFrom, Tail, TailListener } from './event-log/event-log.ts'
+import type { EventLog, LogEvent, Tail, TailListener } from './event-log/event-log.ts'
 import { EventStream, type StreamHost } from './event-stream.ts'
 import { MAX_RECONNECTION_TIME } from './event-stream-format.ts'
 import type { HubEvents, Logger } from './hub-events.ts'
@@ -13,6 +13,7 @@ import type { ResolvedOptions } from './options.ts'
 import { OwedEvents } from './owed-events.ts'
 import { Pulse } from './pulse.ts'
 import type { Sink } from './sink.ts'
+import type { Beginning } from './stream-place.ts'
 import { StreamRegistry } from './stream-registry.ts'
 
 /** Who a stream is for, what it listens to, and where it begins. */
@@ -149,8 +150,7 @@ export class StreamKeeper implements StreamHost, TailListener {
       topics,
       channels: listenedTo(user, topics, follows),
       follows,
-      opened,
-      ...beginning(opening, opened),
+      beginning: beginning(opening, opened),
       since: this.#options.clock.now()
     }
     const stream = new EventStream(this, sink, init)
@@ -293,15 +293,12 @@ function listenedTo(user: string | null, topics: readonly string[], follows: boo
   return [...channels]
 }
 
-function beginning(
-  { lastEventId, from, last }: Opening,
-  opened: Cursor | undefined
-): { from: ReadFrom; resumes: boolean; isUnknown: boolean } {
+function beginning({ lastEventId, from, last }: Opening, opened: Cursor | undefined): Beginning {
   if (lastEventId !== undefined && lastEventId !== '') {
     const cursor = parseCursor(lastEventId)
-    return { from: cursor ?? 'oldest', resumes: cursor !== undefined, isUnknown: cursor === undefined }
+    return { from: cursor ?? 'oldest', opened, resumes: cursor !== undefined, isUnknown: cursor === undefined }
   }
   // Now is when the stream is opened, not when the log is first read for it: what comes in between is owed.
   const start = from ?? (last === undefined ? (opened ?? 'head') : { last })
-  return { from: start, resumes: false, isUnknown: false }
+  return { from: start, opened, resumes: false, isUnknown: false }
 }

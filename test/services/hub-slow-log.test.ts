@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { MemoryLog } from '../../services/event-log/memory.ts'
 import { DEFAULT_RETENTION } from '../../services/options.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { type FakeSink, settle } from '../support/fake-sink.ts'
+import { FakeSink, settle } from '../support/fake-sink.ts'
 import { SlowLog } from '../support/slow-log.ts'
 import { startHub } from '../support/test-hub.ts'
 
