@@ -1,9 +1,8 @@
 // npm run bench [-- --quick] [--only broadcast,memory] [--json FILE] [--svg FILE] [--no-build]
-import { execFileSync } from 'node:child_process'
-import { existsSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { describeMachine, machine } from './lib/machine.mjs'
+import { prepare } from './lib/prepare.mjs'
 import { proofOf } from './lib/proof.mjs'
 import { tableOf, targetsOf } from './lib/report.mjs'
 import * as batch from './scenarios/batch.mjs'
@@ -17,8 +16,6 @@ import * as stall from './scenarios/stall.mjs'
 import * as stalled from './scenarios/stalled.mjs'
 import * as storm from './scenarios/storm.mjs'
 import * as targeted from './scenarios/targeted.mjs'
-
-const ROOT = join(import.meta.dirname, '..')
 
 /** In the order in which they run. */
 const SCENARIOS = { broadcast, targeted, batch, memory, storm, stalled, heartbeat, stall, latency, growth, log }
@@ -38,9 +35,7 @@ const chosen = options.only?.split(',') ?? names
 const unknown = chosen.find((name) => !names.includes(name))
 if (unknown !== undefined) fail(`there is no scenario ${unknown}; there are ${names.join(', ')}`)
 
-const npm = (...args) => execFileSync('npm', args, { cwd: ROOT, stdio: 'inherit' })
-if (!existsSync(join(import.meta.dirname, 'node_modules'))) npm('ci', '--prefix', 'bench', '--no-audit', '--no-fund')
-if (options.build) npm('run', '-s', 'build')
+prepare(options)
 
 const began = performance.now()
 const here = machine()

@@ -27,12 +27,16 @@ answering(undefined, {
     await sources.settle(expected)
     return sources.counts()
   },
-  /** Publishes as fast as answers come; with `isPaced`, as fast as everyone has got the last. */
+  /**
+   * Publishes as fast as answers come. With `isPaced` each publisher also waits until no more events are on their way to
+   * somebody than there are publishers.
+   */
   async publish({ fanOut, isPaced = false, latencyEvery, batch = 1, ...what }) {
     sources.reset(latencyEvery)
     const begun = now()
     const isThere = async (published) => {
-      while (sources.received < published * batch * fanOut) await new Promise(setImmediate)
+      const expected = (published - what.inFlight + 1) * batch * fanOut
+      while (sources.received < expected) await new Promise(setImmediate)
     }
     const published = await publish({ batch, ...what }, isPaced ? isThere : undefined)
     const publishing = (now() - begun) / 1000

@@ -35,7 +35,7 @@ function atRate(server, { rate, milliseconds }) {
 }
 
 export async function run({ quick, say }) {
-  const milliseconds = quick ? 1_500 : 5_000
+  const milliseconds = quick ? 1_000 : 5_000
   const rows = []
   for (const server of quick ? ['hub'] : ['hub', 'better-sse', 'fastify-sse', 'hand-written', ...NCHAN]) {
     const saturation = { streams: STREAMS, bytes: BYTES, inFlight: 16, milliseconds }

@@ -31,7 +31,7 @@ export async function run({ quick, say }) {
   const rows = []
   for (const point of POINTS) {
     say(`${whole(point.events)} events, ${whole(point.users)} users`)
-    rows.push({ name: point.name, ...(await attempt('hub', say, () => publishing(point, quick ? 20_000 : 100_000))) })
+    rows.push({ name: point.name, ...(await attempt('hub', say, () => publishing(point, quick ? 10_000 : 100_000))) })
   }
   const { median } = rows[0]
   const table = {

@@ -13,7 +13,7 @@ const STOPPED = 100
 const BYTES = 65_536
 const RATE = 20
 /** A kernel takes some 60 of these for a socket that nobody reads; only then has the server anything to hold. */
-const EVENTS = { quick: 100, full: 200 }
+const EVENTS = { quick: 80, full: 200 }
 /** More than any history holds, so that what the history weighs is there before. */
 const HISTORY = 300
 const MIB = 1_048_576

@@ -50,7 +50,7 @@ function inProcess(server, milliseconds) {
 const sends = (run, count) => ({ ...run, rate: count / run.seconds, each: run.cpu / count })
 
 export async function run({ quick, say }) {
-  const milliseconds = quick ? 1_500 : 3_000
+  const milliseconds = quick ? 1_000 : 3_000
   const rowsOf = async (servers, runs, measured) => (await inTurns(servers, runs, say, measured)).map(medianRow)
   say(`over HTTP, ${whole(USERS)} users`)
   const main = await rowsOf(['hub', 'validate'], quick ? 1 : 5, (server) => overHttp(server, milliseconds))

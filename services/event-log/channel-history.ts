@@ -113,10 +113,7 @@ export class ChannelHistory {
     this.#entries[index] = undefined
     this.count--
     this.bytes -= entry.bytes
-    const { collapseKey } = entry
-    if (collapseKey !== undefined && this.#collapsed?.get(collapseKey) === this.#seqs[index]) {
-      this.#collapsed?.delete(collapseKey)
-    }
+    if (entry.collapseKey !== undefined) this.#collapsed?.delete(entry.collapseKey)
     if (index === this.#start) this.#start++
     if (index >= BLOCK) this.#noteHole(Math.floor(index / BLOCK))
     this.#compact()

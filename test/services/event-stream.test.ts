@@ -25,6 +25,10 @@ function numbers(from: number, to: number): string[] {
   return Array.from({ length: to - from + 1 }, (_, index) => String(from + index))
 }
 
+function namesOf(sink: FakeSink): string[] {
+  return sink.events.map(({ event, data }) => (event === 'message' ? data : event))
+}
+
 function seqOf(id: string | undefined): number {
   return parseCursor(id ?? '')?.seq ?? -1
 }
@@ -145,6 +149,46 @@ t.test('what a stream missed for want of room before its history was read is tol
     sink.events.map(({ event }) => event).filter((event) => event !== 'hub.welcome'),
     ['hub.gap', 'message']
   )
+})
+
+t.test('a stream that asks for what is held is not told of what was gone before it came', async (t) => {
+  const { hub, open } = await startHub(t, { retention: { user: 2 } })
+  for (const data of numbers(1, 5)) await hub.send('alice', { data })
+  for (const opening of [{ from: 'oldest' as const }, { last: 20 }, {}]) {
+    const { sink } = open(opening)
+    await settle()
+    t.notOk(sink.events.some(({ event }) => event === 'hub.gap'))
+  }
+})
+
+t.test('a stream without a place is told of a gap once, and again if it widens', async (t) => {
+  const { hub, open } = await startHub(t, { retention: { user: 2 } })
+  for (const widens of [false, true]) {
+    const sink = new FakeSink()
+    sink.room = ROOM_TO_BEGIN
+    open({ from: 'oldest' }, sink)
+    for (const data of numbers(1, 4)) await hub.send('alice', { data })
+    await settle()
+    if (widens) await hub.send('alice', { data: '5' })
+    sink.drain()
+    await settle()
+    const rest = widens ? ['hub.gap', '4', '5'] : ['3', '4']
+    t.same(namesOf(sink), ['hub.welcome', 'hub.gap', ...rest])
+  }
+})
+
+t.test('a gap that widens before anything came after it is told again', async (t) => {
+  const { hub, open } = await startHub(t, { retention: { user: 5 } })
+  const ids: string[] = []
+  for (const data of numbers(1, 9)) ids.push((await hub.send('alice', { data })).id as string)
+  const sink = new FakeSink()
+  sink.room = ROOM_TO_BEGIN
+  open({ lastEventId: ids[1] as string }, sink)
+  await settle()
+  for (const data of ['10', '11']) await hub.send('alice', { data })
+  sink.drain()
+  await settle()
+  t.same(namesOf(sink), ['hub.welcome', 'hub.gap', 'hub.gap', ...numbers(7, 11)])
 })
 
 t.test('a gap is told once, before the first event and without an id, if the socket is full meanwhile', async (t) => {
@@ -304,10 +348,7 @@ t.test('a full socket costs nothing: neither a read of the log nor a heartbeat',
   t.equal(sink.writes.length, before)
   sink.drain()
   await settle()
-  t.same(
-    sink.events.slice(1).map(({ event, data }) => (event === 'message' ? data : event)),
-    ['1', 'hub.gap', '8', '9']
-  )
+  t.same(namesOf(sink).slice(1), ['1', 'hub.gap', '8', '9'])
 })
 
 t.test('a socket that takes a little at a time gets everything once, and never a write while it is full', async (t) => {

@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { formatCursor } from '../../services/cursor.ts'
 import { MemoryLog } from '../../services/event-log/memory.ts'
 import { DEFAULT_RETENTION } from '../../services/options.ts'
 import { FakeClock } from '../support/fake-clock.ts'
@@ -27,6 +28,9 @@ interface SlowHubOptions {
   /** Whether a read says what is held when it is answered, and not when it was asked. */
   readonly evaluatesLate?: boolean
 }
+
+/** Room for the reconnection time, and not for the welcome. */
+const ROOM_TO_BEGIN = 20
 
 function textOf(sink: FakeSink): string[] {
   return sink.published.map(({ data }) => data)
@@ -143,6 +147,39 @@ t.test('an event that comes just when a stream has caught up and drained is not 
   t.same(namesOf(sink), ['hub.welcome', '1'])
 })
 
+t.test('a long history is read to its end, though the tail has not come to where it begins', async (t) => {
+  const { hub, open, log } = await startSlowHub(t, { isLagging: true })
+  for (let at = 1; at <= 300; at++) await hub.send('alice', { data: String(at) })
+  const { sink } = open({ from: 'oldest' })
+  await answerAll(log)
+  t.equal(textOf(sink).length, 300)
+})
+
+t.test(
+  'a stream that was told that the log began anew is told what then goes missing, however low its number',
+  async (t) => {
+    const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
+    for (let at = 1; at <= 50; at++) await hub.send('bob', { data: String(at) })
+    log.handOver()
+    const sink = new FakeSink()
+    sink.room = ROOM_TO_BEGIN
+    open({}, sink)
+    await log.replace(memoryLog(clock, { user: 2 }))
+    for (const data of ['new 1', 'new 2']) await hub.send('alice', { data })
+    log.handOver()
+    await settle()
+    for (const data of ['new 3', 'new 4']) await hub.send('alice', { data })
+    log.handOver()
+    sink.drain()
+    await settle()
+    t.same(namesOf(sink), ['hub.welcome', 'hub.gap', 'hub.gap', 'new 3', 'new 4'])
+    t.same(
+      sink.events.slice(1, 3).map(({ data }) => JSON.parse(data).reason),
+      ['reset', 'evicted']
+    )
+  }
+)
+
 t.test('a log that cannot be read when a stream opens ends it for now', async (t) => {
   const { hub, open, log, logged } = await startSlowHub(t)
   log.failingReads = 1
@@ -248,6 +285,27 @@ t.test('a tail that breaks leaves no hole: streams read what it has lost', async
   log.handOver()
   await answerAll(log)
   t.same(namesOf(sink), ['hub.welcome', '1', '2', '3', '4'])
+})
+
+t.test('after a break the hub is where the log is, and does not go on asking', async (t) => {
+  const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
+  for (const data of ['1', '2', '3']) await hub.send('alice', { data })
+  log.handOver()
+  open()
+  await settle()
+  await log.replace(memoryLog(clock))
+  log.handOver()
+  const { next } = await log.read({ channels: ['everyone'], from: 'head', limit: 1 })
+  t.equal(hub.cursor(), formatCursor(next))
+  await settle(20)
+  let reads = 0
+  const read = log.read.bind(log)
+  log.read = (query) => {
+    reads++
+    return read(query)
+  }
+  await settle(20)
+  t.equal(reads, 0)
 })
 
 t.test('what a tail has lost, and the log no longer has, is told as a gap', async (t) => {

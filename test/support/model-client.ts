@@ -4,9 +4,6 @@ import type { ConnectionCheck } from './model-connection.ts'
 import type { ConnectionLog } from './oracle.ts'
 import { type Dispatched, StrictParser } from './strict-parser.ts'
 
-/** What the kernel takes before a socket says "full". */
-const KERNEL = 600
-
 /** One connection: bytes that were written, of which the client has read so many. What it has not read is lost in a cut. */
 export class ModelSink implements Sink {
   isEnded = false
@@ -15,6 +12,8 @@ export class ModelSink implements Sink {
   progressAt = 0
   endedAt = Number.POSITIVE_INFINITY
   readonly #written = new StrictParser()
+  /** How many bytes the kernel takes before the socket says "full". */
+  readonly #kernel: number
   readonly #now: () => number
   readonly #onWritten: (dispatched: Dispatched) => void
   readonly #complain: (rule: string, message: string) => void
@@ -22,10 +21,12 @@ export class ModelSink implements Sink {
   #listener: SinkListener | undefined
 
   constructor(parts: {
+    kernel: number
     now: () => number
     onWritten: (dispatched: Dispatched) => void
     complain: (rule: string, message: string) => void
   }) {
+    this.#kernel = parts.kernel
     this.#now = parts.now
     this.#onWritten = parts.onWritten
     this.#complain = parts.complain
@@ -63,7 +64,7 @@ export class ModelSink implements Sink {
   }
 
   unsent(): number {
-    return Math.max(0, this.#bytes.length - KERNEL)
+    return Math.max(0, this.#bytes.length - this.#kernel)
   }
 
   listen(listener: SinkListener): void {

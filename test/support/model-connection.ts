@@ -129,7 +129,7 @@ export class ConnectionCheck {
     const lives = this.#place !== undefined ? [since.life] : this.#log.lives.map((_, life) => life).slice(opened.life)
     const missing = lives
       .flatMap((life) => this.#log.addressed(channels, { life, seq: life === since.life ? since.seq : 0 }))
-      .filter((entry) => !this.#excused.has(entry) || entry.eviction > this.#told)
+      .filter((entry) => this.#isAskedFor(entry) && (!this.#excused.has(entry) || entry.eviction > this.#told))
     // A log counts what was dropped from each channel; of an event under several that a stream listens to, one may have it still.
     if (!missing.some(({ evictedFrom }) => channels.some((channel) => evictedFrom.has(channel)))) {
       throw new Violation('V5', `a gap was told after ${show(since)}, and nothing is missing`)
@@ -192,6 +192,12 @@ export class ConnectionCheck {
     if (this.#place === undefined && this.start.lastEventId === undefined) this.#excuseUnasked(from, place.seq)
     this.#nothingMissing('V4', from, place.seq, what)
     this.#place = place
+  }
+
+  /** Who comes without an id, and was not given any, is owed what came since. */
+  #isAskedFor({ life, seq }: ModelEntry): boolean {
+    const { lastEventId, opened } = this.start
+    return this.#place !== undefined || lastEventId !== undefined || life !== opened.life || seq > opened.seq
   }
 
   /** Who asks for what is held, or for the newest of it, does not ask for what is gone, or older, when he is first given any. */

@@ -150,7 +150,7 @@ export class ModelWorld {
   }
 
   async #publishOne({ hub }: Node, mayHaveKey: boolean): Promise<void> {
-    const size = this.#random.chance(0.03) ? 30_000 : this.#random.chance(0.2) ? 400 : 0
+    const size = this.#random.chance(0.05) ? 30_000 : this.#random.chance(0.2) ? 400 : 0
     const data = `e${++this.#count}${'.'.repeat(size)}`
     const isTransient = this.#random.chance(0.08)
     const handling = isTransient
@@ -255,7 +255,8 @@ export class ModelWorld {
         complain(error instanceof Violation ? error.rule : 'W', String(error))
       }
     }
-    const sink = new ModelSink({ now: () => this.#clock.monotonic(), onWritten, complain })
+    const kernel = this.#random.pick([20, 300, 600, 600, 5_000])
+    const sink = new ModelSink({ kernel, now: () => this.#clock.monotonic(), onWritten, complain })
     const startsAfter = lastEventId === undefined && asks === 'now' ? hub.cursor() : lastEventId
     const log: ConnectionLog = {
       listensTo: channels,
