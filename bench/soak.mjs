@@ -1,8 +1,7 @@
 // npm run soak [-- --minutes 20] [--streams 5000] [--rate 200] [--every 30] [--json FILE] [--no-build]
-import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { prepare } from './lib/prepare.mjs'
 import { startLoad, startServer } from './lib/processes.mjs'
 import { one, tableOf, whole } from './lib/report.mjs'
 import { median } from './lib/statistics.mjs'
@@ -31,8 +30,7 @@ const RETENTION = { bytes: 32 * MIB, channelBytes: 8 * MIB }
 /** By how much memory may be above what it was after the first third, and still be called flat. */
 const FLAT = 1.1
 
-if (options.build)
-  execFileSync('npm', ['run', '-s', 'build'], { cwd: join(import.meta.dirname, '..'), stdio: 'inherit' })
+prepare(options)
 
 /** Lines are printed one by one; this keeps them under each other. */
 const WIDTH = 10

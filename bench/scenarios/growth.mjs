@@ -12,8 +12,9 @@ const BYTES = 200
 /** Deliveries that a figure is made of, at least. */
 const DELIVERIES = { quick: 100_000, full: 200_000 }
 /** Fewer streams than this grow resident memory by less than its noise. */
-const WEIGHED = 1_000
-const FIRST = 200
+const WEIGHED = 3_000
+/** The first of them pay for code and buffers that all others share. */
+const FIRST = 1_000
 /** Up to here the cost has to be even. */
 const EVEN = 15_000
 

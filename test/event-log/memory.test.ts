@@ -316,9 +316,9 @@ t.test('a channel that was forgotten is told of no gap after what all forgotten 
 
 t.test('a channel that holds something again does not make the log forget others', async (t) => {
   const { log, clock } = memoryLog({ topic: 1 })
-  for (let group = 0; group < 3; group++) {
+  for (const [group, size] of [35_000, 50_000, 50_000].entries()) {
     const fill = async (ttl: number | undefined) => {
-      for (let at = 0; at < 35_000; at += 1_000) {
+      for (let at = 0; at < size; at += 1_000) {
         await log.append(drafts(1_000, (index) => draft(`t:${group} ${at + index}`, '', { ttl })))
       }
     }

@@ -70,16 +70,17 @@ function makeStream({ user, topics, follows, address }: Likeness): EventStream {
   if (!follows && user !== null) channels.add(userChannel(user))
   if (!follows) channels.add(EVERYONE)
   const id = `stream${++opened}`
-  const init: Partial<StreamInit> = {
+  const init: StreamInit = {
     id,
     user,
     address,
     topics,
     channels: [...channels],
     follows,
+    beginning: { from: 'head', opened: undefined, resumes: false, isUnknown: false },
     since: Date.UTC(2026, 0, 1)
   }
-  return new EventStream({ now: 0 } as StreamHost, new FakeSink(), init as StreamInit)
+  return new EventStream({ now: 0 } as StreamHost, new FakeSink(), init)
 }
 
 const USERS = ['alice', 'bob', '__proto__']
