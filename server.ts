@@ -10,6 +10,8 @@ import { type Environment, EnvironmentError, readEnvironment } from './environme
 /** How long a stop may take, in milliseconds. */
 const STOP_WITHIN = 10_000
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const
+/** Thousands of event sources may return at once; those that find no room are let in by TCP a second later. */
+const BACKLOG = 4_096
 /** A name of 256 bytes, each of them percent-encoded. */
 const MAX_PARAM_LENGTH = 768
 
@@ -59,7 +61,7 @@ function stopInOrder(server: FastifyInstance): void {
 
 async function listen(server: FastifyInstance, { host, port }: Environment): Promise<void> {
   try {
-    await server.listen({ host, port })
+    await server.listen({ host, port, backlog: BACKLOG })
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     const name = code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' ? 'HOST' : 'PORT'

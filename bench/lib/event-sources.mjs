@@ -61,6 +61,17 @@ export class EventSources {
     for (const stream of this.#streams) stream.count = 0
   }
 
+  /** Waits until so many events have arrived; fails when it is plain that they do not. */
+  async arrived(expected) {
+    const begun = now()
+    while (this.received < expected) {
+      await new Promise(setImmediate)
+      if (now() - Math.max(begun, this.lastArrival) > PATIENCE) {
+        throw new Error(`of ${expected} events only ${this.received} arrived`)
+      }
+    }
+  }
+
   /** Waits until so many events have arrived and no more come, or until it is plain that they do not. */
   async settle(expected) {
     for (let quietSince = now(); ; ) {

@@ -34,11 +34,8 @@ answering(undefined, {
   async publish({ fanOut, isPaced = false, latencyEvery, batch = 1, ...what }) {
     sources.reset(latencyEvery)
     const begun = now()
-    const isThere = async (published) => {
-      const expected = (published - what.inFlight + 1) * batch * fanOut
-      while (sources.received < expected) await new Promise(setImmediate)
-    }
-    const published = await publish({ batch, ...what }, isPaced ? isThere : undefined)
+    const delivered = (published) => sources.arrived((published - what.inFlight + 1) * batch * fanOut)
+    const published = await publish({ batch, ...what }, isPaced ? delivered : undefined)
     const publishing = (now() - begun) / 1000
     return { ...(await arrivals(begun, published * batch, fanOut)), publishing }
   },

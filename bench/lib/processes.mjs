@@ -37,7 +37,6 @@ export async function start(script, { core = SERVER_CORE, execArgv = [], env = {
     waiting.clear()
     return error
   })
-  child.on('error', (error) => waiting.get(undefined)?.reject(error))
   child.on('message', ({ id, error, ...answer }) => {
     const asked = waiting.get(id)
     waiting.delete(id)

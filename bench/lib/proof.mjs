@@ -23,7 +23,7 @@ export function proofOf(tables) {
     const most = (rows) => share(Math.max(...rows.map(({ loadShare }) => loadShare)))
     const ofHub = rates.filter(({ server }) => server === 'hub')
     lines.push(
-      `in what is measured in events a second, the load used at most ${most(rates)} of its core, for the hub ${most(ofHub)}`
+      `in what is measured in events a second, the load used at most ${most(rates)} of its core, for the hub ${ofHub.length > 0 ? most(ofHub) : 'nothing'}`
     )
     lines.push(`in ${rates.length - doubtful.length} of these ${rates.length} the server was the bottleneck`)
     for (const { server, title, serverShare, loadShare } of doubtful.slice(0, LISTED)) {

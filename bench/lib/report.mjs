@@ -8,7 +8,12 @@ export const times = (value) => `${value.toFixed(value < 10 ? 2 : 1)} ×`
 export const as = (text) => text
 
 /** Whether everyone got what was published, no less and no more. */
-export const COUNTS = { key: 'isComplete', title: 'all arrived', as: (isComplete) => (isComplete ? 'yes' : 'NO') }
+export const COUNTS = {
+  key: 'isComplete',
+  title: 'all arrived',
+  as: (isComplete, { received, least, most }) =>
+    isComplete ? 'yes' : `NO: ${whole(received)} in all, ${least} to ${most} a stream`
+}
 export const SHARES = [
   { key: 'serverShare', title: 'server', as: share },
   { key: 'loadShare', title: 'load', as: share }

@@ -28,18 +28,15 @@ export function broadcast(server, { streams, bytes, inFlight, milliseconds, isPa
     await load.ask('publish', { ...what, ...events, milliseconds: milliseconds / 4 })
     await hub.ask('reset')
     const run = await measure(hub, load, () => load.ask('publish', { ...what, ...events, milliseconds }))
-    return { ...deliveries(run), isComplete: run.least === run.published && run.most === run.published }
+    return {
+      ...run,
+      ...run.latency,
+      rate: run.received / run.seconds,
+      each: run.cpu / run.received,
+      isComplete: run.least === run.published && run.most === run.published
+    }
   })
 }
-
-/** What a run says about one delivery. */
-export const deliveries = (run) => ({
-  ...run,
-  rate: run.received / run.seconds,
-  each: run.cpu / run.received,
-  p50: run.latency.p50,
-  p99: run.latency.p99
-})
 
 /** Streams and bytes. The first is the one that counts; it is measured several times. */
 const FULL = [

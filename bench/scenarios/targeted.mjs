@@ -42,8 +42,9 @@ function inProcess(server, milliseconds) {
     await hub.ask('reset')
     await load.ask('reset')
     const run = await measure(hub, load, () => hub.ask('send', { ...what, milliseconds }))
-    const { received } = await load.ask('settle', { expected: run.sent })
-    return { ...sends({ ...run, cpu: run.sending }, run.sent), isComplete: received === run.sent }
+    const counts = await load.ask('settle', { expected: run.sent })
+    const isComplete = counts.received === run.sent
+    return { ...counts, ...sends({ ...run, cpu: run.sending }, run.sent), isComplete }
   })
 }
 

@@ -224,6 +224,9 @@ t.test('a read that fails later is tried again after a second, and nothing is mi
   }
   t.same(textOf(sink), ['1', '2', '3'])
   t.notOk(stream.isClosed)
+  clock.advance(5_000)
+  await settle()
+  t.equal(log.waiting, 0, 'it is not asked again for what it has answered')
 })
 
 t.test('a stream whose history cannot be read is kept alive', async (t) => {
