@@ -12,7 +12,7 @@ export {
   sseHub,
   sseHub as default
 } from './plugins/sse-hub.ts'
-export type { AuthorizePublish, HubAction } from './routes/guard.ts'
+export type { AuthorizePublish } from './routes/guard.ts'
 export { type HubRoutesOptions, hubRoutes } from './routes/hub-routes.ts'
 export type { Clock } from './services/clock.ts'
 export type { CloseReason } from './services/close-reason.ts'
@@ -23,6 +23,7 @@ export { MemoryLog, type MemoryLogOptions } from './services/event-log/memory.ts
 export type { Retention } from './services/event-log/retention.ts'
 export type { EventStream } from './services/event-stream.ts'
 export type { HistoryEvent, HistoryOf, HistoryPage, HistoryQuery, HubStats, PublishReceipt } from './services/hub.ts'
+export type { HubAction } from './services/hub-action.ts'
 export type { HubEventMap, Undelivered } from './services/hub-events.ts'
 export type { HubOptions } from './services/options.ts'
 export type { OnlinePage, OnlineUser, StreamPresence, UserPresence } from './services/presence.ts'

@@ -83,10 +83,30 @@ export const OnlineUsers = Type.Object({
   next: Type.Union([Type.String(), Type.Null()])
 })
 
+export const TicketBody = Type.Object(
+  {
+    user: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 256, description: 'Whom it is for; a subscriber may leave it out' })
+    ),
+    topics: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 257 }), {
+        maxItems: 100,
+        description: 'What may be asked for with it: names, or beginnings of names with *'
+      })
+    ),
+    ttl: Type.Optional(
+      Type.Integer({ minimum: 1_000, maximum: 86_400_000, description: 'In milliseconds; 600000 if left out' })
+    )
+  },
+  Strict
+)
+export const TicketReceipt = Type.Object({ ticket: Type.String(), expiresAt: Type.String() })
+
 export const TaskQuery = Type.Object(
   {
     steps: Type.Optional(Type.Integer({ minimum: 1, maximum: 600 })),
     user: Type.Optional(Name),
+    ticket: Type.Optional(Type.String({ maxLength: 256 })),
     // What polyfills bring instead of the header.
     lastEventId: Type.Optional(Type.String()),
     last_event_id: Type.Optional(Type.String()),
