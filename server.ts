@@ -6,6 +6,7 @@ import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { hubApp } from './app.ts'
 import { type Environment, EnvironmentError, readEnvironment } from './environment.ts'
+import { redactingSerializers } from './plugins/redaction.ts'
 
 /** How long a stop may take, in milliseconds. */
 const STOP_WITHIN = 10_000
@@ -18,6 +19,7 @@ const MAX_PARAM_LENGTH = 768
 async function main(): Promise<void> {
   const environment = readEnvironment(process.env)
   const server = createServer(environment)
+  const { authentication, loopbackOnly, rateLimit } = environment
   const { heartbeatInterval, reconnectionTime, retention, corsOrigins } = environment
   const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, maxEventBytes } = environment
   await server.register(hubApp, {
@@ -30,7 +32,10 @@ async function main(): Promise<void> {
       maxStreamsPerAddress,
       maxEventBytes
     },
-    corsOrigins
+    corsOrigins,
+    authentication,
+    loopbackOnly,
+    rateLimit
   })
   // Without a line for each request this would be silent, too.
   server.addHook('onError', async (request, _reply, error) => {
@@ -73,7 +78,7 @@ function createServer({ logLevel, trustProxy, tls }: Environment): FastifyInstan
   const options: FastifyServerOptions = {
     // A line for each request would be most of the work of publishing.
     logController: new LogController({ disableRequestLogging: true }),
-    logger: { level: logLevel },
+    logger: { level: logLevel, serializers: redactingSerializers },
     // A number says how many proxies stand in front.
     trustProxy: typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
@@ -101,10 +106,11 @@ function read(name: string, path: string): Buffer {
   }
 }
 
-function announce(server: FastifyInstance, { host, tls }: Environment): void {
+function announce(server: FastifyInstance, { host, tls, authentication }: Environment): void {
   const { port } = server.server.address() as AddressInfo
   const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
-  server.log.info('without authentication: whoever reaches this address may read and send')
+  if (authentication === undefined)
+    server.log.info('without authentication: whoever reaches this address may read and send')
   server.log.info('history is kept in memory: a restart begins anew, and tells the clients')
   process.stdout.write(`fastify-sse-hub: open ${tls ? 'https' : 'http'}://${name}:${port}/\n`)
 }
