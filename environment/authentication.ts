@@ -102,7 +102,8 @@ function publicKeys(name: string, text: string): string[] {
 }
 
 function checked(name: string, keys: readonly string[]): string[] {
-  if (keys.length === 0 || keys.length > MAX_TOKEN_KEYS) fail(name, `is one key, or two; got ${keys.length}`)
+  if (keys.length === 0 || keys.length > MAX_TOKEN_KEYS)
+    fail(name, `is one key, or two with a blank between them; got ${keys.length}`)
   for (const key of keys) {
     try {
       algorithmsOf(key)
