@@ -40,8 +40,10 @@ async function app(instance: FastifyInstance, options: HubAppOptions): Promise<v
     // Without the query, which may hold a ticket.
     throw new NotFoundError(`${method} ${url.split('?', 1)[0]}`)
   })
-  const { routes, identity } = isOpen ? open() : locked(keys)
-  await instance.register(sseHub, { ...identity, ...hub })
+  const { routes, ...access } = keys === undefined ? open() : locked(keys)
+  // What the hub is told takes the place of what the app would tell it, for every route.
+  const identity = { ...access.identity, ...hub }
+  await instance.register(sseHub, identity)
   await instance.register(async (api) => {
     // Before anything is read or looked up: a refusal costs next to nothing.
     api.addHook(
@@ -57,7 +59,9 @@ async function app(instance: FastifyInstance, options: HubAppOptions): Promise<v
       guards.unshift(await rateLimit(api, { perSecond, callerOf }))
     }
     guardMutations(api, guards)
-    await api.register(hubRoutes, { demo: true, ...routes })
+    // Whoever may open a stream may start the demo task; of an open hub, anybody.
+    const { authenticate } = isOpen ? {} : identity
+    await api.register(hubRoutes, { ...routes, authenticate, demo: true })
   })
   await instance.register(demoUiPlugin)
 }
@@ -76,10 +80,7 @@ function open(): Access {
 }
 
 function locked({ authenticate, authorizeTopic, authorizePublish, issueTicket }: Authentication): Access {
-  return {
-    identity: { authenticate, authorizeTopic },
-    routes: { authenticate, authorizeTopic, authorizePublish, issueTicket }
-  }
+  return { identity: { authenticate, authorizeTopic }, routes: { authorizePublish, issueTicket } }
 }
 
 function identityOfQuery(request: FastifyRequest): StreamIdentity | undefined {

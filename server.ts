@@ -6,7 +6,7 @@ import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { hubApp } from './app.ts'
 import { type Environment, EnvironmentError, readEnvironment } from './environment.ts'
-import { redactingSerializers } from './plugins/redaction.ts'
+import { answerUnreadableUrl, redactingSerializers } from './plugins/redaction.ts'
 
 /** How long a stop may take, in milliseconds. */
 const STOP_WITHIN = 10_000
@@ -79,6 +79,7 @@ function createServer({ logLevel, trustProxy, tls }: Environment): FastifyInstan
     // A line for each request would be most of the work of publishing.
     logController: new LogController({ disableRequestLogging: true }),
     logger: { level: logLevel, serializers: redactingSerializers },
+    frameworkErrors: answerUnreadableUrl,
     // A number says how many proxies stand in front.
     trustProxy: typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },

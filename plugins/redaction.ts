@@ -1,6 +1,8 @@
-import type { FastifyRequest } from 'fastify'
+import { STATUS_CODES } from 'node:http'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 
-const SECRET_PARAMETERS = /([?&;](?:ticket|access_token|token|jwt|api_key|key)=)[^&#;]*/gi
+const PARAMETER = /([?&;])([^=&;#\s]*)=[^&;#\s"']*/g
+const SECRET_PARAMETERS = new Set(['ticket', 'access_token', 'token', 'jwt', 'api_key', 'apikey', 'key'])
 /** What Node puts on errors of its parser, request bytes with their headers and all, and what libraries put there. */
 const SECRET_PROPERTIES = new Set([
   'rawPacket',
@@ -13,9 +15,20 @@ const SECRET_PROPERTIES = new Set([
   'config'
 ])
 
-/** A URL without the secrets in its query. */
-export function redactUrl(url: string): string {
-  return url.replace(SECRET_PARAMETERS, '$1…')
+/** A text without the secrets that stand in the queries of its URLs. */
+export function redactUrl(text: string): string {
+  return text.replace(PARAMETER, (parameter, separator: string, name: string) =>
+    isSecret(name) ? `${separator}${name}=…` : parameter
+  )
+}
+
+/** However the name is written: the server decodes it, too. */
+function isSecret(name: string): boolean {
+  try {
+    return SECRET_PARAMETERS.has(decodeURIComponent(name).toLowerCase())
+  } catch {
+    return true
+  }
 }
 
 /** For Fastify's `logger.serializers`: what is logged of requests and errors, without credentials. */
@@ -27,6 +40,19 @@ export const redactingSerializers = {
   err(error: Error): DescribedError {
     return describeError(error, 0)
   }
+}
+
+/** For Fastify's `frameworkErrors`: what it says of a URL that no route could be looked up for would repeat the URL. */
+export function answerUnreadableUrl(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  const { statusCode = 400, code } = error
+  reply
+    .code(statusCode)
+    .send({
+      statusCode,
+      code,
+      error: STATUS_CODES[statusCode],
+      message: 'The path of the URL is malformed or too long'
+    })
 }
 
 interface DescribedError {
