@@ -24,7 +24,7 @@ const post = (app: FastifyInstance, url: string, payload: string, headers: Recor
 
 /** So many lists in one another. */
 const deep = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
-const deepObject = (depth: number) => '{"a":'.repeat(depth) + '1' + '}'.repeat(depth)
+const deepObject = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
 
 const SINGLE = ['/broadcast', '/users/alice/events', '/topics/news/events']
 
