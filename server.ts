@@ -16,6 +16,9 @@ const BACKLOG = 4_096
 /** A name of 256 bytes, each of them percent-encoded. */
 const MAX_PARAM_LENGTH = 768
 
+/** How long a client may take to send a request, in milliseconds. The answer may take for ever. */
+const REQUEST_TIMEOUT = 60_000
+
 async function main(): Promise<void> {
   const environment = readEnvironment(process.env)
   const server = createServer(environment)
@@ -80,6 +83,7 @@ function createServer({ logLevel, trustProxy, tls }: Environment): FastifyInstan
     logController: new LogController({ disableRequestLogging: true }),
     logger: { level: logLevel, serializers: redactingSerializers },
     frameworkErrors: answerUnreadableUrl,
+    requestTimeout: REQUEST_TIMEOUT,
     // A number says how many proxies stand in front.
     trustProxy: typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },

@@ -13,7 +13,7 @@ export function checkOrigin(request: FastifyRequest, allowed: readonly string[])
   if (origin !== undefined && allowed.includes(origin)) return
   // The browser says it, and no page can change it; it holds behind proxies that change the host's name, too.
   if (site === 'same-origin' || site === 'none') return
-  if (site === undefined && (origin === undefined || isSameHost(origin, hostOf(request)))) return
+  if (site === undefined && (origin === undefined || isOwn(origin, request))) return
   throw new ForeignOriginError()
 }
 
@@ -30,6 +30,11 @@ export function checkHost(request: FastifyRequest): void {
 /** What the client has written itself, whatever a proxy says besides. */
 function hostOf(request: FastifyRequest): string | undefined {
   return request.headers.host ?? (request.headers[':authority'] as string | undefined)
+}
+
+/** By the name that was asked for, or by that which a proxy, if it is trusted, says was asked for. */
+function isOwn(origin: string, request: FastifyRequest): boolean {
+  return isSameHost(origin, hostOf(request)) || isSameHost(origin, request.host)
 }
 
 function isSameHost(origin: string, host: string | undefined): boolean {

@@ -45,14 +45,12 @@ export const redactingSerializers = {
 /** For Fastify's `frameworkErrors`: what it says of a URL that no route could be looked up for would repeat the URL. */
 export function answerUnreadableUrl(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
   const { statusCode = 400, code } = error
-  reply
-    .code(statusCode)
-    .send({
-      statusCode,
-      code,
-      error: STATUS_CODES[statusCode],
-      message: 'The path of the URL is malformed or too long'
-    })
+  reply.code(statusCode).send({
+    statusCode,
+    code,
+    error: STATUS_CODES[statusCode],
+    message: 'The path of the URL is malformed or too long'
+  })
 }
 
 interface DescribedError {

@@ -1,14 +1,20 @@
 import { once } from 'node:events'
-import Fastify, { type FastifyInstance, type InjectOptions } from 'fastify'
+import { connect } from 'node:http2'
+import Fastify, { type FastifyInstance, type FastifyServerOptions, type InjectOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import { type HubAppOptions, hubApp } from '../../app.ts'
 import { failOnWarnings } from '../support/build.ts'
 import { RawSocket } from '../support/raw-socket.ts'
+import { selfSigned } from '../support/self-signed.ts'
 
 failOnWarnings(t)
 
-async function build(t: Test, options: HubAppOptions = {}): Promise<FastifyInstance> {
-  const app = Fastify()
+async function build(
+  t: Test,
+  options: HubAppOptions = {},
+  server: FastifyServerOptions = {}
+): Promise<FastifyInstance> {
+  const app = Fastify(server)
   t.teardown(() => app.close())
   await app.register(hubApp, options)
   return app
@@ -162,4 +168,46 @@ t.test('a request without a host is refused by an open hub', async (t) => {
   raw.send('GET /users HTTP/1.0\r\n\r\n')
   await once(raw.socket, 'close')
   t.match(raw.text, /^HTTP\/1\.1 403 /)
+})
+
+t.test('behind a proxy a page is of the origin that the proxy names, if the proxy is trusted', async (t) => {
+  const headers = { host: '127.0.0.1:3000', origin: 'https://hub.example', 'x-forwarded-host': 'hub.example' }
+  for (const [trustProxy, statusCode] of [
+    [true, 200],
+    [false, 403]
+  ] as const) {
+    const app = await build(t, {}, { trustProxy })
+    t.equal((await app.inject({ url: '/users', headers })).statusCode, statusCode)
+    const foreign = { ...headers, origin: 'https://evil.example' }
+    t.equal((await app.inject({ url: '/users', headers: foreign })).statusCode, 403)
+    const renamed = { host: 'evil.example', 'x-forwarded-host': 'localhost' }
+    t.equal((await app.inject({ url: '/users', headers: renamed })).statusCode, 403, 'its own name it must be asked by')
+  }
+})
+
+t.test('over HTTP/2, where a host is called an authority, the same holds', async (t) => {
+  const { cert, key } = selfSigned()
+  const app = await build(t, {}, {
+    http2: true,
+    https: { cert, key },
+    forceCloseConnections: true
+  } as FastifyServerOptions)
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  const session = connect(url, { ca: cert })
+  t.teardown(() => session.destroy())
+  const { host } = new URL(url)
+  const cases: [object, number][] = [
+    [{}, 200],
+    [{ ':authority': 'localhost' }, 200],
+    [{ ':authority': 'evil.example' }, 403],
+    [{ origin: `https://${host}` }, 200],
+    [{ origin: 'https://evil.example' }, 403],
+    [{ 'sec-fetch-site': 'cross-site' }, 403]
+  ]
+  for (const [headers, status] of cases) {
+    const request = session.request({ ':path': '/users', ...headers })
+    request.resume()
+    const [answer] = await once(request, 'response')
+    t.equal(answer[':status'], status, JSON.stringify(headers))
+  }
 })
