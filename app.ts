@@ -22,7 +22,8 @@ export interface HubAppOptions {
    */
   readonly loopbackOnly?: boolean | undefined
   /**
-   * How many calls that publish, close, or make a ticket are taken a second, of one address and of one key. 0 is no limit.
+   * How many calls that publish, close, or make a ticket are taken a second: of one key, wherever it is used, and of one address
+   * without a key. 0 is no limit.
    * @default 0
    */
   readonly rateLimit?: number | undefined

@@ -2,10 +2,10 @@ import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 
 import { RateLimitedError } from '../services/errors.ts'
 
 export interface RateLimitOptions {
-  /** How many calls a second are taken of one address, and of one caller. */
+  /** How many calls a second are taken of one caller. */
   readonly perSecond: number
-  /** What a caller is called, wherever he calls from; nothing for one who is not known. */
-  readonly callerOf?: ((request: FastifyRequest) => string | undefined) | undefined
+  /** Who calls, wherever he calls from. Who is not known is counted by his address. */
+  readonly callerOf: (request: FastifyRequest) => string | undefined
 }
 
 const SECOND = 1_000
@@ -15,28 +15,24 @@ export async function rateLimit(
   app: FastifyInstance,
   { perSecond: max, callerOf }: RateLimitOptions
 ): Promise<onRequestAsyncHookHandler> {
-  const { default: fastifyRateLimit } = await import('@fastify/rate-limit')
-  const limiters: ReturnType<FastifyInstance['createRateLimit']>[] = []
+  const { default: fastifyRateLimit, normalizeIP } = await import('@fastify/rate-limit')
+  let count: ReturnType<FastifyInstance['createRateLimit']> | undefined
   await app.register(async (own) => {
     await own.register(fastifyRateLimit, { global: false })
-    // IPv6 is counted by the /64 that one customer is given.
-    limiters.push(own.createRateLimit({ max, timeWindow: SECOND }))
-    if (callerOf === undefined) return
-    limiters.push(
-      own.createRateLimit({
-        max,
-        timeWindow: SECOND,
-        keyGenerator: (request) => callerOf(request) ?? '',
-        allowList: (_request, key) => key === ''
-      })
-    )
+    count = own.createRateLimit({
+      max,
+      timeWindow: SECOND,
+      keyGenerator: (request) => {
+        const caller = callerOf(request)
+        // IPv6 is counted by the /64 that one customer is given.
+        return caller === undefined ? normalizeIP(request.ip) : `caller ${caller}`
+      }
+    })
   })
   return async (request, reply) => {
-    for (const limiter of limiters) {
-      const counted = await limiter(request)
-      if (counted.isAllowed || !counted.isExceeded) continue
-      reply.header('retry-after', counted.ttlInSeconds)
-      throw new RateLimitedError(counted.ttlInSeconds)
-    }
+    const counted = await count?.(request)
+    if (counted === undefined || counted.isAllowed || !counted.isExceeded) return
+    reply.header('retry-after', counted.ttlInSeconds)
+    throw new RateLimitedError(counted.ttlInSeconds)
   }
 }

@@ -72,7 +72,7 @@ t.test('what is taken of an address is counted over all routes that change somet
   t.ok(found.filter((status) => status === 429).length > 10)
 })
 
-t.test('a key is counted wherever it is used from, and its address besides', async (t) => {
+t.test('a key is counted wherever it is used from, and by itself', async (t) => {
   const apiKeys = readApiKeys(KEYS.map((key, index) => `key${index}:${key}:publish`).join(';'))
   const app = await build(t, { authentication: { apiKeys } })
   const as = (key: number, last: number): Caller => ({
@@ -83,6 +83,7 @@ t.test('a key is counted wherever it is used from, and its address besides', asy
   for (let last = 1; last <= 40; last++) found.push(...(await statuses(app, 1, as(0, last))))
   t.ok(found.includes(429), 'from forty addresses, a call each')
   t.equal(taken(await statuses(app, 1, as(1, 100))), 1, 'another key is another caller')
+  t.equal(taken(await statuses(app, 1, as(1, 1))), 1, 'from the same address, too')
 })
 
 t.test('who guesses at keys is counted, too', async (t) => {
