@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { DEFAULT_TICKET_TTL, MAX_TICKET_TOPICS, MAX_TICKET_TTL, MIN_TICKET_TTL } from '../services/tickets.ts'
 
 /** How many users or topics one event may be addressed to over HTTP. */
 const MAX_TARGETS = 1_000
@@ -90,12 +91,16 @@ export const TicketBody = Type.Object(
     ),
     topics: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 257 }), {
-        maxItems: 100,
+        maxItems: MAX_TICKET_TOPICS,
         description: 'What may be asked for with it: names, or beginnings of names with *'
       })
     ),
     ttl: Type.Optional(
-      Type.Integer({ minimum: 1_000, maximum: 86_400_000, description: 'In milliseconds; 600000 if left out' })
+      Type.Integer({
+        minimum: MIN_TICKET_TTL,
+        maximum: MAX_TICKET_TTL,
+        description: `In milliseconds; ${DEFAULT_TICKET_TTL} if left out`
+      })
     )
   },
   Strict

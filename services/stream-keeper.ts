@@ -47,6 +47,8 @@ const REFUSED_RECONNECTION = 5_000
 /** How much of a stream's life its end may come early, and how much that is at most, in milliseconds. */
 const EXPIRY_SPREAD = 0.05
 const MAX_EXPIRY_SPREAD = 30_000
+/** Those who return with more than so many before them are let in when these have been served. */
+const MAX_BEHIND = 64
 /** Streams are ended in slices of so many, between which the event loop turns. */
 const END_SLICE = 500
 
@@ -215,6 +217,11 @@ export class StreamKeeper implements StreamHost, TailListener {
   onBreak(position: Cursor): void {
     this.head = position
     for (const stream of this.registry.all()) stream.fallBehind()
+  }
+
+  /** Whether so many streams have history to read that more of them had better wait. */
+  get isCatchingUp(): boolean {
+    return this.#queue.behind > MAX_BEHIND
   }
 
   get now(): number {

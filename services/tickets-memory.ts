@@ -40,8 +40,8 @@ export class MemoryTickets implements TicketStore {
     for (let due = this.#lapses.takeDue(now); due !== undefined; due = this.#lapses.takeDue(now)) this.#forget(due)
     const ofUser = this.#ofUser.get(record.user) ?? new Set()
     this.#ofUser.set(record.user, ofUser)
-    if (ofUser.size >= this.#mostOfUser) this.#forget(first(ofUser))
-    if (this.#records.size >= this.#most) this.#forget(first(this.#records.keys()))
+    if (ofUser.size >= this.#mostOfUser) this.#forgetFirst(ofUser)
+    if (this.#records.size >= this.#most) this.#forgetFirst(this.#records.keys())
     this.#records.set(hash, record)
     // Either may have taken the user's last one, and his set with it.
     this.#ofUser.set(record.user, ofUser.add(hash))
@@ -53,6 +53,13 @@ export class MemoryTickets implements TicketStore {
     return record !== undefined && record.expiresAt > this.#now() ? record : undefined
   }
 
+  #forgetFirst(hashes: Iterable<string>): void {
+    for (const hash of hashes) {
+      this.#forget(hash)
+      return
+    }
+  }
+
   #forget(hash: string): void {
     const record = this.#records.get(hash)
     if (record === undefined) return
@@ -62,9 +69,4 @@ export class MemoryTickets implements TicketStore {
     ofUser?.delete(hash)
     if (ofUser?.size === 0) this.#ofUser.delete(record.user)
   }
-}
-
-function first(hashes: Iterable<string>): string {
-  for (const hash of hashes) return hash
-  return ''
 }
