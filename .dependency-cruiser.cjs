@@ -16,7 +16,8 @@ module.exports = {
         path: [
           '^plugins/',
           '^routes/',
-          '^(app|server|environment|index)\\.ts$', '^environment/',
+          '^(app|server|environment|index)\\.ts$',
+          '^environment/',
           'node_modules/(fastify|fastify-plugin|@fastify/(?!error))'
         ]
       }
@@ -32,7 +33,10 @@ module.exports = {
       comment: 'Routes use fastify.sse. From plugins/ they may have its types, from services/ types and errors.',
       severity: 'error',
       from: { path: '^routes/' },
-      to: { path: ['^plugins/', '^(app|server|environment|index)\\.ts$', '^environment/'], dependencyTypesNot: ['type-only'] }
+      to: {
+        path: ['^plugins/', '^(app|server|environment|index)\\.ts$', '^environment/'],
+        dependencyTypesNot: ['type-only']
+      }
     },
     {
       name: 'routes-see-no-log-and-no-registry',
