@@ -400,6 +400,7 @@ t.test('a host may lock its own doors with the same keys, beside a jwt and cooki
     const locks = await authentication(app, {
       subscribers: { keys: [SECRET] },
       cookie: 'hub_token',
+      origins: ['https://app.example'],
       apiKeys: readApiKeys(`k:${KEY}:publish`)
     })
     if (!isHostFirst) await ofHost()
@@ -417,5 +418,12 @@ t.test('a host may lock its own doors with the same keys, beside a jwt and cooki
       200
     )
     t.equal((await app.inject({ method: 'HEAD', url: '/hub/events' })).statusCode, 401)
+    for (const [origin, expected] of [
+      ['https://evil.example', 403],
+      ['https://app.example', 200]
+    ] as const) {
+      const headers = { cookie: `hub_token=${token}`, origin }
+      t.equal((await app.inject({ method: 'HEAD', url: '/hub/events', headers })).statusCode, expected, origin)
+    }
   }
 })
