@@ -16,15 +16,16 @@ const owned = new Set<string>()
 export class Ownership {
   readonly #folder: string
   readonly #root: RootDatabase
+  /** Kept, for a transaction that is collected as garbage is no longer in the table. */
+  readonly #reading: ReturnType<RootDatabase['useReadTransaction']>
 
   /** @throws {LogInUseError} if another process, or this one, has the folder open. */
   static take(open: Open, folder: string): Ownership {
     if (owned.has(folder)) throw new LogInUseError(folder)
     const root = open({ path: join(folder, FILE), noSubdir: true, overlappingSync: false, noSync: true, maxDbs: 1 })
     owned.add(folder)
-    const ownership = new Ownership(folder, root)
     // First be seen, then look: of two that come at once, at least one sees the other.
-    root.useReadTransaction()
+    const ownership = new Ownership(folder, root)
     root.readerCheck()
     const readers = root
       .readerList()
@@ -38,9 +39,11 @@ export class Ownership {
   private constructor(folder: string, root: RootDatabase) {
     this.#folder = folder
     this.#root = root
+    this.#reading = root.useReadTransaction()
   }
 
   async release(): Promise<void> {
+    this.#reading.done()
     await this.#root.close()
     owned.delete(this.#folder)
   }
