@@ -29,7 +29,7 @@ class ServerProcess {
   constructor(t: Test, env: Record<string, string>) {
     this.child = spawn(process.execPath, [...process.execArgv, 'server.ts'], {
       cwd: ROOT,
-      env: { ...process.env, PORT: '0', LOG_LEVEL: 'error', ...env },
+      env: { ...process.env, PORT: '0', LOG_LEVEL: 'error', HUB_STORE: 'memory', ...env },
       stdio: ['ignore', 'pipe', 'pipe']
     })
     this.child.stdout?.on('data', (text) => {
@@ -138,7 +138,7 @@ t.test('it stops on SIGINT as on SIGTERM, and a signal more, as npm sends it, ch
   t.equal(server.stdout.trim().split('\n').length, 1, 'and nothing is logged as an error')
 })
 
-t.test('a restart begins anew, and tells the clients', async (t) => {
+t.test('a restart with history in memory begins anew, and tells the clients', async (t) => {
   const first = new ServerProcess(t, {})
   const client = await StreamClient.open(`${await first.url()}/events?user=alice`)
   await client.event('hub.welcome')
