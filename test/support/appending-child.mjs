@@ -8,7 +8,17 @@ const PLENTY = 10_000_000
 const retention = { user: PLENTY, topic: PLENTY, broadcast: PLENTY, bytes: 2 ** 40, channelBytes: 2 ** 40 }
 const log = await embeddedLog({ path, durability, retention })
 // Written at once, so that nothing that was acknowledged waits in a buffer when the end comes.
-const note = (...words) => writeSync(1, `${words.join(' ')}\n`)
+function note(...words) {
+  let left = Buffer.from(`${words.join(' ')}\n`)
+  while (left.length > 0) {
+    try {
+      left = left.subarray(writeSync(1, left))
+    } catch (error) {
+      // The reader is slow.
+      if (error.code !== 'EAGAIN') throw error
+    }
+  }
+}
 
 async function writer(name, size) {
   for (let batch = 0; ; batch++) {

@@ -13,6 +13,7 @@ import type { RootDatabase } from 'lmdb'
 import type { Clock } from '../../clock.ts'
 import { newLife, newWitness } from '../../cursor.ts'
 import { LogStoreError, MissingPackageError } from '../../errors.ts'
+import { checkBeginning, checkFile } from './check-file.ts'
 import { Ownership } from './ownership.ts'
 import { newState, openTables, readState, type State, type Tables, writeState } from './tables.ts'
 
@@ -21,6 +22,7 @@ const STAMP = 'event-log.json'
 const DATA = 'data.mdb'
 const FORMAT = 'fastify-sse-hub event log'
 const VERSION = 1
+const WAY_OUT = 'Nothing in it was changed; restore it, or move the folder away to begin anew'
 
 /** An open store: the only one of its folder. */
 export interface Store {
@@ -49,7 +51,10 @@ export async function openStore(path: string, clock: Clock): Promise<Store> {
   const ownership = Ownership.take(open, folder)
   let root: RootDatabase | undefined
   try {
+    checkData(folder, checkBeginning)
     root = open({ path: folder, noSubdir: false, maxDbs: 16, pageSize: 4_096 })
+    const { lastTxnId } = root.getStats() as { lastTxnId: number }
+    checkData(folder, (path) => checkFile(path, lastTxnId))
     return await openedStore(folder, root, ownership, isNew, clock)
   } catch (error) {
     await root?.close()
@@ -69,7 +74,7 @@ async function openedStore(
   const transaction = <Result>(body: () => Result) => root.transactionSync(body, COMMIT_AT_ONCE)
   const flush = () => flushed(root)
   if (tables.meta.get('version') === undefined) {
-    if (!isNew) throw new LogStoreError(folder, 'it is damaged: its tables are empty. Restore it, or move it away')
+    if (!isNew) throw new LogStoreError(folder, `it is damaged: its tables are empty. ${WAY_OUT}`)
     transaction(() => {
       const life = newLife()
       tables.meta.putSync('version', VERSION)
@@ -84,12 +89,22 @@ async function openedStore(
   const life = tables.meta.get('life')
   const state = readState(tables)
   if (typeof life !== 'string' || state === undefined)
-    throw new LogStoreError(folder, 'it is damaged: it does not know itself. Restore it, or move it away')
+    throw new LogStoreError(folder, `it is damaged: it does not know itself. ${WAY_OUT}`)
   const close = async () => {
     await root.close()
     await ownership.release()
   }
   return { folder, tables, life, state, transaction, flush, close }
+}
+
+/** Checks the data, unless there is none yet. */
+function checkData(folder: string, check: (path: string) => void): void {
+  const path = join(folder, DATA)
+  try {
+    if (existsSync(path) && statSync(path).size > 0) check(path)
+  } catch (error) {
+    throw new LogStoreError(folder, `it is damaged: ${(error as Error).message}. ${WAY_OUT}`)
+  }
 }
 
 async function importLmdb(): Promise<typeof import('lmdb')> {
@@ -129,7 +144,7 @@ function checkStamp(folder: string): boolean {
     )
   }
   if (!existsSync(join(folder, DATA)) || statSync(join(folder, DATA)).size === 0)
-    throw new LogStoreError(folder, `it is damaged: ${DATA} is gone. Restore it, or move the folder away`)
+    throw new LogStoreError(folder, `it is damaged: ${DATA} is gone. ${WAY_OUT}`)
   return false
 }
 
