@@ -11,8 +11,9 @@ export interface EmbeddedLogOptions {
   readonly path: string
   /**
    * What an append waits for. `sync`: until its events are on the disk, so that they outlive a loss of power; appends that
-   * come at the same time share the wait. `process`: until they are with the operating system, so that they outlive the
-   * process, however it ends; a loss of power takes the last second or so with it, and nothing else.
+   * come in the same turn of the event loop share the wait, which the loop waits, too. `process`: until they are with the
+   * operating system, so that they outlive the process, however it ends; they are brought to the disk every second. A loss of
+   * power takes what was not, and may damage the store: then it is refused at the next start, not read.
    * @default 'sync'
    */
   readonly durability?: 'sync' | 'process' | undefined
@@ -59,6 +60,6 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<EventLog
     throw new InvalidOptionError('durability', 'is "sync" or "process"')
   const checked = resolveOptions({ retention: bounds, idempotencyWindow: window, clock: given })
   const { retention, idempotencyWindow, clock } = checked
-  const store = await openStore(path, clock)
+  const store = await openStore(path, durability, clock)
   return new EmbeddedLog({ store, durability, retention, idempotencyWindow, clock })
 }

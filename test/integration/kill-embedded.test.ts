@@ -73,6 +73,37 @@ async function appendUntilKilled(
   return journal
 }
 
+t.test('a second process is refused while the first lives, and let in once it was killed', async (t) => {
+  const path = join(home, 'owned')
+  const start = () => {
+    const child = spawn(process.execPath, [CHILD, embedded, path, 'process', '0'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: process.env.PATH }
+    })
+    t.teardown(() => child.kill('SIGKILL'))
+    let stderr = ''
+    child.stderr.on('data', (text) => {
+      stderr += text
+    })
+    const ended = once(child, 'close').then(() => stderr)
+    const opened = once(createInterface(child.stdout), 'line').then(([line]) => line as string)
+    return { child, ended, opened }
+  }
+  let owner = start()
+  t.equal(await owner.opened, 'open')
+  for (let kill = 0; kill < 3; kill++) {
+    // Two that come at once, too; the owner appends and reads all the while.
+    for (const refused of [start(), start()]) t.match(await refused.ended, /SSE_HUB_ERR_LOG_IN_USE/)
+    await t.rejects(embeddedLog({ path }), { code: 'SSE_HUB_ERR_LOG_IN_USE' })
+    owner.child.kill('SIGKILL')
+    await owner.ended
+    owner = start()
+    t.equal(await owner.opened, 'open')
+  }
+  owner.child.kill('SIGKILL')
+  await owner.ended
+})
+
 const textOf = ({ data }: LogEvent) => data.replace(/\.+$/, '')
 
 async function readAfter(log: EventLog, from: Cursor | 'oldest'): Promise<LogEvent[]> {

@@ -128,7 +128,11 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   async #run(): Promise<void> {
     // Whatever else is published in this turn of the event loop goes with it.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.#waiting.length > 0 && this.#closed === undefined) await this.#appendGroup(this.#takeGroup())
+    while (this.#waiting.length > 0 && this.#closed === undefined) {
+      this.#appendGroup(this.#takeGroup())
+      // Between two groups the event loop turns.
+      await new Promise((resolve) => setImmediate(resolve))
+    }
     this.#running = undefined
     if (this.#closed !== undefined) this.#rejectWaiting()
   }
@@ -140,7 +144,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     return this.#waiting.splice(0, count)
   }
 
-  async #appendGroup(group: readonly Waiting[]): Promise<void> {
+  #appendGroup(group: readonly Waiting[]): void {
     let receipts: Receipt[][] = []
     let appended: readonly LogEvent[] = []
     try {
@@ -148,10 +152,8 @@ export class EmbeddedLog implements EventLog, HealthCheck {
       appended = this.#write((writing) => {
         receipts = group.map(({ events }) => writing.append(events))
       })
-      if (this.#parts.durability === 'sync') await this.#flush()
     } catch (error) {
       const failure = this.#failureOf(error as Error)
-      this.#handOver(appended)
       for (const { reject } of group) reject(failure)
       return
     }
@@ -180,12 +182,12 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     }
     this.#turn = writing.turn
     this.#isFailing = false
-    this.#isUnflushed = true
+    this.#isUnflushed = this.#parts.durability === 'process'
     for (const event of writing.appended) this.#recent.add(event)
     return writing.appended
   }
 
-  /** Once it fails nobody knows what is on the disk: it is not tried again, and nothing more is taken. */
+  /** Of what is not committed to the disk. Once it fails nobody knows what is on the disk: it is not tried again, and nothing more is taken. */
   async #flush(): Promise<void> {
     this.#isUnflushed = false
     try {
@@ -237,7 +239,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     this.#tails.clear()
     await this.#running
     await this.#flushing
-    await this.#flush().catch(() => {})
+    if (this.#isUnflushed) await this.#flush().catch(() => {})
     await this.#store.close()
   }
 

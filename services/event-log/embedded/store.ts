@@ -30,21 +30,24 @@ export interface Store {
   readonly tables: Tables
   readonly life: string
   readonly state: State
-  /** Runs all of the body, or, if it throws, nothing of it. What it did is visible at once, and survives the process. */
+  /**
+   * Runs all of the body, or, if it throws, nothing of it. When it returns, what the body did outlives the process, and with
+   * durability `sync` it is on the disk.
+   */
   transaction<Result>(body: () => Result): Result
   /** Resolves when all that was committed is on the disk. */
   flush(): Promise<void>
   close(): Promise<void>
 }
 
-/** Abort the transaction if its body throws; commit at once, but leave it to `flush` to reach the disk. */
-const COMMIT_AT_ONCE = 0x1_00_03 as Parameters<RootDatabase['transactionSync']>[1]
+/** Abort the transaction if its body throws, and commit before it returns: to the disk, unless the store is opened without. */
+const ABORTABLE = 3 as Parameters<RootDatabase['transactionSync']>[1]
 
 /**
  * Opens the store in a folder, or makes one.
  * @throws {LogInUseError | LogStoreError | MissingPackageError}
  */
-export async function openStore(path: string, clock: Clock): Promise<Store> {
+export async function openStore(path: string, durability: 'sync' | 'process', clock: Clock): Promise<Store> {
   const { open } = await importLmdb()
   const folder = makeFolder(path)
   const isNew = checkStamp(folder)
@@ -52,7 +55,10 @@ export async function openStore(path: string, clock: Clock): Promise<Store> {
   let root: RootDatabase | undefined
   try {
     checkData(folder, checkBeginning)
-    root = open({ path: folder, noSubdir: false, maxDbs: 16, pageSize: 4_096 })
+    root = open({
+      ...{ path: folder, noSubdir: false, maxDbs: 16, pageSize: 4_096 },
+      ...{ noSync: durability === 'process', overlappingSync: false }
+    })
     const { lastTxnId } = root.getStats() as { lastTxnId: number }
     checkData(folder, (path) => checkFile(path, lastTxnId))
     return await openedStore(folder, root, ownership, isNew, clock)
@@ -71,7 +77,7 @@ async function openedStore(
   clock: Clock
 ): Promise<Store> {
   const tables = openTables(root)
-  const transaction = <Result>(body: () => Result) => root.transactionSync(body, COMMIT_AT_ONCE)
+  const transaction = <Result>(body: () => Result) => root.transactionSync(body, ABORTABLE)
   const flush = () => flushed(root)
   if (tables.meta.get('version') === undefined) {
     if (!isNew) throw new LogStoreError(folder, `it is damaged: its tables are empty. ${WAY_OUT}`)
