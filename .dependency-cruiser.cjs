@@ -57,7 +57,13 @@ module.exports = {
       to: {}
     },
     { name: 'no-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
-    { name: 'no-undeclared', severity: 'error', from: {}, to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] } }
+    {
+      name: 'no-undeclared',
+      comment: 'An optional peer counts as no package of this one, and as a peer.',
+      severity: 'error',
+      from: {},
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm-peer'] }
+    }
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -14,6 +14,8 @@ export interface Environment extends Access {
   readonly tls: { readonly cert: string; readonly key: string } | undefined
   readonly heartbeatInterval: number | undefined
   readonly reconnectionTime: number | undefined
+  /** `memory`, or the path of a folder. */
+  readonly store: string
   readonly retention: Partial<Retention>
   readonly maxStreams: number | undefined
   readonly maxStreamsPerUser: number | undefined
@@ -26,6 +28,9 @@ export { EnvironmentError } from './environment/values.ts'
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 
 const DAY = 86_400_000
+
+/** Under the working directory. */
+const DEFAULT_STORE = './fastify-sse-hub-data'
 
 /** Every variable that the hub reads. Any other that begins with `HUB_` is a misspelled one, and stops the start. */
 const NAMES = [
@@ -61,8 +66,6 @@ export function readEnvironment(env: Variables): Environment {
   )
   if (misspelled !== undefined) fail(misspelled, `is no setting of this version; there are ${NAMES.join(', ')}`)
   const number = (name: string, least: number, most: number) => wholeNumber(env, name, least, most)
-  const store = env.HUB_STORE || 'memory'
-  if (store !== 'memory') fail('HUB_STORE', 'is "memory" in this version')
   const host = env.HOST || '127.0.0.1'
   return {
     ...readAccess(env, host),
@@ -74,6 +77,7 @@ export function readEnvironment(env: Variables): Environment {
     tls: tls(env.HUB_TLS_CERT, env.HUB_TLS_KEY),
     heartbeatInterval: number('HUB_HEARTBEAT', 0, DAY),
     reconnectionTime: number('HUB_RETRY', 0, 3_600_000),
+    store: store(env.HUB_STORE),
     retention: defined({
       user: number('HUB_HISTORY_PER_USER', 0, 10_000_000),
       topic: number('HUB_HISTORY_PER_TOPIC', 0, 10_000_000),
@@ -92,6 +96,17 @@ export function readEnvironment(env: Variables): Environment {
 function isServiceLink(name: string, value = ''): boolean {
   if (name === 'HUB_PORT') return /^(tcp|udp|sctp):/.test(value)
   return /^HUB_(SERVICE_(HOST|PORT)|PORT_\d)/.test(name)
+}
+
+/** Where history is kept; what looks like something else than a folder is no folder that anybody meant. */
+function store(text: string | undefined): string {
+  if (!text) return DEFAULT_STORE
+  const isMemory = text.trim().toLowerCase() === 'memory'
+  if ((isMemory && text !== 'memory') || /^[a-z][a-z\d+.-]+:/i.test(text) || text.includes('\0')) {
+    // Not repeated: it may have a password in it.
+    fail('HUB_STORE', 'is "memory" or the path of a folder in this version')
+  }
+  return text
 }
 
 function origins(text: string | undefined): string[] {

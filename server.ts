@@ -7,6 +7,7 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController
 import { hubApp } from './app.ts'
 import { type Environment, EnvironmentError, readEnvironment } from './environment.ts'
 import { answerUnreadableUrl, redactingSerializers } from './plugins/redaction.ts'
+import { openHistory } from './stores.ts'
 
 /** How long a stop may take, in milliseconds. */
 const STOP_WITHIN = 10_000
@@ -15,7 +16,6 @@ const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const
 const BACKLOG = 4_096
 /** A name of 256 bytes, each of them percent-encoded. */
 const MAX_PARAM_LENGTH = 768
-
 /** How long a client may take to send a request, in milliseconds. The answer may take for ever. */
 const REQUEST_TIMEOUT = 60_000
 
@@ -25,8 +25,10 @@ async function main(): Promise<void> {
   const { authentication, loopbackOnly, rateLimit } = environment
   const { heartbeatInterval, reconnectionTime, retention, corsOrigins } = environment
   const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, maxEventBytes } = environment
+  const { log, told } = await openHistory(environment.store, retention)
   await server.register(hubApp, {
     hub: {
+      log,
       heartbeatInterval,
       reconnectionTime,
       retention,
@@ -46,7 +48,7 @@ async function main(): Promise<void> {
   })
   stopInOrder(server)
   await listen(server, environment)
-  announce(server, environment)
+  announce(server, environment, told)
 }
 
 /** Ends the streams and the process, with exit code 0, when it is told to stop; a fault that nobody caught stops it, too. */
@@ -111,12 +113,13 @@ function read(name: string, path: string): Buffer {
   }
 }
 
-function announce(server: FastifyInstance, { host, tls, authentication }: Environment): void {
+function announce(server: FastifyInstance, { host, tls, authentication }: Environment, history: string): void {
   const { port } = server.server.address() as AddressInfo
   const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
-  if (authentication === undefined)
+  if (authentication === undefined) {
     server.log.info('without authentication: whoever reaches this address may read and send')
-  server.log.info('history is kept in memory: a restart begins anew, and tells the clients')
+  }
+  server.log.info(history)
   process.stdout.write(`fastify-sse-hub: open ${tls ? 'https' : 'http'}://${name}:${port}/\n`)
 }
 

@@ -65,13 +65,15 @@ export function openEventStream(
     answer(reply, 200, headers)
     return undefined
   }
-  const refusal = keeper.admit(opening.user, request.ip)
+  // To ask for an address is a call into the system, and the answer is kept with the socket.
+  const address = keeper.limitsAddresses ? request.ip : ''
+  const refusal = keeper.admit(opening.user, address)
   if (refusal !== undefined) {
     sendRefusal(keeper, request, reply, headers, refusal)
     return undefined
   }
   const sink = openSink(request.raw, reply.raw, headers)
-  return keeper.open(sink, { ...opening, lastEventId, address: request.ip })
+  return keeper.open(sink, { ...opening, lastEventId, address })
 }
 
 /** Turns a caller away for now: an event source takes any status but 200 as the end for good. */

@@ -115,6 +115,22 @@ export const TicketsUnavailableError = createError(
   'Tickets cannot be kept now; try again later',
   503
 )
+export const LogFullError = createError(
+  'SSE_HUB_ERR_LOG_FULL',
+  'The event log has no room left: %s. Nothing was published; make room, and try again',
+  507
+)
 
 // How the hub was set up
 export const InvalidOptionError = createError('SSE_HUB_ERR_INVALID_OPTION', 'Option %s: %s', 500, TypeError)
+export const LogInUseError = createError(
+  'SSE_HUB_ERR_LOG_IN_USE',
+  'The event log in %s is in use by another hub; give each hub a folder of its own, or join them over Redis',
+  500
+)
+export const LogStoreError = createError('SSE_HUB_ERR_LOG_STORE', 'The event log in %s cannot be opened: %s', 500)
+export const MissingPackageError = createError(
+  'SSE_HUB_ERR_MISSING_PACKAGE',
+  '%s needs the package "%s": npm install %s',
+  500
+)

@@ -1,4 +1,4 @@
-import { type Channel, describe, EVERYONE, topicChannel, userChannel } from './channel.ts'
+import { describe, topicChannel, userChannel } from './channel.ts'
 import { CLOSE_REASONS, type CloseReason } from './close-reason.ts'
 import { type Cursor, parseCursor, randomText } from './cursor.ts'
 import { Deadlines } from './deadlines.ts'
@@ -120,12 +120,17 @@ export class StreamKeeper implements StreamHost, TailListener {
     if (expiresAt <= this.#options.clock.now()) throw new UnauthenticatedError()
   }
 
+  /** Whether it matters where a stream comes from. */
+  get limitsAddresses(): boolean {
+    return this.#options.maxStreamsPerAddress > 0
+  }
+
   /** Why a stream cannot be opened now, if it cannot; a user's oldest stream may be closed to make room. */
   admit(user: string | null, address: string): CloseReason | undefined {
     const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, onUserLimit } = this.#options
     if (this.isClosing) return 'shutdown'
     if (maxStreams > 0 && this.registry.size >= maxStreams) return 'limit'
-    if (maxStreamsPerAddress > 0 && address !== '' && this.registry.countOfAddress(address) >= maxStreamsPerAddress)
+    if (this.limitsAddresses && address !== '' && this.registry.countOfAddress(address) >= maxStreamsPerAddress)
       return 'limit'
     if (user === null || maxStreamsPerUser === 0) return undefined
     const excess = this.registry.countOfUser(user) - maxStreamsPerUser + 1
@@ -150,10 +155,8 @@ export class StreamKeeper implements StreamHost, TailListener {
     const init = {
       id: randomText(16),
       user,
-      // Kept for the limit alone: a text for each stream would be most of what a stream costs.
-      address: this.#options.maxStreamsPerAddress > 0 ? address : '',
+      address,
       topics,
-      channels: listenedTo(user, topics, follows),
       follows,
       beginning: beginning(opening, opened),
       since: this.#options.clock.now()
@@ -304,13 +307,6 @@ export class StreamKeeper implements StreamHost, TailListener {
       if (stallTimeout > 0 && stream.stalledFor >= stallTimeout) stream.close('slow')
     }
   }
-}
-
-function listenedTo(user: string | null, topics: readonly string[], follows: boolean): Channel[] {
-  const channels = new Set<Channel>(topics.map(topicChannel))
-  if (!follows && user !== null) channels.add(userChannel(user))
-  if (!follows) channels.add(EVERYONE)
-  return [...channels]
 }
 
 function beginning({ lastEventId, from, last }: Opening, opened: Cursor | undefined): Beginning {
