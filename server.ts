@@ -16,6 +16,7 @@ const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const
 const BACKLOG = 4_096
 /** A name of 256 bytes, each of them percent-encoded. */
 const MAX_PARAM_LENGTH = 768
+
 /** How long a client may take to send a request, in milliseconds. The answer may take for ever. */
 const REQUEST_TIMEOUT = 60_000
 
@@ -116,9 +117,8 @@ function read(name: string, path: string): Buffer {
 function announce(server: FastifyInstance, { host, tls, authentication }: Environment, history: string): void {
   const { port } = server.server.address() as AddressInfo
   const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
-  if (authentication === undefined) {
+  if (authentication === undefined)
     server.log.info('without authentication: whoever reaches this address may read and send')
-  }
   server.log.info(history)
   process.stdout.write(`fastify-sse-hub: open ${tls ? 'https' : 'http'}://${name}:${port}/\n`)
 }

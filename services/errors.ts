@@ -110,15 +110,16 @@ export const LogUnavailableError = createError(
   'The event log did not answer: %s. Nothing was published; try again later',
   503
 )
-export const TicketsUnavailableError = createError(
-  'SSE_HUB_ERR_TICKETS_UNAVAILABLE',
-  'Tickets cannot be kept now; try again later',
-  503
-)
 export const LogFullError = createError(
   'SSE_HUB_ERR_LOG_FULL',
   'The event log has no room left: %s. Nothing was published; make room, and try again',
   507
+)
+
+export const TicketsUnavailableError = createError(
+  'SSE_HUB_ERR_TICKETS_UNAVAILABLE',
+  'Tickets cannot be kept now; try again later',
+  503
 )
 
 // How the hub was set up
