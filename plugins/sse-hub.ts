@@ -161,7 +161,8 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     try {
       checkRequest(request, reply)
       const topics = typeof source === 'string' ? [source] : []
-      stream = this.#open(request, reply, { user: user ?? null, topics, follows: true, from: 'oldest' })
+      const opened = this.#open(request, reply, { user: user ?? null, topics, follows: true, from: 'oldest' })
+      stream = opened instanceof Promise ? await opened : opened
     } finally {
       // Nobody is going to read it, and the file behind it would stay open.
       if (stream === undefined && source instanceof Readable) source.destroy()
@@ -180,7 +181,11 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     this.#sessions.close()
   }
 
-  #open(request: FastifyRequest, reply: FastifyReply, opening: Opening): EventStream | undefined {
+  #open(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    opening: Opening
+  ): EventStream | undefined | Promise<EventStream | undefined> {
     this.#sessions.add(request.raw)
     return openEventStream(this.keeper, request, reply, opening)
   }

@@ -88,6 +88,11 @@ export const LogUnavailableError = createError(
   'The event log did not answer: %s. Nothing was published; try again later',
   503
 )
+export const NodesUnavailableError = createError(
+  'SSE_HUB_ERR_NODES_UNAVAILABLE',
+  'The other nodes could not be reached: %s. Try again later',
+  503
+)
 
 // How the hub was set up
 export const InvalidOptionError = createError('SSE_HUB_ERR_INVALID_OPTION', 'Option %s: %s', 500, TypeError)

@@ -9,6 +9,7 @@ import { EventStream, type StreamHost } from './event-stream.ts'
 import { MAX_RECONNECTION_TIME } from './event-stream-format.ts'
 import type { HubEvents, Logger } from './hub-events.ts'
 import { heartbeatFrame, seeYouFrame, type Welcome } from './hub-frames.ts'
+import type { Nodes, StreamEntry } from './nodes/nodes.ts'
 import type { ResolvedOptions } from './options.ts'
 import { OwedEvents } from './owed-events.ts'
 import { Pulse } from './pulse.ts'
@@ -33,6 +34,8 @@ export interface Opening {
   readonly last?: number | undefined
   /** The network address of the client; empty if there is none. */
   readonly address?: string | undefined
+  /** @internal Under which it was counted in on the other nodes already. */
+  readonly id?: string | undefined
 }
 
 /** How many streams were closed for each reason. */
@@ -47,6 +50,14 @@ const REFUSED_RECONNECTION = 5_000
 /** Streams are ended in slices of so many, between which the event loop turns. */
 const END_SLICE = 500
 
+export interface KeeperParts {
+  readonly log: EventLog
+  readonly nodes: Nodes
+  readonly options: ResolvedOptions
+  readonly events: HubEvents
+  readonly logger: Logger
+}
+
 /** Opens, feeds and closes the streams of this node. */
 export class StreamKeeper implements StreamHost, TailListener {
   readonly log: EventLog
@@ -56,6 +67,7 @@ export class StreamKeeper implements StreamHost, TailListener {
   opened = 0
   /** The newest event that the tail has handed over. */
   head: Cursor = { seq: 0, witness: '' }
+  readonly #nodes: Nodes
   readonly #options: ResolvedOptions
   readonly #events: HubEvents
   readonly #logger: Logger
@@ -72,8 +84,9 @@ export class StreamKeeper implements StreamHost, TailListener {
   /** How many streams there were when the hub began to close: they all return at about the same time. */
   #cut = 0
 
-  constructor(parts: { log: EventLog; options: ResolvedOptions; events: HubEvents; logger: Logger }) {
+  constructor(parts: KeeperParts) {
     this.log = parts.log
+    this.#nodes = parts.nodes
     this.#options = parts.options
     this.#events = parts.events
     this.#logger = parts.logger
@@ -130,6 +143,24 @@ export class StreamKeeper implements StreamHost, TailListener {
     return undefined
   }
 
+  /**
+   * Counts a stream in on all nodes before it is opened, where a limit over all of them refuses: resolves with what to open,
+   * or with undefined if there is no room. Returns undefined where there is nothing to wait for.
+   */
+  reserve(opening: Opening): Promise<StreamEntry | undefined> | undefined {
+    const { maxStreamsPerUser: limit, onUserLimit, clock } = this.#options
+    const { user, topics = NONE, follows = false } = opening
+    if (this.#nodes.isAlone || onUserLimit !== 'reject' || limit === 0 || user === null) return undefined
+    const channels = listenedTo(user, topics, follows)
+    const entry = { id: randomText(16), user, topics, channels, follows, since: clock.now() }
+    return this.#nodes.reserve(entry, limit).then((hasRoom) => (hasRoom ? entry : undefined))
+  }
+
+  /** Gives back a place that was reserved, because its client has left meanwhile or there is no room for another reason. */
+  release(reserved: StreamEntry): void {
+    this.#nodes.closed(reserved)
+  }
+
   /** What a client is told that is turned away for now: an event source takes any status but 200 as the end for good. */
   refusal(reason: CloseReason): Buffer {
     this.closed[reason]++
@@ -143,7 +174,7 @@ export class StreamKeeper implements StreamHost, TailListener {
     const { user, topics = NONE, follows = false, address = '' } = opening
     const opened = this.#tail === undefined ? undefined : this.head
     const init = {
-      id: randomText(16),
+      id: opening.id ?? randomText(16),
       user,
       // Kept for the limit alone: a text for each stream would be most of what a stream costs.
       address: this.#options.maxStreamsPerAddress > 0 ? address : '',
@@ -158,6 +189,7 @@ export class StreamKeeper implements StreamHost, TailListener {
     this.#pulse.add(stream)
     if (opening.expiresAt !== undefined) this.#expiries.set(stream, opening.expiresAt)
     this.opened++
+    this.#nodes.opened(stream)
     stream.start()
     this.#events.emit('open', stream)
     return stream
@@ -223,7 +255,11 @@ export class StreamKeeper implements StreamHost, TailListener {
 
   welcome(stream: EventStream, resumed: boolean, replayed: number): Welcome | undefined {
     if (!this.#options.welcome) return undefined
-    const online = { users: this.registry.users, streams: this.registry.size }
+    const { elsewhere } = this.#nodes
+    const online = {
+      users: this.registry.users + elsewhere.users,
+      streams: this.registry.size + elsewhere.streams
+    }
     const { heartbeatInterval } = this.#options
     return { stream: stream.id, user: stream.user, online, heartbeatInterval, resumed, replayed }
   }
@@ -242,6 +278,7 @@ export class StreamKeeper implements StreamHost, TailListener {
 
   onClosed(stream: EventStream, reason: CloseReason): void {
     this.registry.delete(stream)
+    this.#nodes.closed(stream)
     this.#pulse.delete(stream)
     this.#expiries.delete(stream)
     this.#full.delete(stream)
