@@ -16,7 +16,7 @@ export interface Nodes {
 
   /**
    * How many streams the other nodes have, and how many users are online there and not here: as of about a second ago, and
-   * zero while the others cannot be reached.
+   * zero once the others cannot be reached any more.
    */
   readonly elsewhere: { readonly users: number; readonly streams: number }
 
@@ -56,7 +56,7 @@ export interface Nodes {
    * The streams that a user has on the other nodes.
    * @throws {NodesUnavailableError}
    */
-  ofUser(user: string): Promise<readonly StreamEntry[]>
+  ofUser(user: string): Promise<readonly Pick<StreamEntry, 'id' | 'since' | 'topics'>[]>
 
   /**
    * At most `limit` users after a name who have streams on other nodes, and how many there, in the order of `compareNames`.

@@ -66,7 +66,8 @@ export class NetworkNodes implements Nodes {
 
   async reserve(stream: StreamEntry, limit: number): Promise<boolean> {
     const user = stream.user as string
-    if (!this.#network.isDown && this.#ofUser(user).length + (await this.countOfUser(user)) >= limit) return false
+    const held = [this, ...this.#others].flatMap((node) => node.#ofUser(user))
+    if (!this.#network.isDown && held.length >= limit) return false
     this.#streams.set(stream.id, stream)
     return true
   }
