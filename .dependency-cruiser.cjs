@@ -53,7 +53,13 @@ module.exports = {
       to: {}
     },
     { name: 'no-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
-    { name: 'no-undeclared', severity: 'error', from: {}, to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] } }
+    {
+      name: 'no-undeclared',
+      comment: 'What is said of an optional peer counts as no declaration, beside the one as a peer.',
+      severity: 'error',
+      from: {},
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm-peer'] }
+    }
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

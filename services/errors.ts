@@ -83,16 +83,16 @@ export const ForbiddenError = createError('SSE_HUB_ERR_FORBIDDEN', 'Not allowed:
 
 // What the hub can do now
 export const HubClosedError = createError('SSE_HUB_ERR_CLOSED', 'The hub is closing; try another node, or later', 503)
-export const LogUnavailableError = createError(
-  'SSE_HUB_ERR_LOG_UNAVAILABLE',
-  'The event log did not answer: %s. Nothing was published; try again later',
-  503
-)
+export const LogUnavailableError = createError('SSE_HUB_ERR_LOG_UNAVAILABLE', 'The event log is not available: %s', 503)
 export const NodesUnavailableError = createError(
   'SSE_HUB_ERR_NODES_UNAVAILABLE',
   'The other nodes could not be reached: %s. Try again later',
   503
 )
+// What is transient says when to come back, in seconds: Fastify sends the headers of an error.
+for (const { prototype } of [HubClosedError, LogUnavailableError, NodesUnavailableError]) {
+  Object.defineProperty(prototype, 'headers', { value: { 'retry-after': '1' } })
+}
 
 // How the hub was set up
 export const InvalidOptionError = createError('SSE_HUB_ERR_INVALID_OPTION', 'Option %s: %s', 500, TypeError)

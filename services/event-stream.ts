@@ -195,7 +195,7 @@ export class EventStream implements Deliverable, SinkListener {
   #read(from: ReadFrom, limit: number): void {
     this.#isReading = true
     try {
-      const result = this.#host.log.read({ channels: this.channels, from, limit })
+      const result = this.#host.log.read({ channels: this.channels, from, limit, isTailed: true })
       if (result instanceof Promise) this.#await(result, limit)
       else this.#taken(result, limit)
     } catch (error) {

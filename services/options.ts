@@ -187,7 +187,8 @@ function hasMethods(value: unknown, names: readonly string[]): boolean {
   return names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
 }
 
-function resolveRetention(given: Partial<Retention>): Retention {
+/** @throws {InvalidOptionError} */
+export function resolveRetention(given: Partial<Retention>): Retention {
   if (typeof given !== 'object' || Array.isArray(given))
     throw new InvalidOptionError('retention', `is an object; got ${show(given)}`)
   for (const name of Object.keys(given)) {
@@ -205,7 +206,8 @@ function resolveRetention(given: Partial<Retention>): Retention {
   return Object.fromEntries(entries) as Record<keyof Retention, number>
 }
 
-function wholeNumber(name: string, value: unknown, least: number, most: number): number {
+/** @throws {InvalidOptionError} */
+export function wholeNumber(name: string, value: unknown, least: number, most: number): number {
   if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
     throw new InvalidOptionError(name, `is a whole number from ${least} to ${most}; got ${show(value)}`)
   }

@@ -85,9 +85,7 @@ export class RedisConnection implements RedisLink {
     this.#owed++
     this.#idle = 0
     try {
-      const reply = await client.sendCommand([...args])
-      // A server may answer only to say that it cannot: those replies come as errors, below.
-      return reply
+      return await client.sendCommand([...args])
     } catch (error) {
       const { message } = error as Error
       if (this.#client !== client || !client.isReady) throw new LinkError(`the line was lost: ${this.#problem}`, true)
@@ -162,13 +160,17 @@ export class RedisConnection implements RedisLink {
     for (let failures = 0; !this.#isClosed; ) {
       const client = this.#options.open(this.#address)
       // Without a listener an error would end the process; `lost` and the commands tell what it was.
-      let lose: (problem: string) => void = () => {}
       const lost = new Promise<string>((resolve) => {
-        lose = resolve
+        this.#lose = (problem) => {
+          // At once, so that nothing more is sent on it, and what waits on it learns why it is rejected.
+          if (this.#client === client) this.#client = undefined
+          this.#problem ||= problem
+          resolve(problem)
+        }
       })
-      client.on('error', (error: Error) => lose(told(error)))
-      client.on('end', () => lose('the line was closed'))
-      this.#lose = lose
+      const lose = this.#lose
+      client.on('error', (error: Error) => lose?.(told(error)))
+      client.on('end', () => lose?.('the line was closed'))
       const failure = await this.#connect(client, lost)
       if (failure === undefined) {
         failures = 0
@@ -206,9 +208,8 @@ export class RedisConnection implements RedisLink {
     const look = setInterval(() => this.#look(), LOOK)
     look.unref()
     for (const up of [...this.#ups]) up()
-    this.#problem = await lost
+    await lost
     clearInterval(look)
-    this.#client = undefined
     giveUp(client)
     for (const down of [...this.#downs]) down(this.#problem)
   }
