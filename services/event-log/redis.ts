@@ -86,6 +86,17 @@ const NAMES = [
  * @throws {LogUnavailableError} when Redis cannot be reached within five seconds, unless `startDegraded`.
  */
 export async function redisLog(options: RedisLogOptions): Promise<RedisLog> {
+  const link = await redisLink(options, options.clock)
+  try {
+    return await redisLogOn(link, options)
+  } catch (error) {
+    link.close()
+    throw error
+  }
+}
+
+/** The same over a line that is there already, and that is closed with the log. */
+export async function redisLogOn(link: RedisLink, options: RedisLogOptions): Promise<RedisLog> {
   for (const name of Object.keys(options)) {
     if (!NAMES.includes(name)) throw new InvalidOptionError(name, `is none of redisLog: there are ${NAMES.join(', ')}`)
   }
@@ -96,7 +107,6 @@ export async function redisLog(options: RedisLogOptions): Promise<RedisLog> {
     tailBytes: wholeNumber('tailBytes', options.tailBytes ?? 16_777_216, 0, 2 ** 32),
     recentBytes: wholeNumber('recentBytes', options.recentBytes ?? 33_554_432, 0, 2 ** 32)
   }
-  const link = await redisLink(options, clock)
   if (!startDegraded) await reached(link)
   return new RedisLog({ ...parts, link, clock: clock ?? systemClock, isOwnTime: clock !== undefined, startDegraded })
 }
@@ -119,7 +129,6 @@ async function reached(link: RedisLink): Promise<void> {
   try {
     await link.untilUp(START)
   } catch (error) {
-    link.close()
     throw new LogUnavailableError(`${(error as Error).message}. Start it, or set startDegraded`)
   }
 }

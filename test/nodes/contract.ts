@@ -5,13 +5,14 @@ import { makeEntry, TestNode, until, untilSame } from '../support/test-node.ts'
 
 /** Where the nodes of one hub are, each time a new one. */
 export interface World {
-  nodes(): Nodes
+  nodes(): Nodes | Promise<Nodes>
   /** Ends a node without a farewell. */
   kill(nodes: Nodes): void
 }
 
 async function join(world: World, count: number, options: { replaceAbove?: number } = {}): Promise<TestNode[]> {
-  const nodes = Array.from({ length: count }, () => new TestNode(world.nodes(), options))
+  const nodes: TestNode[] = []
+  for (let at = 0; at < count; at++) nodes.push(new TestNode(await world.nodes(), options))
   for (const node of nodes) await node.nodes.join(node)
   // Who joined first learns of the others a moment later.
   for (const { nodes: each } of nodes) await untilSame(() => each.isAlone, count === 1)

@@ -1,7 +1,7 @@
-import { createClient } from 'redis'
-import t, { type Test } from 'tap'
-import { RedisConnection } from '../../services/event-log/redis/connection.ts'
+import t from 'tap'
 import type { RedisLink } from '../../services/event-log/redis/link.ts'
+import { redisLink } from '../../services/event-log/redis.ts'
+import type { Nodes } from '../../services/nodes/nodes.ts'
 import { RedisNodes } from '../../services/nodes/redis/redis-nodes.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { nodesContract } from './contract.ts'
@@ -10,38 +10,23 @@ const LEASE = 1_000
 
 let prefixes = 0
 
-function linkTo(t: Test, server: RedisServer, prefix: string): RedisLink {
-  const link = new RedisConnection({
-    open: () =>
-      createClient({
-        url: server.url,
-        disableOfflineQueue: true,
-        socket: { reconnectStrategy: false }
-      }) as never,
-    prefix,
-    timeout: 1_000,
-    random: Math.random
-  })
-  t.teardown(() => link.close())
-  return link
-}
-
 t.test('through Redis', { skip: withoutRedis }, async (t) => {
   const server = await RedisServer.start()
   t.teardown(() => server.stop())
   nodesContract(t, async (t) => {
     const prefix = `hub${++prefixes}`
-    const links = new Map<RedisNodes, RedisLink>()
+    const links = new Map<Nodes, RedisLink>()
     return {
-      nodes() {
-        const link = linkTo(t, server, prefix)
+      async nodes() {
+        const link = await redisLink({ url: server.url, prefix, timeout: 1_000 })
+        t.teardown(() => link.close())
         const nodes = new RedisNodes({ link, lease: LEASE })
         t.teardown(() => nodes.leave())
         links.set(nodes, link)
         return nodes
       },
       // Cut off and silent, it is as good as dead to the others.
-      kill: (nodes) => links.get(nodes as RedisNodes)?.close()
+      kill: (nodes) => links.get(nodes)?.close()
     }
   })
 })

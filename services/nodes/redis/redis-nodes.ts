@@ -4,6 +4,7 @@ import { randomText } from '../../cursor.ts'
 import { InvalidOptionError, NodesUnavailableError } from '../../errors.ts'
 import type { LuaScript, RedisArgument, RedisLink } from '../../event-log/redis/link.ts'
 import { compareNames } from '../../name-order.ts'
+import { wholeNumber } from '../../options.ts'
 import type { CloseCommand, LocalNode, Nodes, StreamEntry } from '../nodes.ts'
 import { Answers } from './answers.ts'
 import { Counting } from './counting.ts'
@@ -45,12 +46,9 @@ export class RedisNodes implements Nodes {
 
   /** @throws {InvalidOptionError} */
   constructor({ link, lease = 10_000, clock = systemClock }: RedisNodesOptions) {
-    if (!Number.isSafeInteger(lease) || lease < 500 || lease > 600_000) {
-      throw new InvalidOptionError('lease', `is a whole number from 500 to 600000; got ${String(lease).slice(0, 40)}`)
-    }
     this.#link = link
     this.#key = link.key('nodes')
-    this.#lease = lease
+    this.#lease = wholeNumber('lease', lease, 500, 600_000)
     this.#clock = clock
     this.#answers = new Answers(clock)
     this.#counting = new Counting((targets) => this.#ask(COUNT, [JSON.stringify(targets)]) as Promise<number[]>)
