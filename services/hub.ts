@@ -157,7 +157,8 @@ export class Hub<Events extends object = EventMap> {
   async #closeEverywhere(command: CloseCommand): Promise<number> {
     const here = this.#thisNode.close(command)
     const isDone = 'streams' in command.of && here > 0
-    return isDone || this.#nodes.isAlone ? here : here + (await this.#nodes.close(command))
+    // Also by who seems to be alone: a node that is cut off obeys when it is back.
+    return isDone ? here : here + (await this.#nodes.close(command))
   }
 
   /**

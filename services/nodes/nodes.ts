@@ -65,8 +65,8 @@ export interface Nodes {
   users(after: string, limit: number): Promise<readonly { readonly user: string; readonly streams: number }[]>
 
   /**
-   * Closes streams on the other nodes, and says how many were closed. Takes two seconds at most: a node that is alive but has
-   * not answered by then is not counted, and still obeys when it comes to it.
+   * Closes streams on the other nodes, and says how many were closed. Takes two seconds at most: a node that has not answered
+   * by then, or is cut off, is not counted, and still obeys when it comes to it.
    * @throws {NodesUnavailableError} when the others may not have been told.
    */
   close(command: CloseCommand): Promise<number>

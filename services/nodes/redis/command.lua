@@ -1,6 +1,5 @@
 -- 2 what to say
--- Says it to the others, and returns which of them are alive.
+-- Says it to the others, also to those who are cut off for now, and returns which of them are alive.
 
-local live = others()
-if #live > 0 then say(ARGV[2]) end
-return live
+say(ARGV[2])
+return others()
