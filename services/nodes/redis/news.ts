@@ -17,7 +17,7 @@ export interface Batch {
 }
 
 /** A script blocks Redis for everybody, so it is given so many streams at most; that is about two milliseconds. */
-const MOST = 500
+const MOST = 250
 
 /**
  * What is new of this node's streams and not written yet. Says how things are, not how they have changed, so that writing it
