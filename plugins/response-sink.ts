@@ -28,6 +28,8 @@ class SocketSink implements Sink {
   readonly #socket: Socket
   #listener: SinkListener | undefined
   #isFull = false
+  #isCorked = true
+  #isGreeted = false
 
   constructor(response: ServerResponse, socket: Socket, headers: OutgoingHttpHeaders) {
     this.#response = response
@@ -36,17 +38,18 @@ class SocketSink implements Sink {
     socket.setTimeout(0)
     response.removeHeader('Transfer-Encoding')
     response.writeHead(200, { ...headers, connection: 'close' })
-    // The head and the first bytes of the stream leave together, at the end of this turn.
+    // The head leaves together with the first bytes of the stream, which are a turn away: one write, and one to wake up for.
     socket.cork()
     response.flushHeaders()
-    setImmediate(uncork, socket)
   }
 
   write(bytes: Uint8Array): boolean {
     const socket = this.#socket
     if (!socket.writable) return false
+    const isBelowMark = socket.write(bytes)
+    if (this.#isCorked) this.#uncorkSoon()
     // A large write says "full" even if the kernel took all of it at once.
-    if (socket.write(bytes) || socket.writableLength === 0) return true
+    if (isBelowMark || socket.writableLength === 0) return true
     if (!this.#isFull) {
       this.#isFull = true
       // Listened for only now: nearly all sockets never fill up, and listeners weigh.
@@ -58,6 +61,19 @@ class SocketSink implements Sink {
     return false
   }
 
+  /** The greeting, which comes first, waits for the first page of history until the end of this tick. */
+  #uncorkSoon(): void {
+    if (this.#isGreeted) this.#uncork()
+    else process.nextTick(() => this.#uncork())
+    this.#isGreeted = true
+  }
+
+  #uncork(): void {
+    if (!this.#isCorked) return
+    this.#isCorked = false
+    this.#socket.uncork()
+  }
+
   unsent(): number {
     return this.#socket.writableLength
   }
@@ -67,6 +83,7 @@ class SocketSink implements Sink {
     // Not before the bytes have left: a server that is being closed destroys every socket whose response has ended.
     if (socket.writable) socket.write(bytes, () => this.#response.end())
     else this.#response.end()
+    this.#uncork()
     cutAfter(grace, socket, () => socket.destroy())
   }
 
@@ -113,10 +130,6 @@ class ResponseSink implements Sink {
     this.#request.on('aborted', onClose)
     this.#request.on('error', onClose)
   }
-}
-
-function uncork(socket: Socket): void {
-  socket.uncork()
 }
 
 /** Cuts what has not closed by itself in `grace` milliseconds. */

@@ -9,6 +9,7 @@ import { Hub } from '../services/hub.ts'
 import { HUB_OPTION_NAMES, type HubOptions } from '../services/options.ts'
 import { feed, type Producer } from '../services/producer.ts'
 import type { Opening } from '../services/stream-keeper.ts'
+import { ConnectionPacer } from './connection-pacer.ts'
 import { Http2Sessions } from './http2-sessions.ts'
 import { checkRequest, openEventStream, refuse } from './open-event-stream.ts'
 
@@ -242,8 +243,12 @@ async function sseHubPlugin(app: FastifyInstance, options: SseHubOptions): Promi
   const hub = new SseHub<RegisteredEvents>(app, options)
   app.decorate('sse', hub)
   await hub.start()
+  const pacer = ConnectionPacer.pace(app.server, () => hub.keeper.isCatchingUp, hub.options.clock)
   // Before Fastify waits for open connections: they are ours, and would never close by themselves.
-  app.addHook('preClose', () => hub.drain())
+  app.addHook('preClose', () => {
+    pacer?.open()
+    return hub.drain()
+  })
   app.addHook('onClose', () => hub.dispose())
 }
 

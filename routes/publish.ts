@@ -1,6 +1,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Target } from '../services/target.ts'
+import { afterDelivery } from './answering.ts'
 import type { Guard } from './guard.ts'
 import { Batch, Draft, type DraftBody, Receipt, Receipts, TopicParams, UserParams } from './schemas.ts'
 
@@ -25,7 +26,7 @@ export function publishRoutes(root: FastifyInstance, guard: Guard): void {
     { schema: { body: Draft, response }, bodyLimit, preHandler: to(() => ({ everyone: true })) },
     async (request, reply) => {
       reply.code(202)
-      return app.sse.broadcast(withKey(request, request.body))
+      return afterDelivery(app.sse.broadcast(withKey(request, request.body)))
     }
   )
 
@@ -38,7 +39,7 @@ export function publishRoutes(root: FastifyInstance, guard: Guard): void {
     },
     async (request, reply) => {
       reply.code(202)
-      return app.sse.send(request.params.user, withKey(request, request.body))
+      return afterDelivery(app.sse.send(request.params.user, withKey(request, request.body)))
     }
   )
 
@@ -51,7 +52,7 @@ export function publishRoutes(root: FastifyInstance, guard: Guard): void {
     },
     async (request, reply) => {
       reply.code(202)
-      return app.sse.publish(request.params.topic, withKey(request, request.body))
+      return afterDelivery(app.sse.publish(request.params.topic, withKey(request, request.body)))
     }
   )
 
@@ -66,7 +67,9 @@ export function publishRoutes(root: FastifyInstance, guard: Guard): void {
     },
     async (request, reply) => {
       reply.code(202)
-      return app.sse.publishBatch(request.body.map((event, index) => withKey(request, event, `/${index}`)))
+      return afterDelivery(
+        app.sse.publishBatch(request.body.map((event, index) => withKey(request, event, `/${index}`)))
+      )
     }
   )
 }

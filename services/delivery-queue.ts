@@ -2,6 +2,8 @@ import type { Clock } from './clock.ts'
 
 /** How long the queue works before it lets the event loop turn, in milliseconds. */
 const SLICE = 10
+/** How much of that may go on history, so that a storm of returning streams holds up the loop no longer than it must. */
+const HISTORY_SLICE = 2
 /** Reading the clock costs about as much as queueing; so many deliveries share one look. */
 const DELIVERIES_A_LOOK = 16
 
@@ -40,6 +42,11 @@ export class DeliveryQueue {
     this.#schedule()
   }
 
+  /** How many streams have history to read. */
+  get behind(): number {
+    return this.#behind.length
+  }
+
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
@@ -48,12 +55,12 @@ export class DeliveryQueue {
 
   readonly #run = (): void => {
     this.#isScheduled = false
-    const until = this.#clock.monotonic() + SLICE
-    this.#owed = this.#work(this.#owed, (stream) => stream.flush(), DELIVERIES_A_LOOK, until)
+    const begun = this.#clock.monotonic()
+    this.#owed = this.#work(this.#owed, (stream) => stream.flush(), DELIVERIES_A_LOOK, begun + SLICE)
     // A page of history is worth a look at the clock each; the first is read in any case, or a busy hub would read none.
     const behind = this.#behind
     this.#behind = []
-    const left = this.#work(behind, (stream) => stream.catchUp(), 1, until)
+    const left = this.#work(behind, (stream) => stream.catchUp(), 1, begun + HISTORY_SLICE)
     this.#behind = left.length === 0 ? this.#behind : left.concat(this.#behind)
     if (this.#owed.length > 0 || this.#behind.length > 0) this.#schedule()
   }

@@ -47,6 +47,8 @@ const NONE: readonly string[] = []
 const RETRY_READ = 1_000
 /** A stream that is refused for want of room comes back after so long, in milliseconds, and up to five times that. */
 const REFUSED_RECONNECTION = 5_000
+/** Those who return with more than so many before them are let in when these have been served. */
+const MAX_BEHIND = 64
 /** Streams are ended in slices of so many, between which the event loop turns. */
 const END_SLICE = 500
 
@@ -234,6 +236,11 @@ export class StreamKeeper implements StreamHost, TailListener {
   onBreak(position: Cursor): void {
     this.head = position
     for (const stream of this.registry.all()) stream.fallBehind()
+  }
+
+  /** Whether so many streams have history to read that more of them had better wait. */
+  get isCatchingUp(): boolean {
+    return this.#queue.behind > MAX_BEHIND
   }
 
   get now(): number {

@@ -17,6 +17,10 @@ export interface Target {
  */
 export function channelsOf(target: Target): Channel[] {
   if (typeof target !== 'object' || target === null) throw new InvalidTargetError(describe(target))
+  const { users, topics, everyone } = target
+  // Nearly every event is for one user.
+  if (users?.length === 1 && topics === undefined && everyone === undefined && Array.isArray(users))
+    return [userChannel(users[0] as string)]
   const channels = new Set<Channel>()
   for (const user of names('users', target.users)) channels.add(userChannel(user))
   for (const topic of names('topics', target.topics)) channels.add(topicChannel(topic))
