@@ -69,6 +69,7 @@ t.test(
     t.equal(await log.ready(), false)
     await redis.start()
     await listening.broke()
+    while (!(await log.ready())) await new Promise((resolve) => setTimeout(resolve, 10))
     await log.append([toAlice('b')])
     await listening.met('b')
     t.same([listening.texts, listening.breaks.length, await log.ready()], [['b'], 1, true])

@@ -13,23 +13,18 @@ t.comment(`TEST_SEED=${SEED}`)
 
 const CHANNELS: readonly Channel[] = ['u:alice', 'u:bob', 't:news', 't:chatty', 'everyone']
 
-t.before(async () => {
-  if (withoutRedis === false) redis = await RedisServer.start()
-})
-t.after(() => redis?.stop())
-let redis: RedisServer | undefined
-
-let prefixes = 0
-
-async function open(t: Test, options: RedisLogOptions = {}, prefix = `p${++prefixes}`) {
-  const log = await redisLog({ url: redis?.url, prefix, ...options })
+/** A node, and who listens to it; beside another over the same Redis, or over one of its own. */
+async function open(t: Test, options: RedisLogOptions = {}, beside?: { readonly redis: RedisServer }) {
+  const redis = beside?.redis ?? (await RedisServer.start())
+  if (beside === undefined) t.teardown(() => redis.stop())
+  const log = await redisLog({ url: redis.url, ...options })
   t.teardown(() => log.close())
-  return { log, prefix, listening: await Listening.to(log) }
+  return { log, redis, listening: await Listening.to(log) }
 }
 
 /** How many scripts Redis has run. */
-async function calls(): Promise<number> {
-  const text = String(await redis?.ask(['INFO', 'commandstats']))
+async function calls(redis: RedisServer): Promise<number> {
+  const text = String(await redis.ask(['INFO', 'commandstats']))
   return Number(/cmdstat_evalsha:calls=(\d+)/.exec(text)?.[1] ?? 0)
 }
 
@@ -54,8 +49,9 @@ t.test('answers of what it has just heard as Redis would, whatever is appended',
       channelBytes: 4_000,
       bytes: run === 3 ? 9_000 : 1e9
     }
-    const { log, listening, prefix } = await open(t, { clock, retention })
-    const far = await open(t, { clock, retention }, prefix)
+    const node = await open(t, { clock, retention })
+    const { log, listening } = node
+    const far = await open(t, { clock, retention }, node)
     const cursors: Cursor[] = [(await log.read({ channels: [], from: 'head', limit: 1 })).next]
     let near = 0
     for (let step = 0; step < 150; step++) {
@@ -92,19 +88,19 @@ t.test('answers of what it has just heard as Redis would, whatever is appended',
 })
 
 t.test('answers thousands of streams that return at once without asking Redis', { skip: withoutRedis }, async (t) => {
-  const { log, listening } = await open(t)
+  const { log, listening, redis } = await open(t)
   const users = Array.from({ length: 1_000 }, (_, at): Channel => `u:${at}`)
   await log.append([toAlice('first', { channels: ['everyone'] })])
   await log.append(users.map((user) => toAlice('hello', { channels: [user] })))
   await log.append([toAlice('end', { channels: ['everyone'] })])
   await listening.met('end')
   const from = listening.events[0]?.cursor as Cursor
-  const before = await calls()
+  const before = await calls(redis)
   for (const user of [...users, ...users, ...users, ...users, ...users]) {
     const answer = log.read({ channels: [user, 'everyone'], from, limit: 128, isTailed: true }) as ReadResult
     if (answer.events.length !== 2 || answer.remaining !== 0) t.fail(`${user} got ${answer.events?.length}`)
   }
-  t.equal(await calls(), before)
+  t.equal(await calls(redis), before)
   t.equal(log.read({ channels: ['u:1'], from, limit: 1, isTailed: true }) instanceof Promise, false)
 })
 
@@ -112,14 +108,14 @@ t.test('a node that has just begun knows what was appended before it', { skip: w
   const one = await open(t, { retention: { user: 3 } })
   const start = (await one.log.read({ channels: [], from: 'head', limit: 1 })).next
   for (const text of ['a', 'b', 'c']) await one.log.append([toAlice(text)])
-  const { log } = await open(t, { retention: { user: 3 } }, one.prefix)
+  const { log } = await open(t, { retention: { user: 3 } }, one)
   const query: ReadQuery = { channels: ['u:alice'], from: start, limit: 9, isTailed: true }
   t.same(
     (log.read(query) as ReadResult).events.map(({ data }) => data),
     ['a', 'b', 'c']
   )
   await one.log.append([toAlice('d')])
-  const three = await open(t, { retention: { user: 3 } }, one.prefix)
+  const three = await open(t, { retention: { user: 3 } }, one)
   const page = three.log.read(query)
   t.ok(page instanceof Promise, 'what is evicted is for Redis to tell')
   t.match(await page, { gap: 'evicted', evicted: 1 })
@@ -127,7 +123,7 @@ t.test('a node that has just begun knows what was appended before it', { skip: w
 
 t.test('asks Redis for what it no longer keeps, or was told to keep nothing of', { skip: withoutRedis }, async (t) => {
   const small = await open(t, { recentBytes: 4_000 })
-  const none = await open(t, { recentBytes: 0 }, small.prefix)
+  const none = await open(t, { recentBytes: 0 }, small)
   for (let at = 0; at < 20; at++) await small.log.append([toAlice(`${at}`.padEnd(300))])
   const last = '19'.padEnd(300)
   await Promise.all([small.listening.met(last), none.listening.met(last)])
@@ -164,8 +160,9 @@ t.test('forgets what is half as old as it may be', { skip: withoutRedis }, async
 })
 
 t.test('tells of its tail what the reader is handed next: nothing is between', { skip: withoutRedis }, async (t) => {
-  const { log, listening, prefix } = await open(t)
-  const other = await open(t, {}, prefix)
+  const node = await open(t)
+  const { log, listening } = node
+  const other = await open(t, {}, node)
   const start = (await log.read({ channels: [], from: 'head', limit: 1 })).next
   const appending = Array.from({ length: 200 }, (_, at) => other.log.append([toAlice(`${at}`)]))
   let pages = 0
