@@ -22,10 +22,10 @@ async function open(t: Test, options: RedisLogOptions = {}, beside?: { readonly 
   return { log, redis, listening: await Listening.to(log) }
 }
 
-/** How many scripts Redis has run. */
+/** How often histories were read in Redis. */
 async function calls(redis: RedisServer): Promise<number> {
   const text = String(await redis.ask(['INFO', 'commandstats']))
-  return Number(/cmdstat_evalsha:calls=(\d+)/.exec(text)?.[1] ?? 0)
+  return Number(/cmdstat_zrangebyscore:calls=(\d+)/.exec(text)?.[1] ?? 0)
 }
 
 function plain({ events, remaining, next, gap }: ReadResult) {
