@@ -12,13 +12,14 @@ import * as heartbeat from './scenarios/heartbeat.mjs'
 import * as latency from './scenarios/latency.mjs'
 import * as log from './scenarios/log.mjs'
 import * as memory from './scenarios/memory.mjs'
+import * as redis from './scenarios/redis.mjs'
 import * as stall from './scenarios/stall.mjs'
 import * as stalled from './scenarios/stalled.mjs'
 import * as storm from './scenarios/storm.mjs'
 import * as targeted from './scenarios/targeted.mjs'
 
 /** In the order in which they run. */
-const SCENARIOS = { broadcast, targeted, batch, memory, storm, stalled, heartbeat, stall, latency, growth, log }
+const SCENARIOS = { broadcast, targeted, batch, memory, storm, stalled, heartbeat, stall, latency, growth, log, redis }
 
 const { values: options } = parseArgs({
   options: {

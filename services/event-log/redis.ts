@@ -58,10 +58,20 @@ export interface RedisLogOptions extends RedisLinkOptions {
    */
   readonly startDegraded?: boolean | undefined
   /**
+   * Is told when Redis is lost, and when it is back: a logger of pino's kind.
+   * @default undefined: nobody is told
+   */
+  readonly logger?: OutageLogger | undefined
+  /**
    * Time and chance, for tests.
    * @default the server's time
    */
   readonly clock?: Clock | undefined
+}
+
+export interface OutageLogger {
+  warn(details: object, message: string): void
+  info(details: object, message: string): void
 }
 
 /** How long to wait for Redis at the start, in milliseconds. */
@@ -76,6 +86,7 @@ const NAMES = [
   'tailBytes',
   'recentBytes',
   'startDegraded',
+  'logger',
   'clock'
 ]
 
@@ -100,7 +111,7 @@ export async function redisLogOn(link: RedisLink, options: RedisLogOptions): Pro
   for (const name of Object.keys(options)) {
     if (!NAMES.includes(name)) throw new InvalidOptionError(name, `is none of redisLog: there are ${NAMES.join(', ')}`)
   }
-  const { startDegraded = false, clock } = options
+  const { startDegraded = false, clock, logger } = options
   const parts = {
     retention: resolveRetention(options.retention ?? {}),
     idempotencyWindow: wholeNumber('idempotencyWindow', options.idempotencyWindow ?? 300_000, 1_000, 604_800_000),
@@ -108,6 +119,10 @@ export async function redisLogOn(link: RedisLink, options: RedisLogOptions): Pro
     recentBytes: wholeNumber('recentBytes', options.recentBytes ?? 33_554_432, 0, 2 ** 32)
   }
   if (!startDegraded) await reached(link)
+  if (logger !== undefined) {
+    link.onDown((problem) => logger.warn({ problem }, 'Redis is lost; events are refused until it is back'))
+    link.onUp(() => logger.info({}, 'Redis is there'))
+  }
   return new RedisLog({ ...parts, link, clock: clock ?? systemClock, isOwnTime: clock !== undefined, startDegraded })
 }
 

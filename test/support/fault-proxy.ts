@@ -11,6 +11,7 @@ export class FaultProxy {
   target: number
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
+  readonly #clients = new Set<Socket>()
   #isCut = false
 
   private constructor(target: number) {
@@ -47,9 +48,9 @@ export class FaultProxy {
     this.#isCut = false
   }
 
-  /** Ends every connection without a word; new ones are let through. */
-  reset(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy()
+  /** Ends connections without a word, all or the oldest so many; new ones are let through. */
+  reset(count = Number.POSITIVE_INFINITY): void {
+    for (const socket of [...this.#clients].slice(0, count)) socket.resetAndDestroy()
   }
 
   async close(): Promise<void> {
@@ -65,6 +66,8 @@ export class FaultProxy {
       return
     }
     const server = connect(this.target, '127.0.0.1')
+    this.#clients.add(client)
+    client.on('close', () => this.#clients.delete(client))
     this.#join(client, server)
     this.#join(server, client)
   }

@@ -18,6 +18,8 @@ export interface RedisServerOptions {
   readonly isDurable?: boolean
   /** More of its configuration: `['--maxmemory', '4mb']`. */
   readonly args?: readonly string[]
+  /** Speaks TLS on a port of its own, as `args` say. */
+  readonly hasTls?: boolean
 }
 
 /** A Redis of the test's own, on a port of its own, in a folder that goes with it. */
@@ -27,13 +29,16 @@ export class RedisServer {
   readonly #options: RedisServerOptions
   #process: ChildProcess | undefined
 
-  private constructor(port: number, options: RedisServerOptions) {
+  readonly tlsPort: number
+
+  private constructor(port: number, tlsPort: number, options: RedisServerOptions) {
     this.port = port
+    this.tlsPort = tlsPort
     this.#options = options
   }
 
   static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(), options)
+    const server = new RedisServer(await freePort(), options.hasTls ? await freePort() : 0, options)
     await server.start()
     return server
   }
@@ -44,10 +49,25 @@ export class RedisServer {
 
   /** Starts it again after it was killed, with what it has kept. */
   async start(): Promise<void> {
-    const { isDurable = false, args = [] } = this.#options
+    const { isDurable = false, args = [], hasTls = false } = this.#options
     const durability = isDurable ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no']
-    const common = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#dir, '--save', '']
-    this.#process = spawn('redis-server', [...common, ...durability, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const common = [
+      '--port',
+      String(this.port),
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      this.#dir,
+      '--save',
+      '',
+      '--repl-diskless-sync-delay',
+      '0'
+    ]
+    this.#process = spawn(
+      'redis-server',
+      [...common, ...durability, ...(hasTls ? ['--tls-port', String(this.tlsPort)] : []), ...args],
+      { stdio: ['ignore', 'pipe', 'inherit'] }
+    )
     for await (const line of createInterface(this.#process.stdout as NodeJS.ReadableStream)) {
       if (line.includes('Ready to accept connections')) break
     }
@@ -108,9 +128,12 @@ export class RedisServer {
   /** Resolves when it has everything that its master has. */
   async follow(master: RedisServer): Promise<void> {
     await this.ask(['REPLICAOF', '127.0.0.1', String(master.port)])
-    while (!String(await this.ask(['INFO', 'replication'])).includes('master_link_status:up')) {
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
+    await this.until(['INFO', 'replication'], 'master_link_status:up')
+  }
+
+  /** Asks it until its answer says so. */
+  async until(command: readonly string[], said: string): Promise<void> {
+    while (!String(await this.ask(command)).includes(said)) await new Promise((resolve) => setTimeout(resolve, 20))
   }
 
   async stop(): Promise<void> {

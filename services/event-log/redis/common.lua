@@ -179,5 +179,5 @@ local expire = function(most)
 end
 
 local answer = function()
-  return { life, head, witness, call('HLEN', EVENTS), bytes, call('ZCARD', SIZES) }
+  return { life, head, witness, call('HLEN', EVENTS), bytes, call('ZCARD', SIZES), pos }
 end

@@ -6,7 +6,7 @@ export interface RedisClient {
   connect(): Promise<unknown>
   destroy(): void
   sendCommand(args: RedisArgument[]): Promise<unknown>
-  on(event: string, listener: (...args: never[]) => void): unknown
+  on(event: string, listener: (error: Error) => void): unknown
 }
 
 /** Where a node of a cluster is that owns the keys of this hub. */
@@ -18,6 +18,8 @@ export interface Address {
 export interface ConnectionOptions {
   /** Makes a client that is not connected yet, never reconnects by itself, and parks no commands. */
   readonly open: (address: Address | undefined) => RedisClient
+  /** Where a cluster has the keys, once a node of it has told: all lines are to go there. */
+  moved?: Address | undefined
   readonly prefix: string
   /** How long Redis may be silent while it owes an answer, in milliseconds. */
   readonly timeout: number
@@ -49,7 +51,6 @@ export class RedisConnection implements RedisLink {
   readonly #downs = new Set<(problem: string) => void>()
   readonly #ended = new Set<() => void>()
   #client: RedisClient | undefined
-  #address: Address | undefined
   #problem = 'it is not connected yet'
   #isClosed = false
   /** Commands on their way. */
@@ -104,7 +105,9 @@ export class RedisConnection implements RedisLink {
     try {
       return await this.send(['EVALSHA', script.sha1, '1', key, ...args])
     } catch (error) {
-      if (!(error instanceof RedisReplyError) || error.kind !== 'NOSCRIPT') throw error
+      if (!(error instanceof RedisReplyError)) throw error
+      if (error.kind === 'MOVED') await this.untilUp(CONNECT_TIMEOUT)
+      else if (error.kind !== 'NOSCRIPT') throw error
       return this.send(['EVAL', script.source, '1', key, ...args])
     }
   }
@@ -158,7 +161,7 @@ export class RedisConnection implements RedisLink {
 
   async #run(): Promise<void> {
     for (let failures = 0; !this.#isClosed; ) {
-      const client = this.#options.open(this.#address)
+      const client = this.#options.open(this.#options.moved)
       // Without a listener an error would end the process; `lost` and the commands tell what it was.
       const lost = new Promise<string>((resolve) => {
         this.#lose = (problem) => {
@@ -178,7 +181,7 @@ export class RedisConnection implements RedisLink {
       } else {
         failures++
         this.#problem = failure
-        this.#address = undefined
+        this.#options.moved = undefined
         giveUp(client)
       }
       await this.#wait(failures)
@@ -228,7 +231,7 @@ export class RedisConnection implements RedisLink {
   /** Leaves a server that cannot do what it is asked, for the one that it names, or for whoever answers next. */
   #leave(refusal: RedisReplyError): void {
     const [, host, port] = /^MOVED \d+ (\S+):(\d+)$/.exec(refusal.message) ?? []
-    if (host !== undefined) this.#address = { host, port: Number(port) }
+    if (host !== undefined) this.#options.moved = { host, port: Number(port) }
     this.#lose?.(refusal.message)
   }
 

@@ -97,13 +97,11 @@ export class RedisLog implements EventLog, HealthCheck {
 
   async tail(listener: TailListener): Promise<Tail> {
     if (this.#isClosed) throw new HubClosedError()
-    try {
-      await this.#tail.start()
-    } catch (error) {
-      if (this.#isClosed) throw new HubClosedError()
-      if (!this.#parts.startDegraded) throw unread(error)
-      this.#tail.startLater()
-    }
+    if (this.#parts.startDegraded && !this.#link.isUp) this.#tail.startLater()
+    else
+      await this.#tail
+        .start()
+        .catch((error: unknown) => Promise.reject(this.#isClosed ? new HubClosedError() : unread(error)))
     if (this.#isClosed) throw new HubClosedError()
     const listening = { listener }
     this.#listening.add(listening)
@@ -160,6 +158,7 @@ export class RedisLog implements EventLog, HealthCheck {
   #noted(reply: unknown): LogState {
     const state = readState(reply)
     this.#stats = state.stats
+    this.#tail.heard(state)
     return state
   }
 

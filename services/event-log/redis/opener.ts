@@ -10,7 +10,15 @@ export interface RedisTemplate {
 }
 
 /** Lines that are lost are not mended by the client, but replaced; nothing waits for them. RESP 2 is all that is needed. */
-const OPTIONS = { RESP: 2, disableOfflineQueue: true, commandsQueueMaxLength: 100_000 } as const
+const OPTIONS = {
+  RESP: 2,
+  disableOfflineQueue: true,
+  commandsQueueMaxLength: 100_000,
+  // What only RESP 3 can do.
+  maintNotifications: 'disabled',
+  clientSideCache: undefined,
+  emitInvalidate: false
+} as const
 const SOCKET = { reconnectStrategy: false, connectTimeout: 2_000, keepAlive: true } as const
 
 /** @throws {InvalidOptionError} */

@@ -48,6 +48,7 @@ export class RedisTail {
   #isWell = false
   #running: Promise<void> | undefined
   #later: Promise<void> | undefined
+  #appended: LogState | undefined
 
   constructor(parts: TailParts) {
     this.#parts = parts
@@ -71,6 +72,11 @@ export class RedisTail {
     return this.#running !== undefined
   }
 
+  /** What this node was told on the line that appends: see the check. */
+  heard(state: LogState): void {
+    this.#appended = state
+  }
+
   /** Starts when Redis is there: a break, for who listens already has missed what came before. */
   startLater(): void {
     this.#later ??= this.#startWhenUp()
@@ -80,7 +86,7 @@ export class RedisTail {
     while (!this.#isClosed && !this.isStarted) {
       await this.start().then(
         () => this.#isClosed || this.#parts.onBreak(this.#parts.recent.head),
-        () => this.#parts.link.untilUp(BLOCK).catch(() => {})
+        () => this.#untilUp()
       )
     }
   }
@@ -102,7 +108,8 @@ export class RedisTail {
   async #begin(): Promise<LogState> {
     const { recent } = this.#parts
     const state = readState(await this.#parts.where())
-    const [pos, nonce] = state.rest as [number, string]
+    const { pos } = state
+    const [nonce] = state.rest as [string]
     const past = await this.#past(state.life, pos, nonce)
     this.#life = state.life
     this.#pos = pos
@@ -158,8 +165,16 @@ export class RedisTail {
 
   /** Whether what was read last is still the log's past; if it is not, begins anew after a break. */
   async #check(): Promise<void> {
+    const appended = this.#appended
     const state = readState(await this.#parts.where())
-    const [pos, nonce] = state.rest as [number, string]
+    const { pos } = state
+    const [nonce] = state.rest as [string]
+    if (appended !== undefined && (appended.life !== state.life || appended.pos > pos)) {
+      // The log was further on, or another one, on the line that appends: this one may lead to where the log is no more.
+      this.#appended = undefined
+      this.#parts.link.renew('it leads to another log than the line that appends')
+      return
+    }
     const isEnd = pos === this.#pos && nonce === this.#nonce
     if (state.life !== this.#life || (pos <= this.#pos && !isEnd)) return this.#break()
     this.#isWell = true

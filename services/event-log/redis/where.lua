@@ -8,6 +8,5 @@ if newest and newest[1] ~= int(pos) .. '-0' and tonumber(string.match(newest[1],
   save()
 end
 local where = answer()
-where[#where + 1] = pos
 where[#where + 1] = nonce
 return where
