@@ -8,11 +8,12 @@ import type { EventStream } from './event-stream.ts'
 import { type HubEventMap, HubEvents, type Logger } from './hub-events.ts'
 import type { CloseCommand, Nodes } from './nodes/nodes.ts'
 import { ThisNode } from './nodes/this-node.ts'
+import type { Opening } from './opening.ts'
 import { type HubOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { type OnlinePage, Presence, type UserPresence } from './presence.ts'
 import { Publisher, type PublishReceipt } from './publisher.ts'
 import type { Sink } from './sink.ts'
-import { type Closed, type Opening, StreamKeeper } from './stream-keeper.ts'
+import { type Closed, StreamKeeper } from './stream-keeper.ts'
 import { asList, channelsOf, type Target } from './target.ts'
 
 /** An event as `history()` shows it. */

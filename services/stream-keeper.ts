@@ -1,6 +1,6 @@
-import { type Channel, describe, EVERYONE, topicChannel, userChannel } from './channel.ts'
+import { describe, topicChannel, userChannel } from './channel.ts'
 import { CLOSE_REASONS, type CloseReason } from './close-reason.ts'
-import { type Cursor, parseCursor, randomText } from './cursor.ts'
+import { type Cursor, randomText } from './cursor.ts'
 import { Deadlines } from './deadlines.ts'
 import { type Deliverable, DeliveryQueue } from './delivery-queue.ts'
 import { InvalidDraftError, TooManyTopicsError, UnauthenticatedError } from './errors.ts'
@@ -10,33 +10,12 @@ import { MAX_RECONNECTION_TIME } from './event-stream-format.ts'
 import type { HubEvents, Logger } from './hub-events.ts'
 import { heartbeatFrame, seeYouFrame, type Welcome } from './hub-frames.ts'
 import type { Nodes, StreamEntry } from './nodes/nodes.ts'
+import { beginning, listenedTo, type Opening } from './opening.ts'
 import type { ResolvedOptions } from './options.ts'
 import { OwedEvents } from './owed-events.ts'
 import { Pulse } from './pulse.ts'
 import type { Sink } from './sink.ts'
-import type { Beginning } from './stream-place.ts'
 import { StreamRegistry } from './stream-registry.ts'
-
-/** Who a stream is for, what it listens to, and where it begins. */
-export interface Opening {
-  /** The user that the stream belongs to and whose events it gets; null for a stream that only follows a topic. */
-  readonly user: string | null
-  readonly topics?: readonly string[] | undefined
-  /** Listens to its topics alone, and ends after the first event of theirs that is final. */
-  readonly follows?: boolean | undefined
-  /** When the identity lapses, in milliseconds since the epoch. */
-  readonly expiresAt?: number | undefined
-  /** What the client brought back, if anything: it decides where the stream begins, whatever `from` and `last` say. */
-  readonly lastEventId?: string | undefined
-  /** Begins with the oldest event that is held for the stream. */
-  readonly from?: 'oldest' | undefined
-  /** Begins with the newest so many events that are held for the stream. */
-  readonly last?: number | undefined
-  /** The network address of the client; empty if there is none. */
-  readonly address?: string | undefined
-  /** @internal Under which it was counted in on the other nodes already. */
-  readonly id?: string | undefined
-}
 
 /** How many streams were closed for each reason. */
 export type Closed = Record<CloseReason, number>
@@ -328,21 +307,4 @@ export class StreamKeeper implements StreamHost, TailListener {
       if (stallTimeout > 0 && stream.stalledFor >= stallTimeout) stream.close('slow')
     }
   }
-}
-
-function listenedTo(user: string | null, topics: readonly string[], follows: boolean): Channel[] {
-  const channels = new Set<Channel>(topics.map(topicChannel))
-  if (!follows && user !== null) channels.add(userChannel(user))
-  if (!follows) channels.add(EVERYONE)
-  return [...channels]
-}
-
-function beginning({ lastEventId, from, last }: Opening, opened: Cursor | undefined): Beginning {
-  if (lastEventId !== undefined && lastEventId !== '') {
-    const cursor = parseCursor(lastEventId)
-    return { from: cursor ?? 'oldest', opened, resumes: cursor !== undefined, isUnknown: cursor === undefined }
-  }
-  // Now is when the stream is opened, not when the log is first read for it: what comes in between is owed.
-  const start = from ?? (last === undefined ? (opened ?? 'head') : { last })
-  return { from: start, opened, resumes: false, isUnknown: false }
 }
