@@ -43,7 +43,8 @@ export class Publisher {
 
   /** Appends a batch. `streams` of the events are those of this node. */
   append(events: readonly NewEvent[]): Promise<PublishReceipt[]> {
-    return this.#nodes.isAlone || events.length === 0 ? this.#appendAlone(events) : this.#appendAmongNodes(events)
+    const isAlone = this.#nodes.isAlone && this.#turn === undefined
+    return isAlone || events.length === 0 ? this.#appendAlone(events) : this.#appendAmongNodes(events)
   }
 
   async #appendAlone(events: readonly NewEvent[]): Promise<PublishReceipt[]> {

@@ -100,8 +100,9 @@ export interface LocalNode {
   readonly logger: Logger
   /** How many streams a user may have before his oldest is closed; 0 is no limit, or one that refuses. */
   readonly replaceAbove: number
-  /** How many streams there are. */
+  /** How many streams there are, and how many users have one. */
   readonly size: number
+  readonly users: number
   streams(): Iterable<StreamEntry>
   countOfUser(user: string): number
   /** How many streams listen to a channel. */

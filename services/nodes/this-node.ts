@@ -26,6 +26,10 @@ export class ThisNode implements LocalNode {
     return this.#registry.size
   }
 
+  get users(): number {
+    return this.#registry.users
+  }
+
   streams(): Iterable<EventStream> {
     return this.#registry.all()
   }

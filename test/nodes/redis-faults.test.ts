@@ -87,6 +87,24 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
     await untilSame(() => one.node.nodes.close({ of: { user: 'alice' }, reason: 'kicked' }), 1)
   })
 
+  t.test('what Redis has lost of a node without a word is written anew', async (t) => {
+    const [one, two] = (await joinFaulty(t, server, 2)) as [FaultyNode, FaultyNode]
+    two.node.open('alice', { topics: ['news'] })
+    two.node.open('bob')
+    await untilSame(() => one.node.nodes.countOfUser('bob'), 1)
+    const keys = (await server.ask(['KEYS', `{faulty${prefixes}}:nodes:*:users`])) as string[]
+    for (const key of keys) {
+      await server.ask(
+        ['ZREM', key, 'alice'],
+        ['DEL', key.replace(/users$/, 'u:alice'), key.replace(/users$/, 'counts')]
+      )
+    }
+    t.same(await one.node.nodes.countListeners([['u:alice'], ['t:news']]), [0, 0])
+    await untilSame(() => one.node.nodes.countListeners([['u:alice'], ['t:news'], ['u:bob']]), [1, 1, 1])
+    await untilSame(() => one.node.nodes.elsewhere, { users: 2, streams: 2 })
+    t.same([...one.node.warnings, ...two.node.warnings], [])
+  })
+
   t.test('a Redis without room is one that is away, until there is room', async (t) => {
     const [one, two] = (await joinFaulty(t, server, 2)) as [FaultyNode, FaultyNode]
     await server.ask(['CONFIG', 'SET', 'maxmemory', '1mb'])

@@ -29,6 +29,10 @@ export class TestNode implements LocalNode {
     return this.#streams.size
   }
 
+  get users(): number {
+    return new Set([...this.#streams.values()].map(({ user }) => user).filter((user) => user !== null)).size
+  }
+
   streams(): Iterable<StreamEntry> {
     return this.#streams.values()
   }

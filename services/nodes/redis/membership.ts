@@ -26,6 +26,11 @@ const PATIENCE = 2_000
 /** How many users of a dead node are swept up by one script, which blocks Redis for everybody, and how often at a time. */
 const SWEEP_MOST = 500
 const SWEEPS = 20
+/** A place that is reserved stands in Redis before the stream is here: only what goes on differing is wrong. */
+const DIFFERENCES = 3
+
+/** What `renew.lua` answers before the names. */
+type Looked = [streams: number, users: number, ownStreams: number, ownUsers: number, live: number]
 
 /**
  * What this node has written in Redis, under a name that counts as long as its lease. When the lease was over, because Redis
@@ -44,6 +49,9 @@ export class Membership {
   readonly #news: News
   readonly #stops: (() => void)[] = []
   #renewedAt = 0
+  /** How many changes there were, and how often what stands in Redis was found to differ, though there was none. */
+  #noted = 0
+  #differences = 0
   #isCut = false
   #hasLeft = false
   #looking: Promise<void> | undefined
@@ -69,6 +77,7 @@ export class Membership {
   note(stream: StreamEntry, change: Change): void {
     // Who joins anew writes all that there is.
     if (!this.isMember) return
+    this.#noted++
     this.#news.note(stream, change)
     if (this.#isDue) return
     this.#isDue = true
@@ -138,14 +147,17 @@ export class Membership {
   /** Returns who is dead. */
   async #renew(): Promise<string[]> {
     const at = this.#options.clock.monotonic()
+    const isQuiet = this.isMember && this.#news.isEmpty && this.#writing === undefined
+    const noted = this.#noted
     let answer = await this.run(RENEW, [String(this.#options.lease)])
     if (answer === null && !this.#hasLeft) {
       await this.#enter()
       answer = await this.run(RENEW, [String(this.#options.lease)])
     }
     if (!Array.isArray(answer) || this.#hasLeft) return []
-    const [streams, users, live, ...names] = answer as [number, number, number, ...string[]]
+    const [streams, users, ownStreams, ownUsers, live, ...names] = answer as [...Looked, ...string[]]
     this.#renewedAt = at
+    this.#compare(isQuiet && noted === this.#noted, ownStreams, ownUsers)
     this.elsewhere = { streams, users: Math.max(0, users) }
     this.others = names.slice(0, live)
     this.#options.onSeen(this.others)
@@ -165,6 +177,16 @@ export class Membership {
         return
       }
     }
+  }
+
+  /** Nothing is said when Redis loses a part of what it was told, as a replica does that takes over; but then it shows. */
+  #compare(isQuiet: boolean, streams: number, users: number): void {
+    if (!isQuiet) return
+    const isSame = streams === this.#local.size && users === this.#local.users
+    this.#differences = isSame ? 0 : this.#differences + 1
+    if (this.#differences < DIFFERENCES) return
+    this.#differences = 0
+    this.#lapse()
   }
 
   /** It has to join anew. */
