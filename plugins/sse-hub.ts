@@ -242,7 +242,13 @@ async function sseHubPlugin(app: FastifyInstance, options: SseHubOptions): Promi
   checkOptionNames(options)
   const hub = new SseHub<RegisteredEvents>(app, options)
   app.decorate('sse', hub)
-  await hub.start()
+  try {
+    await hub.start()
+  } catch (error) {
+    // An app that did not start is not always closed, and a line to a store would keep the process alive.
+    await hub.dispose()
+    throw error
+  }
   const pacer = ConnectionPacer.pace(app.server, () => hub.keeper.isCatchingUp, hub.options.clock)
   // Before Fastify waits for open connections: they are ours, and would never close by themselves.
   app.addHook('preClose', () => {

@@ -1,6 +1,12 @@
+import type { Server } from 'node:http'
+import { connect } from 'node:net'
+import Fastify from 'fastify'
 import t, { type Test } from 'tap'
+import { sseHub } from '../../plugins/sse-hub.ts'
 import type { EventLog } from '../../services/event-log/event-log.ts'
 import { MemoryLog } from '../../services/event-log/memory.ts'
+import { ALONE } from '../../services/nodes/alone.ts'
+import type { Nodes } from '../../services/nodes/nodes.ts'
 import { DEFAULT_RETENTION, type HubOptions } from '../../services/options.ts'
 import { buildRoutes } from '../support/build.ts'
 import { FakeClock } from '../support/fake-clock.ts'
@@ -8,6 +14,7 @@ import { type FakeSink, settle } from '../support/fake-sink.ts'
 import { NodeNetwork } from '../support/node-network.ts'
 import { StreamClient } from '../support/stream-client.ts'
 import { startHub, type TestHub } from '../support/test-hub.ts'
+import { until } from '../support/test-node.ts'
 
 const UNAVAILABLE = { code: 'SSE_HUB_ERR_NODES_UNAVAILABLE', statusCode: 503 }
 
@@ -290,3 +297,95 @@ t.test('over HTTP a stream is closed from the other node, and the way back is ba
   network.isDown = true
   t.match((await two.app.inject('/hub/users')).json(), { statusCode: 503, code: 'SSE_HUB_ERR_NODES_UNAVAILABLE' })
 })
+
+/** Nodes that say only when the test wants it whether there is room. */
+function slowNodes() {
+  const asked: ((hasRoom: boolean) => void)[] = []
+  const noted: string[] = []
+  const nodes: Nodes = {
+    ...ALONE,
+    isAlone: false,
+    reserve: () => new Promise((resolve) => asked.push(resolve)),
+    opened: ({ id }) => noted.push(`opened ${id}`),
+    closed: ({ id }) => noted.push(`closed ${id}`)
+  }
+  return { nodes, asked, noted }
+}
+
+t.test('a client that leaves while the others are asked gives its place back', async (t) => {
+  const { nodes, asked, noted } = slowNodes()
+  const host = await buildRoutes(t, { hub: { nodes, onUserLimit: 'reject' } })
+  const url = `${await host.listen()}/hub/events?user=alice`
+  const socket = connect(host.port, '127.0.0.1')
+  socket.write(`GET ${new URL(url).pathname}?user=alice HTTP/1.1\r\nHost: x\r\n\r\n`)
+  await until(
+    () => asked.length,
+    (count) => count === 1,
+    'a question'
+  )
+  socket.destroy()
+  await until(
+    () => connections(host.app.server),
+    (count) => count === 0,
+    'the connection to be gone'
+  )
+  asked[0]?.(true)
+  await until(
+    () => noted.length,
+    (count) => count === 1,
+    'the place to be given back'
+  )
+  t.match(noted[0], /^closed /)
+  t.equal(host.open, 0)
+})
+
+t.test('a hub that begins to close while the others are asked refuses for now', async (t) => {
+  const { nodes, asked, noted } = slowNodes()
+  const host = await buildRoutes(t, { hub: { nodes, onUserLimit: 'reject' } })
+  const opening = StreamClient.open(`${await host.listen()}/hub/events?user=alice`)
+  await until(
+    () => asked.length,
+    (count) => count === 1,
+    'a question'
+  )
+  await host.app.sse.drain()
+  asked[0]?.(true)
+  const client = await opening
+  await client.end()
+  t.match(client.events.at(-1), { event: 'hub.close', data: '{"reason":"shutdown","reconnect":true}' })
+  t.match(noted, [/^closed /])
+})
+
+t.test('a stream that was let in by the others is known to them by the id that it then has', async (t) => {
+  const { nodes, asked, noted } = slowNodes()
+  const host = await buildRoutes(t, { hub: { nodes, onUserLimit: 'reject' } })
+  const opening = host.client(`${await host.listen()}/hub/events?user=alice`)
+  await until(
+    () => asked.length,
+    (count) => count === 1,
+    'a question'
+  )
+  asked[0]?.(true)
+  const { stream } = JSON.parse((await (await opening).event('hub.welcome')).data)
+  t.same(noted, [`opened ${stream}`])
+})
+
+t.test('a hub that cannot start lets go of its log and takes leave', async (t) => {
+  const log = new MemoryLog({ retention: DEFAULT_RETENTION, idempotencyWindow: 300_000, clock: new FakeClock() })
+  const released: string[] = []
+  log.tail = () => Promise.reject(new Error('no tail'))
+  log.close = async () => {
+    released.push('log')
+  }
+  const leave = async () => {
+    released.push('nodes')
+  }
+  const app = Fastify()
+  await t.rejects(async () => app.register(sseHub, { log, nodes: { ...ALONE, leave } }).ready(), { message: 'no tail' })
+  t.same(released, ['nodes', 'log'])
+  await app.close()
+})
+
+function connections(server: Server): Promise<number> {
+  return new Promise((resolve) => server.getConnections((_error, count) => resolve(count)))
+}
