@@ -55,7 +55,7 @@ module.exports = {
     { name: 'no-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
     {
       name: 'no-undeclared',
-      comment: 'What is said of an optional peer counts as no declaration, beside the one as a peer.',
+      comment: 'An optional peer counts as no package of this one, and as a peer.',
       severity: 'error',
       from: {},
       to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm-peer'] }

@@ -12,6 +12,8 @@ export interface Environment {
   readonly tls: { readonly cert: string; readonly key: string } | undefined
   readonly heartbeatInterval: number | undefined
   readonly reconnectionTime: number | undefined
+  /** `memory`, or the path of a folder. */
+  readonly store: string
   readonly retention: Partial<Retention>
   readonly maxStreams: number | undefined
   readonly maxStreamsPerUser: number | undefined
@@ -25,6 +27,9 @@ export class EnvironmentError extends Error {}
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 
 const DAY = 86_400_000
+
+/** Under the working directory. */
+const DEFAULT_STORE = './fastify-sse-hub-data'
 
 /** Every variable that the hub reads. Any other that begins with `HUB_` is a misspelled one, and stops the start. */
 const NAMES = [
@@ -60,8 +65,6 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   )
   if (misspelled !== undefined) fail(misspelled, `is no setting of this version; there are ${NAMES.join(', ')}`)
   const number = (name: string, least: number, most: number) => wholeNumber(env, name, least, most)
-  const store = env.HUB_STORE || 'memory'
-  if (store !== 'memory') fail('HUB_STORE', 'is "memory" in this version')
   const host = env.HOST || '127.0.0.1'
   checkOpenness(host, env.HUB_AUTH)
   return {
@@ -73,6 +76,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     tls: tls(env.HUB_TLS_CERT, env.HUB_TLS_KEY),
     heartbeatInterval: number('HUB_HEARTBEAT', 0, DAY),
     reconnectionTime: number('HUB_RETRY', 0, 3_600_000),
+    store: store(env.HUB_STORE),
     retention: defined({
       user: number('HUB_HISTORY_PER_USER', 0, 10_000_000),
       topic: number('HUB_HISTORY_PER_TOPIC', 0, 10_000_000),
@@ -120,6 +124,17 @@ function wholeNumber(
   if (!(value >= least && value <= most))
     fail(name, `is a whole number from ${least} to ${most}; got ${JSON.stringify(text.slice(0, 40))}`)
   return value
+}
+
+/** Where history is kept; what looks like something else than a folder is no folder that anybody meant. */
+function store(text: string | undefined): string {
+  if (!text) return DEFAULT_STORE
+  const isMemory = text.trim().toLowerCase() === 'memory'
+  if ((isMemory && text !== 'memory') || /^[a-z][a-z\d+.-]+:/i.test(text) || text.includes('\0')) {
+    // Not repeated: it may have a password in it.
+    fail('HUB_STORE', 'is "memory" or the path of a folder in this version')
+  }
+  return text
 }
 
 function oneOf(name: string, value: string, values: readonly string[]): string {

@@ -6,6 +6,7 @@ import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { hubApp } from './app.ts'
 import { type Environment, EnvironmentError, readEnvironment } from './environment.ts'
+import { openHistory } from './stores.ts'
 
 /** How long a stop may take, in milliseconds. */
 const STOP_WITHIN = 10_000
@@ -20,8 +21,10 @@ async function main(): Promise<void> {
   const server = createServer(environment)
   const { heartbeatInterval, reconnectionTime, retention, corsOrigins } = environment
   const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, maxEventBytes } = environment
+  const { log, told } = await openHistory(environment.store, retention)
   await server.register(hubApp, {
     hub: {
+      log,
       heartbeatInterval,
       reconnectionTime,
       retention,
@@ -38,7 +41,7 @@ async function main(): Promise<void> {
   })
   stopInOrder(server)
   await listen(server, environment)
-  announce(server, environment)
+  announce(server, environment, told)
 }
 
 /** Ends the streams and the process, with exit code 0, when it is told to stop; a fault that nobody caught stops it, too. */
@@ -101,11 +104,11 @@ function read(name: string, path: string): Buffer {
   }
 }
 
-function announce(server: FastifyInstance, { host, tls }: Environment): void {
+function announce(server: FastifyInstance, { host, tls }: Environment, history: string): void {
   const { port } = server.server.address() as AddressInfo
   const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
   server.log.info('without authentication: whoever reaches this address may read and send')
-  server.log.info('history is kept in memory: a restart begins anew, and tells the clients')
+  server.log.info(history)
   process.stdout.write(`fastify-sse-hub: open ${tls ? 'https' : 'http'}://${name}:${port}/\n`)
 }
 

@@ -5,6 +5,7 @@ import { describeMachine, machine } from './lib/machine.mjs'
 import { prepare } from './lib/prepare.mjs'
 import { proofOf } from './lib/proof.mjs'
 import { tableOf, targetsOf } from './lib/report.mjs'
+import * as appends from './scenarios/appends.mjs'
 import * as batch from './scenarios/batch.mjs'
 import * as broadcast from './scenarios/broadcast.mjs'
 import * as growth from './scenarios/growth.mjs'
@@ -19,7 +20,21 @@ import * as storm from './scenarios/storm.mjs'
 import * as targeted from './scenarios/targeted.mjs'
 
 /** In the order in which they run. */
-const SCENARIOS = { broadcast, targeted, batch, memory, storm, stalled, heartbeat, stall, latency, growth, log, redis }
+const SCENARIOS = {
+  broadcast,
+  targeted,
+  batch,
+  memory,
+  storm,
+  stalled,
+  heartbeat,
+  stall,
+  latency,
+  growth,
+  log,
+  appends,
+  redis
+}
 
 const { values: options } = parseArgs({
   options: {

@@ -67,12 +67,14 @@ export function openEventStream(
     answer(reply, 200, headers)
     return undefined
   }
-  const refusal = keeper.admit(opening.user, request.ip)
+  // To ask for an address is a call into the system, and the answer is kept with the socket.
+  const address = keeper.limitsAddresses ? request.ip : ''
+  const refusal = keeper.admit(opening.user, address)
   if (refusal !== undefined) {
     sendRefusal(keeper, request, reply, headers, refusal)
     return undefined
   }
-  const admitted = { ...opening, lastEventId, address: request.ip }
+  const admitted = { ...opening, lastEventId, address }
   const reserving = keeper.reserve(admitted)
   if (reserving !== undefined) return openReserved(keeper, request, reply, headers, admitted, reserving)
   return keeper.open(openSink(request.raw, reply.raw, headers), admitted)
@@ -91,7 +93,7 @@ async function openReserved(
   let stream: EventStream | undefined
   try {
     if (isGone(request, reply)) return undefined
-    const refusal = reserved === undefined ? 'limit' : keeper.admit(opening.user, request.ip)
+    const refusal = reserved === undefined ? 'limit' : keeper.admit(opening.user, opening.address ?? '')
     if (refusal !== undefined) sendRefusal(keeper, request, reply, headers, refusal)
     else stream = keeper.open(openSink(request.raw, reply.raw, headers), { ...opening, id: reserved?.id })
   } finally {

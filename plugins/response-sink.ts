@@ -87,10 +87,11 @@ class SocketSink implements Sink {
     cutAfter(grace, socket, () => socket.destroy())
   }
 
-  /** The socket is this response's alone: request and response cannot go without it, nor it without them. */
+  /** The socket is this response's alone: it closes with the response, and request and response with it. */
   listen(listener: SinkListener): void {
     this.#listener = listener
-    this.#socket.once('close', () => listener.onClose())
+    // Emitted once; `once` would keep a wrapper around it for as long as the stream is open.
+    this.#response.on('close', () => listener.onClose())
   }
 }
 

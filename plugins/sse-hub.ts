@@ -88,6 +88,9 @@ const IDENTITY_TIMEOUT = 5_000
 const TOO_LATE = Symbol('too late')
 /** What Fastify itself adds to a plugin's options. */
 const REGISTER_OPTIONS = ['prefix', 'logLevel', 'logSerializers', 'encapsulate']
+/** One for all streams that have none. */
+const NO_TOPICS: string[] = []
+
 const OWN_OPTIONS = ['authenticate', 'authorizeTopic']
 
 /** The hub as Fastify has it, `fastify.sse`: a {@link Hub}, and how its streams are opened on replies. */
@@ -219,7 +222,8 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 function allTopics(...lists: unknown[]): string[] {
   const wrong = lists.find((list) => !Array.isArray(list))
   if (wrong !== undefined) throw new InvalidDraftError(`topics are an array of names; got ${describe(wrong)}`)
-  return [...new Set(lists.flat() as string[])]
+  const names = lists.flat() as string[]
+  return names.length === 0 ? NO_TOPICS : [...new Set(names)]
 }
 
 /** The first topic that the client may not have, if there is one. */

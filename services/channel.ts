@@ -24,6 +24,15 @@ export function topicChannel(topic: string): Channel {
   return `t:${topic}`
 }
 
+/** What a stream listens to, each channel once: its topics and, unless it only follows those, its user and everyone. */
+export function channelsHeard(user: string | null, topics: readonly string[], follows: boolean): Channel[] {
+  const channels = [...new Set(topics)].map(topicChannel)
+  if (follows) return channels
+  if (user !== null) channels.push(userChannel(user))
+  channels.push(EVERYONE)
+  return channels
+}
+
 /** The user that the channel belongs to, if it is a user's. */
 export function userOfChannel(channel: Channel): string | undefined {
   return channel.startsWith('u:') ? channel.slice(2) : undefined

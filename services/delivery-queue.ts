@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts'
 
 /** How long the queue works before it lets the event loop turn, in milliseconds. */
-const SLICE = 10
+const SLICE = 5
 /** How much of that may go on history, so that a storm of returning streams holds up the loop no longer than it must. */
 const HISTORY_SLICE = 2
 /** Reading the clock costs about as much as queueing; so many deliveries share one look. */

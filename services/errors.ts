@@ -89,6 +89,11 @@ export const NodesUnavailableError = createError(
   'The other nodes could not be reached: %s. Try again later',
   503
 )
+export const LogFullError = createError(
+  'SSE_HUB_ERR_LOG_FULL',
+  'The event log has no room left: %s. Nothing was published; make room, and try again',
+  507
+)
 // What is transient says when to come back, in seconds: Fastify sends the headers of an error.
 for (const { prototype } of [HubClosedError, LogUnavailableError, NodesUnavailableError]) {
   Object.defineProperty(prototype, 'headers', { value: { 'retry-after': '1' } })
@@ -96,3 +101,14 @@ for (const { prototype } of [HubClosedError, LogUnavailableError, NodesUnavailab
 
 // How the hub was set up
 export const InvalidOptionError = createError('SSE_HUB_ERR_INVALID_OPTION', 'Option %s: %s', 500, TypeError)
+export const LogInUseError = createError(
+  'SSE_HUB_ERR_LOG_IN_USE',
+  'The event log in %s is in use by another hub; give each hub a folder of its own, or join them over Redis',
+  500
+)
+export const LogStoreError = createError('SSE_HUB_ERR_LOG_STORE', 'The event log in %s cannot be opened: %s', 500)
+export const MissingPackageError = createError(
+  'SSE_HUB_ERR_MISSING_PACKAGE',
+  '%s needs the package "%s": npm install %s',
+  500
+)

@@ -1,4 +1,4 @@
-import type { Channel } from './channel.ts'
+import { channelsHeard } from './channel.ts'
 import { CLOSED_FOR_GOOD, type CloseReason } from './close-reason.ts'
 import type { Cursor } from './cursor.ts'
 import type { Deliverable } from './delivery-queue.ts'
@@ -44,7 +44,6 @@ export interface StreamInit {
   readonly user: string | null
   readonly address: string
   readonly topics: readonly string[]
-  readonly channels: readonly Channel[]
   /** Ends after the first final event. */
   readonly follows: boolean
   readonly beginning: Beginning
@@ -70,7 +69,6 @@ export class EventStream implements Deliverable, SinkListener {
   readonly address: string
   /** The topics that the stream listens to. */
   readonly topics: readonly string[]
-  readonly channels: readonly Channel[]
   /** Whether it listens to its topics alone, and ends after the first final event of theirs. */
   readonly follows: boolean
   /** When it was opened, in milliseconds since the epoch. */
@@ -105,7 +103,6 @@ export class EventStream implements Deliverable, SinkListener {
     this.user = init.user
     this.address = init.address
     this.topics = init.topics
-    this.channels = init.channels
     this.since = init.since
     this.#host = host
     this.#sink = sink
@@ -195,7 +192,9 @@ export class EventStream implements Deliverable, SinkListener {
   #read(from: ReadFrom, limit: number): void {
     this.#isReading = true
     try {
-      const result = this.#host.log.read({ channels: this.channels, from, limit, isTailed: true })
+      // Made when they are asked for: an idle stream is thousands of times in memory, and reads nothing.
+      const channels = channelsHeard(this.user, this.topics, this.follows)
+      const result = this.#host.log.read({ channels, from, limit, isTailed: true })
       if (result instanceof Promise) this.#await(result, limit)
       else this.#taken(result, limit)
     } catch (error) {

@@ -1,4 +1,3 @@
-import { type Channel, EVERYONE, topicChannel, userChannel } from './channel.ts'
 import { type Cursor, parseCursor } from './cursor.ts'
 import type { Beginning } from './stream-place.ts'
 
@@ -21,14 +20,6 @@ export interface Opening {
   readonly address?: string | undefined
   /** @internal Under which it was counted in on the other nodes already. */
   readonly id?: string | undefined
-}
-
-/** The channels that a stream listens to: its topics, and unless it follows them alone its user and everyone. */
-export function listenedTo(user: string | null, topics: readonly string[], follows: boolean): Channel[] {
-  const channels = new Set<Channel>(topics.map(topicChannel))
-  if (!follows && user !== null) channels.add(userChannel(user))
-  if (!follows) channels.add(EVERYONE)
-  return [...channels]
 }
 
 /** @param opened the hub's head, if it is known. */

@@ -10,7 +10,7 @@ import { MAX_RECONNECTION_TIME } from './event-stream-format.ts'
 import type { HubEvents, Logger } from './hub-events.ts'
 import { heartbeatFrame, seeYouFrame, type Welcome } from './hub-frames.ts'
 import type { Nodes, StreamEntry } from './nodes/nodes.ts'
-import { beginning, listenedTo, type Opening } from './opening.ts'
+import { beginning, type Opening } from './opening.ts'
 import type { ResolvedOptions } from './options.ts'
 import { OwedEvents } from './owed-events.ts'
 import { Pulse } from './pulse.ts'
@@ -109,12 +109,17 @@ export class StreamKeeper implements StreamHost, TailListener {
     if (expiresAt <= this.#options.clock.now()) throw new UnauthenticatedError()
   }
 
+  /** Whether it matters where a stream comes from. */
+  get limitsAddresses(): boolean {
+    return this.#options.maxStreamsPerAddress > 0
+  }
+
   /** Why a stream cannot be opened now, if it cannot; a user's oldest stream may be closed to make room. */
   admit(user: string | null, address: string): CloseReason | undefined {
     const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, onUserLimit } = this.#options
     if (this.isClosing) return 'shutdown'
     if (maxStreams > 0 && this.registry.size >= maxStreams) return 'limit'
-    if (maxStreamsPerAddress > 0 && address !== '' && this.registry.countOfAddress(address) >= maxStreamsPerAddress)
+    if (this.limitsAddresses && address !== '' && this.registry.countOfAddress(address) >= maxStreamsPerAddress)
       return 'limit'
     if (user === null || maxStreamsPerUser === 0) return undefined
     const excess = this.registry.countOfUser(user) - maxStreamsPerUser + 1
@@ -132,8 +137,7 @@ export class StreamKeeper implements StreamHost, TailListener {
     const { maxStreamsPerUser: limit, onUserLimit, clock } = this.#options
     const { user, topics = NONE, follows = false } = opening
     if (this.#nodes.isAlone || onUserLimit !== 'reject' || limit === 0 || user === null) return undefined
-    const channels = listenedTo(user, topics, follows)
-    const entry = { id: randomText(16), user, topics, channels, follows, since: clock.now() }
+    const entry = { id: randomText(16), user, topics, follows, since: clock.now() }
     return this.#nodes.reserve(entry, limit).then((hasRoom) => (hasRoom ? entry : undefined))
   }
 
@@ -157,10 +161,8 @@ export class StreamKeeper implements StreamHost, TailListener {
     const init = {
       id: opening.id ?? randomText(16),
       user,
-      // Kept for the limit alone: a text for each stream would be most of what a stream costs.
-      address: this.#options.maxStreamsPerAddress > 0 ? address : '',
+      address,
       topics,
-      channels: listenedTo(user, topics, follows),
       follows,
       beginning: beginning(opening, opened),
       since: this.#options.clock.now()

@@ -1,4 +1,4 @@
-import { type Channel, EVERYONE, userOfChannel } from './channel.ts'
+import { type Channel, EVERYONE, topicChannel, userOfChannel } from './channel.ts'
 import type { EventStream } from './event-stream.ts'
 import { StreamIndex } from './stream-index.ts'
 
@@ -29,7 +29,7 @@ export class StreamRegistry {
     if (stream.follows) this.#following++
     if (stream.user !== null) this.#byUser.add(stream.user, stream)
     if (stream.address !== '') this.#byAddress.add(stream.address, stream)
-    for (const channel of stream.channels) if (channel.startsWith('t:')) this.#byTopic.add(channel, stream)
+    for (const topic of stream.topics) this.#byTopic.add(topicChannel(topic), stream)
   }
 
   delete(stream: EventStream): void {
@@ -37,7 +37,7 @@ export class StreamRegistry {
     if (stream.follows) this.#following--
     if (stream.user !== null) this.#byUser.delete(stream.user, stream)
     if (stream.address !== '') this.#byAddress.delete(stream.address, stream)
-    for (const channel of stream.channels) if (channel.startsWith('t:')) this.#byTopic.delete(channel, stream)
+    for (const topic of stream.topics) this.#byTopic.delete(topicChannel(topic), stream)
   }
 
   get(id: string): EventStream | undefined {

@@ -45,6 +45,7 @@ t.test('with nothing said, the hub is for this machine alone', async (t) => {
     tls: undefined,
     heartbeatInterval: undefined,
     reconnectionTime: undefined,
+    store: './fastify-sse-hub-data',
     maxEventBytes: undefined
   }
   const noLimits = { maxStreams: undefined, maxStreamsPerUser: undefined, maxStreamsPerAddress: undefined }
@@ -118,9 +119,24 @@ t.test('on any address but that of this machine the hub does not start, unless i
   for (const auth of ['None', 'off', 'false', 'jwt', ' none']) stops(t, { HUB_AUTH: auth }, 'HUB_AUTH')
 })
 
-t.test('HUB_STORE is "memory"', async (t) => {
-  t.ok(readEnvironment({ HUB_STORE: 'memory' }))
-  for (const store of ['Memory', './data', 'redis://localhost', ' memory']) stops(t, { HUB_STORE: store }, 'HUB_STORE')
+t.test('HUB_STORE is "memory" or a folder, and what looks like neither is not repeated', async (t) => {
+  for (const store of [
+    'memory',
+    './data',
+    '/var/lib/hub',
+    '../data',
+    'data',
+    '~',
+    'C:\\\\hub',
+    'memories',
+    './memory'
+  ]) {
+    t.equal(readEnvironment({ HUB_STORE: store }).store, store)
+  }
+  for (const store of ['Memory', ' memory', 'redis://:secret@localhost', 'https://example.org', 'a\0b', 'file:/tmp']) {
+    stops(t, { HUB_STORE: store }, 'HUB_STORE')
+    t.throws(() => readEnvironment({ HUB_STORE: store }), { message: /^[^@]*$/ })
+  }
 })
 
 t.test('LOG_LEVEL is a level of the logger', async (t) => {

@@ -29,7 +29,7 @@ class ServerProcess {
   constructor(t: Test, env: Record<string, string>) {
     this.child = spawn(process.execPath, [...process.execArgv, 'server.ts'], {
       cwd: ROOT,
-      env: { ...process.env, PORT: '0', LOG_LEVEL: 'error', ...env },
+      env: { ...process.env, PORT: '0', LOG_LEVEL: 'error', HUB_STORE: 'memory', ...env },
       stdio: ['ignore', 'pipe', 'pipe']
     })
     this.child.stdout?.on('data', (text) => {
@@ -138,7 +138,7 @@ t.test('it stops on SIGINT as on SIGTERM, and a signal more, as npm sends it, ch
   t.equal(server.stdout.trim().split('\n').length, 1, 'and nothing is logged as an error')
 })
 
-t.test('a restart begins anew, and tells the clients', async (t) => {
+t.test('a restart with history in memory begins anew, and tells the clients', async (t) => {
   const first = new ServerProcess(t, {})
   const client = await StreamClient.open(`${await first.url()}/events?user=alice`)
   await client.event('hub.welcome')
@@ -158,6 +158,44 @@ t.test('a restart begins anew, and tells the clients', async (t) => {
   )
   t.match(JSON.parse((await back.event('hub.gap')).data), { from: client.lastEventId, reason: 'reset' })
   t.equal(await second.stop('SIGTERM'), 0)
+})
+
+t.test('a restart with history in a folder gives who returns exactly what he missed, also after kill -9', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'hub-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const env = { HUB_STORE: join(folder, 'history'), LOG_LEVEL: 'info' }
+  const first = new ServerProcess(t, env)
+  const client = await StreamClient.open(`${await first.url()}/events?user=alice&topics=news`)
+  await client.event('hub.welcome')
+  await publish(await first.url(), '/users/alice/events', 'seen')
+  await client.count(1)
+  client.cut()
+  await publish(await first.url(), '/users/bob/events', 'not hers')
+  await publish(await first.url(), '/users/alice/events', 'missed 1')
+  await publish(await first.url(), '/topics/news/events', 'missed 2')
+  await publish(await first.url(), '/broadcast', 'missed 3')
+
+  const other = new ServerProcess(t, env)
+  t.equal(await other.ended(), 1, 'a second hub in the same folder does not start')
+  t.match(other.stderr, /^fastify-sse-hub: HUB_STORE cannot be opened: .* is in use by another hub/)
+  t.equal(other.stderr.trim().split('\n').length, 1, 'no stack')
+
+  first.child.kill('SIGKILL')
+  await first.ended()
+  const second = new ServerProcess(t, env)
+  const url = await second.url()
+  const { lastEventId } = client
+  const back = await StreamClient.open(`${url}/events?user=alice&topics=news`, { lastEventId })
+  t.match(JSON.parse((await back.event('hub.welcome')).data), { resumed: true, replayed: 3 }, 'before anything new')
+  await publish(url, '/users/alice/events', 'new')
+  t.same(
+    (await back.count(4)).map(({ data }) => data),
+    ['missed 1', 'missed 2', 'missed 3', 'new']
+  )
+  t.notOk(back.events.some(({ event }) => event === 'hub.gap'))
+  t.equal(await second.stop('SIGTERM'), 0)
+  t.equal(second.stderr, '')
+  t.match(second.stdout, `history is kept in ${env.HUB_STORE}, also over a restart`)
 })
 
 t.test('a setting that cannot be right stops the start, with its name', async (t) => {

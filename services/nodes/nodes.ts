@@ -80,7 +80,6 @@ export interface StreamEntry {
   readonly id: string
   readonly user: string | null
   readonly topics: readonly string[]
-  readonly channels: readonly Channel[]
   /** Whether it listens to its topics alone. */
   readonly follows: boolean
   /** When it was opened, in milliseconds since the epoch on the clock of its node. */

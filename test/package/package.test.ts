@@ -52,7 +52,7 @@ t.test('hosts in TypeScript compile against its types, and mistakes do not', asy
 t.test('the package starts as a program, with its demo page', async (t) => {
   const hub = spawn(join(host, 'node_modules', '.bin', 'fastify-sse-hub'), {
     cwd: host,
-    env: { ...process.env, PORT: '0', LOG_LEVEL: 'silent' }
+    env: { ...process.env, PORT: '0', LOG_LEVEL: 'silent', HUB_STORE: 'memory' }
   })
   t.teardown(() => hub.kill('SIGKILL'))
   const [line] = (await once(createInterface(hub.stdout), 'line')) as [string]
@@ -63,6 +63,20 @@ t.test('the package starts as a program, with its demo page', async (t) => {
   hub.kill('SIGTERM')
   const [code] = await once(hub, 'exit')
   t.equal(code, 0)
+})
+
+t.test('without the package of the store the program says what to install, and the way without', async (t) => {
+  const starting = run(join(host, 'node_modules', '.bin', 'fastify-sse-hub'), [], {
+    cwd: host,
+    env: { ...process.env, PORT: '0', LOG_LEVEL: 'silent', HUB_STORE: join(host, 'history') }
+  })
+  const { code, stderr } = await starting.then(
+    () => t.fail('it started'),
+    (error) => error
+  )
+  t.equal(code, 1)
+  t.match(stderr, /^fastify-sse-hub: HUB_STORE .*npm install lmdb, or set HUB_STORE=memory/)
+  t.equal(stderr.trim().split('\n').length, 1, 'no stack')
 })
 
 t.test('its metadata is right for every resolver', async (t) => {

@@ -67,16 +67,12 @@ interface Likeness {
 let opened = 0
 
 function makeStream({ user, topics, follows, address }: Likeness): EventStream {
-  const channels = new Set<Channel>(topics.map(topicChannel))
-  if (!follows && user !== null) channels.add(userChannel(user))
-  if (!follows) channels.add(EVERYONE)
   const id = `stream${++opened}`
   const init: StreamInit = {
     id,
     user,
     address,
     topics,
-    channels: [...channels],
     follows,
     beginning: { from: 'head', opened: undefined, resumes: false, isUnknown: false },
     since: Date.UTC(2026, 0, 1)
@@ -98,7 +94,10 @@ const likeness: fc.Arbitrary<Likeness> = fc.record({
 
 /** What the registry should find, by looking at every stream. */
 function listenersAmong(streams: readonly EventStream[], channel: Channel): EventStream[] {
-  return streams.filter(({ channels }) => channels.includes(channel))
+  return streams.filter(({ user, topics, follows }) => {
+    if (channel === EVERYONE) return !follows
+    return topics.some((topic) => channel === `t:${topic}`) || (!follows && user !== null && channel === `u:${user}`)
+  })
 }
 
 function isSame(found: Iterable<EventStream>, wanted: readonly EventStream[]): boolean {

@@ -1,4 +1,4 @@
-import type { Channel } from '../../services/channel.ts'
+import { type Channel, channelsHeard } from '../../services/channel.ts'
 import { NodesUnavailableError } from '../../services/errors.ts'
 import { compareNames } from '../../services/name-order.ts'
 import type { CloseCommand, LocalNode, Nodes, StreamEntry } from '../../services/nodes/nodes.ts'
@@ -76,7 +76,7 @@ export class NetworkNodes implements Nodes {
     this.#check()
     return targets.map((channels) => {
       const streams = this.#others.flatMap((node) => [...node.#streams.values()])
-      return streams.filter((stream) => stream.channels.some((channel) => channels.includes(channel))).length
+      return streams.filter((stream) => heardBy(stream).some((channel) => channels.includes(channel))).length
     })
   }
 
@@ -119,4 +119,8 @@ export class NetworkNodes implements Nodes {
   #check(): void {
     if (this.#network.isDown) throw new NodesUnavailableError('they are cut off')
   }
+}
+
+function heardBy({ user, topics, follows }: StreamEntry): Channel[] {
+  return channelsHeard(user, topics, follows)
 }

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { type Channel, EVERYONE, topicChannel, userChannel } from '../../services/channel.ts'
+import { type Channel, channelsHeard } from '../../services/channel.ts'
 import type { CloseCommand, LocalNode, Nodes, StreamEntry } from '../../services/nodes/nodes.ts'
 
 const PATIENCE = 10_000
@@ -42,7 +42,9 @@ export class TestNode implements LocalNode {
   }
 
   countListeners(channel: Channel): number {
-    return [...this.#streams.values()].filter(({ channels }) => channels.includes(channel)).length
+    return [...this.#streams.values()].filter(({ user, topics, follows }) =>
+      channelsHeard(user, topics, follows).includes(channel)
+    ).length
   }
 
   close({ of, reason }: CloseCommand, age: number): number {
@@ -70,11 +72,8 @@ export class TestNode implements LocalNode {
   }
 }
 
-export function makeEntry(user: string | null, { topics = [], follows = false, ...rest }: Partial<StreamEntry> = {}) {
-  const channels = new Set<Channel>(topics.map(topicChannel))
-  if (!follows && user !== null) channels.add(userChannel(user))
-  if (!follows) channels.add(EVERYONE)
-  return { id: `stream${++opened}`, user, topics, channels: [...channels], follows, since: opened, ...rest }
+export function makeEntry(user: string | null, stream: Partial<StreamEntry> = {}): StreamEntry {
+  return { id: `stream${++opened}`, user, topics: [], follows: false, since: opened, ...stream }
 }
 
 /** Resolves when it is as it should be: what one node has done is known to the others a moment later. */

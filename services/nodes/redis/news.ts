@@ -72,10 +72,8 @@ export class News {
       ['everyone', this.#local.countListeners(EVERYONE)]
     ])
     for (const { stream, change } of entries) {
-      const { user, follows, since } = stream
-      for (const channel of stream.channels) {
-        if (channel.startsWith('t:')) counts.set(channel, this.#local.countListeners(channel))
-      }
+      const { user, topics, follows, since } = stream
+      for (const topic of topics) counts.set(`t:${topic}`, this.#local.countListeners(`t:${topic}`))
       if (user === null) continue
       if (follows) counts.set(`f:${user}`, this.#local.countOfUser(user) - this.#local.countListeners(`u:${user}`))
       if (change === 'closed') closed.push([user, textOf(stream)])

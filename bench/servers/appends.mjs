@@ -1,0 +1,41 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Fastify from 'fastify'
+import sseHub from '../../dist/index.js'
+import { embeddedLog } from '../../dist/services/event-log/embedded.js'
+import { answering } from '../lib/answering.mjs'
+
+// A hub without streams, over the log that it is told.
+const durability = process.env.BENCH_DURABILITY || undefined
+const path = durability && mkdtempSync(join(process.env.BENCH_FOLDER ?? tmpdir(), 'bench-log-'))
+const log = path && (await embeddedLog({ path, durability }))
+const data = 'x'.repeat(200)
+
+const app = Fastify()
+await app.register(sseHub, { log })
+await app.ready()
+
+answering(undefined, {
+  /** How many events a second are acknowledged when so many are on their way, to 1,000 users. */
+  async publish({ count, inFlight }) {
+    let sent = 0
+    const publisher = async () => {
+      while (sent < count) await app.sse.send(`u${sent++ % 1_000}`, { data })
+    }
+    const all = () => Promise.all(Array.from({ length: inFlight }, publisher))
+    const most = count
+    count = most / 10
+    await all()
+    count = most
+    sent = 0
+    const begun = performance.now()
+    await all()
+    return { rate: (most / (performance.now() - begun)) * 1_000 }
+  },
+  async end() {
+    await app.close()
+    if (path) rmSync(path, { recursive: true })
+    return {}
+  }
+})

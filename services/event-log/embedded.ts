@@ -1,0 +1,65 @@
+import { type Clock, systemClock } from '../clock.ts'
+import { InvalidOptionError } from '../errors.ts'
+import { resolveOptions } from '../options.ts'
+import { EmbeddedLog } from './embedded/log.ts'
+import { openStore } from './embedded/store.ts'
+import type { EventLog, HealthCheck } from './event-log.ts'
+import type { Retention } from './retention.ts'
+
+export interface EmbeddedLogOptions {
+  /** The folder that the log is in. It is made if there is none; one hub at a time may have it open. */
+  readonly path: string
+  /**
+   * What an append waits for. `sync`: until its events are on the disk, so that they outlive a loss of power; appends that
+   * come in the same turn of the event loop share the wait, which the loop waits, too. `process`: until they are with the
+   * operating system, so that they outlive the process, however it ends; they are brought to the disk every second. A loss of
+   * power takes what was not, and may damage the store: then it is refused at the next start, not read.
+   * @default 'sync'
+   */
+  readonly durability?: 'sync' | 'process' | undefined
+  /**
+   * What is kept, as for the memory log; bytes are told as they lie on the disk.
+   * @default that of the memory log
+   */
+  readonly retention?: Partial<Retention> | undefined
+  /**
+   * How long an idempotency key is remembered, in milliseconds, over restarts, too.
+   * @default 300_000
+   */
+  readonly idempotencyWindow?: number | undefined
+  /**
+   * Time and chance.
+   * @default the system's
+   */
+  readonly clock?: Clock | undefined
+}
+
+const NAMES = ['path', 'durability', 'retention', 'idempotencyWindow', 'clock']
+
+/**
+ * Opens the event log in a folder of this machine, or begins one there: history that outlives the process. For one hub; it is
+ * told `log: await embeddedLog({ path })`, and closes it.
+ * @throws {InvalidOptionError} naming the option.
+ * @throws {MissingPackageError} when the package `lmdb` is not installed.
+ * @throws {LogInUseError} when another hub has the folder open.
+ * @throws {LogStoreError} when what is in the folder cannot be read; it is left as it is.
+ */
+export async function embeddedLog(options: EmbeddedLogOptions): Promise<EventLog & HealthCheck> {
+  const unknown = Object.keys(options).find((name) => !NAMES.includes(name))
+  if (unknown !== undefined) throw new InvalidOptionError(unknown, `is none; there are ${NAMES.join(', ')}`)
+  const {
+    path,
+    durability = 'sync',
+    retention: bounds,
+    idempotencyWindow: window,
+    clock: given = systemClock
+  } = options
+  if (typeof path !== 'string' || path === '' || path.includes('\0'))
+    throw new InvalidOptionError('path', 'is the path of a folder')
+  if (durability !== 'sync' && durability !== 'process')
+    throw new InvalidOptionError('durability', 'is "sync" or "process"')
+  const checked = resolveOptions({ retention: bounds, idempotencyWindow: window, clock: given })
+  const { retention, idempotencyWindow, clock } = checked
+  const store = await openStore(path, durability, clock)
+  return new EmbeddedLog({ store, durability, retention, idempotencyWindow, clock })
+}

@@ -1,0 +1,146 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+
+// The page layout of LMDB, data format 2, as its sources have it. Only read here, and only to see whether it holds together:
+// LMDB itself takes the file for whole, and a page that is not there ends the process without a word.
+
+const MAGIC = 0xbeefc0de
+const FORMAT = 2
+const HEADER = 24
+const PAGE_SIZES = new Set([4_096, 8_192, 16_384, 32_768, 65_536])
+const BRANCH = 0x01
+const LEAF = 0x02
+const OVERFLOW = 0x04
+const IS_BIG = 0x01
+const IS_TREE = 0x02
+/** Deeper is no tree that could be in a file. */
+const MAX_DEPTH = 32
+const NO_PAGE = 0xffff_ffff_ffff_ffffn
+/** So many leaves are looked into; of those beyond it is only known that they are within the file. */
+const MAX_LEAVES = 100_000
+
+/**
+ * Looks whether the file begins as a store does, without which LMDB cannot even open it.
+ * @throws {Error} that says what is wrong.
+ */
+export function checkBeginning(path: string): void {
+  withFile(path, (file) => new FileCheck(file).checkBeginning())
+}
+
+/**
+ * Looks whether all pages of the store as of a transaction are there and are what they should be. A file that was cut off, or
+ * that has other bytes in it, is found here; it is only read.
+ * @throws {Error} that says what is wrong.
+ */
+export function checkFile(path: string, transaction: number): void {
+  withFile(path, (file) => new FileCheck(file).check(transaction))
+}
+
+function withFile(path: string, check: (file: number) => void): void {
+  const file = openSync(path, 'r')
+  try {
+    check(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+class FileCheck {
+  readonly #file: number
+  readonly #size: number
+  #pageSize = 4_096
+  #leaves = 0
+
+  constructor(file: number) {
+    this.#file = file
+    this.#size = fstatSync(file).size
+  }
+
+  checkBeginning(): void {
+    const head = this.#read(0, HEADER + 160)
+    const isHead = (page: Buffer) => page.readUInt32LE(HEADER) === MAGIC && page.readUInt32LE(HEADER + 4) === FORMAT
+    if (!isHead(head)) throw new Error('the file does not begin as a store does')
+    this.#pageSize = head.readUInt32LE(HEADER + 24)
+    if (!PAGE_SIZES.has(this.#pageSize)) throw new Error('the file does not begin as a store does')
+    if (!isHead(this.#read(this.#pageSize, this.#pageSize))) throw new Error('its second head page is no head page')
+  }
+
+  check(transaction: number): void {
+    for (const root of this.#rootsAt(transaction)) this.#checkTree(root)
+  }
+
+  /** The trees of free pages and of tables, as the head page of the transaction has them. */
+  #rootsAt(transaction: number): bigint[] {
+    this.checkBeginning()
+    // Two heads take turns; between them is what was last known to be on the disk.
+    for (const offset of [0, this.#pageSize / 2, this.#pageSize]) {
+      const head = this.#read(offset, HEADER + 160)
+      if (Number(head.readBigUInt64LE(HEADER + 128)) !== transaction) continue
+      return [head.readBigUInt64LE(HEADER + 64), head.readBigUInt64LE(HEADER + 112)]
+    }
+    throw new Error(`there is no head page of transaction ${transaction}`)
+  }
+
+  #checkTree(root: bigint): void {
+    if (root !== NO_PAGE) this.#checkPage(root, 0)
+  }
+
+  #checkPage(number: bigint, depth: number): void {
+    if (depth > MAX_DEPTH) throw new Error(`page ${number} is in a loop`)
+    const page = this.#page(number)
+    const kind = page.readUInt16LE(18) & (BRANCH | LEAF | OVERFLOW)
+    if (kind !== BRANCH && kind !== LEAF) throw new Error(`page ${number} is none of a table`)
+    if (kind === LEAF) this.#leaves++
+    const count = page.readUInt16LE(20) >> 1
+    if (HEADER + 2 * count > page.length) throw new Error(`page ${number} is garbled`)
+    for (let at = 0; at < count; at++) {
+      const node = HEADER + page.readUInt16LE(HEADER + 2 * at)
+      if (node + 8 > page.length) throw new Error(`page ${number} is garbled`)
+      if (kind === BRANCH) this.#checkChild(page, node, depth)
+      else this.#checkRow(page, node, number)
+    }
+  }
+
+  #checkChild(page: Buffer, node: number, depth: number): void {
+    const child = BigInt(page.readUInt32LE(node)) + (BigInt(page.readUInt16LE(node + 4)) << 32n)
+    if (this.#leaves < MAX_LEAVES) this.#checkPage(child, depth + 1)
+    else this.#checkWithin(child, 1n)
+  }
+
+  #checkRow(page: Buffer, node: number, number: bigint): void {
+    const flags = page.readUInt16LE(node + 4)
+    const data = node + 8 + page.readUInt16LE(node + 6)
+    const size = page.readUInt32LE(node)
+    const inline = (flags & IS_BIG) !== 0 ? 24 : size
+    if (data + inline > page.length) throw new Error(`page ${number} is garbled`)
+    if ((flags & IS_TREE) !== 0) this.#checkTree(page.readBigUInt64LE(data + 40))
+    if ((flags & IS_BIG) === 0) return
+    const first = page.readBigUInt64LE(data)
+    this.#checkWithin(first, BigInt(Math.ceil((size + HEADER) / this.#pageSize)))
+    const big = this.#read(Number(first) * this.#pageSize, HEADER)
+    if (big.readBigUInt64LE(0) !== first || (big.readUInt16LE(18) & OVERFLOW) === 0)
+      throw new Error(`page ${first} is none of a large row`)
+  }
+
+  #page(number: bigint): Buffer {
+    this.#checkWithin(number, 1n)
+    const page = this.#read(Number(number) * this.#pageSize, this.#pageSize)
+    if (page.readBigUInt64LE(0) !== number) throw new Error(`page ${number} is another`)
+    return page
+  }
+
+  #checkWithin(number: bigint, count: bigint): void {
+    if ((number + count) * BigInt(this.#pageSize) > BigInt(this.#size))
+      throw new Error(`page ${number} is missing: the file was cut off at ${this.#size} bytes`)
+  }
+
+  #read(offset: number, length: number): Buffer {
+    const bytes = Buffer.alloc(length)
+    let read = 0
+    while (read < length) {
+      const more = readSync(this.#file, bytes, read, length - read, offset + read)
+      if (more === 0) throw new Error(`the file was cut off at ${this.#size} bytes`)
+      read += more
+    }
+    return bytes
+  }
+}

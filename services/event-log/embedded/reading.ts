@@ -1,0 +1,187 @@
+import { type Cursor, sameLife } from '../../cursor.ts'
+import type { GapReason, LogEvent, ReadFrom, ReadQuery, ReadResult } from '../event-log.ts'
+import { countFrom } from './channel-places.ts'
+import { eventOf, type RecentEvents } from './recent-events.ts'
+import { type ChannelRow, END, type PlaceRow, readState, type State, type Tables } from './tables.ts'
+
+/** How many places are fetched at a time, at first and at most. */
+const FEW = 8
+const MANY = 256
+
+export interface ReadingParts {
+  readonly tables: Tables
+  readonly life: string
+  readonly recent: RecentEvents
+  /** How long an event is kept, in milliseconds. */
+  readonly age: number
+}
+
+interface Place {
+  readonly seq: number
+  readonly row: PlaceRow
+}
+
+/**
+ * Reads the store as it was last committed. What is too old or has outlived its `ttl` is passed over here already, for it is
+ * dropped a while later; until then it may be counted as remaining.
+ */
+export function readEvents(parts: ReadingParts, query: ReadQuery, now: number): ReadResult {
+  const { tables } = parts
+  const state = readState(tables) as State
+  const head: Cursor = { seq: state.head, witness: state.witness }
+  const { after, gap } = recognise(parts, query.from, head)
+  const isAging = state.oldestAt <= now - parts.age
+  const isLapsing = state.nextUntil <= now
+  let evicted = 0
+  const readers: PlaceReader[] = []
+  for (const channel of query.channels) {
+    const row = tables.channels.get(channel)
+    const aged = row !== undefined && isAging ? lastAged(tables, row, now - parts.age) : 0
+    evicted = Math.max(evicted, row?.[5] ?? state.forgotten, aged)
+    if (row !== undefined) readers.push(new PlaceReader(tables, row, aged, isLapsing ? now : 0))
+  }
+  const isCursor = typeof query.from === 'object' && 'seq' in query.from
+  const last = typeof query.from === 'object' && 'last' in query.from ? query.from.last : undefined
+  const start = last === undefined ? after : startOfLast(readers, last)
+  for (const reader of readers) reader.startAfter(start)
+  const events = merge(parts, readers, query.limit)
+  const remaining = readers.reduce((sum, reader) => sum + reader.countRest(), 0)
+  const next = remaining === 0 ? head : (events[events.length - 1]?.cursor ?? head)
+  return { events, remaining, next, evicted, gap: gap ?? (isCursor && evicted > after ? 'evicted' : undefined) }
+}
+
+/** The number after which to read, and what is wrong with the cursor, if anything is: then all that is held is read. */
+function recognise(parts: ReadingParts, from: ReadFrom, head: Cursor): { after: number; gap?: GapReason } {
+  if (from === 'head') return { after: head.seq }
+  if (from === 'oldest' || 'last' in from) return { after: 0 }
+  if (!sameLife(from.witness, parts.life)) return { after: 0, gap: 'reset' }
+  if (from.seq > head.seq) return { after: 0, gap: 'diverged' }
+  const known = from.seq === head.seq ? head : eventAt(parts, from.seq)?.cursor
+  return known != null && known.witness !== from.witness ? { after: 0, gap: 'diverged' } : { after: from.seq }
+}
+
+function eventAt({ tables, recent }: ReadingParts, seq: number): LogEvent | undefined {
+  const known = recent.get(seq)
+  if (known !== undefined) return known
+  const row = tables.entries.get(seq)
+  if (row === undefined) return undefined
+  const event = eventOf({ seq, witness: row[0] }, row)
+  recent.add(event)
+  return event
+}
+
+/** The number of the newest entry of a channel that is too old, 0 if none is: they lie in the order of their time. */
+function lastAged(tables: Tables, [id, , , count, , , last]: ChannelRow, horizon: number): number {
+  const at = (seq: number) => firstPlace(tables, id, seq)
+  let oldest = count === 0 ? undefined : at(0)
+  if (oldest === undefined || oldest.row[3] > horizon) return 0
+  for (let high = last; oldest.seq < high; ) {
+    const middle = Math.floor((oldest.seq + high + 1) / 2)
+    const place = at(middle)
+    if (place !== undefined && place.row[3] <= horizon) oldest = place
+    else high = middle - 1
+  }
+  return oldest.seq
+}
+
+function firstPlace(tables: Tables, id: number, seq: number): Place | undefined {
+  for (const { key, value } of tables.places.getRange({ start: [id, seq], end: [id, END], limit: 1 })) {
+    return { seq: key[1], row: value }
+  }
+  return undefined
+}
+
+/** Walks along the places of one channel, and fetches them as they are needed. */
+class PlaceReader {
+  readonly #tables: Tables
+  readonly #row: ChannelRow
+  readonly #aged: number
+  readonly #now: number
+  #fetched: Place[] = []
+  #at = 0
+  #after = 0
+  #size = FEW
+  #isAtEnd = false
+
+  /** @param now what lapsed until then is passed over; 0 if nothing has. */
+  constructor(tables: Tables, row: ChannelRow, aged: number, now: number) {
+    this.#tables = tables
+    this.#row = row
+    this.#aged = aged
+    this.#now = now
+  }
+
+  startAfter(seq: number): void {
+    this.#after = Math.max(seq, this.#aged)
+    this.#isAtEnd = this.#row[3] === 0 || this.#row[6] <= this.#after
+  }
+
+  /** The next place, or undefined at the end. */
+  get next(): Place | undefined {
+    while (this.#at === this.#fetched.length && !this.#isAtEnd) this.#fetch()
+    return this.#fetched[this.#at]
+  }
+
+  advance(): void {
+    this.#at++
+  }
+
+  countRest(): number {
+    const { next } = this
+    return next === undefined ? 0 : countFrom(this.#tables, this.#row, next.seq, next.row[0])
+  }
+
+  /** The numbers of the newest so many. */
+  newest(count: number): number[] {
+    const [id, , , held] = this.#row
+    const seqs: number[] = []
+    if (held === 0) return seqs
+    const range = { start: [id, END] as [number, number], end: [id, this.#aged] as [number, number], reverse: true }
+    for (const { key, value } of this.#tables.places.getRange(range)) {
+      if (seqs.length >= count) break
+      if (!this.#isLapsed(value)) seqs.push(key[1])
+    }
+    return seqs
+  }
+
+  #fetch(): void {
+    const id = this.#row[0]
+    const limit = this.#size
+    const range = { start: [id, this.#after + 1] as [number, number], end: [id, END] as [number, number], limit }
+    this.#fetched = []
+    this.#at = 0
+    let fetched = 0
+    for (const { key, value } of this.#tables.places.getRange(range)) {
+      fetched++
+      this.#after = key[1]
+      if (!this.#isLapsed(value)) this.#fetched.push({ seq: key[1], row: value })
+    }
+    this.#isAtEnd = fetched < limit
+    this.#size = Math.min(2 * limit, MANY)
+  }
+
+  #isLapsed(place: PlaceRow): boolean {
+    return place[2] > 0 && place[2] <= this.#now
+  }
+}
+
+/** The number after which the newest `last` entries begin: they are among the newest `last` of each channel. */
+function startOfLast(readers: readonly PlaceReader[], last: number): number {
+  const seqs = new Set(readers.flatMap((reader) => reader.newest(last)))
+  const sorted = [...seqs].sort((a, b) => b - a)
+  return (sorted[last - 1] ?? 1) - 1
+}
+
+/** The entries of several channels as one sequence, each once, at most `limit`. */
+function merge(parts: ReadingParts, readers: readonly PlaceReader[], limit: number): LogEvent[] {
+  const events: LogEvent[] = []
+  while (events.length < limit) {
+    let seq = Number.POSITIVE_INFINITY
+    for (const { next } of readers) if (next !== undefined && next.seq < seq) seq = next.seq
+    if (seq === Number.POSITIVE_INFINITY) break
+    for (const reader of readers) if (reader.next?.seq === seq) reader.advance()
+    const event = eventAt(parts, seq)
+    if (event !== undefined) events.push(event)
+  }
+  return events
+}

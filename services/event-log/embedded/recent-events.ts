@@ -1,0 +1,47 @@
+import type { Channel } from '../../channel.ts'
+import { type Cursor, formatCursor } from '../../cursor.ts'
+import type { LogEvent } from '../event-log.ts'
+import type { EntryRow } from './tables.ts'
+
+/** Text kept besides what the store holds, in UTF-16 units, about; an event weighs at least `LEAST`. */
+const CAPACITY = 16_777_216
+const LEAST = 256
+
+/**
+ * The events that were last appended or read, so that those who read the same are given the same object, with the frame that
+ * the hub encoded once.
+ */
+export class RecentEvents {
+  readonly #events = new Map<number, LogEvent>()
+  #size = 0
+
+  get(seq: number): LogEvent | undefined {
+    return this.#events.get(seq)
+  }
+
+  add(event: LogEvent): void {
+    const seq = event.cursor?.seq
+    if (seq === undefined || this.#events.has(seq)) return
+    this.#events.set(seq, event)
+    this.#size += sizeOf(event)
+    for (const [oldest, gone] of this.#events) {
+      if (this.#size <= CAPACITY) return
+      this.#events.delete(oldest)
+      this.#size -= sizeOf(gone)
+    }
+  }
+}
+
+function sizeOf({ data, channels }: LogEvent): number {
+  return LEAST + 2 * data.length + 16 * channels.length
+}
+
+export function eventOf(
+  cursor: Cursor | null,
+  [, time, , channels, event, data, final]:
+    | [string | null, number, number, Channel[], string, string, boolean]
+    | EntryRow
+): LogEvent {
+  const id = cursor === null ? null : formatCursor(cursor)
+  return { cursor, id, channels, event, data, time, final, frame: undefined }
+}

@@ -1,0 +1,165 @@
+import type { Database, RootDatabase } from 'lmdb'
+import type { Channel } from '../../channel.ts'
+
+// Everything is in rows that are arrays of plain values: MessagePack writes them short, and any version can read them.
+
+/** Witness, time for people, time on the log's own clock, channels, name, data, final. */
+export type EntryRow = [
+  witness: string,
+  time: number,
+  appendedAt: number,
+  channels: Channel[],
+  event: string,
+  data: string,
+  final: boolean
+]
+
+/** An entry's place in one channel: all that evicting needs, so that it need not read the entry. */
+export type PlaceRow = [
+  ordinal: number,
+  bytes: number,
+  /** When it lapses on the log's clock; 0 if it does not. */
+  until: number,
+  appendedAt: number,
+  isShared: boolean,
+  collapseKey: string | null
+]
+
+/** A channel that holds something, or that evicted something and is remembered for it. */
+export type ChannelRow = [
+  id: number,
+  /** Ordinal of the oldest place that is held, and the one that comes next. */
+  first: number,
+  next: number,
+  count: number,
+  bytes: number,
+  evicted: number,
+  /** Number of the newest entry that was filed. */
+  last: number
+]
+
+export type BlockRow = [firstSeq: number, holes: number]
+export type KeyRow = [id: string | null, streams: number, until: number, order: number]
+
+/** What the log as a whole knows, written with every transaction. */
+export interface State {
+  head: number
+  witness: string
+  nextChannel: number
+  nextKey: number
+  oldestKey: number
+  events: number
+  bytes: number
+  channels: number
+  /** Channels that hold nothing and are remembered for what they evicted. */
+  emptied: number
+  /** Up to where channels may have been evicted that are remembered no more. */
+  forgotten: number
+  /** When it was last written, on the log's own clock, which never goes back. */
+  time: number
+  /** Number and time of the oldest entry; infinite if nothing is held. */
+  oldest: number
+  oldestAt: number
+  /** When the next entry lapses; infinite if none does. */
+  nextUntil: number
+}
+
+/** The tables of the store, all of one LMDB environment: a transaction covers them all. */
+export interface Tables {
+  readonly root: RootDatabase
+  readonly meta: Database<unknown, string>
+  readonly entries: Database<EntryRow, number>
+  /** The places of each channel, by its id and the entry's number. */
+  readonly places: Database<PlaceRow, [number, number]>
+  readonly channels: Database<ChannelRow, string>
+  /** How many places of each block of a channel are empty, so that counting need not walk. */
+  readonly blocks: Database<BlockRow, [number, number]>
+  /** The number of the newest entry of a collapse key in a channel. */
+  readonly collapsed: Database<number, [number, string]>
+  /** In how many channels an entry of several is still held. */
+  readonly shared: Database<number, number>
+  readonly lapsing: Database<true, [number, number]>
+  readonly keys: Database<KeyRow, string>
+  readonly keyOrder: Database<string, number>
+  /** Channels by the power of two of what they hold. */
+  readonly sizes: Database<string, [number, number]>
+  /** Channels that hold nothing, by how far they were evicted. */
+  readonly emptied: Database<string, [number, number]>
+}
+
+/** Above every id and number: where the range of a channel ends. */
+export const END = Number.MAX_SAFE_INTEGER
+
+export function openTables(root: RootDatabase): Tables {
+  const table = <Row, Key extends string | number | [number, number] | [number, string]>(name: string) =>
+    root.openDB<Row, Key>(name, {})
+  return {
+    root,
+    meta: table('meta'),
+    entries: table('entries'),
+    places: table('places'),
+    channels: table('channels'),
+    blocks: table('blocks'),
+    collapsed: table('collapsed'),
+    shared: table('shared'),
+    lapsing: table('lapsing'),
+    keys: table('keys'),
+    keyOrder: table('keyOrder'),
+    sizes: table('sizes'),
+    emptied: table('emptied')
+  }
+}
+
+const STATE = 'state'
+
+/** JSON has no infinity, and MessagePack's is read differently by different readers: both are written as null. */
+export function readState(tables: Tables): State | undefined {
+  const row = tables.meta.get(STATE) as (number | string | null)[] | undefined
+  if (row === undefined) return undefined
+  const number = (at: number) => (row[at] ?? Number.POSITIVE_INFINITY) as number
+  return {
+    head: number(0),
+    witness: row[1] as string,
+    nextChannel: number(2),
+    nextKey: number(3),
+    oldestKey: number(4),
+    events: number(5),
+    bytes: number(6),
+    channels: number(7),
+    emptied: number(8),
+    forgotten: number(9),
+    time: number(10),
+    oldest: number(11),
+    oldestAt: number(12),
+    nextUntil: number(13)
+  }
+}
+
+export function writeState(tables: Tables, state: State): void {
+  const finite = (value: number) => (Number.isFinite(value) ? value : null)
+  const { head, witness, nextChannel, nextKey, oldestKey, events, bytes, channels, emptied, forgotten, time } = state
+  const { oldest, oldestAt, nextUntil } = state
+  tables.meta.putSync(STATE, [
+    ...[head, witness, nextChannel, nextKey, oldestKey, events, bytes, channels, emptied, forgotten, time],
+    ...[finite(oldest), finite(oldestAt), finite(nextUntil)]
+  ])
+}
+
+export function newState(witness: string, time: number): State {
+  return {
+    head: 0,
+    witness,
+    nextChannel: 1,
+    nextKey: 1,
+    oldestKey: 1,
+    events: 0,
+    bytes: 0,
+    channels: 0,
+    emptied: 0,
+    forgotten: 0,
+    time,
+    oldest: Number.POSITIVE_INFINITY,
+    oldestAt: Number.POSITIVE_INFINITY,
+    nextUntil: Number.POSITIVE_INFINITY
+  }
+}

@@ -1,0 +1,43 @@
+import { writeSync } from 'node:fs'
+
+// Appends until it is killed, and keeps a journal on its standard output: what it tries, and what was acknowledged.
+const [embedded, path, durability, round] = process.argv.slice(2)
+const { embeddedLog } = await import(embedded)
+
+const PLENTY = 10_000_000
+const retention = { user: PLENTY, topic: PLENTY, broadcast: PLENTY, bytes: 2 ** 40, channelBytes: 2 ** 40 }
+const log = await embeddedLog({ path, durability, retention })
+// Written at once, so that nothing that was acknowledged waits in a buffer when the end comes.
+function note(...words) {
+  let left = Buffer.from(`${words.join(' ')}\n`)
+  while (left.length > 0) {
+    try {
+      left = left.subarray(writeSync(1, left))
+    } catch (error) {
+      // The reader is slow.
+      if (error.code !== 'EAGAIN') throw error
+    }
+  }
+}
+
+async function writer(name, size) {
+  for (let batch = 0; ; batch++) {
+    const texts = Array.from({ length: size }, (_, at) => `${round}/${name}/${batch}/${at}/${size}`)
+    const events = texts.map((text, at) => ({
+      channels: at % 2 ? ['u:alice', 't:news'] : ['everyone'],
+      event: 'message',
+      data: text + '.'.repeat(batch % 7 === 0 ? 5_000 : 50),
+      collapseKey: undefined,
+      idempotencyKey: text,
+      transient: false,
+      final: false,
+      streams: 0
+    }))
+    note('try', texts.join(','))
+    const receipts = await log.append(events)
+    for (const [at, { id }] of receipts.entries()) note('ack', texts[at], id)
+  }
+}
+
+note('open')
+for (const [name, size] of [1, 1, 3, 8].entries()) writer(`w${name}`, size)
