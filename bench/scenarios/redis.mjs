@@ -59,8 +59,8 @@ async function untilHeard(node, count) {
 
 const appending = (load, milliseconds) =>
   withNodes(async (one, two) => {
-    await one.ask('append', { ...load, bytes: BYTES, milliseconds: milliseconds / 4 })
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    const warm = await one.ask('append', { ...load, bytes: BYTES, milliseconds: milliseconds / 4 })
+    await untilHeard(two, warm.appended)
     await two.ask('forget')
     const { appended, seconds } = await one.ask('append', { ...load, bytes: BYTES, milliseconds })
     await untilHeard(two, appended)
@@ -70,7 +70,8 @@ const appending = (load, milliseconds) =>
 
 const delivering = (milliseconds) =>
   withNodes(async (one, two) => {
-    await one.ask('appendAt', { rate: RATE, bytes: BYTES, milliseconds: 1_000 })
+    const warm = await one.ask('appendAt', { rate: RATE, bytes: BYTES, milliseconds: 1_000 })
+    await untilHeard(two, warm.appended)
     await two.ask('forget')
     const { appended } = await one.ask('appendAt', { rate: RATE, bytes: BYTES, milliseconds })
     await untilHeard(two, appended)

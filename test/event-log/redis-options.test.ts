@@ -90,7 +90,7 @@ t.test(
     const redis = await RedisServer.start()
     t.teardown(() => redis.stop())
     await redis.ask(
-      ['ACL', 'SETUSER', 'hub', 'on', '>s3cret', '~{mine}:*', '+@all', '-@dangerous', '+info'],
+      ['ACL', 'SETUSER', 'hub', 'on', '>s3cret', '~{mine}:*', '+@all', '-@dangerous'],
       ['ACL', 'SETUSER', 'default', 'off']
     )
     const log = await redisLog({ url: `redis://hub:s3cret@127.0.0.1:${redis.port}/3`, prefix: 'mine' })

@@ -142,6 +142,34 @@ t.test('asks Redis for what it no longer keeps, or was told to keep nothing of',
   t.notOk(ask(none.log, 20) instanceof Promise, 'the head it knows in any case')
 })
 
+t.test('reads what is old in Redis for many at once, so many at a time', { skip: withoutRedis }, async (t) => {
+  const { log, redis } = await open(t)
+  await log.append(Array.from({ length: 300 }, (_, at) => toAlice(`${at}`, { channels: [`u:${at}`] })))
+  const pages = await Promise.all(
+    Array.from({ length: 300 }, async (_, at) => log.read({ channels: [`u:${at}`], from: 'oldest', limit: 9 }))
+  )
+  t.same(
+    pages.map(({ events }) => events[0]?.data),
+    Array.from({ length: 300 }, (_, at) => `${at}`)
+  )
+  t.ok((await calls(redis)) >= 300)
+})
+
+t.test('a node finds as much of the past as it would keep, and no more', { skip: withoutRedis }, async (t) => {
+  const one = await open(t)
+  const start = (await one.log.read({ channels: [], from: 'head', limit: 1 })).next
+  for (let at = 0; at < 100; at++) await one.log.append([toAlice(`${at}`.padEnd(100))])
+  const near = async (recentBytes?: number) => {
+    const { log } = await open(t, { recentBytes }, one)
+    const answer = log.read({ channels: ['u:alice'], from: start, limit: 999, isTailed: true })
+    t.equal((await answer).events.length, 100)
+    return !(answer instanceof Promise)
+  }
+  t.equal(await near(), true)
+  t.equal(await near(20_000), false)
+  t.equal(await near(0), false)
+})
+
 t.test('forgets what is half as old as it may be', { skip: withoutRedis }, async (t) => {
   const clock = new FakeClock()
   const { log, listening } = await open(t, { clock, retention: { age: 10_000 } })

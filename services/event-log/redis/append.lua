@@ -73,7 +73,7 @@ for index, event in ipairs(events) do
       hand(name, value)
       head, witness = seq, life .. own
       witnesses[#witnesses + 1] = own
-      local weight = #value + ENTRY
+      local weight = weightOf(#value)
       local member = memberOf(name, collapse, #channels, exp)
       call('HSET', EVENTS, name, value)
       bytes = bytes + weight

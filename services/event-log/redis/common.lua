@@ -4,8 +4,9 @@
 -- ARGV: 1 the time, or '' for the server's · 2 name and witness of a life, should one have to begin · 3 age that is kept, in ms
 
 local FORMAT = '1'
--- What an entry weighs besides its text, and a channel besides its entries.
-local ENTRY, CHANNEL = 250, 300
+-- What an entry weighs besides its text, and a channel besides its entries; text takes up to a fifth more than its length.
+-- Measured on Redis 7.0 over 50,000 events of 100 to 2,000 bytes.
+local ENTRY, CHANNEL, TEXT = 150, 300, 1.2
 -- Up to so many channels that hold nothing any more it is known where they were evicted.
 local EMPTIED_MOST = 100000
 -- The witnesses of so many of the newest numbers are kept, whether their entries are held or not.
@@ -74,7 +75,8 @@ local memberOf = function(seq, collapse, channels, exp)
   return seq .. (collapse ~= '' and 'k' or '') .. (channels > 1 and 'm' or '') .. (tonumber(exp) >= 0 and 't' or '')
 end
 
-local weigh = function(seq) return call('HSTRLEN', EVENTS, seq) + ENTRY end
+local weightOf = function(length) return math.ceil(length * TEXT) + ENTRY end
+local weigh = function(seq) return weightOf(call('HSTRLEN', EVENTS, seq)) end
 
 local evictedFrom = function(channel)
   local evicted = call('HGET', EVICTED, channel) or call('ZSCORE', EMPTIED, channel)

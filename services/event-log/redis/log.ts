@@ -77,7 +77,9 @@ export class RedisLog implements EventLog, HealthCheck {
       recent: this.#recent,
       where: async () => {
         await line.untilUp(START)
-        return this.#run(line, WHERE, [])
+        const state = readState(await this.#run(line, WHERE, []))
+        this.#stats = state.stats
+        return state
       },
       onEvents: (events) => this.#handOver(events),
       onBreak: (position) => {
@@ -117,7 +119,7 @@ export class RedisLog implements EventLog, HealthCheck {
   }
 
   stats(): LogStats {
-    return this.#stats
+    return { ...this.#stats, head: Math.max(this.#stats.head, this.#recent.head.seq) }
   }
 
   /** Whether an event would be taken now, and heard of. */

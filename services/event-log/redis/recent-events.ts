@@ -49,8 +49,9 @@ export class RecentEvents {
     return this.#head
   }
 
-  get size(): number {
-    return this.#entries.size
+  /** How much it would keep, in bytes. */
+  get room(): number {
+    return this.#bytesMost
   }
 
   /** Forgets everything, and knows all that comes after a cursor. */

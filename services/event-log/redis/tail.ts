@@ -4,7 +4,7 @@ import type { LogEvent } from '../event-log.ts'
 import { type Entry, parseEntry } from './entry.ts'
 import type { RedisLink } from './link.ts'
 import type { RecentEvents } from './recent-events.ts'
-import { type LogState, readState } from './state.ts'
+import type { LogState } from './state.ts'
 
 /** How long a read waits in Redis for something new, in milliseconds. What it says then is checked: silence proves nothing. */
 export const BLOCK = 1_000
@@ -12,14 +12,15 @@ export const BLOCK = 1_000
 const COUNT = 32
 /** After so many events the event loop turns. */
 const SLICE = 512
-/** How many entries of the past are looked at for recent events when the tail begins. */
-const PAST = 512
+/** How many entries of the past are looked at for recent events when the tail begins, and how many at a time. */
+const PAST = 1_024
+const PAST_PAGE = 32
 
 export interface TailParts {
   readonly link: RedisLink
   readonly recent: RecentEvents
   /** Where the log is now: asked on the tail's own line. */
-  readonly where: () => Promise<unknown>
+  readonly where: () => Promise<LogState>
   readonly onEvents: (events: readonly LogEvent[]) => void
   readonly onBreak: (position: Cursor) => void
 }
@@ -49,6 +50,7 @@ export class RedisTail {
   #running: Promise<void> | undefined
   #later: Promise<void> | undefined
   #appended: LogState | undefined
+  #renewedFor = ''
 
   constructor(parts: TailParts) {
     this.#parts = parts
@@ -75,6 +77,10 @@ export class RedisTail {
   /** What this node was told on the line that appends: see the check. */
   heard(state: LogState): void {
     this.#appended = state
+    if (!this.isStarted || state.life === this.#life || state.life === this.#renewedFor) return
+    // The log has begun anew, and this line waits for what follows on its former life: it need not wait to the end.
+    this.#renewedFor = state.life
+    this.#parts.link.renew('the log has begun anew')
   }
 
   /** Starts when Redis is there: a break, for who listens already has missed what came before. */
@@ -107,7 +113,7 @@ export class RedisTail {
   /** Begins after what the log holds now. */
   async #begin(): Promise<LogState> {
     const { recent } = this.#parts
-    const state = readState(await this.#parts.where())
+    const state = await this.#parts.where()
     const { pos } = state
     const [nonce] = state.rest as [string]
     const past = await this.#past(state.life, pos, nonce)
@@ -124,15 +130,20 @@ export class RedisTail {
 
   /** What was appended last, as far back as it follows on itself: clients that return to a new node miss little, too. */
   async #past(life: string, pos: number, nonce: string): Promise<Piece[]> {
-    const from = `${Math.max(1, pos - PAST + 1)}-0`
-    const reply = await this.#parts.link.send(['XRANGE', this.#key(life), from, `${pos}-0`])
     const pieces: Piece[] = []
     let expected = { pos, nonce }
-    for (const raw of (reply as RawPiece[]).reverse()) {
-      const piece = readPiece(raw, life)
-      if (piece === undefined || piece.pos !== expected.pos || piece.nonce !== expected.nonce) break
-      pieces.push(piece)
-      expected = { pos: piece.pos - 1, nonce: piece.before }
+    for (let bytes = 0; bytes < this.#parts.recent.room && pieces.length < PAST; ) {
+      const end = `${expected.pos}-0`
+      const page = ['XREVRANGE', this.#key(life), end, '-', 'COUNT', String(PAST_PAGE)]
+      const reply = (await this.#parts.link.send(page)) as RawPiece[]
+      for (const raw of reply) {
+        const piece = readPiece(raw, life)
+        if (piece === undefined || piece.pos !== expected.pos || piece.nonce !== expected.nonce) return pieces.reverse()
+        pieces.push(piece)
+        bytes += raw[1].reduce((sum, field) => sum + field.length, 0)
+        expected = { pos: piece.pos - 1, nonce: piece.before }
+      }
+      if (reply.length < PAST_PAGE) break
     }
     return pieces.reverse()
   }
@@ -166,7 +177,7 @@ export class RedisTail {
   /** Whether what was read last is still the log's past; if it is not, begins anew after a break. */
   async #check(): Promise<void> {
     const appended = this.#appended
-    const state = readState(await this.#parts.where())
+    const state = await this.#parts.where()
     const { pos } = state
     const [nonce] = state.rest as [string]
     if (appended !== undefined && (appended.life !== state.life || appended.pos > pos)) {
