@@ -17,6 +17,7 @@ module.exports = {
           '^plugins/',
           '^routes/',
           '^(app|server|environment|index)\\.ts$',
+          '^environment/',
           'node_modules/(fastify|fastify-plugin|@fastify/(?!error))'
         ]
       }
@@ -25,14 +26,17 @@ module.exports = {
       name: 'plugins-know-no-routes',
       severity: 'error',
       from: { path: '^plugins/' },
-      to: { path: ['^routes/', '^(app|server|environment|index)\\.ts$'] }
+      to: { path: ['^routes/', '^(app|server|environment|index)\\.ts$', '^environment/'] }
     },
     {
       name: 'routes-speak-to-the-decorator',
       comment: 'Routes use fastify.sse. From plugins/ they may have its types, from services/ types and errors.',
       severity: 'error',
       from: { path: '^routes/' },
-      to: { path: ['^plugins/', '^(app|server|environment|index)\\.ts$'], dependencyTypesNot: ['type-only'] }
+      to: {
+        path: ['^plugins/', '^(app|server|environment|index)\\.ts$', '^environment/'],
+        dependencyTypesNot: ['type-only']
+      }
     },
     {
       name: 'routes-see-no-log-and-no-registry',

@@ -1,33 +1,115 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
+import { type Authentication, type AuthenticationOptions, authentication } from './plugins/authentication.ts'
 import { corsPlugin } from './plugins/cors.ts'
 import { demoUiPlugin } from './plugins/demo-ui.ts'
+import { checkHost, checkOrigin } from './plugins/origin.ts'
+import { rateLimit } from './plugins/rate-limit.ts'
 import { type SseHubOptions, type StreamIdentity, sseHub } from './plugins/sse-hub.ts'
-import { hubRoutes } from './routes/hub-routes.ts'
+import { type HubRoutesOptions, hubRoutes } from './routes/hub-routes.ts'
+import { NotFoundError } from './services/errors.ts'
 
 export interface HubAppOptions {
   /** What the hub itself is told. */
   readonly hub?: SseHubOptions | undefined
   /** Origins whose pages may use the hub; none but its own if left out. */
   readonly corsOrigins?: readonly string[] | undefined
+  /** Who may do what. If left out the hub is open: whoever reaches it may read and send. */
+  readonly authentication?: Omit<AuthenticationOptions, 'origins'> | undefined
+  /**
+   * Whether an open hub answers by the names of this machine alone, so that no foreign page can reach it by a name of its own.
+   * @default true
+   */
+  readonly loopbackOnly?: boolean | undefined
+  /**
+   * How many calls that publish, close, or make a ticket are taken a second: of one key, wherever it is used, and of one address
+   * without a key. 0 is no limit.
+   * @default 0
+   */
+  readonly rateLimit?: number | undefined
 }
 
-/**
- * The standalone hub as one plugin: the hub, its HTTP API and the demo page, open to whoever can reach it. Everything about
- * the process is in `server.ts`.
- */
+/** The standalone hub as one plugin: the hub, its HTTP API and the demo page. Everything about the process is in `server.ts`. */
 async function app(instance: FastifyInstance, options: HubAppOptions): Promise<void> {
-  const { hub = {}, corsOrigins = [] } = options
+  const { hub = {}, corsOrigins = [], loopbackOnly = true, rateLimit: perSecond = 0 } = options
+  const keys =
+    options.authentication && (await authentication(instance, { ...options.authentication, origins: corsOrigins }))
+  const isOpen = keys === undefined
+  if (isOpen && loopbackOnly) instance.addHook('onRequest', before(checkHost))
   if (corsOrigins.length > 0) await instance.register(corsPlugin, { origins: corsOrigins })
-  await instance.register(sseHub, { authenticate: identityOfQuery, authorizeTopic: () => true, ...hub })
-  await instance.register(hubRoutes, { authorizePublish: () => true, demo: true })
+  instance.setNotFoundHandler(({ method, url }) => {
+    // Without the query, which may hold a ticket.
+    throw new NotFoundError(`${method} ${url.split('?', 1)[0]}`)
+  })
+  const { routes, ...access } = keys === undefined ? open() : locked(keys)
+  // What the hub is told takes the place of what the app would tell it, for every route.
+  const identity = { ...access.identity, ...hub }
+  await instance.register(sseHub, identity)
+  await instance.register(async (api) => {
+    // Before anything is read or looked up: a refusal costs next to nothing.
+    api.addHook(
+      'onRequest',
+      before((request) => checkOrigin(request, corsOrigins))
+    )
+    api.addHook('onError', async (_request, reply, error) => {
+      if (error.statusCode === 401) reply.header('www-authenticate', 'Bearer')
+    })
+    const guards: onRequestHookHandler[] = keys === undefined ? [] : [before(keys.requireCredentials)]
+    if (perSecond > 0) {
+      const callerOf = (request: FastifyRequest) => keys?.publisherOf(request)?.id
+      guards.unshift(await rateLimit(api, { perSecond, callerOf }))
+    }
+    guardMutations(api, guards)
+    // Whoever may open a stream may start the demo task; of an open hub, anybody.
+    const { authenticate } = isOpen ? {} : identity
+    await api.register(hubRoutes, { ...routes, authenticate, demo: true })
+  })
   await instance.register(demoUiPlugin)
 }
 
+interface Access {
+  readonly identity: Pick<SseHubOptions, 'authenticate' | 'authorizeTopic'>
+  readonly routes: HubRoutesOptions
+}
+
 /** Anybody is who he says he is: for a hub that only this machine can reach, or that stands behind a proxy that checks. */
+function open(): Access {
+  return {
+    identity: { authenticate: identityOfQuery, authorizeTopic: () => true },
+    routes: { authorizePublish: () => true }
+  }
+}
+
+function locked({ authenticate, authorizeTopic, authorizePublish, issueTicket }: Authentication): Access {
+  return { identity: { authenticate, authorizeTopic }, routes: { authorizePublish, issueTicket } }
+}
+
 function identityOfQuery(request: FastifyRequest): StreamIdentity | undefined {
   const { user } = request.query as { user?: unknown }
   return typeof user === 'string' ? { user } : undefined
+}
+
+/** A hook without a promise: it runs before every call. */
+function before(check: (request: FastifyRequest) => void): onRequestHookHandler {
+  return (request, _reply, done) => {
+    try {
+      check(request)
+    } catch (error) {
+      done(error as Error)
+      return
+    }
+    done()
+  }
+}
+
+/** Puts hooks before the bodies of all routes that change something. */
+function guardMutations(api: FastifyInstance, guards: readonly onRequestHookHandler[]): void {
+  api.addHook('onRoute', (route) => {
+    const methods = [route.method].flat()
+    if (methods.some((method) => method === 'POST' || method === 'DELETE')) {
+      route.onRequest = [...[route.onRequest ?? []].flat(), ...guards]
+    }
+  })
 }
 
 export const hubApp = fp(app, { fastify: '5.x', name: 'fastify-sse-hub-app' })

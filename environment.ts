@@ -1,8 +1,10 @@
 import { isIP } from 'node:net'
+import { ACCESS_NAMES, type Access, readAccess } from './environment/authentication.ts'
+import { fail, oneOf, splitList, type Variables, wholeNumber } from './environment/values.ts'
 import type { Retention } from './services/event-log/retention.ts'
 
 /** What the standalone hub is told by its environment, checked, with nothing left open. */
-export interface Environment {
+export interface Environment extends Access {
   readonly host: string
   readonly port: number
   readonly logLevel: string
@@ -21,8 +23,7 @@ export interface Environment {
   readonly maxEventBytes: number | undefined
 }
 
-/** A setting that cannot be right. The message begins with the name of the variable. */
-export class EnvironmentError extends Error {}
+export { EnvironmentError } from './environment/values.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 
@@ -37,7 +38,7 @@ const NAMES = [
   'PORT',
   'LOG_LEVEL',
   'HUB_STORE',
-  'HUB_AUTH',
+  ...ACCESS_NAMES,
   'HUB_CORS_ORIGIN',
   'HUB_HEARTBEAT',
   'HUB_RETRY',
@@ -59,15 +60,15 @@ const NAMES = [
  * Reads and checks the environment. A variable that is empty counts as left out: that is how compose files leave one out.
  * @throws {EnvironmentError} naming the first variable that is wrong, and what it takes.
  */
-export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
+export function readEnvironment(env: Variables): Environment {
   const misspelled = Object.keys(env).find(
     (name) => name.startsWith('HUB_') && !NAMES.includes(name) && !isServiceLink(name, env[name])
   )
   if (misspelled !== undefined) fail(misspelled, `is no setting of this version; there are ${NAMES.join(', ')}`)
   const number = (name: string, least: number, most: number) => wholeNumber(env, name, least, most)
   const host = env.HOST || '127.0.0.1'
-  checkOpenness(host, env.HUB_AUTH)
   return {
+    ...readAccess(env, host),
     host,
     port: number('PORT', 0, 65_535) ?? 3000,
     logLevel: oneOf('LOG_LEVEL', env.LOG_LEVEL || 'info', LOG_LEVELS),
@@ -97,35 +98,6 @@ function isServiceLink(name: string, value = ''): boolean {
   return /^HUB_(SERVICE_(HOST|PORT)|PORT_\d)/.test(name)
 }
 
-/** Without keys the hub is open to whoever reaches it; beyond this machine that has to be said. */
-function checkOpenness(host: string, auth: string | undefined): void {
-  if (auth && auth !== 'none') fail('HUB_AUTH', 'is "none" or left out in this version')
-  if (auth === 'none' || isLoopback(host)) return
-  fail(
-    'HUB_AUTH',
-    `must be set to "none" to serve ${host} without authentication: whoever reaches the port may read and send`
-  )
-}
-
-function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host === '::1') return true
-  return isIP(host) === 4 && host.startsWith('127.')
-}
-
-function wholeNumber(
-  env: Readonly<Record<string, string | undefined>>,
-  name: string,
-  least: number,
-  most: number
-): number | undefined {
-  const text = env[name]
-  if (text === undefined || text === '') return undefined
-  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
-  if (!(value >= least && value <= most))
-    fail(name, `is a whole number from ${least} to ${most}; got ${JSON.stringify(text.slice(0, 40))}`)
-  return value
-}
-
 /** Where history is kept; what looks like something else than a folder is no folder that anybody meant. */
 function store(text: string | undefined): string {
   if (!text) return DEFAULT_STORE
@@ -135,10 +107,6 @@ function store(text: string | undefined): string {
     fail('HUB_STORE', 'is "memory" or the path of a folder in this version')
   }
   return text
-}
-
-function oneOf(name: string, value: string, values: readonly string[]): string {
-  return values.includes(value) ? value : fail(name, `is one of ${values.join(', ')}`)
 }
 
 function origins(text: string | undefined): string[] {
@@ -182,17 +150,6 @@ function tls(cert: string | undefined, key: string | undefined): { cert: string;
   return { cert: cert as string, key: key as string }
 }
 
-function splitList(text: string | undefined): string[] {
-  return (text ?? '')
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '')
-}
-
 function defined<Value>(record: Record<string, Value | undefined>): Record<string, Value> {
   return Object.fromEntries(Object.entries(record).filter((entry): entry is [string, Value] => entry[1] !== undefined))
-}
-
-function fail(name: string, why: string): never {
-  throw new EnvironmentError(`${name} ${why}`)
 }

@@ -1,5 +1,12 @@
 export { type HubAppOptions, hubApp } from './app.ts'
 export {
+  Authentication,
+  type AuthenticationOptions,
+  authentication,
+  type ProvenIdentity
+} from './plugins/authentication.ts'
+export { answerUnreadableUrl, redactingSerializers } from './plugins/redaction.ts'
+export {
   type Authenticate,
   type AuthorizeTopic,
   type ConnectOptions,
@@ -12,8 +19,11 @@ export {
   sseHub,
   sseHub as default
 } from './plugins/sse-hub.ts'
-export type { AuthorizePublish, HubAction } from './routes/guard.ts'
+export type { TokenOptions } from './plugins/token-verifier.ts'
+export type { AuthorizePublish } from './routes/guard.ts'
 export { type HubRoutesOptions, hubRoutes } from './routes/hub-routes.ts'
+export type { IssueTicket } from './routes/tickets.ts'
+export { type ApiKey, hashSecret } from './services/api-keys.ts'
 export type { Clock } from './services/clock.ts'
 export type { CloseReason } from './services/close-reason.ts'
 export * as errors from './services/errors.ts'
@@ -23,10 +33,14 @@ export { MemoryLog, type MemoryLogOptions } from './services/event-log/memory.ts
 export type { Retention } from './services/event-log/retention.ts'
 export type { EventStream } from './services/event-stream.ts'
 export type { HistoryEvent, HistoryOf, HistoryPage, HistoryQuery, HubStats } from './services/hub.ts'
+export type { HubAction } from './services/hub-action.ts'
 export type { HubEventMap, Undelivered } from './services/hub-events.ts'
 export type * from './services/nodes/nodes.ts'
 export type { HubOptions } from './services/options.ts'
 export type { OnlinePage, OnlineUser, StreamPresence, UserPresence } from './services/presence.ts'
 export type { Produced, Producer } from './services/producer.ts'
 export type { PublishReceipt } from './services/publisher.ts'
+export { parseScopes, type Scopes } from './services/scopes.ts'
 export type { Target } from './services/target.ts'
+export { type Ticket, type TicketRecord, type TicketStore, Tickets, type TicketWish } from './services/tickets.ts'
+export { MemoryTickets, type MemoryTicketsOptions } from './services/tickets-memory.ts'

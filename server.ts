@@ -6,6 +6,7 @@ import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { hubApp } from './app.ts'
 import { type Environment, EnvironmentError, readEnvironment } from './environment.ts'
+import { answerUnreadableUrl, redactingSerializers } from './plugins/redaction.ts'
 import { openHistory } from './stores.ts'
 
 /** How long a stop may take, in milliseconds. */
@@ -16,9 +17,13 @@ const BACKLOG = 4_096
 /** A name of 256 bytes, each of them percent-encoded. */
 const MAX_PARAM_LENGTH = 768
 
+/** How long a client may take to send a request, in milliseconds. The answer may take for ever. */
+const REQUEST_TIMEOUT = 60_000
+
 async function main(): Promise<void> {
   const environment = readEnvironment(process.env)
   const server = createServer(environment)
+  const { authentication, loopbackOnly, rateLimit } = environment
   const { heartbeatInterval, reconnectionTime, retention, corsOrigins } = environment
   const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, maxEventBytes } = environment
   const { log, told } = await openHistory(environment.store, retention)
@@ -33,7 +38,10 @@ async function main(): Promise<void> {
       maxStreamsPerAddress,
       maxEventBytes
     },
-    corsOrigins
+    corsOrigins,
+    authentication,
+    loopbackOnly,
+    rateLimit
   })
   // Without a line for each request this would be silent, too.
   server.addHook('onError', async (request, _reply, error) => {
@@ -76,7 +84,9 @@ function createServer({ logLevel, trustProxy, tls }: Environment): FastifyInstan
   const options: FastifyServerOptions = {
     // A line for each request would be most of the work of publishing.
     logController: new LogController({ disableRequestLogging: true }),
-    logger: { level: logLevel },
+    logger: { level: logLevel, serializers: redactingSerializers },
+    frameworkErrors: answerUnreadableUrl,
+    requestTimeout: REQUEST_TIMEOUT,
     // A number says how many proxies stand in front.
     trustProxy: typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
@@ -104,10 +114,11 @@ function read(name: string, path: string): Buffer {
   }
 }
 
-function announce(server: FastifyInstance, { host, tls }: Environment, history: string): void {
+function announce(server: FastifyInstance, { host, tls, authentication }: Environment, history: string): void {
   const { port } = server.server.address() as AddressInfo
   const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
-  server.log.info('without authentication: whoever reaches this address may read and send')
+  if (authentication === undefined)
+    server.log.info('without authentication: whoever reaches this address may read and send')
   server.log.info(history)
   process.stdout.write(`fastify-sse-hub: open ${tls ? 'https' : 'http'}://${name}:${port}/\n`)
 }

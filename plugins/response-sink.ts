@@ -14,6 +14,8 @@ export function isHttp2(request: RawRequest): request is Http2ServerRequest {
 export function openSink(request: RawRequest, response: RawResponse, headers: OutgoingHttpHeaders): Sink {
   const { socket } = response
   if (request.httpVersionMajor === 1 && socket instanceof Socket) {
+    // A body on the request of a stream is of no use to anybody; unread it would keep the socket from telling of its end.
+    if (hasBody(request)) request.resume()
     return new SocketSink(response as ServerResponse, socket, headers)
   }
   return new ResponseSink(request, response, headers)
@@ -38,6 +40,7 @@ class SocketSink implements Sink {
     socket.setTimeout(0)
     response.removeHeader('Transfer-Encoding')
     response.writeHead(200, { ...headers, connection: 'close' })
+    socket.on('data', countExtraBytes)
     // The head leaves together with the first bytes of the stream, which are a turn away: one write, and one to wake up for.
     socket.cork()
     response.flushHeaders()
@@ -131,6 +134,20 @@ class ResponseSink implements Sink {
     this.#request.on('aborted', onClose)
     this.#request.on('error', onClose)
   }
+}
+
+/** How many bytes a client may send behind the request of its stream: a stray request or two, and nothing that never ends. */
+const MAX_EXTRA_BYTES = 16_384
+const EXTRA_BYTES = Symbol('extra bytes')
+
+/** One function for all sockets: a closure for each would be part of what each stream weighs. */
+function countExtraBytes(this: Socket & { [EXTRA_BYTES]?: number }, bytes: Uint8Array): void {
+  this[EXTRA_BYTES] = (this[EXTRA_BYTES] ?? 0) + bytes.length
+  if (this[EXTRA_BYTES] > MAX_EXTRA_BYTES) this.destroy()
+}
+
+function hasBody({ headers }: RawRequest): boolean {
+  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
 }
 
 /** Cuts what has not closed by itself in `grace` milliseconds. */

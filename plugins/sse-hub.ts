@@ -37,7 +37,8 @@ export type AuthorizeTopic = (
 
 export interface SseHubOptions extends HubOptions {
   /**
-   * Tells who is asking, where `connect()` is not told and for `GET /events`. Has five seconds.
+   * Tells who is asking, where `connect()` is not told and for `GET /events`. Has five seconds. If it throws, an error whose
+   * `statusCode` is final (401, 403, …) is answered as it is; after any other the client is told to come back later.
    * @default undefined: `connect()` must be told
    */
   readonly authenticate?: Authenticate | undefined
@@ -85,7 +86,9 @@ declare module 'fastify' {
 
 /** How long the host may take to say who is asking, and then which topics he may have, in milliseconds. */
 const IDENTITY_TIMEOUT = 5_000
-const TOO_LATE = Symbol('too late')
+const NO_ANSWER = Symbol('no answer')
+/** Of the statuses that blame the client, those that ask for patience: timeout, too early, too many. */
+const PASSING = new Set([408, 425, 429])
 /** What Fastify itself adds to a plugin's options. */
 const REGISTER_OPTIONS = ['prefix', 'logLevel', 'logSerializers', 'encapsulate']
 /** One for all streams that have none. */
@@ -133,9 +136,9 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     checkRequest(request, reply)
     const { from, last, lastEventId, requestedTopics = [] } = options
     // A `user` that is undefined is a mistake of the host's, and must not become somebody else.
-    const identity =
-      'user' in options ? options : await this.#inTime((options.authenticate ?? this.#authenticate)?.(request))
-    if (identity === TOO_LATE) return this.#refuse(request, reply, 'authenticate')
+    const authenticate = options.authenticate ?? this.#authenticate
+    const identity = 'user' in options ? options : await this.#ask('authenticate', () => authenticate?.(request))
+    if (identity === NO_ANSWER) return this.#refuse(request, reply)
     if (!isIdentity(identity)) throw new UnauthenticatedError()
     const granted = allTopics(identity.topics ?? [])
     const topics = allTopics(granted, requestedTopics)
@@ -144,8 +147,10 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     const authorizeTopic = options.authorizeTopic ?? this.#authorizeTopic
     const asked = topics.slice(granted.length)
     const forbidden =
-      asked.length === 0 ? undefined : await this.#inTime(firstForbidden(asked, identity, request, authorizeTopic))
-    if (forbidden === TOO_LATE) return this.#refuse(request, reply, 'authorizeTopic')
+      asked.length === 0
+        ? undefined
+        : await this.#ask('authorizeTopic', () => firstForbidden(asked, identity, request, authorizeTopic))
+    if (forbidden === NO_ANSWER) return this.#refuse(request, reply)
     if (forbidden !== undefined) throw new TopicForbiddenError(JSON.stringify(forbidden))
     return this.#open(request, reply, opening)
   }
@@ -194,24 +199,38 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     return openEventStream(this.keeper, request, reply, opening)
   }
 
-  #refuse(request: FastifyRequest, reply: FastifyReply, who: string): undefined {
-    this.#app.log.error(`${who} took more than ${IDENTITY_TIMEOUT} ms; the client is told to come back later`)
+  #refuse(request: FastifyRequest, reply: FastifyReply): undefined {
     refuse(this.keeper, request, reply, 'error')
   }
 
-  /** What the host answers, if it does so in time. */
-  async #inTime<Answer>(answer: Answer | Promise<Answer>): Promise<Answer | typeof TOO_LATE> {
-    if (!isThenable(answer)) return answer
+  /**
+   * What the host answers. If it does not, in time or at all, that will pass, and is no reason to send an event source away
+   * for good; what it throws with a status that is final is its answer, and is thrown.
+   */
+  async #ask<Answer>(who: string, question: () => Answer | Promise<Answer>): Promise<Answer | typeof NO_ANSWER> {
     let stop: (() => void) | undefined
-    const tooLate = new Promise<typeof TOO_LATE>((resolve) => {
-      stop = this.options.clock.every(IDENTITY_TIMEOUT, () => resolve(TOO_LATE))
-    })
     try {
+      const answer = question()
+      if (!isThenable(answer)) return answer
+      const tooLate = new Promise<never>((_resolve, reject) => {
+        const refusal = new Error(`no answer in ${IDENTITY_TIMEOUT} ms`)
+        stop = this.options.clock.every(IDENTITY_TIMEOUT, () => reject(refusal))
+      })
       return await Promise.race([answer, tooLate])
+    } catch (error) {
+      if (isFinal(error)) throw error
+      this.#app.log.error({ err: error }, `${who} failed; the client is told to come back later`)
+      return NO_ANSWER
     } finally {
       stop?.()
     }
   }
+}
+
+/** Whether an error has a status that says no, and not only "not now". */
+function isFinal(error: unknown): boolean {
+  const { statusCode, status = statusCode } = (error ?? {}) as { statusCode?: unknown; status?: unknown }
+  return typeof status === 'number' && status >= 400 && status < 500 && !PASSING.has(status)
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

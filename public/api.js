@@ -1,3 +1,5 @@
+import { askForKey, credentials } from './key.js'
+
 /** The hub's HTTP API, relative to this page, so that the page works under any prefix. */
 
 export class ApiError extends Error {
@@ -16,7 +18,8 @@ async function call(method, path, body) {
     response = await fetch(path, {
       method,
       signal: AbortSignal.timeout(PATIENCE),
-      ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+      headers: { ...credentials(), ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) })
     })
   } catch (error) {
     throw error.name === 'TimeoutError'
@@ -24,6 +27,7 @@ async function call(method, path, body) {
       : new ApiError('UNREACHABLE', 'error.unreachable', 0)
   }
   if (response.ok) return response.json()
+  if (response.status === 401) askForKey()
   throw await refusal(response)
 }
 
@@ -44,6 +48,26 @@ export const closeUser = (name) => call('DELETE', `${user(name)}/streams`)
 export const cutStream = (id) => call('DELETE', `streams/${encodeURIComponent(id)}?reconnect=true`)
 export const stats = () => call('GET', 'stats')
 export const users = () => call('GET', 'users')
+
+/**
+ * A ticket for an event source, which cannot show a key. Whoever shows a token gets one for himself, if he does not say for
+ * whom; a key has no self.
+ */
+export async function ticket({ user, topics }) {
+  const wish = { user, topics }
+  const { ticket: made } = await call('POST', 'tickets', wish).catch((error) => {
+    if (user !== undefined || error.status !== 400) throw error
+    return call('POST', 'tickets', { ...wish, user: 'demo' })
+  })
+  return made
+}
+
+/** Rejects if the key is none that the hub knows, whatever it is good for. */
+export async function checkKey() {
+  await call('POST', 'tickets', {}).catch((error) => {
+    if (error.status !== 400 && error.status !== 403) throw error
+  })
+}
 
 /**
  * A native EventSource never says why it was refused, only that it was. Asking once more with fetch does.

@@ -1,9 +1,12 @@
+import { checkKey } from './api.js'
 import { connections } from './connections.js'
 import { byId, commaList, el, icon } from './dom.js'
 import { eventNames, listenFor, onNewNames } from './event-names.js'
 import { hubStatus } from './hub-status.js'
 import { preferredLanguage, setLanguage } from './i18n.js'
+import { takeKey } from './key.js'
 import { people } from './people.js'
+import { onSubmit } from './result.js'
 import { sendForm } from './send-form.js'
 import { cut, StreamPanel } from './stream-panel.js'
 import { TaskPanel } from './task-panel.js'
@@ -98,6 +101,13 @@ byId('names').addEventListener('change', ({ target }) => listenFor(commaList(tar
 showNames()
 
 sendForm(askHub)
+
+onSubmit(byId('key-form'), byId('key-result'), async (fields) => {
+  await takeKey(fields.get('key'), checkKey)
+  byId('key-form').reset()
+  byId('key-result').hidden = true
+  void askHub()
+})
 
 for (const choice of document.querySelectorAll('[name=language]')) {
   choice.checked = choice.value === preferredLanguage()

@@ -1,6 +1,7 @@
-import { whyRefused } from './api.js'
+import { ticket, whyRefused } from './api.js'
 import { eventNames, onNewNames } from './event-names.js'
 import { worded } from './i18n.js'
+import { askForKey, hasKey } from './key.js'
 
 /** No heartbeat for this many intervals, and the stream counts as stale. */
 const PATIENCE = 2.5
@@ -23,22 +24,43 @@ export class HubStream extends EventTarget {
   #source
   #newestId // the hub's goodbye included, as the browser would send it
   #path
+  #wish
   #owed = 0
   #replayOver
   #forgetNames
 
-  constructor(path) {
+  /** @param wish the user and topics that a ticket is made for, where the hub is locked */
+  constructor(path, wish = {}) {
     super()
     this.#path = path
+    this.#wish = wish
   }
 
   /** Opens the source. Opened again after a stop, it asks for what it missed meanwhile. */
   start() {
     const url = new URL(this.#path, document.baseURI)
-    if (this.reason === 'stopped' && this.lastEventId) url.searchParams.set('lastEventId', this.lastEventId)
+    const goesOn = this.reason === 'stopped' || this.reason === 'expired'
+    if (goesOn && this.lastEventId) url.searchParams.set('lastEventId', this.lastEventId)
+    this.#become('connecting')
+    if (hasKey()) void this.#showTicket(url)
+    else this.#open(url)
+  }
+
+  async #showTicket(url) {
+    try {
+      url.searchParams.set('ticket', await ticket(this.#wish))
+    } catch ({ code, message }) {
+      this.#end('refused')
+      this.#note('note.refused', 'bad', { code, message: message && worded(message) })
+      return
+    }
+    // It may have been stopped meanwhile.
+    if (this.state === 'connecting') this.#open(url)
+  }
+
+  #open(url) {
     const source = new EventSource(url)
     this.#source = source
-    this.#become('connecting')
 
     source.addEventListener('open', (event) => (event instanceof MessageEvent ? this.#event(event) : this.#opened()))
     // A publisher may name an event "error": then it is a MessageEvent and nothing is wrong.
@@ -125,7 +147,16 @@ export class HubStream extends EventTarget {
       // A busy hub may say the same at each attempt; one line in the log is enough.
       if (this.reason !== reason) this.#note('note.cut', 'wait', { reason })
       this.reason = reason
+      if (reason === 'expired' && hasKey()) this.#renew()
     }
+  }
+
+  /** With its old ticket the browser would come back in vain. */
+  #renew() {
+    this.#source.close()
+    this.#forgetNames()
+    this.#endReplay()
+    this.start()
   }
 
   #lost(url) {
@@ -142,14 +173,15 @@ export class HubStream extends EventTarget {
   async #explain(url) {
     if (this.#newestId) url.searchParams.set('lastEventId', this.#newestId)
     const { status, code, message } = await whyRefused(url)
+    if (status === 401) askForKey()
     this.reason = status === 204 ? 'gone' : 'refused'
     if (status === 204) this.#note('note.gone', 'end')
     else this.#note('note.refused', 'bad', { code, message: message && worded(message) })
   }
 
   #end(reason) {
-    this.#source.close()
-    this.#forgetNames()
+    this.#source?.close()
+    this.#forgetNames?.()
     this.#endReplay()
     this.reason = reason
     this.#become('closed')

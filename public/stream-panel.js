@@ -21,7 +21,8 @@ export class StreamPanel extends Panel {
 
   constructor({ user, topics, replay = {} }, onRemove) {
     const stream = new HubStream(
-      `events?${new URLSearchParams({ user, ...(topics.length ? { topics } : {}), ...replay })}`
+      `events?${new URLSearchParams({ user, ...(topics.length ? { topics } : {}), ...replay })}`,
+      { user, topics }
     )
     super(stream, { title: el('h3', { text: user }), avatar: avatar(user) }, onRemove)
     this.user = user

@@ -38,6 +38,12 @@ export const zh = {
   'nav.people': '在线',
   'nav.streams': '事件流',
 
+  'key.title': '此中心已上锁',
+  'key.label': 'API 密钥或令牌',
+  'key.unlock': '解锁',
+  'key.hint':
+    '具有 publish、read、close 和 ticket 权限的密钥可使用本页全部功能；用户令牌可打开该用户自己的流。密钥只保存在本页，离开即忘。',
+
   'open.title': '打开事件流',
   'open.user': '以该用户打开',
   'open.topics': '主题，以逗号分隔',

@@ -1,12 +1,6 @@
 import type { FastifyRequest, preHandlerHookHandler } from 'fastify'
 import { ForbiddenError } from '../services/errors.ts'
-import type { Target } from '../services/target.ts'
-
-/** What a caller of the HTTP API is about to do. */
-export type HubAction =
-  | { readonly verb: 'publish'; readonly target: Target }
-  | { readonly verb: 'close'; readonly user?: string; readonly stream?: string }
-  | { readonly verb: 'read'; readonly user?: string }
+import type { HubAction } from '../services/hub-action.ts'
 
 /** Whether the caller may. Throw an error of your own to answer 401. */
 export type AuthorizePublish = (request: FastifyRequest, action: HubAction) => boolean | Promise<boolean>

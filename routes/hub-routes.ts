@@ -5,6 +5,7 @@ import { eventStreamRoute } from './event-stream.ts'
 import { type AuthorizePublish, guardWith } from './guard.ts'
 import { publishRoutes } from './publish.ts'
 import { healthRoutes, statsRoute } from './status.ts'
+import { type IssueTicket, ticketsRoute } from './tickets.ts'
 import { userRoutes } from './users.ts'
 import { validatorCompiler } from './validation.ts'
 
@@ -27,7 +28,12 @@ export interface HubRoutesOptions {
    */
   readonly authorizePublish?: AuthorizePublish | undefined
   /**
-   * Whether there is `GET /tasks/demo`, which anybody may start.
+   * Makes tickets for `POST /tickets`. An `Authentication` has such a function.
+   * @default undefined: the route does not exist
+   */
+  readonly issueTicket?: IssueTicket | undefined
+  /**
+   * Whether there is `GET /tasks/demo`, which anybody may start, or whoever `authenticate`, if it is given here, knows.
    * @default false
    */
   readonly demo?: boolean | undefined
@@ -40,12 +46,13 @@ export interface HubRoutesOptions {
 
 /** The HTTP API of the hub, for a host to mount under a prefix: closed unless it is told who may publish. */
 export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions): Promise<void> {
-  const { authenticate, authorizeTopic, authorizePublish, demo = false, demoStep } = options
+  const { authenticate, authorizeTopic, authorizePublish, issueTicket, demo = false, demoStep } = options
   app.setValidatorCompiler(validatorCompiler)
   takeJsonOnly(app)
   eventStreamRoute(app, { authenticate, authorizeTopic })
   healthRoutes(app)
-  if (demo) demoTaskRoute(app, demoStep)
+  if (issueTicket !== undefined) ticketsRoute(app, issueTicket)
+  if (demo) demoTaskRoute(app, { step: demoStep, authenticate })
   if (authorizePublish === undefined) return
   const guard = guardWith(authorizePublish)
   publishRoutes(app, guard)

@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { DEFAULT_TICKET_TTL, MAX_TICKET_TOPICS, MAX_TICKET_TTL, MIN_TICKET_TTL } from '../services/tickets.ts'
 
 /** How many users or topics one event may be addressed to over HTTP. */
 const MAX_TARGETS = 1_000
@@ -83,10 +84,34 @@ export const OnlineUsers = Type.Object({
   next: Type.Union([Type.String(), Type.Null()])
 })
 
+export const TicketBody = Type.Object(
+  {
+    user: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 256, description: 'Whom it is for; a subscriber may leave it out' })
+    ),
+    topics: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 257 }), {
+        maxItems: MAX_TICKET_TOPICS,
+        description: 'What may be asked for with it: names, or beginnings of names with *'
+      })
+    ),
+    ttl: Type.Optional(
+      Type.Integer({
+        minimum: MIN_TICKET_TTL,
+        maximum: MAX_TICKET_TTL,
+        description: `In milliseconds; ${DEFAULT_TICKET_TTL} if left out`
+      })
+    )
+  },
+  Strict
+)
+export const TicketReceipt = Type.Object({ ticket: Type.String(), expiresAt: Type.String() })
+
 export const TaskQuery = Type.Object(
   {
     steps: Type.Optional(Type.Integer({ minimum: 1, maximum: 600 })),
     user: Type.Optional(Name),
+    ticket: Type.Optional(Type.String({ maxLength: 256 })),
     // What polyfills bring instead of the header.
     lastEventId: Type.Optional(Type.String()),
     last_event_id: Type.Optional(Type.String()),

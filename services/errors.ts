@@ -80,6 +80,28 @@ export const TopicForbiddenError = createError(
   403
 )
 export const ForbiddenError = createError('SSE_HUB_ERR_FORBIDDEN', 'Not allowed: %s', 403)
+export const NoCredentialsError = createError(
+  'SSE_HUB_ERR_NO_CREDENTIALS',
+  'Send "Authorization: Bearer" with an API key, or with a token that is good now',
+  401
+)
+export const ForeignOriginError = createError(
+  'SSE_HUB_ERR_FOREIGN_ORIGIN',
+  'Pages of this origin may not use the hub; HUB_CORS_ORIGIN lists those that may',
+  403
+)
+export const ForeignHostError = createError(
+  'SSE_HUB_ERR_FOREIGN_HOST',
+  'An open hub answers only by the names of this machine; set keys, or HUB_AUTH=none, to serve it by another name',
+  403
+)
+export const InvalidTicketError = createError('SSE_HUB_ERR_INVALID_TICKET', 'Of a ticket, %s', 400, TypeError)
+export const RateLimitedError = createError(
+  'SSE_HUB_ERR_RATE_LIMITED',
+  'Too many calls; try again in %s s. HUB_RATE_LIMIT says how many a second are taken',
+  429
+)
+export const NotFoundError = createError('SSE_HUB_ERR_NOT_FOUND', 'There is no %s', 404)
 
 // What the hub can do now
 export const HubClosedError = createError('SSE_HUB_ERR_CLOSED', 'The hub is closing; try another node, or later', 503)
@@ -98,6 +120,12 @@ export const LogFullError = createError(
 for (const { prototype } of [HubClosedError, LogUnavailableError, NodesUnavailableError]) {
   Object.defineProperty(prototype, 'headers', { value: { 'retry-after': '1' } })
 }
+
+export const TicketsUnavailableError = createError(
+  'SSE_HUB_ERR_TICKETS_UNAVAILABLE',
+  'Tickets cannot be kept now; try again later',
+  503
+)
 
 // How the hub was set up
 export const InvalidOptionError = createError('SSE_HUB_ERR_INVALID_OPTION', 'Option %s: %s', 500, TypeError)

@@ -26,6 +26,9 @@ const NONE: readonly string[] = []
 const RETRY_READ = 1_000
 /** A stream that is refused for want of room comes back after so long, in milliseconds, and up to five times that. */
 const REFUSED_RECONNECTION = 5_000
+/** How much of a stream's life its end may come early, and how much that is at most, in milliseconds. */
+const EXPIRY_SPREAD = 0.05
+const MAX_EXPIRY_SPREAD = 30_000
 /** Those who return with more than so many before them are let in when these have been served. */
 const MAX_BEHIND = 64
 /** Streams are ended in slices of so many, between which the event loop turns. */
@@ -170,12 +173,22 @@ export class StreamKeeper implements StreamHost, TailListener {
     const stream = new EventStream(this, sink, init)
     this.registry.add(stream)
     this.#pulse.add(stream)
-    if (opening.expiresAt !== undefined) this.#expiries.set(stream, opening.expiresAt)
+    if (opening.expiresAt !== undefined) this.#expiries.set(stream, this.#closingTime(opening.expiresAt))
     this.opened++
     this.#nodes.opened(stream)
     stream.start()
     this.#events.emit('open', stream)
     return stream
+  }
+
+  /**
+   * When a stream is closed whose identity lapses then: a little earlier, so that its client can still ask for another, and
+   * spread, because thousands may have signed in at the same time.
+   */
+  #closingTime(expiresAt: number): number {
+    const { clock } = this.#options
+    const life = expiresAt - clock.now()
+    return expiresAt - clock.random() * Math.min(life * EXPIRY_SPREAD, MAX_EXPIRY_SPREAD)
   }
 
   closeAll(streams: readonly EventStream[], reason: CloseReason, reconnect?: boolean): number {

@@ -16,7 +16,8 @@ const NUMBERS: Record<string, [number, number, (name: Record<string, string>) =>
   HUB_MAX_STREAMS: [0, 10_000_000, (env) => readEnvironment(env).maxStreams],
   HUB_MAX_STREAMS_PER_USER: [0, 10_000_000, (env) => readEnvironment(env).maxStreamsPerUser],
   HUB_MAX_STREAMS_PER_ADDRESS: [0, 10_000_000, (env) => readEnvironment(env).maxStreamsPerAddress],
-  HUB_MAX_EVENT_BYTES: [1, 1_048_576, (env) => readEnvironment(env).maxEventBytes]
+  HUB_MAX_EVENT_BYTES: [1, 1_048_576, (env) => readEnvironment(env).maxEventBytes],
+  HUB_RATE_LIMIT: [0, 1_000_000, (env) => readEnvironment(env).rateLimit]
 }
 
 const TEXTS = [
@@ -24,6 +25,16 @@ const TEXTS = [
   'LOG_LEVEL',
   'HUB_STORE',
   'HUB_AUTH',
+  'HUB_API_KEYS',
+  'HUB_JWT_SECRET',
+  'HUB_JWT_PUBLIC_KEY',
+  'HUB_JWT_AUDIENCE',
+  'HUB_JWT_ISSUER',
+  'HUB_JWT_COOKIE',
+  'HUB_PUBLISH_JWT_SECRET',
+  'HUB_PUBLISH_JWT_PUBLIC_KEY',
+  'HUB_PUBLISH_JWT_AUDIENCE',
+  'HUB_PUBLISH_JWT_ISSUER',
   'HUB_CORS_ORIGIN',
   'HUB_TLS_CERT',
   'HUB_TLS_KEY',
@@ -51,6 +62,7 @@ t.test('with nothing said, the hub is for this machine alone', async (t) => {
   const noLimits = { maxStreams: undefined, maxStreamsPerUser: undefined, maxStreamsPerAddress: undefined }
   t.strictSame(readEnvironment({}), {
     ...{ host: '127.0.0.1', port: 3000, logLevel: 'info', corsOrigins: [], trustProxy: false, retention: {} },
+    ...{ authentication: undefined, loopbackOnly: true, rateLimit: 0 },
     ...nothing,
     ...noLimits
   })

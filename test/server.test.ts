@@ -11,6 +11,7 @@ import t, { type Test } from 'tap'
 import { selfSigned } from './support/self-signed.ts'
 import { StreamClient } from './support/stream-client.ts'
 import { StreamReader } from './support/stream-reader.ts'
+import { tokenOf } from './support/tokens.ts'
 
 // Ten processes, each of which is compiled as it starts.
 t.setTimeout(240_000)
@@ -196,6 +197,42 @@ t.test('a restart with history in a folder gives who returns exactly what he mis
   t.equal(await second.stop('SIGTERM'), 0)
   t.equal(second.stderr, '')
   t.match(second.stdout, `history is kept in ${env.HUB_STORE}, also over a restart`)
+})
+
+t.test('with keys it is locked on every address, and logs none of them at any level', async (t) => {
+  const key = 'canary'.padEnd(43, 'x')
+  const secret = 'canary-of-tokens'.padEnd(43, 'y')
+  const server = new ServerProcess(t, {
+    ...{ HOST: '0.0.0.0', LOG_LEVEL: 'trace' },
+    ...{ HUB_API_KEYS: `backend:${key}:publish,ticket`, HUB_JWT_SECRET: secret, HUB_JWT_COOKIE: 'hub_token' }
+  })
+  const url = await server.url()
+  const post = (path: string, body: object, headers = {}) =>
+    fetch(url + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', connection: 'close', ...headers },
+      body: JSON.stringify(body)
+    })
+  const authorization = `Bearer ${key}`
+  t.equal((await post('/users/alice/events', { data: 1 })).status, 401)
+  t.equal((await post('/users/alice/events', { data: 1 }, { authorization })).status, 202)
+  t.equal((await fetch(`${url}/events?user=alice`)).status, 401)
+  t.equal((await fetch(`${url}/users`, { headers: { authorization } })).status, 403)
+  const made = await post('/tickets', { user: 'alice' }, { authorization })
+  const { ticket } = (await made.json()) as { ticket: string }
+  const byTicket = await StreamClient.open(`${url}/events?ticket=${ticket}&from=oldest`)
+  const cookie = `hub_token=${tokenOf('alice', {}, { key: secret })}`
+  const byCookie = await StreamClient.open(`${url}/events?from=oldest`, { headers: { cookie } })
+  for (const client of [byTicket, byCookie]) t.same((await client.count(1))[0]?.data, '1')
+  const bad = await fetch(`${url}/%zz?ticket=${ticket}`)
+  t.equal(bad.status, 400)
+  t.notMatch(await bad.text(), ticket)
+  byTicket.cut()
+  byCookie.cut()
+  t.equal(await server.stop('SIGTERM'), 0)
+  const logged = server.stdout + server.stderr
+  t.notMatch(logged, 'without authentication')
+  for (const canary of [key, secret, ticket, cookie.slice(10)]) t.notOk(logged.includes(canary))
 })
 
 t.test('a setting that cannot be right stops the start, with its name', async (t) => {

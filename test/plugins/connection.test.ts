@@ -111,6 +111,47 @@ t.test('bytes that are no request, on the socket of a stream, end that stream al
   t.equal((await bob.count(1))[0]?.data, 'fence')
 })
 
+t.test('a client that sends on and on behind its request loses its stream after 16 KiB', async (t) => {
+  const host = await buildHub(t, {
+    host: (app) => {
+      events(app)
+      app.post('/plain', async () => 'the answer to something else')
+    }
+  })
+  await host.listen()
+  const head = 'GET /events?user=alice HTTP/1.1\r\nHost: hub\r\n'
+  const post = 'POST /plain HTTP/1.1\r\nHost: hub\r\nContent-Type: text/plain\r\nContent-Length: 900000\r\n\r\n'
+  const floods: [string, string, string][] = [
+    ['line ends, which a parser skips', `${head}\r\n`, '\r\n'.repeat(512)],
+    ['the body of another request', `${head}\r\n${post}`, 'x'.repeat(1_024)],
+    ['a body of its own', `${head}Content-Length: 900000\r\n\r\n`, 'x'.repeat(1_024)],
+    [
+      'one request after the other',
+      `${head}\r\n`,
+      `GET /none HTTP/1.1\r\nHost: hub\r\nX-Pad: ${'x'.repeat(900)}\r\n\r\n`
+    ]
+  ]
+  for (const [index, [what, opening, more]] of floods.entries()) {
+    const raw = await RawSocket.open(host.port)
+    raw.send(opening)
+    await raw.until(() => raw.text.includes('hub.welcome'), 'the welcome')
+    // As much as is let through, and once more.
+    for (let sent = 0; sent < 12; sent++) raw.send(more)
+    await host.app.sse.send('alice', { data: 'still here' })
+    await raw.until(() => raw.text.includes('still here'), `the stream, after 12 KiB of ${what}`)
+    for (let sent = 0; sent < 12; sent++) raw.send(more)
+    await raw.closed()
+    await host.untilClosed(index + 1)
+    t.notMatch(raw.text, 'something else', what)
+    t.equal(raw.text.split('HTTP/1.1 ').length, 2, 'one answer and no other')
+  }
+  t.same(
+    host.closed,
+    floods.map(() => 'client')
+  )
+  t.same(host.errors, [])
+})
+
 t.test('time limits of the host that end ordinary requests do not end a stream', async (t) => {
   const limits = {
     handlerTimeout: 150,

@@ -124,32 +124,80 @@ t.test('names that look alike, or like parts of JavaScript, are different users'
   }
 })
 
-t.test('an authenticate that fails is answered as an ordinary error, without a stack', async (t) => {
-  const failing: [string, Authenticate, number][] = [
-    [
-      'throws',
-      () => {
-        throw new Error('no database')
-      },
-      500
-    ],
-    ['rejects', () => Promise.reject(new Error('no database')), 500],
-    [
-      'throws with a status',
-      () => {
-        throw Object.assign(new Error('signed out'), { statusCode: 401 })
-      },
-      401
-    ],
-    ['rejects with a status', () => Promise.reject(Object.assign(new Error('banned'), { statusCode: 403 })), 403]
-  ]
-  for (const [how, authenticate, status] of failing) {
-    const { app, open } = await buildHub(t, { hub: { authenticate } })
+const failure = (properties: object = {}) => Object.assign(new Error('no database'), properties)
+/** Errors that say no, and errors that say only "not now". */
+const FINAL = [{ statusCode: 400 }, { statusCode: 401 }, { statusCode: 403 }, { status: 404 }, { statusCode: 410 }]
+const PASSING = [
+  {},
+  { statusCode: 500 },
+  { status: 503 },
+  { statusCode: 429 },
+  { statusCode: 408 },
+  { statusCode: 425 }
+]
+
+/** The ways in which a function of the host's may fail. */
+const ways = (error: unknown): [string, () => never | Promise<never>][] => [
+  [
+    'throws',
+    () => {
+      throw error
+    }
+  ],
+  ['rejects', () => Promise.reject(error)]
+]
+
+t.test('an authenticate that says no by a status is answered by it, without a stack', async (t) => {
+  for (const properties of FINAL) {
+    for (const [how, authenticate] of ways(failure(properties))) {
+      const { app, open, errors } = await buildHub(t, { hub: { authenticate } })
+      const response = await app.inject('/events')
+      t.equal(response.statusCode, Object.values(properties)[0], how)
+      t.match(response.headers['content-type'], 'application/json')
+      t.notMatch(response.payload, /at .*:\d+:\d+/)
+      t.equal(open, 0)
+      t.same(errors, [], 'the host has answered; nothing is wrong')
+    }
+  }
+})
+
+t.test('an authenticate that fails otherwise is no end: the client is told to come back later', async (t) => {
+  for (const [how, authenticate] of [
+    ...PASSING.flatMap((it) => ways(failure(it))),
+    ...ways(undefined),
+    ...ways('text')
+  ]) {
+    const { app, open, errors } = await buildHub(t, { hub: { authenticate } })
     const response = await app.inject('/events')
-    t.equal(response.statusCode, status, how)
-    t.match(response.headers['content-type'], 'application/json')
-    t.notMatch(response.payload, /at .*:\d+:\d+/)
+    t.equal(response.statusCode, 200, how)
+    t.equal(response.headers['content-type'], 'text/event-stream')
+    t.match(response.payload, /^retry: \d+\n\nevent: hub\.close\ndata: \{"reason":"error","reconnect":true\}\n\n$/)
     t.equal(open, 0)
+    t.equal(errors.length, 1)
+    t.match(errors[0], 'authenticate failed')
+    t.match(app.sse.stats().closed, { error: 1 })
+  }
+})
+
+t.test('an authorizeTopic that fails is no end either, unless it says no by a status', async (t) => {
+  const build = async (authorizeTopic: () => never | Promise<never>) =>
+    buildHub(t, {
+      hub: { authorizeTopic },
+      host: (app) =>
+        app.get('/events', (request, reply) =>
+          app.sse.connect(request, reply, { user: 'alice', requestedTopics: ['a'] })
+        )
+    })
+  for (const [how, authorizeTopic] of ways(failure())) {
+    const { app, errors } = await build(authorizeTopic)
+    const response = await app.inject('/events')
+    t.equal(response.statusCode, 200, how)
+    t.match(response.payload, '"reason":"error","reconnect":true')
+    t.match(errors[0], 'authorizeTopic failed')
+  }
+  for (const [how, authorizeTopic] of ways(failure({ statusCode: 402 }))) {
+    const { app } = await build(authorizeTopic)
+    t.equal((await app.inject('/events')).statusCode, 402, how)
   }
 })
 
@@ -174,7 +222,7 @@ t.test('an authenticate that hangs is waited for five seconds; then the client i
   t.equal(client.status, 200)
   t.match(client.text, /^retry: \d+\n\nevent: hub\.close\ndata: \{"reason":"error","reconnect":true\}\n\n$/)
   t.equal(clock.timers, 0, 'no timer is left')
-  t.match(host.errors.join(), 'authenticate took more than 5000 ms')
+  t.match(host.errors.join(), 'no answer in 5000 ms')
 
   answer({ user: 'alice' } as never)
   await new Promise((resolve) => setImmediate(resolve))

@@ -1,7 +1,7 @@
 import type { InjectOptions } from 'fastify'
 import t from 'tap'
-import type { HubAction } from '../../routes/guard.ts'
 import { hubRoutes } from '../../routes/hub-routes.ts'
+import type { HubAction } from '../../services/hub-action.ts'
 import { buildHub, buildRoutes, failOnWarnings, userOfQuery } from '../support/build.ts'
 import { StreamClient } from '../support/stream-client.ts'
 

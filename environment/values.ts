@@ -1,0 +1,30 @@
+/** The variables of the process. */
+export type Variables = Readonly<Record<string, string | undefined>>
+
+/** A setting that cannot be right. The message begins with the name of the variable. */
+export class EnvironmentError extends Error {}
+
+export function fail(name: string, why: string): never {
+  throw new EnvironmentError(`${name} ${why}`)
+}
+
+export function wholeNumber(env: Variables, name: string, least: number, most: number): number | undefined {
+  const text = env[name]
+  if (text === undefined || text === '') return undefined
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+  if (!(value >= least && value <= most))
+    fail(name, `is a whole number from ${least} to ${most}; got ${JSON.stringify(text.slice(0, 40))}`)
+  return value
+}
+
+export function oneOf(name: string, value: string, values: readonly string[]): string {
+  return values.includes(value) ? value : fail(name, `is one of ${values.join(', ')}`)
+}
+
+/** The parts of a list that is separated by commas, without blanks around them and without empty ones. */
+export function splitList(text: string | undefined, separator: string | RegExp = ','): string[] {
+  return (text ?? '')
+    .split(separator)
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+}

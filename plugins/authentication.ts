@@ -1,0 +1,215 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { type ApiKey, ApiKeys } from '../services/api-keys.ts'
+import { isName } from '../services/channel.ts'
+import { ForbiddenError, NoCredentialsError } from '../services/errors.ts'
+import type { HubAction } from '../services/hub-action.ts'
+import { isPattern, matchesAny } from '../services/name-pattern.ts'
+import { allows, parseScopes, type Scopes } from '../services/scopes.ts'
+import { type Ticket, Tickets, type TicketWish } from '../services/tickets.ts'
+import { checkOrigin } from './origin.ts'
+import type { StreamIdentity } from './sse-hub.ts'
+import { type TokenOptions, tokenVerifier, type VerifyToken } from './token-verifier.ts'
+
+export interface AuthenticationOptions {
+  /**
+   * Which tokens open streams, for the user in their `sub`.
+   * @default none: only tickets do
+   */
+  readonly subscribers?: TokenOptions | undefined
+  /**
+   * The name of a cookie that may hold a subscriber's token.
+   * @default none: tokens come in the `Authorization` header alone
+   */
+  readonly cookie?: string | undefined
+  /**
+   * Which tokens publish, by the scopes in their `scope`. Never the keys of the subscribers.
+   * @default none
+   */
+  readonly publishers?: TokenOptions | undefined
+  /**
+   * The keys of publishers.
+   * @default none
+   */
+  readonly apiKeys?: readonly ApiKey[] | undefined
+  /**
+   * Where tickets are made.
+   * @default in the memory of this process
+   */
+  readonly tickets?: Tickets | undefined
+  /**
+   * Origins whose pages may use a user's cookie, besides the hub's own.
+   * @default none
+   */
+  readonly origins?: readonly string[] | undefined
+}
+
+/** A user who proved it, and the patterns of the topics that he may ask for. */
+export interface ProvenIdentity extends StreamIdentity {
+  readonly mayAskFor: readonly string[]
+}
+
+/** Who publishes, and what he may do. */
+interface Publisher {
+  readonly id: string
+  readonly scopes: Scopes
+}
+
+const BEARER = /^Bearer +([\w.~+/-]+=*) *$/i
+const MAX_CLAIMED_TOPICS = 1_000
+/** Where a request keeps who sent it: a batch asks for each of its events. */
+const PUBLISHER = Symbol('sse hub publisher')
+
+type Marked = FastifyRequest & { [PUBLISHER]?: Publisher | null }
+
+/** Makes the doors of a hub. They are told to `sseHub` (streams) and `hubRoutes` (everything else). */
+export async function authentication(app: FastifyInstance, options: AuthenticationOptions): Promise<Authentication> {
+  const { subscribers, publishers, cookie } = options
+  return new Authentication(options, {
+    subscriber: subscribers && (await tokenVerifier(app, subscribers)),
+    publisher: publishers && (await tokenVerifier(app, publishers)),
+    parseCookie: cookie === undefined ? undefined : await cookieParser(app)
+  })
+}
+
+interface Readers {
+  readonly subscriber: VerifyToken | undefined
+  readonly publisher: VerifyToken | undefined
+  readonly parseCookie: ((header: string) => Record<string, string>) | undefined
+}
+
+/** Who may open streams, publish, read, close, and have tickets made. Its functions may be passed on by themselves. */
+export class Authentication {
+  readonly #readers: Readers
+  readonly #apiKeys: ApiKeys
+  readonly #tickets: Tickets
+  readonly #cookie: string
+  readonly #origins: readonly string[]
+
+  /** @internal See {@link authentication}. */
+  constructor(options: AuthenticationOptions, readers: Readers) {
+    this.#readers = readers
+    this.#apiKeys = new ApiKeys(options.apiKeys ?? [])
+    this.#tickets = options.tickets ?? new Tickets()
+    this.#cookie = options.cookie ?? ''
+    this.#origins = options.origins ?? []
+  }
+
+  /**
+   * Whose stream it is. The `Authorization` header decides if there is one, else `?ticket=`, else the cookie, which a browser
+   * sends without being asked. The first that is there decides: a bad one is not made good by the next.
+   */
+  readonly authenticate = (
+    request: FastifyRequest
+  ): ProvenIdentity | undefined | Promise<ProvenIdentity | undefined> => {
+    const { ticket } = (request.query ?? {}) as { ticket?: unknown }
+    if (ticket !== undefined && bearerOf(request) === undefined) return this.#ofTicket(ticket)
+    return this.#ofToken(request)
+  }
+
+  /** Whether a topic that was asked for is within the `topics` of the token or ticket. */
+  readonly authorizeTopic = (identity: StreamIdentity, topic: string): boolean =>
+    matchesAny((identity as Partial<ProvenIdentity>).mayAskFor ?? [], topic)
+
+  /**
+   * Whether the scopes of the publisher's key or token cover it.
+   * @throws {NoCredentialsError}
+   */
+  readonly authorizePublish = (request: FastifyRequest, action: HubAction): boolean => {
+    const publisher = this.publisherOf(request)
+    if (publisher === undefined) throw new NoCredentialsError()
+    return allows(publisher.scopes, action)
+  }
+
+  /**
+   * Makes a ticket: for the caller himself, who is a subscriber with a token, or for the user that a publisher with the scope
+   * `ticket` names. Nobody hands on more than he has: no topic that his token does not name, no minute more than it is good.
+   * @throws {NoCredentialsError | ForbiddenError}
+   */
+  readonly issueTicket = async (request: FastifyRequest, wish: Partial<TicketWish>): Promise<Ticket> => {
+    const publisher = this.publisherOf(request)
+    if (publisher !== undefined) {
+      if (!publisher.scopes.ticket) throw new ForbiddenError('ticket')
+      // No user is a mistake that the tickets tell.
+      return this.#tickets.issue({ ...wish, user: wish.user as string })
+    }
+    const identity = this.#ofToken(request)
+    if (identity === undefined) throw new NoCredentialsError()
+    const { user = identity.user, topics = identity.mayAskFor, ttl } = wish
+    if (user !== identity.user) throw new ForbiddenError('a ticket for another user')
+    const foreign = topics.find((topic) => !matchesAny(identity.mayAskFor, topic))
+    if (foreign !== undefined) throw new ForbiddenError(`a ticket for the topic ${JSON.stringify(foreign)}`)
+    return this.#tickets.issue({ user, topics, ttl, notAfter: identity.expiresAt })
+  }
+
+  /**
+   * Refuses who brings no credentials at all, before his body is read; what they are good for is found out later.
+   * @throws {NoCredentialsError}
+   */
+  readonly requireCredentials = (request: FastifyRequest): void => {
+    if (this.publisherOf(request) === undefined && this.#ofToken(request) === undefined) throw new NoCredentialsError()
+  }
+
+  /** Who publishes, if he has shown it. Only the header counts: what a browser sends by itself opens nothing here. */
+  publisherOf(request: FastifyRequest): Publisher | undefined {
+    const marked = request as Marked
+    if (marked[PUBLISHER] === undefined) marked[PUBLISHER] = this.#findPublisher(bearerOf(request)) ?? null
+    return marked[PUBLISHER] ?? undefined
+  }
+
+  #findPublisher(bearer: string | undefined): Publisher | undefined {
+    if (bearer === undefined) return undefined
+    // A key has no dots, and a token has two.
+    if (!bearer.includes('.')) return this.#apiKeys.find(bearer)
+    const claims = this.#readers.publisher?.(bearer)
+    if (typeof claims?.scope !== 'string') return undefined
+    // A token may have scopes for others besides.
+    const scopes = parseScopes(claims.scope.split(' ').filter((word) => parseScopes([word]) !== undefined))
+    return scopes && { id: typeof claims.sub === 'string' ? claims.sub : '', scopes }
+  }
+
+  #ofToken(request: FastifyRequest): ProvenIdentity | undefined {
+    const bearer = bearerOf(request)
+    if (bearer !== undefined) return this.#identity(bearer)
+    const cookie = this.#cookieOf(request)
+    if (cookie === undefined) return undefined
+    checkOrigin(request, this.#origins)
+    return this.#identity(cookie)
+  }
+
+  #identity(token: string): ProvenIdentity | undefined {
+    const claims = this.#readers.subscriber?.(token)
+    if (claims === undefined || !isName(claims.sub)) return undefined
+    const { sub: user, exp, topics = [] } = claims
+    if (!Array.isArray(topics) || topics.length > MAX_CLAIMED_TOPICS || !topics.every(isPattern)) return undefined
+    return { user, mayAskFor: topics, expiresAt: exp * 1_000 }
+  }
+
+  async #ofTicket(ticket: unknown): Promise<ProvenIdentity | undefined> {
+    const record = await this.#tickets.redeem(ticket)
+    return record && { user: record.user, mayAskFor: record.topics, expiresAt: record.expiresAt }
+  }
+
+  #cookieOf({ headers: { cookie } }: FastifyRequest): string | undefined {
+    const { parseCookie } = this.#readers
+    if (parseCookie === undefined || cookie === undefined) return undefined
+    const cookies = parseCookie(cookie)
+    return Object.hasOwn(cookies, this.#cookie) ? cookies[this.#cookie] : undefined
+  }
+}
+
+/** The host's, if it has one. */
+async function cookieParser(app: FastifyInstance): Promise<(header: string) => Record<string, string>> {
+  let parse: FastifyInstance['parseCookie'] | undefined
+  const { default: fastifyCookie } = await import('@fastify/cookie')
+  await app.register(async (own) => {
+    if (!own.hasDecorator('parseCookie')) await own.register(fastifyCookie)
+    parse = (header) => own.parseCookie(header)
+  })
+  return parse as FastifyInstance['parseCookie']
+}
+
+/** What stands behind `Bearer`: empty if that is not well-formed, and undefined if there is no such header. */
+function bearerOf({ headers: { authorization } }: FastifyRequest): string | undefined {
+  if (authorization === undefined || !/^Bearer\b/i.test(authorization)) return undefined
+  return BEARER.exec(authorization)?.[1] ?? ''
+}

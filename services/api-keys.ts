@@ -1,0 +1,34 @@
+import { hash, timingSafeEqual } from 'node:crypto'
+import type { Scopes } from './scopes.ts'
+
+/** A key of a publisher. The key itself is not kept, only its hash. */
+export interface ApiKey {
+  /** What it is called in logs and limits. Two keys may have the same: the old one and the new one. */
+  readonly id: string
+  /** SHA-256 of the key: 32 bytes. */
+  readonly hash: Uint8Array
+  readonly scopes: Scopes
+}
+
+/** The SHA-256 of a secret, 32 bytes. Secrets are long and random, so a slow hash would protect nothing more. */
+export function hashSecret(secret: string): Buffer {
+  return hash('sha256', secret, 'buffer')
+}
+
+/** The keys of the publishers. */
+export class ApiKeys {
+  readonly #keys: readonly ApiKey[]
+
+  constructor(keys: readonly ApiKey[]) {
+    this.#keys = keys
+  }
+
+  /** The key that this text is, if it is one. How long it takes tells nothing about the keys. */
+  find(text: string): ApiKey | undefined {
+    if (this.#keys.length === 0) return undefined
+    const digest = hashSecret(text)
+    let found: ApiKey | undefined
+    for (const key of this.#keys) if (timingSafeEqual(digest, key.hash)) found = key
+    return found
+  }
+}

@@ -1,0 +1,213 @@
+import { once } from 'node:events'
+import { connect } from 'node:http2'
+import Fastify, { type FastifyInstance, type FastifyServerOptions, type InjectOptions } from 'fastify'
+import t, { type Test } from 'tap'
+import { type HubAppOptions, hubApp } from '../../app.ts'
+import { failOnWarnings } from '../support/build.ts'
+import { RawSocket } from '../support/raw-socket.ts'
+import { selfSigned } from '../support/self-signed.ts'
+
+failOnWarnings(t)
+
+async function build(
+  t: Test,
+  options: HubAppOptions = {},
+  server: FastifyServerOptions = {}
+): Promise<FastifyInstance> {
+  const app = Fastify(server)
+  t.teardown(() => app.close())
+  await app.register(hubApp, options)
+  return app
+}
+
+const ALLOWED = 'https://app.example'
+/** Everything that a page could want of a hub. */
+const CALLS: InjectOptions[] = [
+  { method: 'HEAD', url: '/events?user=alice' },
+  { method: 'GET', url: '/users' },
+  { method: 'POST', url: '/broadcast', payload: { data: 1 } },
+  { method: 'DELETE', url: '/users/alice/streams' }
+]
+
+t.test('an open hub answers by the names of this machine, and by no other', async (t) => {
+  const app = await build(t)
+  const own = [
+    'localhost',
+    'localhost:3000',
+    '127.0.0.1:3000',
+    '127.8.9.1',
+    '[::1]:3000',
+    '[::1]',
+    'LOCALHOST:1',
+    'hub.localhost:3000'
+  ]
+  const foreign = [
+    'evil.example',
+    'evil.example:3000',
+    'localhost.evil.example',
+    '127.0.0.1.evil.example',
+    'evil.example#localhost'
+  ]
+  const odd = [
+    'localhost:3000:1',
+    'localhost@evil.example',
+    '192.168.0.1',
+    '0.0.0.0:3000',
+    '[::]:3000',
+    '127.1',
+    'notlocalhost',
+    '127.0.0.1.'
+  ]
+  for (const call of [...CALLS, { url: '/' }, { url: '/health/live' }, { url: '/nowhere' }]) {
+    for (const host of own) t.not((await app.inject({ ...call, headers: { host } })).statusCode, 403, host)
+    for (const host of [...foreign, ...odd, ' ']) {
+      const response = await app.inject({ ...call, headers: { host } })
+      t.equal(response.statusCode, 403, `${call.url} ${host}`)
+      if (call.method !== 'HEAD') t.equal(response.json().code, 'SSE_HUB_ERR_FOREIGN_HOST')
+    }
+  }
+  t.match(app.sse.stats(), { opened: 0 })
+})
+
+t.test('a hub that was told to be open, or has keys, answers by any name', async (t) => {
+  const keys = { subscribers: { keys: ['s'.repeat(32)] } }
+  for (const options of [{ loopbackOnly: false }, { authentication: keys }]) {
+    const app = await build(t, options)
+    t.equal((await app.inject({ url: '/health/live', headers: { host: 'hub.example' } })).statusCode, 200)
+  }
+})
+
+t.test('a page of another origin may do nothing, unless it is on the list', async (t) => {
+  const app = await build(t, { corsOrigins: [ALLOWED] })
+  const host = 'localhost:3000'
+  const foreign: Record<string, string>[] = [
+    { origin: 'https://evil.example' },
+    { origin: 'null' },
+    { origin: '' },
+    { origin: 'http://localhost:8080' },
+    { origin: 'http://localhost' },
+    { origin: 'http://localhost:3000.evil.example' },
+    { origin: 'https://app.example.evil.example' },
+    { origin: 'http://app.example' },
+    { origin: 'not a url' },
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+    { 'sec-fetch-site': 'something new' },
+    { 'sec-fetch-site': 'cross-site', origin: 'http://localhost:3000' },
+    { 'sec-fetch-site': 'same-site', origin: 'http://localhost:8080' }
+  ]
+  const own: Record<string, string>[] = [
+    {},
+    { origin: 'http://localhost:3000' },
+    { origin: ALLOWED },
+    { origin: ALLOWED, 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-origin' },
+    { 'sec-fetch-site': 'same-origin', origin: 'https://behind-a-proxy.example' },
+    { 'sec-fetch-site': 'none' }
+  ]
+  for (const call of CALLS) {
+    const before = app.sse.stats()
+    for (const headers of foreign) {
+      const response = await app.inject({ ...call, headers: { host, ...headers } })
+      t.equal(response.statusCode, 403, `${call.url} ${JSON.stringify(headers)}`)
+      if (call.method !== 'HEAD') t.equal(response.json().code, 'SSE_HUB_ERR_FOREIGN_ORIGIN')
+    }
+    t.same(app.sse.stats(), before, 'and nothing has come of it')
+    for (const headers of own) {
+      const { statusCode } = await app.inject({ ...call, headers: { host, ...headers } })
+      t.ok(statusCode < 300, `${call.url} ${JSON.stringify(headers)}: ${statusCode}`)
+    }
+  }
+})
+
+t.test('the port that a scheme has anyway may be written or left out', async (t) => {
+  const app = await build(t)
+  for (const [origin, host] of [
+    ['http://localhost', 'localhost:80'],
+    ['https://localhost', 'localhost:443'],
+    ['http://[::1]:3000', '[::1]:3000'],
+    ['http://localhost:3000', 'LocalHost:3000']
+  ])
+    t.equal((await app.inject({ url: '/users', headers: { host, origin } })).statusCode, 200, `${origin} ${host}`)
+})
+
+t.test('a foreign page is refused before anybody is asked who it is for', async (t) => {
+  let asked = 0
+  const authenticate = () => {
+    asked++
+    return { user: 'alice' }
+  }
+  const app = await build(t, { hub: { authenticate } })
+  t.equal((await app.inject({ url: '/events', headers: { 'sec-fetch-site': 'cross-site' } })).statusCode, 403)
+  t.equal(asked, 0)
+})
+
+t.test('no form, and nothing else that a page may send unasked, is read as an event', async (t) => {
+  const app = await build(t)
+  for (const type of [
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'text/plain',
+    'text/plain;application/json',
+    undefined
+  ]) {
+    const response = await app.inject({
+      ...{ method: 'POST', url: '/broadcast', payload: '{"data":1}' },
+      headers: type === undefined ? {} : { 'content-type': type }
+    })
+    t.equal(response.statusCode, 415, type ?? 'none')
+  }
+  t.equal(app.sse.stats().published, 0)
+})
+
+t.test('a request without a host is refused by an open hub', async (t) => {
+  const app = await build(t)
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as { port: number }
+  const raw = await RawSocket.open(port)
+  raw.send('GET /users HTTP/1.0\r\n\r\n')
+  await once(raw.socket, 'close')
+  t.match(raw.text, /^HTTP\/1\.1 403 /)
+})
+
+t.test('behind a proxy a page is of the origin that the proxy names, if the proxy is trusted', async (t) => {
+  const headers = { host: '127.0.0.1:3000', origin: 'https://hub.example', 'x-forwarded-host': 'hub.example' }
+  for (const [trustProxy, statusCode] of [
+    [true, 200],
+    [false, 403]
+  ] as const) {
+    const app = await build(t, {}, { trustProxy })
+    t.equal((await app.inject({ url: '/users', headers })).statusCode, statusCode)
+    const foreign = { ...headers, origin: 'https://evil.example' }
+    t.equal((await app.inject({ url: '/users', headers: foreign })).statusCode, 403)
+    const renamed = { host: 'evil.example', 'x-forwarded-host': 'localhost' }
+    t.equal((await app.inject({ url: '/users', headers: renamed })).statusCode, 403, 'its own name it must be asked by')
+  }
+})
+
+t.test('over HTTP/2, where a host is called an authority, the same holds', async (t) => {
+  const { cert, key } = selfSigned()
+  const app = await build(t, {}, {
+    http2: true,
+    https: { cert, key },
+    forceCloseConnections: true
+  } as FastifyServerOptions)
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  const session = connect(url, { ca: cert })
+  t.teardown(() => session.destroy())
+  const { host } = new URL(url)
+  const cases: [object, number][] = [
+    [{}, 200],
+    [{ ':authority': 'localhost' }, 200],
+    [{ ':authority': 'evil.example' }, 403],
+    [{ origin: `https://${host}` }, 200],
+    [{ origin: 'https://evil.example' }, 403],
+    [{ 'sec-fetch-site': 'cross-site' }, 403]
+  ]
+  for (const [headers, status] of cases) {
+    const request = session.request({ ':path': '/users', ...headers })
+    request.resume()
+    const [answer] = await once(request, 'response')
+    t.equal(answer[':status'], status, JSON.stringify(headers))
+  }
+})

@@ -1,0 +1,119 @@
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import t, { type Test } from 'tap'
+import { type HubAppOptions, hubApp } from '../../app.ts'
+import { readApiKeys } from '../../environment/api-keys.ts'
+import { failOnWarnings } from '../support/build.ts'
+
+failOnWarnings(t)
+
+const LIMIT = 5
+const KEYS = ['a', 'b'].map((letter) => letter.repeat(43)) as [string, string]
+
+async function build(
+  t: Test,
+  options: HubAppOptions = {},
+  server: FastifyServerOptions = {}
+): Promise<FastifyInstance> {
+  const app = Fastify(server)
+  t.teardown(() => app.close())
+  await app.register(hubApp, { rateLimit: LIMIT, ...options })
+  return app
+}
+
+interface Caller {
+  readonly remoteAddress?: string
+  readonly headers?: Record<string, string>
+  readonly url?: string
+}
+
+/** The statuses of so many calls, one after the other. */
+async function statuses(
+  app: FastifyInstance,
+  calls: number,
+  { url = '/broadcast', ...caller }: Caller = {}
+): Promise<number[]> {
+  const found: number[] = []
+  for (let call = 0; call < calls; call++) {
+    const { statusCode } = await app.inject({ method: 'POST', url, payload: { data: 1 }, ...caller })
+    found.push(statusCode)
+  }
+  return found
+}
+
+const taken = (found: number[]) => found.filter((status) => status === 202).length
+
+t.test('of one address so many calls a second are taken; more are told when to come back', async (t) => {
+  const app = await build(t)
+  const found = await statuses(app, 50)
+  t.same(new Set(found), new Set([202, 429]))
+  t.ok(taken(found) >= LIMIT)
+  let refused = await app.inject({ method: 'POST', url: '/broadcast', payload: { data: 1 } })
+  // A new second may have begun.
+  while (refused.statusCode !== 429) {
+    refused = await app.inject({ method: 'POST', url: '/broadcast', payload: { data: 1 } })
+  }
+  t.match(refused.json(), {
+    ...{ statusCode: 429, code: 'SSE_HUB_ERR_RATE_LIMITED', error: 'Too Many Requests' },
+    message: /try again in 1 s/
+  })
+  t.equal(refused.headers['retry-after'], '1')
+  t.equal(await statuses(app, 1, { remoteAddress: '127.0.0.2' }).then(taken), 1, 'of another address it is taken')
+  t.equal((await app.inject('/users')).statusCode, 200, 'reading is not counted')
+  t.equal((await app.inject('/health/live')).statusCode, 200)
+})
+
+t.test('what is taken of an address is counted over all routes that change something', async (t) => {
+  const app = await build(t)
+  const found: number[] = []
+  for (let call = 0; call < 20; call++) {
+    found.push(...(await statuses(app, 1, { url: '/users/alice/events' })))
+    found.push((await app.inject({ method: 'DELETE', url: '/users/alice/streams' })).statusCode)
+  }
+  t.ok(found.filter((status) => status === 429).length > 10)
+})
+
+t.test('a key is counted wherever it is used from, and by itself', async (t) => {
+  const apiKeys = readApiKeys(KEYS.map((key, index) => `key${index}:${key}:publish`).join(';'))
+  const app = await build(t, { authentication: { apiKeys } })
+  const as = (key: number, last: number): Caller => ({
+    remoteAddress: `10.0.0.${last}`,
+    headers: { authorization: `Bearer ${KEYS[key]}` }
+  })
+  const found: number[] = []
+  for (let last = 1; last <= 40; last++) found.push(...(await statuses(app, 1, as(0, last))))
+  t.ok(found.includes(429), 'from forty addresses, a call each')
+  t.equal(taken(await statuses(app, 1, as(1, 100))), 1, 'another key is another caller')
+  t.equal(taken(await statuses(app, 1, as(1, 1))), 1, 'from the same address, too')
+})
+
+t.test('who guesses at keys is counted, too', async (t) => {
+  const app = await build(t, { authentication: { apiKeys: readApiKeys(`key:${KEYS[0]}:publish`) } })
+  const found = await statuses(app, 50, { headers: { authorization: `Bearer ${'x'.repeat(43)}` } })
+  t.same(new Set(found), new Set([401, 429]))
+})
+
+t.test(
+  'behind a proxy the client is counted, if the proxy is trusted, and what he says himself is not believed',
+  async (t) => {
+    const from = (address: string): Caller => ({ headers: { 'x-forwarded-for': address } })
+    const untrusting = await build(t)
+    const pretended: number[] = []
+    for (let last = 1; last <= 40; last++) pretended.push(...(await statuses(untrusting, 1, from(`10.0.0.${last}`))))
+    t.ok(pretended.includes(429))
+    const trusting = await build(t, {}, { trustProxy: true })
+    for (let last = 1; last <= 40; last++) t.equal(taken(await statuses(trusting, 1, from(`10.0.0.${last}`))), 1)
+  }
+)
+
+t.test('addresses of one IPv6 customer are one', async (t) => {
+  const app = await build(t)
+  const found: number[] = []
+  for (let last = 1; last <= 40; last++)
+    found.push(...(await statuses(app, 1, { remoteAddress: `2001:db8::${last.toString(16)}` })))
+  t.ok(found.includes(429))
+})
+
+t.test('0 is no limit', async (t) => {
+  const app = await build(t, { rateLimit: 0 })
+  t.equal(taken(await statuses(app, 100)), 100)
+})
