@@ -13,6 +13,7 @@ import * as heartbeat from './scenarios/heartbeat.mjs'
 import * as latency from './scenarios/latency.mjs'
 import * as log from './scenarios/log.mjs'
 import * as memory from './scenarios/memory.mjs'
+import * as redis from './scenarios/redis.mjs'
 import * as stall from './scenarios/stall.mjs'
 import * as stalled from './scenarios/stalled.mjs'
 import * as storm from './scenarios/storm.mjs'
@@ -31,7 +32,8 @@ const SCENARIOS = {
   latency,
   growth,
   log,
-  appends
+  appends,
+  redis
 }
 
 const { values: options } = parseArgs({

@@ -4,7 +4,9 @@ import type { CloseReason } from '../services/close-reason.ts'
 import { isEnded } from '../services/cursor.ts'
 import { NotAcceptableError, PipelinedError } from '../services/errors.ts'
 import type { EventStream } from '../services/event-stream.ts'
-import type { Opening, StreamKeeper } from '../services/stream-keeper.ts'
+import type { StreamEntry } from '../services/nodes/nodes.ts'
+import type { Opening } from '../services/opening.ts'
+import type { StreamKeeper } from '../services/stream-keeper.ts'
 import { acceptsEventStream } from './accept.ts'
 import { isHttp2, openSink } from './response-sink.ts'
 
@@ -42,15 +44,15 @@ export function checkRequest(request: FastifyRequest, reply: FastifyReply): void
 
 /**
  * Makes an event stream of a reply, once the caller is known. Throws while an ordinary error can still be sent; afterwards
- * the reply is the hub's. Resolves with undefined where there is no stream: `HEAD`, a stream that was closed for good, or a
- * soft refusal.
+ * the reply is the hub's. Returns undefined where there is no stream: `HEAD`, a stream that was closed for good, or a soft
+ * refusal; and a promise only where other nodes have to be asked whether there is room.
  */
 export function openEventStream(
   keeper: StreamKeeper,
   request: FastifyRequest,
   reply: FastifyReply,
   opening: Opening
-): EventStream | undefined {
+): EventStream | undefined | Promise<EventStream | undefined> {
   keeper.check(opening)
   const brought = lastEventIdOf(request)
   const lastEventId = opening.lastEventId ?? brought
@@ -72,8 +74,32 @@ export function openEventStream(
     sendRefusal(keeper, request, reply, headers, refusal)
     return undefined
   }
-  const sink = openSink(request.raw, reply.raw, headers)
-  return keeper.open(sink, { ...opening, lastEventId, address })
+  const admitted = { ...opening, lastEventId, address }
+  const reserving = keeper.reserve(admitted)
+  if (reserving !== undefined) return openReserved(keeper, request, reply, headers, admitted, reserving)
+  return keeper.open(openSink(request.raw, reply.raw, headers), admitted)
+}
+
+/** Opens a stream once the other nodes have said whether there is room for it. Much may have happened meanwhile. */
+async function openReserved(
+  keeper: StreamKeeper,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  headers: OutgoingHttpHeaders,
+  opening: Opening,
+  reserving: Promise<StreamEntry | undefined>
+): Promise<EventStream | undefined> {
+  const reserved = await reserving
+  let stream: EventStream | undefined
+  try {
+    if (isGone(request, reply)) return undefined
+    const refusal = reserved === undefined ? 'limit' : keeper.admit(opening.user, opening.address ?? '')
+    if (refusal !== undefined) sendRefusal(keeper, request, reply, headers, refusal)
+    else stream = keeper.open(openSink(request.raw, reply.raw, headers), { ...opening, id: reserved?.id })
+  } finally {
+    if (stream === undefined && reserved !== undefined) keeper.release(reserved)
+  }
+  return stream
 }
 
 /** Turns a caller away for now: an event source takes any status but 200 as the end for good. */

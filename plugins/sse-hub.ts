@@ -6,9 +6,9 @@ import { InvalidDraftError, InvalidOptionError, TopicForbiddenError, Unauthentic
 import type { EventMap } from '../services/event.ts'
 import type { EventStream } from '../services/event-stream.ts'
 import { Hub } from '../services/hub.ts'
+import type { Opening } from '../services/opening.ts'
 import { HUB_OPTION_NAMES, type HubOptions } from '../services/options.ts'
 import { feed, type Producer } from '../services/producer.ts'
-import type { Opening } from '../services/stream-keeper.ts'
 import { ConnectionPacer } from './connection-pacer.ts'
 import { Http2Sessions } from './http2-sessions.ts'
 import { checkRequest, openEventStream, refuse } from './open-event-stream.ts'
@@ -170,7 +170,8 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     try {
       checkRequest(request, reply)
       const topics = typeof source === 'string' ? [source] : []
-      stream = this.#open(request, reply, { user: user ?? null, topics, follows: true, from: 'oldest' })
+      const opened = this.#open(request, reply, { user: user ?? null, topics, follows: true, from: 'oldest' })
+      stream = opened instanceof Promise ? await opened : opened
     } finally {
       // Nobody is going to read it, and the file behind it would stay open.
       if (stream === undefined && source instanceof Readable) source.destroy()
@@ -189,7 +190,11 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     this.#sessions.close()
   }
 
-  #open(request: FastifyRequest, reply: FastifyReply, opening: Opening): EventStream | undefined {
+  #open(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    opening: Opening
+  ): EventStream | undefined | Promise<EventStream | undefined> {
     this.#sessions.add(request.raw)
     return openEventStream(this.keeper, request, reply, opening)
   }
@@ -260,7 +265,13 @@ async function sseHubPlugin(app: FastifyInstance, options: SseHubOptions): Promi
   checkOptionNames(options)
   const hub = new SseHub<RegisteredEvents>(app, options)
   app.decorate('sse', hub)
-  await hub.start()
+  try {
+    await hub.start()
+  } catch (error) {
+    // An app that did not start is not always closed, and a line to a store would keep the process alive.
+    await hub.dispose()
+    throw error
+  }
   const pacer = ConnectionPacer.pace(app.server, () => hub.keeper.isCatchingUp, hub.options.clock)
   // Before Fastify waits for open connections: they are ours, and would never close by themselves.
   app.addHook('preClose', () => {

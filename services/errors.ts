@@ -105,9 +105,10 @@ export const NotFoundError = createError('SSE_HUB_ERR_NOT_FOUND', 'There is no %
 
 // What the hub can do now
 export const HubClosedError = createError('SSE_HUB_ERR_CLOSED', 'The hub is closing; try another node, or later', 503)
-export const LogUnavailableError = createError(
-  'SSE_HUB_ERR_LOG_UNAVAILABLE',
-  'The event log did not answer: %s. Nothing was published; try again later',
+export const LogUnavailableError = createError('SSE_HUB_ERR_LOG_UNAVAILABLE', 'The event log is not available: %s', 503)
+export const NodesUnavailableError = createError(
+  'SSE_HUB_ERR_NODES_UNAVAILABLE',
+  'The other nodes could not be reached: %s. Try again later',
   503
 )
 export const LogFullError = createError(
@@ -115,6 +116,10 @@ export const LogFullError = createError(
   'The event log has no room left: %s. Nothing was published; make room, and try again',
   507
 )
+// What is transient says when to come back, in seconds: Fastify sends the headers of an error.
+for (const { prototype } of [HubClosedError, LogUnavailableError, NodesUnavailableError]) {
+  Object.defineProperty(prototype, 'headers', { value: { 'retry-after': '1' } })
+}
 
 export const TicketsUnavailableError = createError(
   'SSE_HUB_ERR_TICKETS_UNAVAILABLE',

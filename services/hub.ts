@@ -1,24 +1,20 @@
-import { type Channel, EVERYONE, topicChannel, userChannel, userOfChannel } from './channel.ts'
+import { type Channel, EVERYONE, topicChannel, userChannel } from './channel.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
 import { BatchTooLargeError, InvalidRequestError } from './errors.ts'
 import { type AnyDraft, type EventDraft, type EventMap, prepareEvent } from './event.ts'
-import type { EventLog, HealthCheck, NewEvent, Receipt } from './event-log/event-log.ts'
+import type { EventLog, HealthCheck, NewEvent } from './event-log/event-log.ts'
 import { MemoryLog } from './event-log/memory.ts'
 import type { EventStream } from './event-stream.ts'
 import { type HubEventMap, HubEvents, type Logger } from './hub-events.ts'
+import type { CloseCommand, Nodes } from './nodes/nodes.ts'
+import { ThisNode } from './nodes/this-node.ts'
+import type { Opening } from './opening.ts'
 import { type HubOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { type OnlinePage, Presence, type UserPresence } from './presence.ts'
+import { Publisher, type PublishReceipt } from './publisher.ts'
 import type { Sink } from './sink.ts'
-import { type Closed, type Opening, StreamKeeper } from './stream-keeper.ts'
+import { type Closed, StreamKeeper } from './stream-keeper.ts'
 import { asList, channelsOf, type Target } from './target.ts'
-
-/** What a publisher gets back. */
-export interface PublishReceipt {
-  /** The event's cursor, or null if it is transient. */
-  readonly id: string | null
-  /** How many open streams, over all nodes, it was addressed to when it was accepted. */
-  readonly streams: number
-}
 
 /** An event as `history()` shows it. */
 export interface HistoryEvent {
@@ -74,9 +70,11 @@ export class Hub<Events extends object = EventMap> {
   /** @internal What opens, feeds and closes the streams of this node. */
   readonly keeper: StreamKeeper
   readonly #log: EventLog
+  readonly #nodes: Nodes
+  readonly #thisNode: ThisNode
   readonly #events: HubEvents
   readonly #presence: Presence
-  #published = 0
+  readonly #publisher: Publisher
   #started: Promise<void> | undefined
 
   /** @throws {InvalidOptionError} */
@@ -84,13 +82,17 @@ export class Hub<Events extends object = EventMap> {
     this.options = resolveOptions(options)
     this.#log = this.options.log ?? new MemoryLog(this.options)
     this.#events = new HubEvents(logger)
-    this.keeper = new StreamKeeper({ log: this.#log, options: this.options, events: this.#events, logger })
-    this.#presence = new Presence(this.keeper.registry)
+    this.#nodes = this.options.nodes
+    const parts = { log: this.#log, nodes: this.#nodes, options: this.options, events: this.#events, logger }
+    this.keeper = new StreamKeeper(parts)
+    this.#thisNode = new ThisNode(this.keeper.registry, this.options, logger)
+    this.#presence = new Presence(this.keeper.registry, this.#nodes)
+    this.#publisher = new Publisher({ ...parts, presence: this.#presence })
   }
 
   /** Begins to listen to the log. Until then nothing is delivered. */
   start(): Promise<void> {
-    this.#started ??= this.keeper.start()
+    this.#started ??= this.keeper.start().then(() => this.#nodes.join(this.#thisNode))
     return this.#started
   }
 
@@ -116,11 +118,11 @@ export class Hub<Events extends object = EventMap> {
   async publishBatch(drafts: readonly ({ readonly to: Target } & EventDraft<Events>)[]): Promise<PublishReceipt[]> {
     if (!Array.isArray(drafts)) throw new InvalidRequestError('A batch is an array of events, each with { to, data }')
     if (drafts.length > this.options.maxBatch) throw new BatchTooLargeError(this.options.maxBatch, drafts.length)
-    return this.#append(drafts.map((draft) => this.#prepare(draft?.to, draft)))
+    return this.#publisher.append(drafts.map((draft) => this.#prepare(draft?.to, draft)))
   }
 
   async #publish(target: Target, draft: EventDraft<Events>): Promise<PublishReceipt> {
-    const [receipt] = await this.#append([this.#prepare(target, draft)])
+    const [receipt] = await this.#publisher.append([this.#prepare(target, draft)])
     return receipt as PublishReceipt
   }
 
@@ -130,37 +132,16 @@ export class Hub<Events extends object = EventMap> {
     return { ...event, channels, streams: this.#presence.countListeners(channels) }
   }
 
-  async #append(events: readonly NewEvent[]): Promise<PublishReceipt[]> {
-    if (events.length === 0) return []
-    const offline = this.#events.has('undelivered') ? events.map((event) => this.#offlineUsers(event)) : []
-    const receipts = await this.#log.append(events)
-    this.#published += events.length
-    offline.forEach((users, index) => {
-      this.#tellUndelivered(users, events[index] as NewEvent, receipts[index] as Receipt)
-    })
-    return receipts.map(({ id, streams }) => ({ id, streams }))
-  }
-
-  #offlineUsers(event: NewEvent): string[] {
-    return event.channels
-      .filter((channel) => channel.startsWith('u:') && this.#presence.countListeners([channel]) === 0)
-      .map((channel) => userOfChannel(channel) as string)
-  }
-
-  #tellUndelivered(users: readonly string[], { event, data }: NewEvent, { id, isRepeat }: Receipt): void {
-    if (isRepeat) return
-    for (const user of users) this.#events.emit('undelivered', { user, id, event, data })
-  }
-
   /** @internal Opens a stream on a sink; see {@link StreamKeeper.open}. */
   open(sink: Sink, opening: Opening): EventStream {
     return this.keeper.open(sink, opening)
   }
 
   /**
-   * Closes all streams of a user, or one stream. They are closed for good (`kicked`): an event source that comes back by
+   * Closes all streams of a user, or one stream, on whatever node. They are closed for good (`kicked`): an event source that comes back by
    * itself is answered 204. With `reconnect: true` they are only cut, and come back.
-   * @returns how many were closed.
+   * @returns how many were closed. A node that does not answer within two seconds is not counted; it obeys when it can.
+   * @throws {NodesUnavailableError} when the other nodes may not have been told; here they are closed nevertheless.
    */
   async close(
     target: string | EventStream | { readonly stream: string },
@@ -168,26 +149,41 @@ export class Hub<Events extends object = EventMap> {
   ): Promise<number> {
     if (typeof target === 'string') {
       userChannel(target)
-      return this.keeper.closeAll([...this.keeper.registry.ofUser(target)], 'kicked', reconnect)
+      return this.#closeEverywhere({ of: { user: target }, reason: 'kicked', reconnect })
     }
     const id = 'stream' in target ? target.stream : target.id
-    const stream = this.keeper.registry.get(id)
-    return stream === undefined ? 0 : this.keeper.closeAll([stream], 'kicked', reconnect)
+    return this.#closeEverywhere({ of: { streams: [id] }, reason: 'kicked', reconnect })
   }
 
-  /** Whether the user has an open stream, on any node. */
+  async #closeEverywhere(command: CloseCommand): Promise<number> {
+    const here = this.#thisNode.close(command)
+    const isDone = 'streams' in command.of && here > 0
+    // Also by who seems to be alone: a node that is cut off obeys when it is back.
+    return isDone ? here : here + (await this.#nodes.close(command))
+  }
+
+  /**
+   * Whether the user has an open stream, on any node.
+   * @throws {NodesUnavailableError} when that cannot be known.
+   */
   async isOnline(user: string): Promise<boolean> {
     userChannel(user)
     return this.#presence.isOnline(user)
   }
 
-  /** The streams of a user, on all nodes. */
+  /**
+   * The streams of a user, on all nodes, the oldest first.
+   * @throws {NodesUnavailableError}
+   */
   async presence(user: string): Promise<UserPresence> {
     userChannel(user)
     return this.#presence.of(user)
   }
 
-  /** Who is online, in the order of names, a page at a time. */
+  /**
+   * Who is online, on any node, in the order of names, a page at a time.
+   * @throws {NodesUnavailableError}
+   */
   async online({
     after = '',
     limit = 100
@@ -229,9 +225,15 @@ export class Hub<Events extends object = EventMap> {
   }
 
   stats(): HubStats {
-    const { streams, users } = this.#presence.online()
-    const { opened, closed } = this.keeper
-    return { streams, users, published: this.#published, opened, closed: { ...closed }, log: this.#log.stats() }
+    const { opened, closed, registry } = this.keeper
+    return {
+      streams: registry.size,
+      users: registry.users,
+      published: this.#publisher.published,
+      opened,
+      closed: { ...closed },
+      log: this.#log.stats()
+    }
   }
 
   /** Whether an event would be accepted and a stream opened now. */
@@ -256,9 +258,10 @@ export class Hub<Events extends object = EventMap> {
     return this.keeper.drain()
   }
 
-  /** Drains, and closes the log. */
+  /** Drains, takes leave of the other nodes, and closes the log. */
   async dispose(): Promise<void> {
     await this.keeper.stop()
+    await this.#nodes.leave()
     await this.#log.close()
   }
 }

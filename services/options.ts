@@ -4,6 +4,8 @@ import { InvalidOptionError } from './errors.ts'
 import type { EventLog } from './event-log/event-log.ts'
 import type { Retention } from './event-log/retention.ts'
 import { MAX_RECONNECTION_TIME } from './event-stream-format.ts'
+import { ALONE } from './nodes/alone.ts'
+import type { Nodes } from './nodes/nodes.ts'
 
 /** What a hub can be told. Durations in milliseconds, sizes in bytes. */
 export interface HubOptions {
@@ -12,6 +14,12 @@ export interface HubOptions {
    * @default a log in this process's memory
    */
   readonly log?: EventLog | undefined
+  /**
+   * What this node tells the others of the same hub, and asks them: presence, limits per user, closing. Belongs to this hub,
+   * which takes leave of the others. All nodes need one log, too.
+   * @default none: this node is alone
+   */
+  readonly nodes?: Nodes | undefined
   /** What the memory log keeps; a log that is passed in has bounds of its own. */
   readonly retention?: Partial<Retention> | undefined
   /**
@@ -62,7 +70,7 @@ export interface HubOptions {
    */
   readonly maxStreams?: number | undefined
   /**
-   * How many streams one user may have. 0 is no limit.
+   * How many streams one user may have, on all nodes. 0 is no limit.
    * @default 100
    */
   readonly maxStreamsPerUser?: number | undefined
@@ -72,7 +80,7 @@ export interface HubOptions {
    */
   readonly onUserLimit?: 'replace' | 'reject' | undefined
   /**
-   * How many streams one network address may have. 0 is no limit: behind a proxy all have its address, unless Fastify's
+   * How many streams one network address may have on this node. 0 is no limit: behind a proxy all have its address, unless Fastify's
    * `trustProxy` is set.
    * @default 0
    */
@@ -87,6 +95,7 @@ export interface HubOptions {
 /** The options with nothing left open. */
 export interface ResolvedOptions {
   readonly log: EventLog | undefined
+  readonly nodes: Nodes
   readonly retention: Retention
   readonly idempotencyWindow: number
   readonly heartbeatInterval: number
@@ -138,7 +147,7 @@ const RETENTION_NUMBERS = {
   bytes: [0, Number.MAX_SAFE_INTEGER]
 } as const
 
-const OTHERS = ['log', 'retention', 'welcome', 'onUserLimit', 'clock']
+const OTHERS = ['log', 'nodes', 'retention', 'welcome', 'onUserLimit', 'clock']
 
 /** The names of all options of the hub. */
 export const HUB_OPTION_NAMES: readonly string[] = [...Object.keys(NUMBERS), ...OTHERS]
@@ -151,7 +160,7 @@ export function resolveOptions(options: HubOptions): ResolvedOptions {
       wholeNumber(name, options[name as keyof typeof NUMBERS] ?? preset, least, most)
     ])
   ) as Record<keyof typeof NUMBERS, number>
-  const { welcome = true, onUserLimit = 'replace', log, clock = systemClock } = options
+  const { welcome = true, onUserLimit = 'replace', log, nodes = ALONE, clock = systemClock } = options
   if (typeof welcome !== 'boolean') throw new InvalidOptionError('welcome', `is true or false; got ${show(welcome)}`)
   if (onUserLimit !== 'replace' && onUserLimit !== 'reject') {
     throw new InvalidOptionError('onUserLimit', `is "replace" or "reject"; got ${show(onUserLimit)}`)
@@ -159,10 +168,18 @@ export function resolveOptions(options: HubOptions): ResolvedOptions {
   if (log !== undefined && !hasMethods(log, ['append', 'read', 'tail', 'close', 'stats'])) {
     throw new InvalidOptionError('log', 'is an event log: append, read, tail, close and stats')
   }
+  if (
+    !hasMethods(
+      nodes,
+      Object.keys(ALONE).filter((name) => name !== 'isAlone' && name !== 'elsewhere')
+    )
+  ) {
+    throw new InvalidOptionError('nodes', 'is what joins the nodes of a hub: join, leave and what is between')
+  }
   if (!hasMethods(clock, ['now', 'monotonic', 'every', 'random'])) {
     throw new InvalidOptionError('clock', 'is a clock: now, monotonic, every and random')
   }
-  return { ...numbers, retention: resolveRetention(options.retention ?? {}), welcome, onUserLimit, log, clock }
+  return { ...numbers, retention: resolveRetention(options.retention ?? {}), welcome, onUserLimit, log, nodes, clock }
 }
 
 function hasMethods(value: unknown, names: readonly string[]): boolean {
@@ -170,7 +187,8 @@ function hasMethods(value: unknown, names: readonly string[]): boolean {
   return names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
 }
 
-function resolveRetention(given: Partial<Retention>): Retention {
+/** @throws {InvalidOptionError} */
+export function resolveRetention(given: Partial<Retention>): Retention {
   if (typeof given !== 'object' || Array.isArray(given))
     throw new InvalidOptionError('retention', `is an object; got ${show(given)}`)
   for (const name of Object.keys(given)) {
@@ -188,7 +206,8 @@ function resolveRetention(given: Partial<Retention>): Retention {
   return Object.fromEntries(entries) as Record<keyof Retention, number>
 }
 
-function wholeNumber(name: string, value: unknown, least: number, most: number): number {
+/** @throws {InvalidOptionError} */
+export function wholeNumber(name: string, value: unknown, least: number, most: number): number {
   if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
     throw new InvalidOptionError(name, `is a whole number from ${least} to ${most}; got ${show(value)}`)
   }

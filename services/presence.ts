@@ -1,5 +1,6 @@
 import type { Channel } from './channel.ts'
-import type { EventStream } from './event-stream.ts'
+import { compareNames } from './name-order.ts'
+import type { Nodes, StreamEntry } from './nodes/nodes.ts'
 import type { StreamRegistry } from './stream-registry.ts'
 
 /** One open stream, as its user's presence shows it. */
@@ -29,47 +30,46 @@ export interface OnlinePage {
   readonly next: string | null
 }
 
-export interface OnlineCount {
-  readonly users: number
-  readonly streams: number
-}
-
-/** Who is online. Asked asynchronously, because with many nodes the answer is not in this process. */
+/** Who is online, on all nodes: what this one knows of its own streams, and what the others answer. */
 export class Presence {
   readonly #registry: StreamRegistry
+  readonly #nodes: Nodes
 
-  constructor(registry: StreamRegistry) {
+  constructor(registry: StreamRegistry, nodes: Nodes) {
     this.#registry = registry
+    this.#nodes = nodes
   }
 
-  /** How many users and streams there are now. */
-  online(): OnlineCount {
-    return { users: this.#registry.users, streams: this.#registry.size }
-  }
-
-  /** How many open streams listen to at least one of the channels. */
+  /** How many open streams of this node listen to at least one of the channels. */
   countListeners(channels: readonly Channel[]): number {
     return this.#registry.countListeners(channels)
   }
 
   async isOnline(user: string): Promise<boolean> {
-    return this.#registry.countOfUser(user) > 0
+    if (this.#registry.countOfUser(user) > 0) return true
+    return !this.#nodes.isAlone && (await this.#nodes.countOfUser(user)) > 0
   }
 
   async of(user: string): Promise<UserPresence> {
-    const streams = Array.from(this.#registry.ofUser(user), describeStream)
-    return { user, online: streams.length > 0, streams }
+    const elsewhere = this.#nodes.isAlone ? [] : await this.#nodes.ofUser(user)
+    const found = [...this.#registry.ofUser(user), ...elsewhere]
+    if (elsewhere.length > 0) found.sort((one, other) => one.since - other.since)
+    return { user, online: found.length > 0, streams: found.map(describeStream) }
   }
 
   /** The users who are online, in the order of their names, after a name. */
   async page(after: string, limit: number): Promise<OnlinePage> {
-    const names = Array.from(this.#registry.userNames()).filter((name) => name > after)
-    const page = names.sort().slice(0, limit)
-    const users = page.map((user) => ({ user, streams: this.#registry.countOfUser(user) }))
+    // One more than is asked for shows whether there is another page.
+    const elsewhere = this.#nodes.isAlone ? [] : await this.#nodes.users(after, limit + 1)
+    const counts = new Map(elsewhere.map(({ user, streams }) => [user, streams]))
+    const names = Array.from(this.#registry.userNames()).filter((name) => compareNames(name, after) > 0)
+    for (const name of counts.keys()) if (this.#registry.countOfUser(name) === 0) names.push(name)
+    const page = names.sort(compareNames).slice(0, limit)
+    const users = page.map((user) => ({ user, streams: this.#registry.countOfUser(user) + (counts.get(user) ?? 0) }))
     return { users, next: names.length > limit ? (page[page.length - 1] as string) : null }
   }
 }
 
-function describeStream(stream: EventStream): StreamPresence {
+function describeStream(stream: Pick<StreamEntry, 'id' | 'since' | 'topics'>): StreamPresence {
   return { id: stream.id, since: new Date(stream.since).toISOString(), topics: [...stream.topics] }
 }

@@ -1,6 +1,6 @@
 import { describe, topicChannel, userChannel } from './channel.ts'
 import { CLOSE_REASONS, type CloseReason } from './close-reason.ts'
-import { type Cursor, parseCursor, randomText } from './cursor.ts'
+import { type Cursor, randomText } from './cursor.ts'
 import { Deadlines } from './deadlines.ts'
 import { type Deliverable, DeliveryQueue } from './delivery-queue.ts'
 import { InvalidDraftError, TooManyTopicsError, UnauthenticatedError } from './errors.ts'
@@ -9,31 +9,13 @@ import { EventStream, type StreamHost } from './event-stream.ts'
 import { MAX_RECONNECTION_TIME } from './event-stream-format.ts'
 import type { HubEvents, Logger } from './hub-events.ts'
 import { heartbeatFrame, seeYouFrame, type Welcome } from './hub-frames.ts'
+import type { Nodes, StreamEntry } from './nodes/nodes.ts'
+import { beginning, type Opening } from './opening.ts'
 import type { ResolvedOptions } from './options.ts'
 import { OwedEvents } from './owed-events.ts'
 import { Pulse } from './pulse.ts'
 import type { Sink } from './sink.ts'
-import type { Beginning } from './stream-place.ts'
 import { StreamRegistry } from './stream-registry.ts'
-
-/** Who a stream is for, what it listens to, and where it begins. */
-export interface Opening {
-  /** The user that the stream belongs to and whose events it gets; null for a stream that only follows a topic. */
-  readonly user: string | null
-  readonly topics?: readonly string[] | undefined
-  /** Listens to its topics alone, and ends after the first event of theirs that is final. */
-  readonly follows?: boolean | undefined
-  /** When the identity lapses, in milliseconds since the epoch. */
-  readonly expiresAt?: number | undefined
-  /** What the client brought back, if anything: it decides where the stream begins, whatever `from` and `last` say. */
-  readonly lastEventId?: string | undefined
-  /** Begins with the oldest event that is held for the stream. */
-  readonly from?: 'oldest' | undefined
-  /** Begins with the newest so many events that are held for the stream. */
-  readonly last?: number | undefined
-  /** The network address of the client; empty if there is none. */
-  readonly address?: string | undefined
-}
 
 /** How many streams were closed for each reason. */
 export type Closed = Record<CloseReason, number>
@@ -52,6 +34,14 @@ const MAX_BEHIND = 64
 /** Streams are ended in slices of so many, between which the event loop turns. */
 const END_SLICE = 500
 
+export interface KeeperParts {
+  readonly log: EventLog
+  readonly nodes: Nodes
+  readonly options: ResolvedOptions
+  readonly events: HubEvents
+  readonly logger: Logger
+}
+
 /** Opens, feeds and closes the streams of this node. */
 export class StreamKeeper implements StreamHost, TailListener {
   readonly log: EventLog
@@ -61,6 +51,7 @@ export class StreamKeeper implements StreamHost, TailListener {
   opened = 0
   /** The newest event that the tail has handed over. */
   head: Cursor = { seq: 0, witness: '' }
+  readonly #nodes: Nodes
   readonly #options: ResolvedOptions
   readonly #events: HubEvents
   readonly #logger: Logger
@@ -77,8 +68,9 @@ export class StreamKeeper implements StreamHost, TailListener {
   /** How many streams there were when the hub began to close: they all return at about the same time. */
   #cut = 0
 
-  constructor(parts: { log: EventLog; options: ResolvedOptions; events: HubEvents; logger: Logger }) {
+  constructor(parts: KeeperParts) {
     this.log = parts.log
+    this.#nodes = parts.nodes
     this.#options = parts.options
     this.#events = parts.events
     this.#logger = parts.logger
@@ -140,6 +132,23 @@ export class StreamKeeper implements StreamHost, TailListener {
     return undefined
   }
 
+  /**
+   * Counts a stream in on all nodes before it is opened, where a limit over all of them refuses: resolves with what to open,
+   * or with undefined if there is no room. Returns undefined where there is nothing to wait for.
+   */
+  reserve(opening: Opening): Promise<StreamEntry | undefined> | undefined {
+    const { maxStreamsPerUser: limit, onUserLimit, clock } = this.#options
+    const { user, topics = NONE, follows = false } = opening
+    if (this.#nodes.isAlone || onUserLimit !== 'reject' || limit === 0 || user === null) return undefined
+    const entry = { id: randomText(16), user, topics, follows, since: clock.now() }
+    return this.#nodes.reserve(entry, limit).then((hasRoom) => (hasRoom ? entry : undefined))
+  }
+
+  /** Gives back a place that was reserved, because its client has left meanwhile or there is no room for another reason. */
+  release(reserved: StreamEntry): void {
+    this.#nodes.closed(reserved)
+  }
+
   /** What a client is told that is turned away for now: an event source takes any status but 200 as the end for good. */
   refusal(reason: CloseReason): Buffer {
     this.closed[reason]++
@@ -153,7 +162,7 @@ export class StreamKeeper implements StreamHost, TailListener {
     const { user, topics = NONE, follows = false, address = '' } = opening
     const opened = this.#tail === undefined ? undefined : this.head
     const init = {
-      id: randomText(16),
+      id: opening.id ?? randomText(16),
       user,
       address,
       topics,
@@ -166,6 +175,7 @@ export class StreamKeeper implements StreamHost, TailListener {
     this.#pulse.add(stream)
     if (opening.expiresAt !== undefined) this.#expiries.set(stream, this.#closingTime(opening.expiresAt))
     this.opened++
+    this.#nodes.opened(stream)
     stream.start()
     this.#events.emit('open', stream)
     return stream
@@ -246,7 +256,11 @@ export class StreamKeeper implements StreamHost, TailListener {
 
   welcome(stream: EventStream, resumed: boolean, replayed: number): Welcome | undefined {
     if (!this.#options.welcome) return undefined
-    const online = { users: this.registry.users, streams: this.registry.size }
+    const { elsewhere } = this.#nodes
+    const online = {
+      users: this.registry.users + elsewhere.users,
+      streams: this.registry.size + elsewhere.streams
+    }
     const { heartbeatInterval } = this.#options
     return { stream: stream.id, user: stream.user, online, heartbeatInterval, resumed, replayed }
   }
@@ -265,6 +279,7 @@ export class StreamKeeper implements StreamHost, TailListener {
 
   onClosed(stream: EventStream, reason: CloseReason): void {
     this.registry.delete(stream)
+    this.#nodes.closed(stream)
     this.#pulse.delete(stream)
     this.#expiries.delete(stream)
     this.#full.delete(stream)
@@ -307,14 +322,4 @@ export class StreamKeeper implements StreamHost, TailListener {
       if (stallTimeout > 0 && stream.stalledFor >= stallTimeout) stream.close('slow')
     }
   }
-}
-
-function beginning({ lastEventId, from, last }: Opening, opened: Cursor | undefined): Beginning {
-  if (lastEventId !== undefined && lastEventId !== '') {
-    const cursor = parseCursor(lastEventId)
-    return { from: cursor ?? 'oldest', opened, resumes: cursor !== undefined, isUnknown: cursor === undefined }
-  }
-  // Now is when the stream is opened, not when the log is first read for it: what comes in between is owed.
-  const start = from ?? (last === undefined ? (opened ?? 'head') : { last })
-  return { from: start, opened, resumes: false, isUnknown: false }
 }

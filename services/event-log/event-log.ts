@@ -94,6 +94,13 @@ export interface ReadQuery {
   readonly from: ReadFrom
   /** At most so many events; at least 1. */
   readonly limit: number
+  /**
+   * The reader is handed by the tail what comes next: then the answer may end where the tail of this node is, a moment behind
+   * the log, and `evicted` need be exact only if there is a gap. A node can so answer of what it has just heard, without
+   * asking its store.
+   * @default false
+   */
+  readonly isTailed?: boolean | undefined
 }
 
 export interface ReadResult {

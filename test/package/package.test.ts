@@ -79,6 +79,13 @@ t.test('without the package of the store the program says what to install, and t
   t.equal(stderr.trim().split('\n').length, 1, 'no stack')
 })
 
+t.test('the event log in Redis says what it lacks where its client is not installed', async (t) => {
+  const ask = `import('fastify-sse-hub/redis').then(({ redisLog }) => redisLog({ url: 'redis://127.0.0.1' }))
+    .catch(({ code, message }) => console.log(JSON.stringify({ code, message })))`
+  const { stdout } = await run(process.execPath, ['-e', ask], { cwd: host })
+  t.match(JSON.parse(stdout), { code: 'SSE_HUB_ERR_INVALID_OPTION', message: /npm install redis/ })
+})
+
 t.test('its metadata is right for every resolver', async (t) => {
   await t.resolves(run(bin('publint'), ['--strict', tarball]))
   await t.resolves(run(bin('attw'), [tarball, '--profile', 'esm-only']))

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { systemClock } from '../../services/clock.ts'
 import { MemoryLog } from '../../services/event-log/memory.ts'
+import { ALONE } from '../../services/nodes/alone.ts'
 import { DEFAULT_RETENTION, HUB_OPTION_NAMES, type HubOptions, resolveOptions } from '../../services/options.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
@@ -52,7 +53,7 @@ function naming(name: string, message = '') {
 t.test('with nothing said, every option has its default', async (t) => {
   const numbers = Object.fromEntries(Object.entries(NUMBERS).map(([name, [preset]]) => [name, preset]))
   const retention = Object.fromEntries(Object.entries(RETENTION).map(([name, [preset]]) => [name, preset]))
-  const others = { welcome: true, onUserLimit: 'replace', log: undefined, clock: systemClock }
+  const others = { welcome: true, onUserLimit: 'replace', log: undefined, nodes: ALONE, clock: systemClock }
   t.strictSame(resolve({}), { ...numbers, ...others, retention })
   t.strictSame(DEFAULT_RETENTION, retention)
 })
@@ -125,6 +126,15 @@ t.test('log is an event log, whole', async (t) => {
     t.throws(() => resolve({ log: value }), naming('log'))
 })
 
+t.test('nodes are what joins the nodes of a hub, whole', async (t) => {
+  t.equal(resolve({ nodes: ALONE }).nodes, ALONE)
+  for (const [missing, value] of Object.entries(ALONE)) {
+    if (typeof value !== 'function') continue
+    t.throws(() => resolve({ nodes: { ...ALONE, [missing]: undefined } }), naming('nodes', 'is what joins'), missing)
+  }
+  for (const value of [null, 'redis://', 5, {}, [ALONE]]) t.throws(() => resolve({ nodes: value }), naming('nodes'))
+})
+
 t.test('clock is a clock, whole', async (t) => {
   const clock = new FakeClock()
   t.equal(resolve({ clock }).clock, clock)
@@ -141,7 +151,7 @@ t.test('an error shows what was given, in short', async (t) => {
 })
 
 t.test('the names of all options are known', async (t) => {
-  const names = [...Object.keys(NUMBERS), 'log', 'retention', 'welcome', 'onUserLimit', 'clock']
+  const names = [...Object.keys(NUMBERS), 'log', 'nodes', 'retention', 'welcome', 'onUserLimit', 'clock']
   t.strictSame([...HUB_OPTION_NAMES].sort(), names.sort())
   t.strictSame(Object.keys(resolve({})).sort(), names.sort())
 })

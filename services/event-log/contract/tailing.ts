@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { EventLog, LogEvent, NewEvent } from '../event-log.ts'
-import { begun, type Define, draft, headOf, type Listener, named, readAll, texts } from './given.ts'
+import { begun, type Define, draft, headOf, type Listener, named, readAll, texts, turn } from './given.ts'
 
 /** What a tail hands over, when, and to whom. */
 export function tailing<Log extends EventLog>(define: Define<Log>): void {
@@ -176,6 +176,26 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     }
     assert.equal(deepest, 1, 'a listener is not called while it is being called')
   })
+
+  define(
+    'leaves out nothing between what a reader who is fed by the tail is given and is handed next',
+    async (given) => {
+      const log = await given.log()
+      const listener = await given.listener(log)
+      const appends = named('a', 50).map((text) =>
+        begun(log.append([draft('t:busy', text), draft('t:busy', `${text}'`)]))
+      )
+      for (let handed: string[] = []; handed.length < 100; await turn()) {
+        handed = listener.texts
+        const query = { channels: ['t:busy'], from: listener.position, limit: 1_000, isTailed: true } as const
+        const page = await log.read(query)
+        assert.deepEqual([page.gap, page.remaining], [undefined, 0])
+        assert.deepEqual(texts(page).slice(0, handed.length), handed)
+        assert.equal(page.next.seq, listener.position.seq + page.events.length)
+      }
+      await Promise.all(appends)
+    }
+  )
 
   define('begins after its position also for a listener that begins while another is being called', async (given) => {
     const log = await given.log()

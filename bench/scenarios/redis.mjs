@@ -1,0 +1,124 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { createInterface } from 'node:readline'
+import { attempt } from '../lib/measure.mjs'
+import { start } from '../lib/processes.mjs'
+import { atLeast, atMost, two, whole } from '../lib/report.mjs'
+
+export const title = 'Two nodes over Redis'
+
+const BYTES = 200
+const RATE = 1_000
+/** How many publish at a time, and how many events each time. */
+const LOADS = [
+  { inFlight: 1, batch: 1 },
+  { inFlight: 500, batch: 1 },
+  { inFlight: 16, batch: 100 }
+]
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** A Redis without persistence, one node that appends, and another that listens. */
+async function withNodes(work) {
+  const port = await freePort()
+  const redis = spawn(
+    'redis-server',
+    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+    {
+      stdio: ['ignore', 'pipe', 'inherit']
+    }
+  )
+  const running = []
+  try {
+    for await (const line of createInterface(redis.stdout)) if (line.includes('Ready to accept')) break
+    redis.stdout.resume()
+    const env = { BENCH_REDIS: `redis://127.0.0.1:${port}` }
+    running.push(await start('servers/redis-node.mjs', { env }))
+    running.push(await start('servers/redis-node.mjs', { core: 1, env }))
+    return await work(...running)
+  } finally {
+    await Promise.all(running.map(({ stop }) => stop()))
+    redis.kill('SIGKILL')
+  }
+}
+
+async function untilHeard(node, count) {
+  for (let tries = 0; tries < 1_000; tries++) {
+    if ((await node.ask('heard')).heard >= count) return
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+const appending = (load, milliseconds) =>
+  withNodes(async (one, two) => {
+    const warm = await one.ask('append', { ...load, bytes: BYTES, milliseconds: milliseconds / 4 })
+    await untilHeard(two, warm.appended)
+    await two.ask('forget')
+    const { appended, seconds } = await one.ask('append', { ...load, bytes: BYTES, milliseconds })
+    await untilHeard(two, appended)
+    const { heard } = await two.ask('heard')
+    return { ...load, rate: appended / seconds, published: appended, heard, isComplete: heard === appended }
+  })
+
+const delivering = (milliseconds) =>
+  withNodes(async (one, two) => {
+    const warm = await one.ask('appendAt', { rate: RATE, bytes: BYTES, milliseconds: 1_000 })
+    await untilHeard(two, warm.appended)
+    await two.ask('forget')
+    const { appended } = await one.ask('appendAt', { rate: RATE, bytes: BYTES, milliseconds })
+    await untilHeard(two, appended)
+    const latency = await two.ask('latency')
+    return { rate: RATE, published: appended, ...latency, isComplete: latency.heard === appended }
+  })
+
+export async function run({ quick, say }) {
+  if (spawnSync('redis-server', ['--version']).status !== 0) {
+    say('left out: redis-server is not installed (apt-get install redis-server)')
+    return { tables: [], targets: [] }
+  }
+  const milliseconds = quick ? 1_500 : 5_000
+  const rows = []
+  for (const load of LOADS) {
+    say(`${load.inFlight} in flight, batches of ${load.batch}`)
+    rows.push(await attempt('hub', say, () => appending(load, milliseconds)))
+  }
+  say(`${whole(RATE)} a second`)
+  const latency = await attempt('hub', say, () => delivering(milliseconds))
+  const tables = [
+    {
+      title: `one node appends events of ${BYTES} bytes, the other hears them`,
+      columns: [
+        { key: 'inFlight', title: 'in flight', as: whole },
+        { key: 'batch', title: 'events each', as: whole },
+        { key: 'rate', title: 'appends/s', as: whole },
+        { key: 'published', title: 'appended', as: whole },
+        { key: 'heard', title: 'heard', as: whole }
+      ],
+      rows
+    },
+    {
+      title: `from one node to the other, ${whole(RATE)} events a second`,
+      columns: [
+        { key: 'p50', title: 'p50 ms', as: two },
+        { key: 'p99', title: 'p99 ms', as: two },
+        { key: 'max', title: 'longest ms', as: two },
+        { key: 'published', title: 'appended', as: whole },
+        { key: 'heard', title: 'heard', as: whole }
+      ],
+      rows: [latency]
+    }
+  ]
+  const targets = [
+    atLeast('Redis: appends/s from one node, batched', rows[2].rate, 20_000, whole),
+    atMost('Redis: publish to delivery on the other node, p99 in ms', latency.p99, 10, two)
+  ]
+  return { tables, targets }
+}

@@ -1,0 +1,149 @@
+import type { Clock } from '../clock.ts'
+import { systemClock } from '../clock.ts'
+import { InvalidOptionError, LogUnavailableError } from '../errors.ts'
+import { resolveRetention, wholeNumber } from '../options.ts'
+import { RedisConnection } from './redis/connection.ts'
+import type { RedisLink } from './redis/link.ts'
+import { RedisLog } from './redis/log.ts'
+import { openerFor, type RedisTemplate } from './redis/opener.ts'
+import type { Retention } from './retention.ts'
+
+export type { LuaScript, RedisArgument, RedisLink } from './redis/link.ts'
+export { LinkError, RedisReplyError } from './redis/link.ts'
+export type { RedisLog } from './redis/log.ts'
+
+/** How Redis is reached. One of `url` and `client`. */
+export interface RedisLinkOptions {
+  /** `redis://` or `rediss://` (TLS), with user, password and number of the database: `rediss://user:password@host:6379/0`. */
+  readonly url?: string | undefined
+  /**
+   * A client of node-redis (`createClient`), for what a URL cannot say. It tells how to connect and nothing else: the log opens
+   * lines of its own with `client.duplicate()`, and closes them; the client stays its owner's, connected or not.
+   */
+  readonly client?: RedisTemplate | undefined
+  /**
+   * What the names of all keys begin with, in braces. Hubs with different prefixes share nothing.
+   * @default 'sse-hub'
+   */
+  readonly prefix?: string | undefined
+  /**
+   * How long Redis may owe an answer, in milliseconds: then the line is given up, and what waited for an answer is refused.
+   * @default 2_000
+   */
+  readonly timeout?: number | undefined
+}
+
+export interface RedisLogOptions extends RedisLinkOptions {
+  /** What the log keeps. All nodes of a hub are told the same. */
+  readonly retention?: Partial<Retention> | undefined
+  /**
+   * How long an idempotency key is remembered, in milliseconds.
+   * @default 300_000
+   */
+  readonly idempotencyWindow?: number | undefined
+  /**
+   * How much of what was appended last Redis keeps for nodes that were cut off, in bytes; beyond it they read history again.
+   * @default 16_777_216
+   */
+  readonly tailBytes?: number | undefined
+  /**
+   * How much of it each node keeps in its own memory, in bytes, so that streams that missed little are not read from Redis.
+   * 0 turns it off.
+   * @default 33_554_432
+   */
+  readonly recentBytes?: number | undefined
+  /**
+   * Whether to begin though Redis cannot be reached: events are refused and streams told to come back until it can.
+   * @default false: fails after five seconds
+   */
+  readonly startDegraded?: boolean | undefined
+  /**
+   * Is told when Redis is lost, and when it is back: a logger of pino's kind.
+   * @default undefined: nobody is told
+   */
+  readonly logger?: OutageLogger | undefined
+  /**
+   * Time and chance, for tests.
+   * @default the server's time
+   */
+  readonly clock?: Clock | undefined
+}
+
+export interface OutageLogger {
+  warn(details: object, message: string): void
+  info(details: object, message: string): void
+}
+
+/** How long to wait for Redis at the start, in milliseconds. */
+const START = 5_000
+const NAMES = [
+  'url',
+  'client',
+  'prefix',
+  'timeout',
+  'retention',
+  'idempotencyWindow',
+  'tailBytes',
+  'recentBytes',
+  'startDegraded',
+  'logger',
+  'clock'
+]
+
+/**
+ * Opens the event log in Redis (7 or later) or Valkey: nodes that are given the same one are one hub. Pass it as the hub's
+ * `log`; the hub closes it.
+ * @throws {InvalidOptionError} for bad options, and when the package `redis` is not installed.
+ * @throws {LogUnavailableError} when Redis cannot be reached within five seconds, unless `startDegraded`.
+ */
+export async function redisLog(options: RedisLogOptions): Promise<RedisLog> {
+  const link = await redisLink(options, options.clock)
+  try {
+    return await redisLogOn(link, options)
+  } catch (error) {
+    link.close()
+    throw error
+  }
+}
+
+/** The same over a line that is there already, and that is closed with the log. */
+export async function redisLogOn(link: RedisLink, options: RedisLogOptions): Promise<RedisLog> {
+  for (const name of Object.keys(options)) {
+    if (!NAMES.includes(name)) throw new InvalidOptionError(name, `is none of redisLog: there are ${NAMES.join(', ')}`)
+  }
+  const { startDegraded = false, clock, logger } = options
+  const parts = {
+    retention: resolveRetention(options.retention ?? {}),
+    idempotencyWindow: wholeNumber('idempotencyWindow', options.idempotencyWindow ?? 300_000, 1_000, 604_800_000),
+    tailBytes: wholeNumber('tailBytes', options.tailBytes ?? 16_777_216, 0, 2 ** 32),
+    recentBytes: wholeNumber('recentBytes', options.recentBytes ?? 33_554_432, 0, 2 ** 32)
+  }
+  if (!startDegraded) await reached(link)
+  if (logger !== undefined) {
+    link.onDown((problem) => logger.warn({ problem }, 'Redis is lost; events are refused until it is back'))
+    link.onUp(() => logger.info({}, 'Redis is there'))
+  }
+  return new RedisLog({ ...parts, link, clock: clock ?? systemClock, isOwnTime: clock !== undefined, startDegraded })
+}
+
+/**
+ * A line to the Redis of a hub, for what its nodes share besides the log. Whoever asks for it closes it.
+ * @throws {InvalidOptionError} for bad options, and when the package `redis` is not installed.
+ */
+export async function redisLink(options: RedisLinkOptions, clock: Clock = systemClock): Promise<RedisLink> {
+  const { prefix = 'sse-hub', timeout = 2_000 } = options
+  if (typeof prefix !== 'string' || !/^[\w.:/-]{1,64}$/.test(prefix)) {
+    throw new InvalidOptionError('prefix', 'is 1 to 64 letters, digits and _ . : / -')
+  }
+  wholeNumber('timeout', timeout, 100, 60_000)
+  const open: ConstructorParameters<typeof RedisConnection>[0]['open'] = await openerFor(options)
+  return new RedisConnection({ open, prefix, timeout, random: () => clock.random() })
+}
+
+async function reached(link: RedisLink): Promise<void> {
+  try {
+    await link.untilUp(START)
+  } catch (error) {
+    throw new LogUnavailableError(`${(error as Error).message}. Start it, or set startDegraded`)
+  }
+}

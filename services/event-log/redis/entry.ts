@@ -1,0 +1,73 @@
+import type { Channel } from '../../channel.ts'
+import { type Cursor, formatCursor } from '../../cursor.ts'
+import type { LogEvent, NewEvent } from '../event-log.ts'
+
+// An entry is text: a line of its own witness, its time and its end, which the script writes; a line of its channels, a line of
+// its collapse key, a line of its name, each as JSON, so that whatever is in them they are lines; and its data as it is.
+
+/** What a script is told of an event besides its text: see append.lua. */
+export type EntryHeader = readonly [
+  witness: string,
+  isTransient: 0 | 1,
+  ttl: number,
+  idempotencyKey: string,
+  streams: number,
+  channels: readonly string[],
+  collapseKey: string
+]
+
+export function headerOf(event: NewEvent, witness: string): EntryHeader {
+  const { transient, ttl = -1, idempotencyKey, streams, channels, collapseKey } = event
+  const key = idempotencyKey === undefined ? '' : `k${idempotencyKey.toWellFormed()}`
+  return [witness, transient ? 1 : 0, ttl, key, streams, channels, collapseText(collapseKey)]
+}
+
+/** The text of an event, but for its first line. */
+export function textOf({ channels, collapseKey, event, final, data }: NewEvent): string {
+  return `${JSON.stringify(channels)}\n${collapseText(collapseKey)}\n${final ? '!' : '-'}${JSON.stringify(event)}\n${data}`
+}
+
+function collapseText(collapseKey: string | undefined): string {
+  return collapseKey === undefined ? '' : JSON.stringify(collapseKey.toWellFormed())
+}
+
+/** An event as it was stored. */
+export interface Entry extends LogEvent {
+  readonly collapseKey: string | undefined
+  /** When it ends, in milliseconds since the epoch; undefined if it does not. */
+  readonly ends: number | undefined
+}
+
+/** Reads an entry, or undefined for a text that no hub has written. */
+export function parseEntry(text: string, seq: number | null, life: string): Entry | undefined {
+  const first = text.indexOf('\n')
+  const second = text.indexOf('\n', first + 1)
+  const third = text.indexOf('\n', second + 1)
+  const fourth = text.indexOf('\n', third + 1)
+  const [witness = '', time, ends] = text.slice(0, first).split(' ')
+  if (first === -1 || second === -1 || third === -1 || fourth === -1 || !/^[0-9a-z]{6}$/.test(witness)) return undefined
+  try {
+    const collapse = text.slice(second + 1, third)
+    const cursor: Cursor | null = seq === null ? null : { seq, witness: life + witness }
+    return {
+      cursor,
+      id: cursor === null ? null : formatCursor(cursor),
+      channels: channelsIn(text.slice(first + 1, second)),
+      event: JSON.parse(text.slice(third + 2, fourth)) as string,
+      data: text.slice(fourth + 1),
+      time: Number(time),
+      final: text[third + 1] === '!',
+      frame: undefined,
+      collapseKey: collapse === '' ? undefined : (JSON.parse(collapse) as string),
+      ends: Number(ends) < 0 ? undefined : Number(ends)
+    }
+  } catch {
+    return undefined
+  }
+}
+
+function channelsIn(text: string): readonly Channel[] {
+  const channels: unknown = JSON.parse(text)
+  if (!Array.isArray(channels)) throw new TypeError('channels are an array')
+  return channels as Channel[]
+}

@@ -1,0 +1,186 @@
+import type { Clock } from '../../clock.ts'
+import { HubClosedError } from '../../errors.ts'
+import type {
+  EventLog,
+  HealthCheck,
+  LogEvent,
+  LogStats,
+  NewEvent,
+  ReadQuery,
+  ReadResult,
+  Receipt,
+  Tail,
+  TailListener
+} from '../event-log.ts'
+import type { Retention } from '../retention.ts'
+import { Appender, candidate, unread } from './appender.ts'
+import type { LuaScript, RedisArgument, RedisLink } from './link.ts'
+import { queryArgs, readPage } from './reading.ts'
+import { RecentEvents } from './recent-events.ts'
+import { APPEND, READ, WHERE } from './scripts.ts'
+import { type LogState, readState } from './state.ts'
+import { BLOCK, RedisTail } from './tail.ts'
+import { Turnstile } from './turnstile.ts'
+
+/** How many reads are on their way at a time: so many, and no more, may lie before an append. */
+const READS = 32
+/** How long `close` waits for what was already taken, in milliseconds. */
+const GRACE = 1_000
+/** How long the first tail waits for Redis, in milliseconds. */
+const START = 5_000
+
+export interface RedisLogParts {
+  readonly link: RedisLink
+  readonly retention: Retention
+  readonly idempotencyWindow: number
+  /** Bytes that the tail keeps for nodes that were cut off. */
+  readonly tailBytes: number
+  /** Bytes of recent events that this process keeps. */
+  readonly recentBytes: number
+  readonly clock: Clock
+  /** Whether time is this process's, not the server's. */
+  readonly isOwnTime: boolean
+  /** Whether listeners may begin while Redis is away: they are told of a break when it is there. */
+  readonly startDegraded: boolean
+}
+
+interface Listening {
+  readonly listener: TailListener
+}
+
+/** The event log in Redis: many nodes, one hub. */
+export class RedisLog implements EventLog, HealthCheck {
+  readonly #parts: RedisLogParts
+  readonly #link: RedisLink
+  readonly #recent: RecentEvents
+  readonly #appender: Appender
+  readonly #tail: RedisTail
+  readonly #turnstile = new Turnstile(READS)
+  readonly #listening = new Set<Listening>()
+  #stats: LogStats = { kind: 'redis', events: 0, bytes: 0, channels: 0, head: 0 }
+  #isClosed = false
+  #closing: Promise<void> | undefined
+
+  constructor(parts: RedisLogParts) {
+    this.#parts = parts
+    this.#link = parts.link
+    const { link, retention, recentBytes, clock } = parts
+    this.#recent = new RecentEvents({ bytes: recentBytes, age: retention.age, clock })
+    this.#appender = new Appender({
+      run: async ({ nonce, headers, texts }) =>
+        this.#noted(await this.#run(link, APPEND, [...this.#bounds(nonce), headers, ...texts])),
+      problem: () => link.problem
+    })
+    const line = link.duplicate({ blocking: BLOCK })
+    this.#tail = new RedisTail({
+      link: line,
+      recent: this.#recent,
+      where: async () => {
+        await line.untilUp(START)
+        const state = readState(await this.#run(line, WHERE, []))
+        this.#stats = state.stats
+        return state
+      },
+      onEvents: (events) => this.#handOver(events),
+      onBreak: (position) => {
+        for (const { listener } of [...this.#listening]) listener.onBreak(position)
+      }
+    })
+  }
+
+  append(events: readonly NewEvent[]): Promise<readonly Receipt[]> {
+    return this.#appender.append(events)
+  }
+
+  read(query: ReadQuery): ReadResult | Promise<ReadResult> {
+    const near = query.isTailed === true && this.#tail.isStarted ? this.#recent.read(query) : undefined
+    return near ?? this.#ask(query)
+  }
+
+  async tail(listener: TailListener): Promise<Tail> {
+    if (this.#isClosed) throw new HubClosedError()
+    if (this.#parts.startDegraded && !this.#link.isUp) this.#tail.startLater()
+    else
+      await this.#tail
+        .start()
+        .catch((error: unknown) => Promise.reject(this.#isClosed ? new HubClosedError() : unread(error)))
+    if (this.#isClosed) throw new HubClosedError()
+    const listening = { listener }
+    this.#listening.add(listening)
+    const stop = async () => {
+      this.#listening.delete(listening)
+    }
+    return { position: this.#recent.head, stop }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  stats(): LogStats {
+    return { ...this.#stats, head: Math.max(this.#stats.head, this.#recent.head.seq) }
+  }
+
+  /** Whether an event would be taken now, and heard of. */
+  async ready(): Promise<boolean> {
+    if (this.#isClosed || !this.#link.isUp) return false
+    if (this.#tail.isStarted && !this.#tail.isWell) return false
+    try {
+      // A server that takes no writes, or has no room for them, answers everything else.
+      await this.#link.send(['SET', this.#link.key('probe'), '', 'PX', '1000'])
+      return !this.#isClosed
+    } catch {
+      return false
+    }
+  }
+
+  async #ask(query: ReadQuery): Promise<ReadResult> {
+    if (this.#isClosed) throw new HubClosedError()
+    try {
+      const reply = await this.#turnstile.pass(() => this.#run(this.#link, READ, queryArgs(query)))
+      return readPage(this.#noted(reply))
+    } catch (error) {
+      throw this.#isClosed ? new HubClosedError() : unread(error)
+    }
+  }
+
+  #run(link: RedisLink, script: LuaScript, args: readonly RedisArgument[]): Promise<unknown> {
+    const { clock, isOwnTime, retention } = this.#parts
+    const now = isOwnTime ? String(clock.now()) : ''
+    return link.run(script, link.key('state'), [now, candidate(), String(retention.age), ...args])
+  }
+
+  #bounds(nonce: string): string[] {
+    const { retention, idempotencyWindow, tailBytes } = this.#parts
+    const { user, topic, broadcast, channelBytes, bytes } = retention
+    return [...[user, topic, broadcast, channelBytes, bytes, idempotencyWindow, tailBytes].map(String), nonce]
+  }
+
+  #noted(reply: unknown): LogState {
+    const state = readState(reply)
+    this.#stats = state.stats
+    this.#tail.heard(state)
+    return state
+  }
+
+  #handOver(events: readonly LogEvent[]): void {
+    for (const listening of [...this.#listening]) {
+      if (this.#listening.has(listening)) listening.listener.onEvents(events)
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#isClosed = true
+    this.#listening.clear()
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, GRACE)
+    })
+    await Promise.race([this.#appender.close(), late])
+    clearTimeout(timer)
+    await this.#tail.close()
+    this.#link.close()
+    await this.#appender.close()
+  }
+}

@@ -1,0 +1,35 @@
+import type { GapReason, LogEvent, ReadQuery, ReadResult } from '../event-log.ts'
+import { parseEntry } from './entry.ts'
+import type { LogState } from './state.ts'
+
+/** What read.lua is asked. */
+export function queryArgs({ channels, from, limit }: ReadQuery): string[] {
+  return [...placeOf(from), String(limit), ...channels]
+}
+
+function placeOf(from: ReadQuery['from']): [asked: string, number: string, witness: string] {
+  if (typeof from === 'string') return [from, '0', '']
+  if ('last' in from) return ['last', String(from.last), '']
+  return ['cursor', String(from.seq), from.witness]
+}
+
+/** What it answers. */
+export function readPage({ life, rest }: LogState): ReadResult {
+  const [gap, evicted, remaining, next, witness, ...entries] = rest as [string, number, number, number, string]
+  const events: LogEvent[] = []
+  let hole = 0
+  for (let at = 0; at < entries.length; at += 2) {
+    const seq = Number(entries[at])
+    const event = parseEntry(entries[at + 1] ?? '', seq, life)
+    if (event !== undefined) events.push(event)
+    // Somebody else has written there: to a reader that is a hole like any other.
+    else hole = seq
+  }
+  return {
+    events,
+    remaining,
+    next: { seq: next, witness },
+    evicted: Math.max(evicted, hole),
+    gap: hole > 0 && gap === '' ? 'evicted' : gap === '' ? undefined : (gap as GapReason)
+  }
+}

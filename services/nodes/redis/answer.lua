@@ -1,0 +1,3 @@
+-- 2 what to say
+
+say(ARGV[2])

@@ -1,0 +1,20 @@
+-- 2 whose · 3 how many users at most
+-- Sweeps up what a node has left that is dead, or takes leave. Returns how many of its users remain.
+
+local node = ARGV[2]
+if node == ME then
+  call('ZADD', NODES, 'XX', 0, ME)
+elseif isLive(node) then
+  return 0
+end
+local popped = call('ZPOPMIN', usersOf(node), ARGV[3])
+for at = 1, #popped, 2 do
+  call('UNLINK', streamsOf(node, popped[at]))
+  forget(node, popped[at])
+end
+local left = call('ZCARD', usersOf(node))
+if left == 0 then
+  call('DEL', countsOf(node))
+  call('ZREM', NODES, node)
+end
+return left

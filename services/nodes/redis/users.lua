@@ -1,0 +1,11 @@
+-- 2 after which name · 3 how many
+-- Returns for each of the other nodes its next users, each followed by how many streams he has there.
+
+local from, answer = ARGV[2] == '' and '-' or '(' .. ARGV[2], {}
+for _, node in ipairs(others()) do
+  for _, user in ipairs(call('ZRANGEBYLEX', usersOf(node), from, '+', 'LIMIT', 0, ARGV[3])) do
+    answer[#answer + 1] = user
+    answer[#answer + 1] = call('ZCARD', streamsOf(node, user))
+  end
+end
+return answer

@@ -1,0 +1,399 @@
+import t, { type Test } from 'tap'
+import type { Cursor } from '../../services/cursor.ts'
+import { type RedisLog, type RedisLogOptions, redisLog } from '../../services/event-log/redis.ts'
+import { FaultProxy } from '../support/fault-proxy.ts'
+import { RedisServer, type RedisServerOptions, withoutRedis } from '../support/redis-server.ts'
+import { Listening, toAlice } from '../support/tail-listener.ts'
+
+/** How long Redis is frozen, in milliseconds. */
+const FROZEN = Number(process.env.FROZEN_MS ?? 2_500)
+const UNAVAILABLE = { code: 'SSE_HUB_ERR_LOG_UNAVAILABLE', statusCode: 503 }
+
+t.setTimeout(120_000 + FROZEN)
+
+function faultTest(name: string, body: (t: Test) => Promise<void>): void {
+  t.test(name, { skip: withoutRedis }, body)
+}
+
+async function startRedis(t: Test, options: RedisServerOptions = {}): Promise<RedisServer> {
+  const redis = await RedisServer.start(options)
+  t.teardown(() => redis.stop())
+  return redis
+}
+
+async function open(t: Test, options: RedisLogOptions): Promise<RedisLog> {
+  const log = await redisLog({ timeout: 1_000, ...options })
+  t.teardown(() => log.close())
+  return log
+}
+
+async function readAfter(log: RedisLog, from: Cursor | 'oldest') {
+  const { events, gap, next } = await log.read({ channels: ['u:alice'], from, limit: 1_000 })
+  return { texts: events.map(({ data }) => data), gap, next }
+}
+
+async function untilReady(log: RedisLog): Promise<void> {
+  while (!(await log.ready())) await pause(10)
+}
+
+async function untilIll(log: RedisLog): Promise<void> {
+  while (await log.ready()) await pause(10)
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
+}
+
+faultTest('goes on where it was when Redis is killed and comes back with what it had', async (t) => {
+  const redis = await startRedis(t, { isDurable: true })
+  const told: string[] = []
+  const logger = {
+    warn: (_details: object, message: string) => told.push(message),
+    info: (_details: object, message: string) => told.push(message)
+  }
+  const log = await open(t, { url: redis.url, logger })
+  const listening = await Listening.to(log)
+  await log.append([toAlice('a'), toAlice('b')])
+  await listening.met('b')
+  await redis.kill()
+  await untilIll(log)
+  await t.rejects(log.append([toAlice('lost')]), UNAVAILABLE)
+  await redis.start()
+  await untilReady(log)
+  await log.append([toAlice('c')])
+  await listening.met('c')
+  t.same(listening.texts, ['a', 'b', 'c'])
+  t.same(listening.breaks, [])
+  t.match(told, [/is there/, /is lost/, /is there/])
+})
+
+faultTest('tells a break, and every cursor a reset, when Redis comes back with nothing', async (t) => {
+  const redis = await startRedis(t)
+  const log = await open(t, { url: redis.url })
+  const listening = await Listening.to(log)
+  await log.append([toAlice('a'), toAlice('b')])
+  await listening.met('b')
+  const { next } = await readAfter(log, 'oldest')
+  await redis.kill()
+  await redis.start()
+  await listening.broke()
+  await untilReady(log)
+  t.equal(listening.breaks[0]?.seq, 0)
+  t.match(await readAfter(log, next), { texts: [], gap: 'reset' })
+  await log.append([toAlice('c')])
+  await listening.met('c')
+  t.match(await readAfter(log, next), { texts: ['c'], gap: 'reset' })
+})
+
+faultTest(
+  'tells a Redis that is stuck from one that is idle, and refuses what it cannot publish in time',
+  async (t) => {
+    const redis = await startRedis(t)
+    const log = await open(t, { url: redis.url })
+    const other = await open(t, { url: redis.url })
+    const listening = await Listening.to(log)
+    await log.append([toAlice('a')])
+    await listening.met('a')
+    redis.freeze()
+    const since = performance.now()
+    const keyed = toAlice('b', { idempotencyKey: 'b' })
+    await t.rejects(log.append([keyed]), { ...UNAVAILABLE, message: /not known.*same idempotency key/ })
+    t.ok(performance.now() - since < 10_000, 'in time')
+    await untilIll(log)
+    await t.rejects(log.append([keyed]), { ...UNAVAILABLE, message: /Nothing was published/ })
+    const from = listening.events.at(-1)?.cursor as Cursor
+    t.match(
+      log.read({ channels: ['u:alice'], from, limit: 9, isTailed: true }),
+      { events: [], remaining: 0 },
+      'what is near is read all the same'
+    )
+    await pause(Math.max(0, FROZEN - (performance.now() - since)))
+    redis.thaw()
+    await untilReady(log)
+    await untilReady(other)
+    await log.append([keyed])
+    await other.append([toAlice('end')])
+    await listening.met('end')
+    t.same(listening.texts, ['a', 'b', 'end'], 'the same key, once')
+    t.same(listening.breaks, [])
+  }
+)
+
+faultTest('tells a break, and every cursor a reset, when the store is emptied', async (t) => {
+  const redis = await startRedis(t)
+  const log = await open(t, { url: redis.url })
+  const listening = await Listening.to(log)
+  await log.append([toAlice('a'), toAlice('b')])
+  await listening.met('b')
+  const { next } = await readAfter(log, 'oldest')
+  await redis.ask(['FLUSHALL'])
+  await log.append([toAlice('c'), toAlice('d'), toAlice('e')])
+  await listening.broke()
+  await log.append([toAlice('f')])
+  await listening.met('f')
+  t.match(await readAfter(log, next), { texts: ['c', 'd', 'e', 'f'], gap: 'reset' })
+})
+
+faultTest('tells a break when what a node has not seen yet is trimmed away', async (t) => {
+  const redis = await startRedis(t)
+  const proxy = await FaultProxy.start(redis.port)
+  t.teardown(() => proxy.close())
+  const log = await open(t, { url: proxy.url })
+  const other = await open(t, { url: redis.url })
+  const listening = await Listening.to(log)
+  await other.append([toAlice('a')])
+  await listening.met('a')
+  proxy.cut()
+  await untilIll(log)
+  for (const text of ['b', 'c', 'd']) await other.append([toAlice(text)])
+  const [tail] = (await redis.ask(['KEYS', '*:tail'])) as [string]
+  await redis.ask(['XTRIM', tail, 'MAXLEN', '0'])
+  proxy.mend()
+  await listening.broke()
+  t.equal(listening.breaks[0]?.seq, 4)
+  await untilReady(log)
+  t.same((await readAfter(log, 'oldest')).texts, ['a', 'b', 'c', 'd'], 'history is all there')
+  await other.append([toAlice('e')])
+  await listening.met('e')
+  t.same(listening.texts, ['a', 'e'])
+})
+
+faultTest('goes on when what all nodes have seen is trimmed away', async (t) => {
+  const redis = await startRedis(t)
+  const log = await open(t, { url: redis.url })
+  const listening = await Listening.to(log)
+  await log.append([toAlice('a')])
+  await listening.met('a')
+  const [tail] = (await redis.ask(['KEYS', '*:tail'])) as [string]
+  await redis.ask(['DEL', tail])
+  await log.append([toAlice('b')])
+  await listening.met('b')
+  t.same([listening.texts, listening.breaks], [['a', 'b'], []])
+})
+
+faultTest('recovers from what somebody else has written into the tail', async (t) => {
+  const redis = await startRedis(t)
+  const log = await open(t, { url: redis.url })
+  const listening = await Listening.to(log)
+  await log.append([toAlice('a')])
+  await listening.met('a')
+  const [tail] = (await redis.ask(['KEYS', '*:tail'])) as [string]
+  await redis.ask(['XADD', tail, '*', 'foo', 'bar'])
+  await listening.broke()
+  await log.append([toAlice('b')])
+  await listening.met('b')
+  await redis.ask(['XADD', tail, '2-1', 'p', 'x'])
+  await listening.broke(2)
+  await log.append([toAlice('c')])
+  await listening.met('c')
+  // And an append that comes before any node has looked.
+  await Promise.all([redis.ask(['XADD', tail, '99-0', 'foo', 'bar']), log.append([toAlice('d')])])
+  await log.append([toAlice('e')])
+  // Whether the node meets with it is chance: then the break may lie after what was appended last.
+  await Promise.race([listening.met('e'), listening.broke(3)])
+  await log.append([toAlice('f')])
+  await listening.met('f')
+  t.same((await readAfter(log, 'oldest')).texts, ['a', 'b', 'c', 'd', 'e', 'f'])
+})
+
+faultTest('takes entries that somebody else has spoilt or taken for holes, and tells of them', async (t) => {
+  const redis = await startRedis(t)
+  const log = await open(t, { url: redis.url })
+  const { next } = await readAfter(log, 'oldest')
+  await log.append(['a', 'b', 'c', 'd', 'e'].map((text) => toAlice(text)))
+  const [events] = (await redis.ask(['KEYS', '*:events'])) as [string]
+  await redis.ask(
+    ['HDEL', events, '2'],
+    ['HSET', events, '3', 'garbage'],
+    ['HSET', events, '4', 'abcdef 1 -1\n[\n\n-\nx']
+  )
+  t.match(await readAfter(log, next), { texts: ['a', 'e'], gap: 'evicted' })
+  const { evicted } = await log.read({ channels: ['u:alice'], from: 'oldest', limit: 9 })
+  t.ok(evicted >= 3)
+  await redis.ask(['HDEL', events, '1', '4', '5'])
+  t.match(await readAfter(log, next), { texts: [], gap: 'evicted' })
+  await log.append([toAlice('f')])
+  t.match(await readAfter(log, next), { texts: ['f'], gap: 'evicted' })
+})
+
+faultTest('knows what a failover has lost, though its numbers are given again', async (t) => {
+  const master = await startRedis(t)
+  const replica = await startRedis(t)
+  const proxy = await FaultProxy.start(master.port)
+  t.teardown(() => proxy.close())
+  const log = await open(t, { url: proxy.url })
+  const listening = await Listening.to(log)
+  await log.append([toAlice('a'), toAlice('b'), toAlice('c')])
+  await replica.follow(master)
+  await replica.ask(['REPLICAOF', 'NO', 'ONE'])
+  await log.append([toAlice('lost 1')])
+  await log.append([toAlice('lost 2')])
+  await listening.met('lost 2')
+  const { next } = await readAfter(log, 'oldest')
+  await master.kill()
+  proxy.target = replica.port
+  await listening.broke()
+  await untilReady(log)
+  t.match(await readAfter(log, next), { texts: ['a', 'b', 'c'], gap: 'diverged' })
+  for (const text of ['d', 'e', 'f']) await log.append([toAlice(text)])
+  await listening.met('f')
+  t.same(listening.breaks[0]?.seq, 3)
+  t.match(await readAfter(log, next), { texts: ['a', 'b', 'c', 'd', 'e', 'f'], gap: 'diverged' })
+  t.same(listening.texts.slice(-3), ['d', 'e', 'f'])
+})
+
+faultTest(
+  'knows what a failover has lost when it happens between two looks, and more was appended since',
+  async (t) => {
+    const redis = await startRedis(t)
+    const log = await open(t, { url: redis.url })
+    const listening = await Listening.to(log)
+    await log.append([toAlice('a')])
+    await listening.met('a')
+    const goBack = await redis.remember('{sse-hub}:*')
+    for (const text of ['lost 1', 'lost 2']) await log.append([toAlice(text)])
+    await listening.met('lost 2')
+    await goBack()
+    for (const text of ['b', 'c', 'd', 'e']) await log.append([toAlice(text)])
+    await listening.broke()
+    await log.append([toAlice('f')])
+    await listening.met('f')
+    t.same((await readAfter(log, 'oldest')).texts, ['a', 'b', 'c', 'd', 'e', 'f'])
+  }
+)
+
+faultTest('refuses events for which there is no room, says why, and goes on reading', async (t) => {
+  const redis = await startRedis(t)
+  const log = await open(t, { url: redis.url })
+  const listening = await Listening.to(log)
+  await log.append([toAlice('a')])
+  await redis.ask(['CONFIG', 'SET', 'maxmemory', '1'])
+  await t.rejects(log.append([toAlice('b')]), { ...UNAVAILABLE, message: /OOM.*Nothing was published/ })
+  t.equal(await log.ready(), false)
+  t.same((await readAfter(log, 'oldest')).texts, ['a'])
+  await redis.ask(['CONFIG', 'SET', 'maxmemory', '0'])
+  t.equal(await log.ready(), true)
+  await log.append([toAlice('c')])
+  await listening.met('c')
+  t.same(listening.texts, ['a', 'c'])
+})
+
+faultTest('hands its scripts over again when Redis has forgotten them', async (t) => {
+  const redis = await startRedis(t)
+  const log = await open(t, { url: redis.url })
+  await log.append([toAlice('a')])
+  await redis.ask(['SCRIPT', 'FLUSH'])
+  await Promise.all(['b', 'c'].map((text) => log.append([toAlice(text)])))
+  t.same((await readAfter(log, 'oldest')).texts, ['a', 'b', 'c'])
+})
+
+faultTest('leaves a server that has become a replica, and finds the new master behind the same address', async (t) => {
+  const master = await startRedis(t)
+  const replica = await startRedis(t)
+  const proxy = await FaultProxy.start(master.port)
+  t.teardown(() => proxy.close())
+  const log = await open(t, { url: proxy.url })
+  const listening = await Listening.to(log)
+  await log.append([toAlice('a')])
+  await listening.met('a')
+  await replica.follow(master)
+  await replica.ask(['REPLICAOF', 'NO', 'ONE'])
+  await master.follow(replica)
+  proxy.target = replica.port
+  await t.rejects(log.append([toAlice('refused')]), { ...UNAVAILABLE, message: /READONLY.*Nothing was published/ })
+  await untilReady(log)
+  await log.append([toAlice('b')])
+  // The tail reads happily from a replica, until its line is lost.
+  await listening.met('b')
+  t.same((await readAfter(log, 'oldest')).texts, ['a', 'b'])
+})
+
+faultTest('leaves a server for good that its appends have left: its tail would hear nothing for ever', async (t) => {
+  const redis = await startRedis(t)
+  const stale = await startRedis(t)
+  const proxy = await FaultProxy.start(stale.port)
+  t.teardown(() => proxy.close())
+  const log = await open(t, { url: proxy.url })
+  const listening = await Listening.to(log)
+  await log.append([toAlice('old')])
+  await listening.met('old')
+  await redis.follow(stale)
+  await redis.ask(['REPLICAOF', 'NO', 'ONE'])
+  // The address has moved, and only the line that publishes has noticed.
+  proxy.target = redis.port
+  proxy.reset(1)
+  await untilReady(log)
+  await log.append([toAlice('new')])
+  await listening.met('new')
+  t.same([listening.texts, listening.breaks], [['old', 'new'], []])
+})
+
+faultTest('refuses a store that another version has written', async (t) => {
+  const redis = await startRedis(t)
+  await redis.ask(['HSET', '{sse-hub}:state', 'format', '99', 'life', 'aaaaaaaa'])
+  const log = await open(t, { url: redis.url })
+  await t.rejects(log.append([toAlice('a')]), { ...UNAVAILABLE, message: /format 99/ })
+  await t.rejects(readAfter(log, 'oldest'), { ...UNAVAILABLE, message: /format 99/ })
+  await t.rejects(Listening.to(log), { ...UNAVAILABLE, message: /format 99/ })
+})
+
+faultTest('works over a line that is slow and hands its bytes on one by one', async (t) => {
+  const redis = await startRedis(t)
+  const proxy = await FaultProxy.start(redis.port)
+  t.teardown(() => proxy.close())
+  proxy.delay = 20
+  proxy.split = 1
+  const log = await open(t, { url: proxy.url })
+  const listening = await Listening.to(log)
+  const texts = Array.from({ length: 50 }, (_, at) => `é☃ ${at}`)
+  await Promise.all(texts.map((text) => log.append([toAlice(text)])))
+  await listening.met('é☃ 49')
+  t.same(listening.texts, texts)
+  t.same((await readAfter(log, 'oldest')).texts, texts)
+})
+
+faultTest('keeps what it was told in one batch together, though its line is cut at any time', async (t) => {
+  const redis = await startRedis(t)
+  const proxy = await FaultProxy.start(redis.port)
+  t.teardown(() => proxy.close())
+  const log = await open(t, { url: proxy.url })
+  const other = await open(t, { url: redis.url })
+  const listening = [await Listening.to(log), await Listening.to(other)]
+  const outcomes = { taken: 0, refused: 0, unknown: 0 }
+  for (let round = 0; round < 40; round++) {
+    const events = ['x', 'y', 'z'].map((text) => toAlice(`${round}${text}`, { idempotencyKey: `${round}${text}` }))
+    const appending = log.append(events).then(
+      () => outcomes.taken++,
+      ({ message }: Error) => {
+        if (/not known/.test(message)) outcomes.unknown++
+        else outcomes.refused++
+        return untilReady(log).then(() => log.append(events))
+      }
+    )
+    if (round % 3 === 0) setImmediate(() => proxy.reset())
+    await appending
+  }
+  t.comment(outcomes)
+  await other.append([toAlice('end')])
+  const all = Array.from({ length: 40 }, (_, round) => [`${round}x`, `${round}y`, `${round}z`]).flat()
+  for (const each of listening) {
+    await each.met('end')
+    t.same(each.texts, [...all, 'end'])
+    t.same(each.breaks, [])
+  }
+  t.ok(outcomes.unknown + outcomes.refused > 0, 'some were cut')
+})
+
+faultTest('parks no more than a bounded number of events while Redis is slow', async (t) => {
+  const redis = await startRedis(t)
+  const log = await open(t, { url: redis.url, timeout: 60_000 })
+  redis.freeze()
+  const outcomes = await Promise.allSettled([
+    ...Array.from({ length: 30_000 }, () => log.append([toAlice('a')])).map((appending, at) =>
+      at < 20_000 ? Promise.race([appending, pause(0)]) : appending.finally(() => redis.thaw())
+    )
+  ])
+  const refused = outcomes.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[]
+  t.ok(refused.length > 5_000 && refused.length < 15_000, `${refused.length} were refused`)
+  t.match(refused[0]?.reason, { ...UNAVAILABLE, message: /too many events wait.*Nothing was published/ })
+})

@@ -1,0 +1,148 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { NodeProcess } from '../support/node-process.ts'
+import { RedisServer, withoutRedis } from '../support/redis-server.ts'
+import { StreamClient } from '../support/stream-client.ts'
+import { until } from '../support/test-node.ts'
+
+t.setTimeout(240_000)
+
+const CONF = join(import.meta.dirname, '..', '..', 'examples', 'cluster', 'nginx.conf')
+const isInstalled = spawnSync('nginx', ['-v']).status === 0
+if (!isInstalled && process.env.CI === 'true') throw new Error('nginx is not installed')
+const withoutNginx = isInstalled ? withoutRedis : 'nginx is not installed: apt-get install nginx'
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** nginx as the example sets it up, but for the addresses. Returns its URL. */
+async function startNginx(t: Test, nodes: readonly NodeProcess[]): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'sse-hub-nginx-'))
+  const port = await freePort()
+  let conf = readFileSync(CONF, 'utf8').replace('listen 80 ', `listen 127.0.0.1:${port} `)
+  nodes.forEach(({ url }, at) => {
+    conf = conf.replace(`hub-${at + 1}:3000`, new URL(url).host)
+  })
+  const own = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`)
+  conf = conf.replace('http {', `pid ${folder}/pid;\nhttp {\n  access_log off;\n  ${own.join('\n  ')}`)
+  mkdirSync(join(folder, 'logs'))
+  writeFileSync(join(folder, 'nginx.conf'), conf)
+  const args = ['-p', folder, '-c', 'nginx.conf', '-e', 'stderr', '-g', 'daemon off; master_process off;']
+  const nginx: ChildProcess = spawn('nginx', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  let complaints = ''
+  nginx.stderr?.on('data', (text) => {
+    complaints += text
+  })
+  t.teardown(async () => {
+    const gone = once(nginx, 'exit')
+    if (nginx.kill('SIGTERM')) await gone
+    rmSync(folder, { recursive: true, force: true })
+  })
+  const url = `http://127.0.0.1:${port}`
+  await until(
+    () =>
+      fetch(`${url}/health/live`).then(
+        ({ status }) => status,
+        () => (nginx.exitCode === null ? 0 : -1)
+      ),
+    (status) => status !== 0,
+    'nginx to listen'
+  )
+  if (nginx.exitCode !== null) throw new Error(`nginx ended: ${complaints}`)
+  return url
+}
+
+t.test('three nodes behind nginx are one hub', { skip: withoutNginx }, async (t) => {
+  const redis = await RedisServer.start()
+  t.teardown(() => redis.stop())
+  const options = { url: redis.url, prefix: 'nginx', lease: 2_000, reconnectionTime: 10 }
+  const nodes = await Promise.all([1, 2, 3].map(() => NodeProcess.start(t, options)))
+  const url = await startNginx(t, nodes)
+  const post = async (path: string, body: object) => {
+    const headers = { 'content-type': 'application/json' }
+    const response = await fetch(url + path, { method: 'POST', headers, body: JSON.stringify(body) })
+    return { status: response.status, body: (await response.json()) as { streams: number } }
+  }
+
+  const clients: StreamClient[] = []
+  for (let at = 0; at < 6; at++) clients.push(await StreamClient.open(`${url}/events?user=user${at}`))
+  for (const client of clients) {
+    t.match(client.response.headers, { 'content-type': 'text/event-stream', 'cache-control': 'no-store, no-transform' })
+    await client.event('hub.welcome')
+  }
+  const spread = await Promise.all(nodes.map((node) => node.get('/stats').then(({ streams }) => streams)))
+  t.same(spread, [2, 2, 2], 'streams are spread')
+  await until(
+    () => post('/broadcast', { data: '1' }),
+    ({ body }) => body.streams === 6,
+    'a receipt of six'
+  )
+  for (const client of clients) await client.count(1)
+
+  t.test('an event is on its way at once, whichever node it was given to', async (t) => {
+    for (let at = 0; at < 6; at++) {
+      t.match(await post(`/users/user${at}/events`, { data: 'hers' }), { status: 202, body: { streams: 1 } })
+      const client = clients[at] as StreamClient
+      await client.until(() => client.published.at(-1)?.data === 'hers', 'it')
+    }
+  })
+
+  t.test('when a node dies its clients go on at another one, where they were', async (t) => {
+    await (nodes[1] as NodeProcess).end('SIGKILL')
+    const cut = []
+    for (const [at, client] of clients.entries()) {
+      const isCut = await Promise.race([
+        client.end().then(() => true),
+        post(`/users/user${at}/events`, { data: 'while away' }).then(() =>
+          client
+            .until(() => client.isEnded || client.published.at(-1)?.data === 'while away', 'it')
+            .then(() => client.isEnded)
+        )
+      ])
+      if (isCut) cut.push(at)
+    }
+    t.equal(cut.length, 2)
+    for (const at of cut) {
+      const { lastEventId } = clients[at] as StreamClient
+      await until(
+        async () => {
+          const back = await StreamClient.open(`${url}/events?user=user${at}`, { lastEventId })
+          if (back.status !== 200) return back.status
+          await back.count(1)
+          const texts = back.published.map(({ data }) => data)
+          clients[at] = back
+          return texts[0]
+        },
+        (answer) => answer === 'while away',
+        'what was missed'
+      )
+    }
+    for (const at of cut) t.match((await post(`/users/user${at}/events`, { data: 'again' })).status, 202)
+    for (const at of cut) {
+      const client = clients[at] as StreamClient
+      await client.until(() => client.published.at(-1)?.data === 'again', 'again')
+    }
+  })
+
+  t.test('who was sent away for good stays away, at whatever node', async (t) => {
+    const gone = await fetch(`${url}/users/user0/streams`, { method: 'DELETE' })
+    t.same(await gone.json(), { closed: 1 })
+    const client = clients[0] as StreamClient
+    await client.end()
+    for (let turn = 0; turn < 3; turn++) {
+      const back = await StreamClient.open(`${url}/events?user=user0`, { lastEventId: client.lastEventId })
+      t.equal(back.status, 204)
+    }
+  })
+})

@@ -1,0 +1,228 @@
+import { Agent, request } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import Fastify from 'fastify'
+import { type SseHubOptions, sseHub } from '../../plugins/sse-hub.ts'
+import { hubRoutes } from '../../routes/hub-routes.ts'
+import type { ConnectionLog, PublishedLog } from './oracle.ts'
+import type { Random } from './random.ts'
+import { StreamClient } from './stream-client.ts'
+
+export const USERS = Array.from({ length: 20 }, (_, at) => `user-${at}`)
+export const TOPICS = Array.from({ length: 8 }, (_, at) => `topic-${at}`)
+/** Everything is kept, so that nothing that is missing is excused. */
+export const EVERYTHING = { user: 1_000_000, topic: 1_000_000, broadcast: 1_000_000, bytes: 2 ** 33 }
+/** What the last event says. */
+export const FENCE = 'the last of all'
+/** How long a client stays, and stays away, at most, in milliseconds. */
+const STAY = 120
+const AWAY = 20
+
+/** A hub over HTTP, and a way to cut its connections without a word. */
+export async function startServer(options: SseHubOptions) {
+  const app = Fastify()
+  const sockets = new Map<number, Socket>()
+  app.server.on('connection', (socket: Socket) => {
+    const port = socket.remotePort ?? 0
+    sockets.set(port, socket)
+    socket.on('close', () => sockets.delete(port))
+  })
+  await app.register(sseHub, options)
+  await app.register(hubRoutes, {
+    authenticate: ({ query }) => ({ user: (query as { user: string }).user }),
+    authorizeTopic: () => true,
+    authorizePublish: () => true
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  return { app, url: `http://127.0.0.1:${port}`, sockets }
+}
+
+export type Server = Awaited<ReturnType<typeof startServer>>
+
+/**
+ * Posts over sockets of its own; what it was told is its log. What is refused for now it posts again with the same key, to
+ * whatever server, until it is taken: so each of its events is published once.
+ */
+export class Publisher {
+  readonly log: PublishedLog[] = []
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 4 })
+  readonly #servers: readonly Server[]
+  readonly #name: string
+  readonly #random: Random
+  /** How often it was refused. */
+  refusals = 0
+  #count = 0
+  #keys = 0
+
+  constructor(servers: readonly Server[], name: string, random: Random) {
+    this.#servers = servers
+    this.#name = name
+    this.#random = random
+  }
+
+  async publish(until: number): Promise<void> {
+    while (performance.now() < until) {
+      // Some of them wait for their receipts together, so that requests overtake each other.
+      await Promise.all(Array.from({ length: this.#random.from(1, 4) }, () => this.#publishSome()))
+    }
+    this.#agent.destroy()
+  }
+
+  async #publishSome(): Promise<void> {
+    const kind = this.#random.weighted({ user: 40, topic: 30, everyone: 15, batch: 15 })
+    if (kind === 'batch') {
+      const events = Array.from({ length: this.#random.from(2, 10) }, () => ({
+        to: this.#target(),
+        data: this.#data()
+      }))
+      const receipts = (await this.#post('/events', events)) as { id: string }[]
+      receipts.forEach(({ id }, at) => {
+        const { to, data } = events[at] as { to: Target; data: string }
+        this.#note(id, channelsOf(to), data)
+      })
+      return
+    }
+    const name = this.#random.pick(kind === 'user' ? USERS : TOPICS)
+    const [path, to]: [string, Target] =
+      kind === 'everyone'
+        ? ['/broadcast', { everyone: true }]
+        : kind === 'user'
+          ? [`/users/${name}/events`, { users: [name] }]
+          : [`/topics/${name}/events`, { topics: [name] }]
+    const data = this.#data()
+    const { id } = (await this.#post(path, { data })) as { id: string }
+    this.#note(id, channelsOf(to), data)
+  }
+
+  #target(): Target {
+    const kind = this.#random.weighted({ users: 40, topics: 40, everyone: 20 })
+    if (kind === 'everyone') return { everyone: true }
+    const names = [...new Set([0, 1].map(() => this.#random.pick(kind === 'users' ? USERS : TOPICS)))]
+    return kind === 'users' ? { users: names } : { topics: names }
+  }
+
+  #data(): string {
+    const size = this.#random.chance(0.02) ? 20_000 : this.#random.from(0, 300)
+    return `${this.#name} ${++this.#count} ${'.'.repeat(size)}`
+  }
+
+  #note(id: string, channels: string[], data: string): void {
+    this.log.push({ id, channels, data, at: performance.now() })
+  }
+
+  async #post(path: string, body: unknown): Promise<unknown> {
+    const key = `${this.#name}/${++this.#keys}`
+    for (;;) {
+      const { status, text } = await this.#ask(this.#random.pick(this.#servers).url + path, key, body)
+      if (status === 202) return JSON.parse(text)
+      if (status !== 503) throw new Error(`${status} ${text}`)
+      this.refusals++
+      await pause(10)
+    }
+  }
+
+  #ask(url: string, key: string, body: unknown): Promise<{ status: number; text: string }> {
+    return new Promise((resolve, reject) => {
+      const headers = { 'content-type': 'application/json', 'idempotency-key': key }
+      const posting = request(url, { method: 'POST', agent: this.#agent, headers }, (response) => {
+        const pieces: Buffer[] = []
+        response.on('data', (piece: Buffer) => pieces.push(piece))
+        response.on('error', reject)
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text: String(Buffer.concat(pieces)) }))
+      })
+      posting.on('error', reject)
+      posting.end(JSON.stringify(body))
+    })
+  }
+}
+
+interface Target {
+  readonly users?: string[]
+  readonly topics?: string[]
+  readonly everyone?: boolean
+}
+
+function channelsOf({ users = [], topics = [], everyone = false }: Target): string[] {
+  return [
+    ...users.map((user) => `user ${user}`),
+    ...topics.map((topic) => `topic ${topic}`),
+    ...(everyone ? ['everyone'] : [])
+  ]
+}
+
+/** A client that is cut again and again, by itself or by the server, and comes back, to whatever server, with its last event ID. */
+export class Subscriber {
+  readonly log: ConnectionLog[] = []
+  resumes = 0
+  readonly #servers: readonly Server[]
+  readonly #path: string
+  readonly #listensTo: string[]
+  readonly #random: Random
+  #server: Server | undefined
+  #client: StreamClient | undefined
+  #lastEventId: string | undefined
+
+  constructor(servers: readonly Server[], user: string, topics: readonly string[], random: Random) {
+    this.#servers = servers
+    this.#path = `/events?user=${user}&topics=${topics.join()}`
+    this.#listensTo = channelsOf({ users: [user], topics: [...topics], everyone: true })
+    this.#random = random
+  }
+
+  async connect(): Promise<void> {
+    this.#server = this.#random.pick(this.#servers)
+    this.#client = await StreamClient.open(this.#server.url + this.#path, { lastEventId: this.#lastEventId })
+    // A client that comes for the first time begins where the welcome says that it does.
+    if (this.#lastEventId === undefined) await this.#client.event('hub.welcome')
+    else this.resumes++
+  }
+
+  async live(until: number): Promise<void> {
+    while (performance.now() < until) {
+      await pause(this.#random.next() * STAY)
+      const client = this.#client as StreamClient
+      if (this.#random.chance(0.3)) {
+        client.pause()
+        await pause(this.#random.next() * 20)
+      }
+      if (this.#random.chance(0.5)) client.cut()
+      else this.#server?.sockets.get(client.response.socket.localPort ?? 0)?.resetAndDestroy()
+      client.resume()
+      await client.end()
+      this.#close(false)
+      await pause(this.#random.next() * AWAY)
+      await this.connect()
+    }
+  }
+
+  /** Resolves when the last event of all was read. */
+  async rest(): Promise<void> {
+    for (;;) {
+      const client = this.#client as StreamClient
+      const isThere = () => client.published.at(-1)?.data === FENCE
+      await client.until(() => isThere() || client.isEnded, 'the last event')
+      this.#close(isThere())
+      client.cut()
+      if (isThere()) return
+      await pause(AWAY)
+      await this.connect()
+    }
+  }
+
+  #close(isComplete: boolean): void {
+    const { events, lastEventId } = this.#client as StreamClient
+    const at = performance.now()
+    this.log.push({
+      listensTo: this.#listensTo,
+      startsAfter: this.#lastEventId ?? events[0]?.id,
+      openedAt: 0,
+      records: events.map(({ event, data, id }) => ({ event, data, id, at })),
+      isComplete
+    })
+    if (lastEventId !== '') this.#lastEventId = lastEventId
+  }
+}
+
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
+}

@@ -1,0 +1,126 @@
+import { type Channel, channelsHeard } from '../../services/channel.ts'
+import { NodesUnavailableError } from '../../services/errors.ts'
+import { compareNames } from '../../services/name-order.ts'
+import type { CloseCommand, LocalNode, Nodes, StreamEntry } from '../../services/nodes/nodes.ts'
+
+/** Nodes of one process that ask each other directly: what the port promises, without a store between. */
+export class NodeNetwork {
+  readonly #members = new Set<NetworkNodes>()
+  /** Whether nobody reaches anybody. */
+  isDown = false
+
+  nodes(): NetworkNodes {
+    return new NetworkNodes(this, this.#members)
+  }
+
+  /** Ends a node as `kill -9` would: the others are not told. */
+  kill(nodes: NetworkNodes): void {
+    this.#members.delete(nodes)
+  }
+}
+
+export class NetworkNodes implements Nodes {
+  readonly #network: NodeNetwork
+  readonly #members: Set<NetworkNodes>
+  readonly #streams = new Map<string, StreamEntry>()
+  #local: LocalNode | undefined
+
+  constructor(network: NodeNetwork, members: Set<NetworkNodes>) {
+    this.#network = network
+    this.#members = members
+  }
+
+  get isAlone(): boolean {
+    return this.#others.length === 0
+  }
+
+  get elsewhere(): { users: number; streams: number } {
+    if (this.#network.isDown) return { users: 0, streams: 0 }
+    const streams = this.#others.flatMap((node) => [...node.#streams.values()])
+    const users = new Set(streams.map(({ user }) => user).filter((user) => user !== null))
+    for (const { user } of this.#streams.values()) if (user !== null) users.delete(user)
+    return { users: users.size, streams: streams.length }
+  }
+
+  async join(local: LocalNode): Promise<void> {
+    this.#local = local
+    for (const stream of local.streams()) this.#streams.set(stream.id, stream)
+    this.#members.add(this)
+  }
+
+  opened(stream: StreamEntry): void {
+    this.#streams.set(stream.id, stream)
+    const limit = this.#local?.replaceAbove ?? 0
+    if (stream.user === null || limit === 0) return
+    const held = [...this.#members]
+      .flatMap((node) => node.#ofUser(stream.user as string))
+      .filter(({ id }) => id !== stream.id)
+      .sort((one, other) => one.since - other.since)
+    const excess = held.slice(0, Math.max(0, held.length + 1 - limit)).map(({ id }) => id)
+    for (const node of [...this.#members]) node.#local?.close({ of: { streams: excess }, reason: 'replaced' }, 0)
+  }
+
+  closed(stream: StreamEntry): void {
+    this.#streams.delete(stream.id)
+  }
+
+  async reserve(stream: StreamEntry, limit: number): Promise<boolean> {
+    const user = stream.user as string
+    const held = [this, ...this.#others].flatMap((node) => node.#ofUser(user))
+    if (!this.#network.isDown && held.length >= limit) return false
+    this.#streams.set(stream.id, stream)
+    return true
+  }
+
+  async countListeners(targets: readonly (readonly Channel[])[]): Promise<readonly number[]> {
+    this.#check()
+    return targets.map((channels) => {
+      const streams = this.#others.flatMap((node) => [...node.#streams.values()])
+      return streams.filter((stream) => heardBy(stream).some((channel) => channels.includes(channel))).length
+    })
+  }
+
+  async countOfUser(user: string): Promise<number> {
+    return (await this.ofUser(user)).length
+  }
+
+  async ofUser(user: string): Promise<readonly StreamEntry[]> {
+    this.#check()
+    return this.#others.flatMap((node) => node.#ofUser(user))
+  }
+
+  async users(after: string, limit: number): Promise<{ user: string; streams: number }[]> {
+    this.#check()
+    const counts = new Map<string, number>()
+    for (const { user } of this.#others.flatMap((node) => [...node.#streams.values()])) {
+      if (user !== null && compareNames(user, after) > 0) counts.set(user, (counts.get(user) ?? 0) + 1)
+    }
+    const users = [...counts].map(([user, streams]) => ({ user, streams }))
+    return users.sort((one, other) => compareNames(one.user, other.user)).slice(0, limit)
+  }
+
+  async close(command: CloseCommand): Promise<number> {
+    this.#check()
+    return this.#others.reduce((sum, node) => sum + (node.#local?.close(command, 0) ?? 0), 0)
+  }
+
+  async leave(): Promise<void> {
+    this.#members.delete(this)
+  }
+
+  get #others(): NetworkNodes[] {
+    return [...this.#members].filter((node) => node !== this)
+  }
+
+  #ofUser(user: string): StreamEntry[] {
+    return [...this.#streams.values()].filter((stream) => stream.user === user)
+  }
+
+  #check(): void {
+    if (this.#network.isDown) throw new NodesUnavailableError('they are cut off')
+  }
+}
+
+function heardBy({ user, topics, follows }: StreamEntry): Channel[] {
+  return channelsHeard(user, topics, follows)
+}

@@ -1,0 +1,70 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Test } from 'tap'
+import { StreamClient } from './stream-client.ts'
+
+const FILE = join(import.meta.dirname, 'hub-process.ts')
+
+/** One node of a hub in a process of its own, spoken to over HTTP. */
+export class NodeProcess {
+  readonly url: string
+  readonly #child: ChildProcess
+
+  private constructor(child: ChildProcess, url: string) {
+    this.#child = child
+    this.url = url
+  }
+
+  static async start(t: Test, options: object): Promise<NodeProcess> {
+    const child = spawn(process.execPath, [...process.execArgv, FILE, JSON.stringify(options)], {
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
+    t.teardown(() => child.kill('SIGKILL'))
+    for await (const line of createInterface(child.stdout as NodeJS.ReadableStream)) {
+      if (line.startsWith('open ')) return new NodeProcess(child, line.slice(5))
+    }
+    throw new Error(`the node ended with ${child.exitCode} before it listened`)
+  }
+
+  /** Opens a stream, and resolves when it was welcomed. */
+  async client(user: string, query = ''): Promise<StreamClient> {
+    const client = await this.open(user, query)
+    await client.event('hub.welcome')
+    return client
+  }
+
+  /** Opens a stream that may be turned away. */
+  open(user: string, query = '', lastEventId?: string): Promise<StreamClient> {
+    return StreamClient.open(`${this.url}/events?user=${encodeURIComponent(user)}${query}`, { lastEventId })
+  }
+
+  async call(method: string, path: string, body?: unknown): Promise<{ status: number; body: Record<string, never> }> {
+    const response = await fetch(this.url + path, {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })
+    })
+    return { status: response.status, body: (await response.json()) as Record<string, never> }
+  }
+
+  async get(path: string): Promise<Record<string, unknown>> {
+    return (await this.call('GET', path)).body
+  }
+
+  /** Sends a signal, and resolves when the process is gone. */
+  async end(signal: NodeJS.Signals): Promise<void> {
+    const gone = once(this.#child, 'exit')
+    this.#child.kill(signal)
+    await gone
+  }
+
+  /** Stops its event loop, as a debugger or an overloaded machine would. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP')
+  }
+
+  thaw(): void {
+    this.#child.kill('SIGCONT')
+  }
+}

@@ -1,0 +1,154 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { createClient, RESP_TYPES } from 'redis'
+
+const isInstalled = spawnSync('redis-server', ['--version']).status === 0
+if (!isInstalled && process.env.CI === 'true') throw new Error('redis-server is not installed')
+
+/** Why tests that need a Redis are skipped, or false. */
+export const withoutRedis = isInstalled ? false : 'redis-server is not installed: apt-get install redis-server'
+
+export interface RedisServerOptions {
+  /** Keeps what it was told over a restart. */
+  readonly isDurable?: boolean
+  /** More of its configuration: `['--maxmemory', '4mb']`. */
+  readonly args?: readonly string[]
+  /** Speaks TLS on a port of its own, as `args` say. */
+  readonly hasTls?: boolean
+}
+
+/** A Redis of the test's own, on a port of its own, in a folder that goes with it. */
+export class RedisServer {
+  readonly port: number
+  readonly #dir = mkdtempSync(join(tmpdir(), 'sse-hub-redis-'))
+  readonly #options: RedisServerOptions
+  #process: ChildProcess | undefined
+
+  readonly tlsPort: number
+
+  private constructor(port: number, tlsPort: number, options: RedisServerOptions) {
+    this.port = port
+    this.tlsPort = tlsPort
+    this.#options = options
+  }
+
+  static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
+    const server = new RedisServer(await freePort(), options.hasTls ? await freePort() : 0, options)
+    await server.start()
+    return server
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`
+  }
+
+  /** Starts it again after it was killed, with what it has kept. */
+  async start(): Promise<void> {
+    const { isDurable = false, args = [], hasTls = false } = this.#options
+    const durability = isDurable ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no']
+    const common = [
+      '--port',
+      String(this.port),
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      this.#dir,
+      '--save',
+      '',
+      '--repl-diskless-sync-delay',
+      '0'
+    ]
+    this.#process = spawn(
+      'redis-server',
+      [...common, ...durability, ...(hasTls ? ['--tls-port', String(this.tlsPort)] : []), ...args],
+      { stdio: ['ignore', 'pipe', 'inherit'] }
+    )
+    for await (const line of createInterface(this.#process.stdout as NodeJS.ReadableStream)) {
+      if (line.includes('Ready to accept connections')) break
+    }
+    this.#process.stdout?.resume()
+  }
+
+  /** Ends it without a farewell. */
+  async kill(): Promise<void> {
+    const ending = this.#process
+    this.#process = undefined
+    if (ending === undefined || ending.exitCode !== null) return
+    ending.kill('SIGKILL')
+    if (ending.signalCode === null) await once(ending, 'exit')
+  }
+
+  /** It accepts connections and answers nothing, as when its disk is stuck. */
+  freeze(): void {
+    this.#process?.kill('SIGSTOP')
+  }
+
+  thaw(): void {
+    this.#process?.kill('SIGCONT')
+  }
+
+  /** Sends commands to it, one after the other, over a connection that is closed then. */
+  async ask(...commands: (readonly string[])[]): Promise<unknown> {
+    const client = createClient({ url: this.url, RESP: 2 })
+    await client.connect()
+    try {
+      let reply: unknown
+      for (const command of commands) reply = await client.sendCommand([...command])
+      return reply
+    } finally {
+      client.destroy()
+    }
+  }
+
+  /** Remembers what these keys hold; what is returned puts it back, and takes away all else that begins like them. */
+  async remember(pattern: string): Promise<() => Promise<void>> {
+    const client = createClient({ url: this.url })
+    await client.connect()
+    const keys = await client.keys(pattern)
+    const dumps = new Map<string, Buffer>()
+    const binary = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
+    for (const key of keys) dumps.set(key, (await binary.dump(key)) as Buffer)
+    client.destroy()
+    return async () => {
+      const client = createClient({ url: this.url })
+      await client.connect()
+      const transaction = client.multi()
+      for (const key of await client.keys(pattern)) transaction.del(key)
+      for (const [key, bytes] of dumps) transaction.restore(key, 0, bytes)
+      await transaction.exec()
+      client.destroy()
+    }
+  }
+
+  /** Resolves when it has everything that its master has. */
+  async follow(master: RedisServer): Promise<void> {
+    await this.ask(['REPLICAOF', '127.0.0.1', String(master.port)])
+    await this.until(['INFO', 'replication'], 'master_link_status:up')
+  }
+
+  /** Asks it until its answer says so. */
+  async until(command: readonly string[], said: string): Promise<void> {
+    while (!String(await this.ask(command)).includes(said)) await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+
+  async stop(): Promise<void> {
+    this.thaw()
+    await this.kill()
+    rmSync(this.#dir, { recursive: true, force: true })
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}

@@ -1,0 +1,97 @@
+import { isDeepStrictEqual } from 'node:util'
+import { type Channel, channelsHeard } from '../../services/channel.ts'
+import type { CloseCommand, LocalNode, Nodes, StreamEntry } from '../../services/nodes/nodes.ts'
+
+const PATIENCE = 10_000
+
+let opened = 0
+
+/** A node that has streams without a hub. */
+export class TestNode implements LocalNode {
+  readonly nodes: Nodes
+  readonly replaceAbove: number
+  readonly warnings: string[] = []
+  /** What was closed by command, `<user> <reason>` each, and how long ago that was said. */
+  readonly closed: string[] = []
+  readonly ages: number[] = []
+  readonly logger = {
+    error: (_details: object, message: string) => this.warnings.push(message),
+    warn: (_details: object, message: string) => this.warnings.push(message)
+  }
+  readonly #streams = new Map<string, StreamEntry>()
+
+  constructor(nodes: Nodes, { replaceAbove = 0 }: { replaceAbove?: number } = {}) {
+    this.nodes = nodes
+    this.replaceAbove = replaceAbove
+  }
+
+  get size(): number {
+    return this.#streams.size
+  }
+
+  get users(): number {
+    return new Set([...this.#streams.values()].map(({ user }) => user).filter((user) => user !== null)).size
+  }
+
+  streams(): Iterable<StreamEntry> {
+    return this.#streams.values()
+  }
+
+  countOfUser(user: string): number {
+    return [...this.#streams.values()].filter((stream) => stream.user === user).length
+  }
+
+  countListeners(channel: Channel): number {
+    return [...this.#streams.values()].filter(({ user, topics, follows }) =>
+      channelsHeard(user, topics, follows).includes(channel)
+    ).length
+  }
+
+  close({ of, reason }: CloseCommand, age: number): number {
+    const streams = [...this.#streams.values()].filter(({ id, user }) =>
+      'user' in of ? user === of.user : of.streams.includes(id)
+    )
+    for (const stream of streams) {
+      this.closed.push(`${stream.user} ${reason}`)
+      this.ages.push(age)
+      this.end(stream)
+    }
+    return streams.length
+  }
+
+  open(user: string | null, stream: Partial<StreamEntry> = {}): StreamEntry {
+    const entry = makeEntry(user, stream)
+    this.#streams.set(entry.id, entry)
+    this.nodes.opened(entry)
+    return entry
+  }
+
+  end(stream: StreamEntry): void {
+    this.#streams.delete(stream.id)
+    this.nodes.closed(stream)
+  }
+}
+
+export function makeEntry(user: string | null, stream: Partial<StreamEntry> = {}): StreamEntry {
+  return { id: `stream${++opened}`, user, topics: [], follows: false, since: opened, ...stream }
+}
+
+/** Resolves when it is as it should be: what one node has done is known to the others a moment later. */
+export async function until<Value>(
+  ask: () => Value | Promise<Value>,
+  isRight: (value: Value) => boolean,
+  what: string
+): Promise<Value> {
+  const end = performance.now() + PATIENCE
+  for (;;) {
+    const value = await ask()
+    if (isRight(value)) return value
+    if (performance.now() > end) throw new Error(`waited in vain for ${what}; it is ${JSON.stringify(value)}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+/** Resolves when what is asked for is the same as what is expected. */
+export function untilSame<Value>(ask: () => Value | Promise<Value>, expected: Value): Promise<Value> {
+  return until(ask, (value) => isDeepStrictEqual(value, expected), JSON.stringify(expected))
+}
