@@ -38,7 +38,11 @@ export class CheckingSource {
       socket.on('error', () => {})
       socket.on('close', () => {
         resolve()
-        if (socket === this.#socket && !this.#leaving) setTimeout(() => this.open(), 1_000)
+        const comeBack = () => {
+          // It may have been cut meanwhile, and then comes back for that.
+          if (socket === this.#socket && !this.#leaving) this.open()
+        }
+        if (socket === this.#socket && !this.#leaving) setTimeout(comeBack, 1_000)
       })
     })
   }
