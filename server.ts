@@ -7,6 +7,7 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController
 import { hubApp } from './app.ts'
 import { type Environment, EnvironmentError, readEnvironment } from './environment.ts'
 import { answerUnreadableUrl, redactingSerializers } from './plugins/redaction.ts'
+import { Tickets } from './services/tickets.ts'
 import { openHistory } from './stores.ts'
 
 /** How long a stop may take, in milliseconds. */
@@ -26,10 +27,11 @@ async function main(): Promise<void> {
   const { authentication, loopbackOnly, rateLimit } = environment
   const { heartbeatInterval, reconnectionTime, retention, corsOrigins } = environment
   const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, maxEventBytes } = environment
-  const { log, told } = await openHistory(environment.store, retention)
+  const { log, nodes, tickets, told } = await openHistory(environment.store, retention, server.log)
   await server.register(hubApp, {
     hub: {
       log,
+      nodes,
       heartbeatInterval,
       reconnectionTime,
       retention,
@@ -39,7 +41,7 @@ async function main(): Promise<void> {
       maxEventBytes
     },
     corsOrigins,
-    authentication,
+    authentication: authentication && { ...authentication, tickets: tickets && new Tickets({ store: tickets }) },
     loopbackOnly,
     rateLimit
   })
