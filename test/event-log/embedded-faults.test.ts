@@ -146,6 +146,23 @@ t.test('a reader of a log that was closed is refused with its code', async (t) =
   t.throws(() => log.read({ channels: ['everyone'], from: 'oldest', limit: 1 }), { code: 'SSE_HUB_ERR_CLOSED' })
 })
 
+t.test('a store that lacks what it knows of itself is refused as damaged', async (t) => {
+  for (const [row, message] of [
+    ['state', /is damaged: it does not know itself/],
+    ['life', /is damaged: it does not know itself/],
+    ['version', /is damaged: its tables are empty/]
+  ] as const) {
+    for (const durability of ['sync', 'process'] as const) {
+      const path = mkdtempSync(join(tmpdir(), 'embedded-faults-'))
+      t.teardown(() => rmSync(path, { recursive: true }))
+      const store = await openStore(path, durability, new FakeClock())
+      await store.transaction(({ meta }) => meta.removeSync(row))
+      await store.close()
+      await t.rejects(embeddedLog({ path }), { code: 'SSE_HUB_ERR_LOG_STORE', message })
+    }
+  }
+})
+
 /** A disk that does not answer until it is let. */
 function slowDisk(faults: Faults): () => void {
   let letGo = () => {}
