@@ -25,9 +25,9 @@ export function commitHere(root: RootDatabase, tables: Tables): Transaction {
 }
 
 /**
- * Commits on a thread of LMDB's, so that the event loop turns while the disk is waited for. LMDB decides only on this thread
- * and for as long as a transaction is open. So the body runs in one that is aborted, which writes nothing; what it changed is
- * noted, and then done again over there, where nobody else has written meanwhile.
+ * Commits on a thread of LMDB's, so that the event loop turns while the disk is waited for. That thread only takes rows to put
+ * and to remove, while the body has to read what it wrote. So the body runs in a transaction on this thread, which is aborted
+ * and writes nothing; what it changed is noted, and done again over there, where nobody else has written meanwhile.
  */
 export function commitElsewhere(root: RootDatabase, tables: Tables, abort: object): Transaction {
   let changes: Change[] = []
