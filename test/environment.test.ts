@@ -148,7 +148,14 @@ t.test('HUB_STORE is "memory", a folder or a Redis, and what looks like none of 
   ]) {
     t.equal(readEnvironment({ HUB_STORE: store }).store, store)
   }
-  const notRedis = ['redis://', 'redis:x', 'redis://:secret@h/db', 'redis://:secret@h?x=1', 'redis://h/0#x', 'REDIS://h']
+  const notRedis = [
+    'redis://',
+    'redis:x',
+    'redis://:secret@h/db',
+    'redis://:secret@h?x=1',
+    'redis://h/0#x',
+    'REDIS://h'
+  ]
   for (const store of [...notRedis, 'Memory', ' memory', 'https://me:secret@example.org', 'a\0b', 'file:/tmp']) {
     stops(t, { HUB_STORE: store }, 'HUB_STORE')
     t.throws(() => readEnvironment({ HUB_STORE: store }), { message: /^(?!.*secret)/ })
