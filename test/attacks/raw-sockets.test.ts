@@ -82,7 +82,7 @@ const ENDS = ['says that it is finished', 'goes with a reset', 'goes', 'goes bef
 interface Peer {
   readonly fragments: string[]
   /** In pieces of so many bytes each, over and over. */
-  readonly pieces: number[]
+  readonly pieces: readonly number[]
   readonly end: (typeof ENDS)[number]
 }
 
