@@ -24,9 +24,6 @@ const MISTAKES: Record<string, () => never> = {
   'throws nothing': () => {
     throw undefined
   },
-  'throws an error whose message cannot be read': () => {
-    throw Object.defineProperty(new Error('x'), 'status', { get: fail })
-  },
   rejects: () => Promise.reject(new Error('later')) as never,
   'rejects with nothing': () => Promise.reject(undefined) as never,
   'rejects in another realm': () => runInNewContext("Promise.reject(new Error('elsewhere'))") as never,
@@ -109,7 +106,7 @@ t.test('an identity that is a trap is no identity, or an error of that one reque
     Object.defineProperty({ user: 'alice' }, 'topics', { get: fail }),
     { user: { toString: () => 'alice' } },
     { user: 'alice', topics: { length: 1e9 } },
-    { user: 'alice', topics: new Array(1_000_000) },
+    { user: 'alice', topics: Array.from({ length: 100_000 }, (_, at) => `${at}`) },
     { user: 'alice', expiresAt: { valueOf: fail } },
     Object.create({ user: 'alice' })
   ]
@@ -118,8 +115,9 @@ t.test('an identity that is a trap is no identity, or an error of that one reque
   const url = await host.listen()
   for (trap of traps.slice(0, -1)) {
     const client = await StreamClient.open(`${url}/events`)
-    t.ok([400, 401, 500].includes(client.status), `${client.status}`)
     await client.end()
+    if (client.status === 200) t.equal(client.events.at(-1)?.data, '{"reason":"error","reconnect":true}')
+    else t.ok([400, 401, 500].includes(client.status), `${client.status}`)
   }
   trap = { user: 'alice' }
   const client = await host.client(`${url}/events`)
