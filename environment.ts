@@ -15,7 +15,7 @@ export interface Environment extends Access {
   readonly heartbeatInterval: number | undefined
   readonly reconnectionTime: number | undefined
   readonly maxStreamAge: number | undefined
-  /** `memory`, or the path of a folder. */
+  /** `memory`, the path of a folder, or the URL of a Redis, with a `prefix` perhaps. */
   readonly store: string
   readonly retention: Partial<Retention>
   readonly maxStreams: number | undefined
@@ -104,11 +104,22 @@ function isServiceLink(name: string, value = ''): boolean {
 /** Where history is kept; what looks like something else than a folder is no folder that anybody meant. */
 function store(text: string | undefined): string {
   if (!text) return DEFAULT_STORE
+  if (/^rediss?:/.test(text)) return redisStore(text)
   const isMemory = text.trim().toLowerCase() === 'memory'
   if ((isMemory && text !== 'memory') || /^[a-z][a-z\d+.-]+:/i.test(text) || text.includes('\0')) {
     // Not repeated: it may have a password in it.
-    fail('HUB_STORE', 'is "memory" or the path of a folder in this version')
+    fail('HUB_STORE', 'is "memory", the path of a folder, or a redis:// or rediss:// URL')
   }
+  return text
+}
+
+/** Never repeated in what is wrong with it: it may have a password in it. */
+function redisStore(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (!url?.hostname || !/^(\/\d{0,4})?$/.test(url.pathname) || url.hash !== '')
+    fail('HUB_STORE', 'is no URL like redis://user:password@host:6379/0')
+  const unknown = [...url.searchParams.keys()].find((name) => name !== 'prefix')
+  if (unknown !== undefined) fail('HUB_STORE', 'takes ?prefix= and no other parameter')
   return text
 }
 

@@ -8,6 +8,7 @@ import { hubApp } from './app.ts'
 import { type Environment, EnvironmentError, readEnvironment } from './environment.ts'
 import { closeInOrder } from './plugins/last-connections.ts'
 import { answerUnreadableUrl, redactingSerializers } from './plugins/redaction.ts'
+import { Tickets } from './services/tickets.ts'
 import { openHistory } from './stores.ts'
 
 /** How long a stop may take, in milliseconds. */
@@ -27,10 +28,11 @@ async function main(): Promise<void> {
   const { authentication, loopbackOnly, rateLimit } = environment
   const { heartbeatInterval, reconnectionTime, maxStreamAge, retention, corsOrigins } = environment
   const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, maxEventBytes } = environment
-  const { log, told } = await openHistory(environment.store, retention)
+  const { log, nodes, tickets, told } = await openHistory(environment.store, retention, server.log)
   await server.register(hubApp, {
     hub: {
       log,
+      nodes,
       heartbeatInterval,
       reconnectionTime,
       maxStreamAge,
@@ -41,7 +43,7 @@ async function main(): Promise<void> {
       maxEventBytes
     },
     corsOrigins,
-    authentication,
+    authentication: authentication && { ...authentication, tickets: tickets && new Tickets({ store: tickets }) },
     loopbackOnly,
     rateLimit
   })

@@ -2,30 +2,56 @@ import { resolve } from 'node:path'
 import { EnvironmentError } from './environment.ts'
 import { embeddedLog } from './services/event-log/embedded.ts'
 import type { EventLog } from './services/event-log/event-log.ts'
+import type { RedisLogOptions } from './services/event-log/redis.ts'
 import type { Retention } from './services/event-log/retention.ts'
+import type { Nodes } from './services/nodes/nodes.ts'
+import { openShared } from './services/redis-hub.ts'
+import type { TicketStore } from './services/tickets.ts'
 
-/** Where the standalone hub keeps its history. */
+/** Where the standalone hub keeps its history, and what it shares with other nodes. */
 export interface HistoryStore {
   /** The log, or undefined for the hub's own in memory. */
-  readonly log: EventLog | undefined
+  readonly log?: EventLog | undefined
+  readonly nodes?: Nodes | undefined
+  /** Where tickets are kept, or undefined for this node's memory. */
+  readonly tickets?: TicketStore | undefined
   /** What the start says of it. */
   readonly told: string
 }
 
 /**
- * Opens what `HUB_STORE` names: `memory`, or a folder.
+ * Opens what `HUB_STORE` names: `memory`, a folder, or a Redis.
  * @throws {EnvironmentError} that says why it cannot be opened.
  */
-export async function openHistory(store: string, retention: Partial<Retention>): Promise<HistoryStore> {
-  if (store === 'memory') {
-    return { log: undefined, told: 'history is kept in memory: a restart begins anew, and tells the clients' }
-  }
-  const path = resolve(store)
+export async function openHistory(
+  store: string,
+  retention: Partial<Retention>,
+  logger: RedisLogOptions['logger']
+): Promise<HistoryStore> {
+  if (store === 'memory') return { told: 'history is kept in memory: a restart begins anew, and tells the clients' }
   try {
-    return { log: await embeddedLog({ path, retention }), told: `history is kept in ${path}, also over a restart` }
+    return await (/^rediss?:/.test(store) ? openRedis(store, retention, logger) : openFolder(store, retention))
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     const way = code === 'SSE_HUB_ERR_MISSING_PACKAGE' ? ', or set HUB_STORE=memory to keep none over a restart' : ''
     throw new EnvironmentError(`HUB_STORE cannot be opened: ${message}${way}`)
   }
+}
+
+async function openFolder(store: string, retention: Partial<Retention>): Promise<HistoryStore> {
+  const path = resolve(store)
+  return { log: await embeddedLog({ path, retention }), told: `history is kept in ${path}, also over a restart` }
+}
+
+async function openRedis(
+  store: string,
+  retention: Partial<Retention>,
+  logger: RedisLogOptions['logger']
+): Promise<HistoryStore> {
+  const url = new URL(store)
+  const prefix = url.searchParams.get('prefix') ?? undefined
+  url.search = ''
+  const parts = await openShared({ url: url.href, prefix, retention, logger })
+  // Without user and password.
+  return { ...parts, told: `history is kept in Redis at ${url.host}${url.pathname}, for all nodes that use it` }
 }

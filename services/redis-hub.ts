@@ -1,6 +1,8 @@
 import { type RedisLog, type RedisLogOptions, redisLink, redisLogOn } from './event-log/redis.ts'
 import type { Nodes } from './nodes/nodes.ts'
 import { RedisNodes } from './nodes/redis/redis-nodes.ts'
+import type { TicketStore } from './tickets.ts'
+import { RedisTickets } from './tickets-redis.ts'
 
 export interface RedisHubOptions extends RedisLogOptions {
   /**
@@ -17,17 +19,29 @@ export interface RedisHubParts {
   readonly nodes: Nodes
 }
 
+/** The same, and what is no option of a hub. */
+export interface SharedParts extends RedisHubParts {
+  /** Keeps tickets for all nodes. */
+  readonly tickets: TicketStore
+}
+
 /**
  * Everything that nodes share, in one Redis (7 or later) or Valkey: events and history, presence, limits per user, closing.
  * Its result is part of the hub's options, `{ ...(await redisHub({ url })), … }`, and belongs to that one hub, which closes it.
  * @throws {InvalidOptionError} for bad options, and when the package `redis` is not installed.
  * @throws {LogUnavailableError} when Redis cannot be reached within five seconds, unless `startDegraded`.
  */
-export async function redisHub({ lease, ...options }: RedisHubOptions): Promise<RedisHubParts> {
+export async function redisHub(options: RedisHubOptions): Promise<RedisHubParts> {
+  const { log, nodes } = await openShared(options)
+  return { log, nodes }
+}
+
+/** @internal As {@link redisHub}, with all that nodes can share. */
+export async function openShared({ lease, ...options }: RedisHubOptions): Promise<SharedParts> {
   const link = await redisLink(options, options.clock)
   try {
     const nodes = new RedisNodes({ link, lease, clock: options.clock })
-    return { log: await redisLogOn(link, options), nodes }
+    return { log: await redisLogOn(link, options), nodes, tickets: new RedisTickets(link) }
   } catch (error) {
     link.close()
     throw error

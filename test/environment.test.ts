@@ -133,7 +133,7 @@ t.test('on any address but that of this machine the hub does not start, unless i
   for (const auth of ['None', 'off', 'false', 'jwt', ' none']) stops(t, { HUB_AUTH: auth }, 'HUB_AUTH')
 })
 
-t.test('HUB_STORE is "memory" or a folder, and what looks like neither is not repeated', async (t) => {
+t.test('HUB_STORE is "memory", a folder or a Redis, and what looks like none of them is not repeated', async (t) => {
   for (const store of [
     'memory',
     './data',
@@ -143,13 +143,24 @@ t.test('HUB_STORE is "memory" or a folder, and what looks like neither is not re
     '~',
     'C:\\\\hub',
     'memories',
-    './memory'
+    './memory',
+    'redis://localhost',
+    'redis://127.0.0.1:6380/2',
+    'rediss://hub:secret@redis.example/0?prefix=orders'
   ]) {
     t.equal(readEnvironment({ HUB_STORE: store }).store, store)
   }
-  for (const store of ['Memory', ' memory', 'redis://:secret@localhost', 'https://example.org', 'a\0b', 'file:/tmp']) {
+  const notRedis = [
+    'redis://',
+    'redis:x',
+    'redis://:secret@h/db',
+    'redis://:secret@h?x=1',
+    'redis://h/0#x',
+    'REDIS://h'
+  ]
+  for (const store of [...notRedis, 'Memory', ' memory', 'https://me:secret@example.org', 'a\0b', 'file:/tmp']) {
     stops(t, { HUB_STORE: store }, 'HUB_STORE')
-    t.throws(() => readEnvironment({ HUB_STORE: store }), { message: /^[^@]*$/ })
+    t.throws(() => readEnvironment({ HUB_STORE: store }), { message: /^(?!.*secret)/ })
   }
 })
 

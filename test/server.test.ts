@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:http2'
@@ -7,8 +6,9 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { selfSigned } from './support/self-signed.ts'
+import { publish, ServerProcess } from './support/server-process.ts'
 import { StreamClient } from './support/stream-client.ts'
 import { StreamReader } from './support/stream-reader.ts'
 import { tokenOf } from './support/tokens.ts'
@@ -16,54 +16,8 @@ import { tokenOf } from './support/tokens.ts'
 // Ten processes, each of which is compiled as it starts.
 t.setTimeout(240_000)
 
-const ROOT = join(import.meta.dirname, '..')
 /** How long the process may take to stop, in milliseconds: far below what it is killed after. */
 const PROMPT = 6_000
-
-/** The hub as its users start it. */
-class ServerProcess {
-  readonly child: ChildProcess
-  stdout = ''
-  stderr = ''
-  readonly #exit: Promise<[number | null, NodeJS.Signals | null]>
-
-  constructor(t: Test, env: Record<string, string>) {
-    this.child = spawn(process.execPath, [...process.execArgv, 'server.ts'], {
-      cwd: ROOT,
-      env: { ...process.env, PORT: '0', LOG_LEVEL: 'error', HUB_STORE: 'memory', ...env },
-      stdio: ['ignore', 'pipe', 'pipe']
-    })
-    this.child.stdout?.on('data', (text) => {
-      this.stdout += text
-    })
-    this.child.stderr?.on('data', (text) => {
-      this.stderr += text
-    })
-    this.#exit = once(this.child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
-    t.teardown(() => this.child.kill('SIGKILL'))
-  }
-
-  /** The address that it announces. */
-  async url(): Promise<string> {
-    const gone = this.#exit.then(([code]) => Promise.reject(new Error(`ended with ${code}: ${this.stderr}`)))
-    gone.catch(() => {})
-    for (;;) {
-      const announced = /^fastify-sse-hub: open (https?:\/\/\S+)\/$/m.exec(this.stdout)
-      if (announced !== null) return announced[1] as string
-      await Promise.race([once(this.child.stdout as NodeJS.ReadableStream, 'data'), gone])
-    }
-  }
-
-  /** Sends a signal, and resolves with the exit code. */
-  async stop(signal: NodeJS.Signals): Promise<number | null> {
-    this.child.kill(signal)
-    return this.ended()
-  }
-
-  async ended(): Promise<number | null> {
-    return (await this.#exit)[0]
-  }
-}
 
 /** A client that reads nothing, and is owed more than fits on its way: its end takes a moment. */
 async function stall(url: string): Promise<StreamClient> {
@@ -72,15 +26,6 @@ async function stall(url: string): Promise<StreamClient> {
   stalled.pause()
   for (let event = 0; event < 400; event++) await publish(url, '/users/stalled/events', 'x'.repeat(60_000))
   return stalled
-}
-
-async function publish(url: string, route: string, data: unknown): Promise<void> {
-  const response = await fetch(url + route, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', connection: 'close' },
-    body: JSON.stringify({ data })
-  })
-  if (response.status !== 202) throw new Error(await response.text())
 }
 
 t.test('it needs no configuration, says where it is, and serves the page, the API and streams', async (t) => {

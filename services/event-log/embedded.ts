@@ -10,10 +10,11 @@ export interface EmbeddedLogOptions {
   /** The folder that the log is in. It is made if there is none; one hub at a time may have it open. */
   readonly path: string
   /**
-   * What an append waits for. `sync`: until its events are on the disk, so that they outlive a loss of power; appends that
-   * come in the same turn of the event loop share the wait, which the loop waits, too. `process`: until they are with the
-   * operating system, so that they outlive the process, however it ends; they are brought to the disk every second. A loss of
-   * power takes what was not, and may damage the store: then it is refused at the next start, not read.
+   * What an append waits for. `sync`: until its events are on the disk, so that they outlive a loss of power. The event loop
+   * does not wait; appends that come meanwhile share the next wait. More than 20,000 events, or 32 Mi characters, that wait are
+   * refused with `SSE_HUB_ERR_LOG_UNAVAILABLE`. `process`: until they are with the operating system, so that they outlive the
+   * process, however it ends; they are brought to the disk every second. A loss of power takes what was not, and may damage
+   * the store: then it is refused at the next start, not read.
    * @default 'sync'
    */
   readonly durability?: 'sync' | 'process' | undefined

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { EventEmitter, once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -27,6 +28,8 @@ interface Faults {
   transaction?: Error | undefined
   commit?: Error | undefined
   flush?: Error | undefined
+  /** Until when the end of a transaction is not told. */
+  held?: Promise<void> | undefined
 }
 
 async function faulty(t: Test, durability: 'sync' | 'process' = 'sync') {
@@ -34,15 +37,23 @@ async function faulty(t: Test, durability: 'sync' | 'process' = 'sync') {
   const clock = new FakeClock()
   const store = await openStore(path, durability, clock)
   const faults: Faults = {}
+  const transactions = new EventEmitter()
   const failing: Store = {
     ...store,
-    transaction: (body) =>
-      store.transaction(() => {
-        if (faults.transaction !== undefined) throw faults.transaction
-        const result = body()
-        if (faults.commit !== undefined) throw faults.commit
-        return result
-      }),
+    transaction: async (body) => {
+      transactions.emit('begun')
+      try {
+        return await store.transaction((tables) => {
+          if (faults.transaction !== undefined) throw faults.transaction
+          const result = body(tables)
+          if (faults.commit !== undefined) throw faults.commit
+          return result
+        })
+      } finally {
+        await faults.held
+        setImmediate(() => transactions.emit('settled'))
+      }
+    },
     flush: () => (faults.flush === undefined ? store.flush() : Promise.reject(faults.flush))
   }
   const log = new EmbeddedLog({
@@ -57,7 +68,7 @@ async function faulty(t: Test, durability: 'sync' | 'process' = 'sync') {
     await log.close()
     rmSync(path, { recursive: true })
   })
-  return { log, faults, handed, clock }
+  return { log, faults, handed, clock, transactions }
 }
 
 const withCode = (message: string, code: number | string) => Object.assign(new Error(message), { code })
@@ -114,14 +125,18 @@ t.test('without "sync" the disk is left to a timer, whose failure stops the log,
 })
 
 t.test('what fails to be dropped is dropped later', async (t) => {
-  const { log, faults, clock } = await faulty(t)
+  const { log, faults, transactions, clock } = await faulty(t)
   await log.append([draft('a', { ttl: 500 }), draft('b')])
   faults.transaction = withCode('Input/output error', 5)
+  const failed = once(transactions, 'settled')
   clock.advance(1_000)
+  await failed
   t.same(await texts(log), ['b'])
   t.equal(log.stats().events, 2)
   faults.transaction = undefined
+  const done = once(transactions, 'settled')
   clock.advance(1_000)
+  await done
   t.equal(log.stats().events, 1)
 })
 
@@ -129,6 +144,83 @@ t.test('a reader of a log that was closed is refused with its code', async (t) =
   const { log } = await faulty(t)
   await log.close()
   t.throws(() => log.read({ channels: ['everyone'], from: 'oldest', limit: 1 }), { code: 'SSE_HUB_ERR_CLOSED' })
+})
+
+t.test('a store that lacks what it knows of itself is refused as damaged', async (t) => {
+  for (const [row, message] of [
+    ['state', /is damaged: it does not know itself/],
+    ['life', /is damaged: it does not know itself/],
+    ['version', /is damaged: its tables are empty/]
+  ] as const) {
+    for (const durability of ['sync', 'process'] as const) {
+      const path = mkdtempSync(join(tmpdir(), 'embedded-faults-'))
+      t.teardown(() => rmSync(path, { recursive: true }))
+      const store = await openStore(path, durability, new FakeClock())
+      await store.transaction(({ meta }) => meta.removeSync(row))
+      await store.close()
+      await t.rejects(embeddedLog({ path }), { code: 'SSE_HUB_ERR_LOG_STORE', message })
+    }
+  }
+})
+
+/** A disk that does not answer until it is let. */
+function slowDisk(faults: Faults): () => void {
+  let letGo = () => {}
+  faults.held = new Promise((resolve) => {
+    letGo = resolve
+  })
+  return letGo
+}
+
+t.test('what is appended while the disk is waited for goes together in the next write', async (t) => {
+  const { log, faults, handed, transactions } = await faulty(t)
+  let writes = 0
+  transactions.on('begun', () => writes++)
+  const letGo = slowDisk(faults)
+  const settled: string[] = []
+  const append = (data: string) => log.append([draft(data)]).then(() => settled.push(data))
+  const first = append('a')
+  await once(transactions, 'begun')
+  const others = ['b', 'c', 'd'].map(append)
+  await new Promise((resolve) => setImmediate(resolve))
+  t.same([writes, settled, handed, log.stats().head], [1, [], [], 0], 'nothing is told before it is on the disk')
+  letGo()
+  await Promise.all([first, ...others])
+  t.equal(writes, 2)
+  t.same(handed, ['a', 'b', 'c', 'd'])
+  t.same(await texts(log), handed)
+})
+
+t.test('what is being written when the log is closed is done, and what waits behind it is refused', async (t) => {
+  const { log, faults, transactions } = await faulty(t)
+  const letGo = slowDisk(faults)
+  const first = log.append([draft('a')])
+  await once(transactions, 'begun')
+  const second = log.append([draft('b')])
+  const closed = log.close()
+  letGo()
+  const refused = t.rejects(second, { code: 'SSE_HUB_ERR_CLOSED' })
+  t.equal((await first).length, 1)
+  await refused
+  await closed
+})
+
+t.test('more than a bounded number and size of events does not wait for a slow disk', async (t) => {
+  for (const many of [
+    Array.from({ length: 20_000 }, () => draft('b', { transient: true })),
+    [draft('b'.repeat(33_554_432), { transient: true })]
+  ]) {
+    const { log, faults, transactions, handed } = await faulty(t)
+    const letGo = slowDisk(faults)
+    const first = log.append([draft('a')])
+    await once(transactions, 'begun')
+    const waiting = log.append(many)
+    await t.rejects(log.append([draft('c')]), { ...UNAVAILABLE, message: /too many events wait for the disk/ })
+    letGo()
+    await Promise.all([first, waiting])
+    await log.append([draft('d')])
+    t.equal(handed.length, many.length + 2)
+  }
 })
 
 /** A small disk of its own; undefined where none may be mounted. */

@@ -18,10 +18,9 @@ import { readEvents } from './reading.ts'
 import { RecentEvents } from './recent-events.ts'
 import { hasLessRoom, type Store } from './store.ts'
 import type { State } from './tables.ts'
+import { type Waiting, WaitingAppends } from './waiting.ts'
 import { Writing } from './writing.ts'
 
-/** Appends that wait go together until there are so many events: what is more would keep others waiting. */
-const GROUP = 1_000
 /** How much is dropped at a time, so that the event loop never stands still for it. */
 const SLICE = 256
 /** How often it is looked after what is due, and, without `sync`, what was written is brought to the disk. */
@@ -37,17 +36,12 @@ export interface EmbeddedLogParts {
   readonly clock: Clock
 }
 
-interface Waiting {
-  readonly events: readonly NewEvent[]
-  readonly resolve: (receipts: readonly Receipt[]) => void
-  readonly reject: (error: Error) => void
-}
-
 /** The event log in a folder of this machine. All that is decided is decided within a transaction, from what is stored. */
 export class EmbeddedLog implements EventLog, HealthCheck {
   readonly #parts: EmbeddedLogParts
   readonly #store: Store
   readonly #recent = new RecentEvents()
+  readonly #waiting = new WaitingAppends()
   readonly #tails = new Set<TailListener>()
   readonly #stopLookingAfter: () => void
   /** What the log's own clock is ahead of the one that never jumps. The log's never goes back, over restarts neither. */
@@ -56,7 +50,8 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   /** Up to where events were handed to the tails. */
   #handed: Cursor
   #turn = 0
-  #waiting: Waiting[] = []
+  /** Something is due to be dropped. */
+  #isDropping = false
   #running: Promise<void> | undefined
   #flushing: Promise<void> | undefined
   #isUnflushed = false
@@ -77,10 +72,9 @@ export class EmbeddedLog implements EventLog, HealthCheck {
 
   append(events: readonly NewEvent[]): Promise<readonly Receipt[]> {
     if (this.#closed !== undefined) return Promise.reject(new HubClosedError())
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ events, resolve, reject })
-      this.#running ??= this.#run()
-    })
+    const appended = this.#waiting.add(events)
+    this.#running ??= this.#run()
+    return appended
   }
 
   read(query: ReadQuery): ReadResult {
@@ -116,40 +110,35 @@ export class EmbeddedLog implements EventLog, HealthCheck {
 
   async ready(): Promise<boolean> {
     if (this.#closed !== undefined || this.#failed !== undefined) return false
-    if (this.#isFailing) this.#lookAfter()
-    return !this.#isFailing
+    // What failed is tried again, with nothing.
+    if (this.#isFailing) await this.append([]).catch(() => {})
+    return !this.#isFailing && this.#closed === undefined && this.#failed === undefined
   }
 
   #now(): number {
     return this.#ahead + this.#parts.clock.monotonic()
   }
 
-  /** Appends what waits, group by group, until nothing does. */
+  /** Writes what waits, group by group, and what is due with it, until there is nothing more. One at a time. */
   async #run(): Promise<void> {
     // Whatever else is published in this turn of the event loop goes with it.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.#waiting.length > 0 && this.#closed === undefined) {
-      this.#appendGroup(this.#takeGroup())
+    while ((!this.#waiting.isEmpty || this.#isDropping) && this.#closed === undefined) {
+      this.#isDropping = false
+      await this.#appendGroup(this.#waiting.takeGroup())
       // Between two groups the event loop turns.
       await new Promise((resolve) => setImmediate(resolve))
     }
     this.#running = undefined
-    if (this.#closed !== undefined) this.#rejectWaiting()
+    if (this.#closed !== undefined) this.#waiting.rejectAll(new HubClosedError())
   }
 
-  #takeGroup(): Waiting[] {
-    let events = 0
-    let count = 0
-    while (count < this.#waiting.length && events < GROUP) events += this.#waiting[count++]?.events.length ?? 0
-    return this.#waiting.splice(0, count)
-  }
-
-  #appendGroup(group: readonly Waiting[]): void {
+  async #appendGroup(group: readonly Waiting[]): Promise<void> {
     let receipts: Receipt[][] = []
     let appended: readonly LogEvent[] = []
     try {
       if (this.#failed !== undefined) throw this.#failed
-      appended = this.#write((writing) => {
+      appended = await this.#write((writing) => {
         receipts = group.map(({ events }) => writing.append(events))
       })
     } catch (error) {
@@ -163,26 +152,29 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     })
   }
 
-  /** All that the body does and what falls due with it, or nothing. */
-  #write(body: (writing: Writing) => void): readonly LogEvent[] {
+  /** All that the body does and what falls due with it, or nothing. Until it is committed, all else is as before. */
+  async #write(body: (writing: Writing) => void): Promise<readonly LogEvent[]> {
     const { retention, idempotencyWindow, clock } = this.#parts
-    const { tables, life } = this.#store
     const now = this.#now()
-    const parts = { tables, life, retention, idempotencyWindow, now, time: clock.now() }
-    const writing = new Writing(parts, this.#state, this.#turn)
+    let writing: Writing
     try {
-      this.#state = this.#store.transaction(() => {
+      writing = await this.#store.transaction((tables) => {
+        const parts = { tables, life: this.#store.life, retention, idempotencyWindow, now, time: clock.now() }
+        const writing = new Writing(parts, this.#state, this.#turn)
         writing.expire(SLICE)
         body(writing)
-        return writing.finish()
+        writing.finish()
+        return writing
       })
     } catch (error) {
       this.#isFailing = true
       throw error
     }
+    this.#state = writing.state
     this.#turn = writing.turn
     this.#isFailing = false
     this.#isUnflushed = this.#parts.durability === 'process'
+    this.#isDropping = Writing.isDue(this.#state, retention, this.#now())
     for (const event of writing.appended) this.#recent.add(event)
     return writing.appended
   }
@@ -217,14 +209,10 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   /** Drops what is due, slice by slice, and brings to the disk what nobody waits for. */
   #lookAfter(): void {
     if (this.#closed !== undefined || this.#failed !== undefined) return
+    // What failed is tried again.
     if (this.#isFailing || Writing.isDue(this.#state, this.#parts.retention, this.#now())) {
-      try {
-        this.#write(() => {})
-      } catch {
-        // The next append tells, and the next look tries again.
-        return
-      }
-      if (Writing.isDue(this.#state, this.#parts.retention, this.#now())) setImmediate(() => this.#lookAfter())
+      this.#isDropping = true
+      this.#running ??= this.#run()
     }
     if (this.#isUnflushed && this.#flushing === undefined) {
       const done = () => {
@@ -241,11 +229,5 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     await this.#flushing
     if (this.#isUnflushed) await this.#flush().catch(() => {})
     await this.#store.close()
-  }
-
-  #rejectWaiting(): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const { reject } of waiting) reject(new HubClosedError())
   }
 }

@@ -16,6 +16,7 @@ import { LogStoreError, MissingPackageError } from '../../errors.ts'
 import { checkBeginning, checkFile } from './check-file.ts'
 import { Ownership } from './ownership.ts'
 import { newState, openTables, readState, type State, type Tables, writeState } from './tables.ts'
+import { commitElsewhere, commitHere, type Transaction } from './transactions.ts'
 
 /** Says what the folder holds. It is written last when a store is made, so without it a store was never finished. */
 const STAMP = 'event-log.json'
@@ -30,25 +31,18 @@ export interface Store {
   readonly tables: Tables
   readonly life: string
   readonly state: State
-  /**
-   * Runs all of the body, or, if it throws, nothing of it. When it returns, what the body did outlives the process, and with
-   * durability `sync` it is on the disk.
-   */
-  transaction<Result>(body: () => Result): Result
+  readonly transaction: Transaction
   /** Resolves when all that was committed is on the disk. */
   flush(): Promise<void>
   close(): Promise<void>
 }
-
-/** Abort the transaction if its body throws, and commit before it returns: to the disk, unless the store is opened without. */
-const ABORTABLE = 3 as Parameters<RootDatabase['transactionSync']>[1]
 
 /**
  * Opens the store in a folder, or makes one.
  * @throws {LogInUseError | LogStoreError | MissingPackageError}
  */
 export async function openStore(path: string, durability: 'sync' | 'process', clock: Clock): Promise<Store> {
-  const { open } = await importLmdb()
+  const { open, ABORT } = await importLmdb()
   const folder = makeFolder(path)
   const isNew = checkStamp(folder)
   const ownership = Ownership.take(open, folder)
@@ -57,11 +51,15 @@ export async function openStore(path: string, durability: 'sync' | 'process', cl
     checkData(folder, checkBeginning)
     root = open({
       ...{ path: folder, noSubdir: false, maxDbs: 16, pageSize: 4_096 },
-      ...{ noSync: durability === 'process', overlappingSync: false }
+      ...{ noSync: durability === 'process', overlappingSync: false },
+      // A batch is committed by itself, and not begun before it is complete.
+      ...{ eventTurnBatching: false, batchStartThreshold: Number.POSITIVE_INFINITY }
     })
     const { lastTxnId } = root.getStats() as { lastTxnId: number }
     checkData(folder, (path) => checkFile(path, lastTxnId))
-    return await openedStore(folder, root, ownership, isNew, clock)
+    const tables = openTables(root)
+    const transaction = durability === 'sync' ? commitElsewhere(root, tables, ABORT) : commitHere(root, tables)
+    return await openedStore({ folder, root, tables, transaction, ownership }, isNew, clock)
   } catch (error) {
     await root?.close()
     await ownership.release()
@@ -69,19 +67,17 @@ export async function openStore(path: string, durability: 'sync' | 'process', cl
   }
 }
 
-async function openedStore(
-  folder: string,
-  root: RootDatabase,
-  ownership: Ownership,
-  isNew: boolean,
-  clock: Clock
-): Promise<Store> {
-  const tables = openTables(root)
-  const transaction = <Result>(body: () => Result) => root.transactionSync(body, ABORTABLE)
+interface Opened extends Pick<Store, 'folder' | 'tables' | 'transaction'> {
+  readonly root: RootDatabase
+  readonly ownership: Ownership
+}
+
+async function openedStore(opened: Opened, isNew: boolean, clock: Clock): Promise<Store> {
+  const { folder, root, tables, transaction, ownership } = opened
   const flush = () => flushed(root)
   if (tables.meta.get('version') === undefined) {
     if (!isNew) throw new LogStoreError(folder, `it is damaged: its tables are empty. ${WAY_OUT}`)
-    transaction(() => {
+    await transaction((tables) => {
       const life = newLife()
       tables.meta.putSync('version', VERSION)
       tables.meta.putSync('life', life)

@@ -1,4 +1,4 @@
-import type { Database, RootDatabase } from 'lmdb'
+import type { Database, Key, RootDatabase } from 'lmdb'
 import type { Channel } from '../../channel.ts'
 
 // Everything is in rows that are arrays of plain values: MessagePack writes them short, and any version can read them.
@@ -64,37 +64,44 @@ export interface State {
   nextUntil: number
 }
 
+/** What is done with a table: all of it at once, within the transaction that is open. */
+export interface Table<Row, K extends Key> {
+  get(key: K): Row | undefined
+  getKeys: Database<Row, K>['getKeys']
+  getRange: Database<Row, K>['getRange']
+  getKeysCount: Database<Row, K>['getKeysCount']
+  putSync(key: K, row: Row): void
+  removeSync(key: K): void
+}
+
 /** The tables of the store, all of one LMDB environment: a transaction covers them all. */
 export interface Tables {
-  readonly root: RootDatabase
-  readonly meta: Database<unknown, string>
-  readonly entries: Database<EntryRow, number>
+  readonly meta: Table<unknown, string>
+  readonly entries: Table<EntryRow, number>
   /** The places of each channel, by its id and the entry's number. */
-  readonly places: Database<PlaceRow, [number, number]>
-  readonly channels: Database<ChannelRow, string>
+  readonly places: Table<PlaceRow, [number, number]>
+  readonly channels: Table<ChannelRow, string>
   /** How many places of each block of a channel are empty, so that counting need not walk. */
-  readonly blocks: Database<BlockRow, [number, number]>
+  readonly blocks: Table<BlockRow, [number, number]>
   /** The number of the newest entry of a collapse key in a channel. */
-  readonly collapsed: Database<number, [number, string]>
+  readonly collapsed: Table<number, [number, string]>
   /** In how many channels an entry of several is still held. */
-  readonly shared: Database<number, number>
-  readonly lapsing: Database<true, [number, number]>
-  readonly keys: Database<KeyRow, string>
-  readonly keyOrder: Database<string, number>
+  readonly shared: Table<number, number>
+  readonly lapsing: Table<true, [number, number]>
+  readonly keys: Table<KeyRow, string>
+  readonly keyOrder: Table<string, number>
   /** Channels by the power of two of what they hold. */
-  readonly sizes: Database<string, [number, number]>
+  readonly sizes: Table<string, [number, number]>
   /** Channels that hold nothing, by how far they were evicted. */
-  readonly emptied: Database<string, [number, number]>
+  readonly emptied: Table<string, [number, number]>
 }
 
 /** Above every id and number: where the range of a channel ends. */
 export const END = Number.MAX_SAFE_INTEGER
 
 export function openTables(root: RootDatabase): Tables {
-  const table = <Row, Key extends string | number | [number, number] | [number, string]>(name: string) =>
-    root.openDB<Row, Key>(name, {})
+  const table = <Row, K extends Key>(name: string) => root.openDB<Row, K>(name, {})
   return {
-    root,
     meta: table('meta'),
     entries: table('entries'),
     places: table('places'),

@@ -1,0 +1,53 @@
+import { execFile, execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+const SUPPORT = join(ROOT, 'test', 'support')
+const run = promisify(execFile)
+
+/** What makes the disk wait, compiled; undefined where that cannot be done. */
+function compiled(folder: string): string | undefined {
+  const library = join(folder, 'held-disk.so')
+  try {
+    execFileSync('cc', ['-shared', '-fPIC', '-o', library, join(SUPPORT, 'held-disk.c'), '-ldl'], { stdio: 'ignore' })
+    execFileSync('mkfifo', [join(folder, 'waits'), join(folder, 'goes')], { stdio: 'ignore' })
+  } catch {
+    return undefined
+  }
+  return process.platform === 'linux' ? library : undefined
+}
+
+t.test('while the disk is waited for, the event loop turns, and nobody sees what is not on it', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'held-disk-'))
+  mkdirSync(join(ROOT, '.tap'), { recursive: true })
+  const built = mkdtempSync(join(ROOT, '.tap', 'held-disk-'))
+  t.teardown(() => {
+    rmSync(folder, { recursive: true, force: true })
+    rmSync(built, { recursive: true, force: true })
+  })
+  const library = compiled(folder)
+  if (library === undefined) {
+    const why = 'NOT TESTED: a disk that makes the log wait, for which a C compiler on Linux is needed'
+    if (process.env.CI === 'true') return t.fail(why)
+    t.comment(why)
+    return t.pass(why, { skip: why })
+  }
+  await run(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json', '--outDir', built], { cwd: ROOT })
+  const embedded = pathToFileURL(join(built, 'services', 'event-log', 'embedded.js')).href
+  // It ends by itself only if its event loop answers the disk; else it is ended.
+  const { stdout } = await run(
+    process.execPath,
+    [join(SUPPORT, 'held-disk-child.mjs'), embedded, join(folder, 'log')],
+    { env: { PATH: process.env.PATH, LD_PRELOAD: library, HELD_DISK: folder }, timeout: 60_000, killSignal: 'SIGKILL' }
+  )
+  const { turns, pending, done } = JSON.parse(stdout)
+  t.equal(turns, 100)
+  t.same(pending, { acknowledged: ['before'], handed: ['before'], read: ['before'] })
+  const all = ['before', 'a', 'b', 'c']
+  t.same(done, { acknowledged: all, handed: all, read: all })
+})

@@ -1,0 +1,39 @@
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+// Appends to a log whose disk answers only when this program's own event loop lets it, and prints what it saw meanwhile.
+const [embedded, path] = process.argv.slice(2)
+const disk = process.env.HELD_DISK
+const { embeddedLog } = await import(embedded)
+
+const log = await embeddedLog({ path, durability: 'sync' })
+const handed = []
+await log.tail({ onEvents: (events) => handed.push(...events.map(({ data }) => data)), onBreak: () => {} })
+
+const acknowledged = []
+const append = (data) =>
+  log
+    .append([{ channels: ['everyone'], event: 'message', data, transient: false, final: false, streams: 0 }])
+    .then(() => acknowledged.push(data))
+function seen() {
+  const { events } = log.read({ channels: ['everyone'], from: 'oldest', limit: 100 })
+  return { acknowledged: [...acknowledged], handed: [...handed], read: events.map(({ data }) => data) }
+}
+
+await append('before')
+await writeFile(join(disk, 'held'), '')
+const appends = [append('a')]
+// Answered by the disk once it was asked to keep something: from then on the commit is pending.
+await readFile(join(disk, 'waits'))
+appends.push(append('b'), append('c'))
+let turns = 0
+await new Promise((resolve) => {
+  const turn = () => (++turns === 100 ? resolve() : setImmediate(turn))
+  turn()
+})
+const pending = seen()
+await rm(join(disk, 'held'))
+await writeFile(join(disk, 'goes'), '.')
+await Promise.all(appends)
+console.log(JSON.stringify({ turns, pending, done: seen() }))
+await log.close()

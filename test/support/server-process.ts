@@ -1,0 +1,60 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+/** The hub as its users start it. */
+export class ServerProcess {
+  readonly child: ChildProcess
+  stdout = ''
+  stderr = ''
+  readonly #exit: Promise<[number | null, NodeJS.Signals | null]>
+
+  constructor(t: Test, env: Record<string, string>) {
+    this.child = spawn(process.execPath, [...process.execArgv, 'server.ts'], {
+      cwd: ROOT,
+      env: { ...process.env, PORT: '0', LOG_LEVEL: 'error', HUB_STORE: 'memory', ...env },
+      stdio: ['ignore', 'pipe', 'pipe']
+    })
+    this.child.stdout?.on('data', (text) => {
+      this.stdout += text
+    })
+    this.child.stderr?.on('data', (text) => {
+      this.stderr += text
+    })
+    this.#exit = once(this.child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
+    t.teardown(() => this.child.kill('SIGKILL'))
+  }
+
+  /** The address that it announces. */
+  async url(): Promise<string> {
+    const gone = this.#exit.then(([code]) => Promise.reject(new Error(`ended with ${code}: ${this.stderr}`)))
+    gone.catch(() => {})
+    for (;;) {
+      const announced = /^fastify-sse-hub: open (https?:\/\/\S+)\/$/m.exec(this.stdout)
+      if (announced !== null) return announced[1] as string
+      await Promise.race([once(this.child.stdout as NodeJS.ReadableStream, 'data'), gone])
+    }
+  }
+
+  /** Sends a signal, and resolves with the exit code. */
+  async stop(signal: NodeJS.Signals): Promise<number | null> {
+    this.child.kill(signal)
+    return this.ended()
+  }
+
+  async ended(): Promise<number | null> {
+    return (await this.#exit)[0]
+  }
+}
+
+/** Publishes over HTTP; throws what was answered if it was not taken. */
+export async function publish(url: string, route: string, data: unknown): Promise<void> {
+  const response = await fetch(url + route, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', connection: 'close' },
+    body: JSON.stringify({ data })
+  })
+  if (response.status !== 202) throw new Error(await response.text())
+}
