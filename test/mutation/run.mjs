@@ -11,7 +11,13 @@ const ROOT = join(import.meta.dirname, '..', '..')
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000)
 const minutes = Number(process.env.MINUTES ?? 10)
 
-const LOG = ['event-log/memory', 'event-log/memory-model', 'event-log/idempotency-keys', 'services/hub']
+const LOG = [
+  'event-log/channel-history',
+  'event-log/memory',
+  'event-log/memory-model',
+  'event-log/idempotency-keys',
+  'services/hub'
+]
 /** The tests of a source, from `test/`. */
 const SOURCES = {
   'services/cursor.ts': ['services/cursor', 'event-log/memory', 'services/event-stream'],
