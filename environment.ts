@@ -14,6 +14,7 @@ export interface Environment extends Access {
   readonly tls: { readonly cert: string; readonly key: string } | undefined
   readonly heartbeatInterval: number | undefined
   readonly reconnectionTime: number | undefined
+  readonly maxStreamAge: number | undefined
   /** `memory`, the path of a folder, or the URL of a Redis, with a `prefix` perhaps. */
   readonly store: string
   readonly retention: Partial<Retention>
@@ -42,6 +43,7 @@ const NAMES = [
   'HUB_CORS_ORIGIN',
   'HUB_HEARTBEAT',
   'HUB_RETRY',
+  'HUB_MAX_STREAM_AGE',
   'HUB_HISTORY_PER_USER',
   'HUB_HISTORY_PER_TOPIC',
   'HUB_HISTORY_BROADCAST',
@@ -77,6 +79,7 @@ export function readEnvironment(env: Variables): Environment {
     tls: tls(env.HUB_TLS_CERT, env.HUB_TLS_KEY),
     heartbeatInterval: number('HUB_HEARTBEAT', 0, DAY),
     reconnectionTime: number('HUB_RETRY', 0, 3_600_000),
+    maxStreamAge: number('HUB_MAX_STREAM_AGE', 0, 365 * DAY),
     store: store(env.HUB_STORE),
     retention: defined({
       user: number('HUB_HISTORY_PER_USER', 0, 10_000_000),

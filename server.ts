@@ -6,6 +6,7 @@ import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { hubApp } from './app.ts'
 import { type Environment, EnvironmentError, readEnvironment } from './environment.ts'
+import { closeInOrder } from './plugins/last-connections.ts'
 import { answerUnreadableUrl, redactingSerializers } from './plugins/redaction.ts'
 import { Tickets } from './services/tickets.ts'
 import { openHistory } from './stores.ts'
@@ -27,7 +28,7 @@ async function main(): Promise<void> {
   const environment = readEnvironment(process.env)
   const server = createServer(environment)
   const { authentication, loopbackOnly, rateLimit } = environment
-  const { heartbeatInterval, reconnectionTime, retention, corsOrigins } = environment
+  const { heartbeatInterval, reconnectionTime, maxStreamAge, retention, corsOrigins } = environment
   const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, maxEventBytes } = environment
   const { log, nodes, tickets, told } = await openHistory(environment.store, retention, server.log)
   await server.register(hubApp, {
@@ -36,6 +37,7 @@ async function main(): Promise<void> {
       nodes,
       heartbeatInterval,
       reconnectionTime,
+      maxStreamAge,
       retention,
       maxStreams,
       maxStreamsPerUser,
@@ -47,6 +49,7 @@ async function main(): Promise<void> {
     loopbackOnly,
     rateLimit
   })
+  closeInOrder(server)
   // Without a line for each request this would be silent, too.
   server.addHook('onError', async (request, _reply, error) => {
     if ((error.statusCode ?? 500) >= 500) request.log.error({ err: error }, 'a request failed')
@@ -125,8 +128,7 @@ function createServer({ logLevel, trustProxy, tls }: Environment): FastifyInstan
       `HUB_TLS_CERT and HUB_TLS_KEY are no certificate with its key: ${(error as Error).message}`
     )
   }
-  // A browser keeps an HTTP/2 session that has nothing to do open, and a server that stops would wait for it.
-  return Fastify({ ...options, http2: true, https, forceCloseConnections: true } as FastifyServerOptions)
+  return Fastify({ ...options, http2: true, https } as FastifyServerOptions)
 }
 
 function read(name: string, path: string): Buffer {

@@ -17,13 +17,18 @@ export class Http2Sessions {
     if (session === undefined || session.destroyed || this.#sessions.has(session)) return
     this.#sessions.add(session)
     session.once('close', () => this.#sessions.delete(session))
-    // Bound now, because a session that has been destroyed does not give its socket away any more.
-    const { destroySoon } = session.socket
-    session.socket.once('finish', () => setTimeout(destroySoon, GRACE).unref())
+    endAfter(session)
   }
 
   /** Ends them as soon as what goes on in them has ended; nothing new begins. */
   close(): void {
     for (const session of this.#sessions) session.close()
   }
+}
+
+/** Closes the connection of a session that was closed, if its client does not. */
+export function endAfter({ socket }: Http2Session): void {
+  // Bound now, because a session that has been destroyed does not give its socket away any more.
+  const { destroySoon } = socket
+  socket.once('finish', () => setTimeout(destroySoon, GRACE).unref())
 }

@@ -45,6 +45,13 @@ export interface HubOptions {
    */
   readonly stallTimeout?: number | undefined
   /**
+   * How old a stream may become: it is closed (`expired`) by then, up to a quarter earlier so that those that came together do
+   * not end together, and may come back. For streams that should move to new nodes, or whose user has to be asked for again.
+   * A stream that a producer feeds, which could not go on where it was, is left alone. 0 is no limit.
+   * @default 0
+   */
+  readonly maxStreamAge?: number | undefined
+  /**
    * Whether each stream begins with `hub.welcome`.
    * @default true
    */
@@ -101,6 +108,7 @@ export interface ResolvedOptions {
   readonly heartbeatInterval: number
   readonly reconnectionTime: number
   readonly stallTimeout: number
+  readonly maxStreamAge: number
   readonly welcome: boolean
   readonly maxEventBytes: number
   readonly maxBatch: number
@@ -130,6 +138,7 @@ const NUMBERS = {
   heartbeatInterval: [15_000, 0, DAY],
   reconnectionTime: [2_000, 0, MAX_RECONNECTION_TIME],
   stallTimeout: [30_000, 0, DAY],
+  maxStreamAge: [0, 0, YEAR],
   maxEventBytes: [65_536, 1, 1_048_576],
   maxBatch: [1_000, 1, 100_000],
   maxTopics: [100, 0, 10_000],

@@ -29,10 +29,12 @@ const REFUSED_RECONNECTION = 5_000
 /** How much of a stream's life its end may come early, and how much that is at most, in milliseconds. */
 const EXPIRY_SPREAD = 0.05
 const MAX_EXPIRY_SPREAD = 30_000
+/** By what part of `maxStreamAge` a stream may end before it must. */
+const AGE_SPREAD = 1 / 4
 /** Those who return with more than so many before them are let in when these have been served. */
 const MAX_BEHIND = 64
-/** Streams are ended in slices of so many, between which the event loop turns. */
-const END_SLICE = 500
+/** For how long streams are ended before the event loop turns, in milliseconds: what their sockets then do takes several times that. */
+const END_SLICE = 2
 
 export interface KeeperParts {
   readonly log: EventLog
@@ -173,7 +175,8 @@ export class StreamKeeper implements StreamHost, TailListener {
     const stream = new EventStream(this, sink, init)
     this.registry.add(stream)
     this.#pulse.add(stream)
-    if (opening.expiresAt !== undefined) this.#expiries.set(stream, this.#closingTime(opening.expiresAt))
+    const closingTime = Math.min(this.#lapseOf(opening), this.#endOfAge(opening))
+    if (closingTime < Number.POSITIVE_INFINITY) this.#expiries.set(stream, closingTime)
     this.opened++
     this.#nodes.opened(stream)
     stream.start()
@@ -185,10 +188,19 @@ export class StreamKeeper implements StreamHost, TailListener {
    * When a stream is closed whose identity lapses then: a little earlier, so that its client can still ask for another, and
    * spread, because thousands may have signed in at the same time.
    */
-  #closingTime(expiresAt: number): number {
+  #lapseOf({ expiresAt = Number.POSITIVE_INFINITY }: Opening): number {
+    if (expiresAt === Number.POSITIVE_INFINITY) return expiresAt
     const { clock } = this.#options
     const life = expiresAt - clock.now()
     return expiresAt - clock.random() * Math.min(life * EXPIRY_SPREAD, MAX_EXPIRY_SPREAD)
+  }
+
+  /** When a stream becomes too old, spread because thousands come at the same time when a node was started. */
+  #endOfAge({ topics = NONE, follows = false }: Opening): number {
+    const { clock, maxStreamAge } = this.#options
+    const isFed = follows && topics.length === 0
+    if (maxStreamAge === 0 || isFed) return Number.POSITIVE_INFINITY
+    return clock.now() + maxStreamAge * (1 - clock.random() * AGE_SPREAD)
   }
 
   closeAll(streams: readonly EventStream[], reason: CloseReason, reconnect?: boolean): number {
@@ -203,9 +215,13 @@ export class StreamKeeper implements StreamHost, TailListener {
   async #endAll(): Promise<void> {
     const streams = [...this.registry.all()]
     this.#cut = streams.length
-    for (let at = 0; at < streams.length; at += END_SLICE) {
-      if (at > 0) await new Promise((resolve) => setImmediate(resolve))
-      this.closeAll(streams.slice(at, at + END_SLICE), 'shutdown')
+    let sliceEnd = this.now + END_SLICE
+    for (const stream of streams) {
+      if (this.now >= sliceEnd) {
+        await new Promise((resolve) => setImmediate(resolve))
+        sliceEnd = this.now + END_SLICE
+      }
+      stream.close('shutdown')
     }
   }
 

@@ -8,8 +8,15 @@ export interface BrokenLog {
   readonly fault: string
   readonly caughtBy: string
   readonly spoil: (log: NaiveLog) => void
-  /** What is wrong is that something never ends. */
-  readonly hangs?: boolean
+  /** It shows only in what does not come, however long one waits. Every other fault shows by itself. */
+  readonly showsBy?: 'waiting'
+}
+
+/** What the faults have left running. */
+const leftovers: NodeJS.Timeout[] = []
+
+export function clearLeftovers(): void {
+  for (const timer of leftovers.splice(0)) clearInterval(timer)
 }
 
 const Store = NaiveStore.prototype
@@ -758,6 +765,7 @@ const TAILING: BrokenLog[] = [
   {
     fault: 'has one tail, which the last to come takes over',
     caughtBy: 'hands everything over to each of several listeners',
+    showsBy: 'waiting',
     spoil(log) {
       log.tail = (listener) => {
         log.tails.clear()
@@ -768,6 +776,7 @@ const TAILING: BrokenLog[] = [
   {
     fault: 'stops all tails when one is stopped',
     caughtBy: 'hands nothing over any more once it has been stopped, while others go on',
+    showsBy: 'waiting',
     spoil(log) {
       log.begin = (listener) => {
         const tail = Log.begin.call(log, listener)
@@ -886,7 +895,7 @@ const CLOSING: BrokenLog[] = [
   {
     fault: 'leaves what waits unanswered when it is closed',
     caughtBy: 'settles every append that it was closed over: done, or refused with a code',
-    hangs: true,
+    showsBy: 'waiting',
     spoil(log) {
       log.append = async (drafts) => {
         const receipts = await Log.append.call(log, drafts).catch(() => new Promise<Receipt[]>(() => {}))
@@ -897,6 +906,7 @@ const CLOSING: BrokenLog[] = [
   {
     fault: 'waits in close for the listener that closes it',
     caughtBy: 'can be closed by a listener that is being called',
+    showsBy: 'waiting',
     spoil(log) {
       let isCalling = false
       handing(log, (events) => {
@@ -932,10 +942,11 @@ const CLOSING: BrokenLog[] = [
   {
     fault: 'leaves a timer running when it is closed',
     caughtBy: 'leaves nothing running when it is closed',
+    showsBy: 'waiting',
     spoil(log) {
       log.close = async () => {
         await Log.close.call(log)
-        setTimeout(() => {}, 1_000)
+        leftovers.push(setInterval(() => {}, 1_000))
       }
     }
   }
@@ -1246,7 +1257,7 @@ const CUTTING: BrokenLog[] = [
   {
     fault: 'waits with an append until its line is mended',
     caughtBy: 'refuses to append while its line is cut, in time and with a code, and repeats safely after',
-    hangs: true,
+    showsBy: 'waiting',
     spoil(log) {
       log.append = async (drafts) => {
         while (log.isCut && !log.isClosed) await turn()
@@ -1293,6 +1304,7 @@ const REWINDING: BrokenLog[] = [
   {
     fault: 'goes on when the tail that it handed over was lost',
     caughtBy: 'tells a listener of a break when the tail that it was handed was lost',
+    showsBy: 'waiting',
     spoil(log) {
       log.begin = (listener) => {
         const tail = Log.begin.call(log, listener)

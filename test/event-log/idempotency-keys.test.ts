@@ -58,6 +58,14 @@ t.test('of more keys than it holds it forgets the oldest, and keeps the newest',
   t.equal(oldest, MAX_KEYS - held, 'just the oldest are gone')
 })
 
+t.test('it forgets none before its time when it holds just as many as it may', async (t) => {
+  const keys = new IdempotencyKeys(WINDOW)
+  for (let count = 0; count < MAX_KEYS; count++) keys.set(`${count}`, receipt(`${count}`), 0)
+  // Time to look for those that have lapsed.
+  keys.set('1', receipt('again'), WINDOW / 2)
+  t.equal(keys.get('0', WINDOW / 2)?.id, '0')
+})
+
 t.test('a key that is used again counts as new when the oldest are forgotten', async (t) => {
   const keys = new IdempotencyKeys(WINDOW)
   const fill = (count: number, now: number) => {

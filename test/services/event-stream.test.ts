@@ -351,6 +351,34 @@ t.test('a full socket costs nothing: neither a read of the log nor a heartbeat',
   t.same(namesOf(sink).slice(1), ['1', 'hub.gap', '8', '9'])
 })
 
+t.test('a stream that has caught up reads the log no more', async (t) => {
+  const { hub, open } = await startHub(t)
+  const { log } = hub.keeper
+  const read = log.read.bind(log)
+  let reads = 0
+  log.read = (query) => {
+    reads++
+    return read(query)
+  }
+  const { sink } = open()
+  await settle()
+  for (let round = 0; round < 3; round++) {
+    sink.room = 0
+    for (const data of ['a', 'b', 'c']) {
+      await hub.send('alice', { data: `${data}${round}` })
+      await settle()
+    }
+    sink.drain()
+    await settle()
+    const before = reads
+    await hub.send('alice', { data: `d${round}` })
+    await settle()
+    t.equal(reads, before, 'what comes now it is handed')
+  }
+  t.equal(textOf(sink).length, 12)
+  t.ok(reads >= 4 && reads <= 10, `${reads} reads`)
+})
+
 t.test('a socket that takes a little at a time gets everything once, and never a write while it is full', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink, stream } = open()

@@ -96,6 +96,17 @@ t.test(
   }
 )
 
+t.test('a client that only listens comes back to a final event, and stays', async (t) => {
+  const { hub, open } = await startHub(t)
+  const { id } = await hub.publish('tasks/1', { data: '1', final: true })
+  const { sink } = open({ ...TASK, follows: false, lastEventId: id as string })
+  await settle()
+  t.notOk(sink.isEnded)
+  await hub.publish('tasks/1', { data: '2' })
+  await settle()
+  t.same(textOf(sink), ['2'])
+})
+
 t.test('a client that comes back to a task with nothing new waits for more', async (t) => {
   const { hub, open } = await startHub(t)
   const { id } = await hub.publish('tasks/1', { data: '1' })

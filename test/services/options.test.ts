@@ -15,6 +15,7 @@ const NUMBERS = {
   heartbeatInterval: [15_000, 0, DAY],
   reconnectionTime: [2_000, 0, HOUR],
   stallTimeout: [30_000, 0, DAY],
+  maxStreamAge: [0, 0, 365 * DAY],
   maxEventBytes: [65_536, 1, 1_048_576],
   maxBatch: [1_000, 1, 100_000],
   maxTopics: [100, 0, 10_000],

@@ -15,6 +15,56 @@ function endOf(sink: FakeSink): { reason: string; reconnect: boolean } | undefin
   return last?.event === 'hub.close' ? JSON.parse(last.data) : undefined
 }
 
+t.test(
+  'a stream is closed before it is older than it may be, and those that came together are not closed together',
+  async (t) => {
+    const { clock, open, hub } = await startHub(t, { maxStreamAge: 400_000 })
+    const sinks = Array.from({ length: 300 }, () => open().sink)
+    await settle()
+    clock.advance(299_000)
+    t.equal(hub.stats().streams, 300, 'three quarters of its age are its own')
+    const left = Array.from({ length: 10 }, () => {
+      clock.advance(10_100)
+      return hub.stats().streams
+    })
+    t.equal(left.at(-1), 0)
+    const most = Math.max(...left.map((streams, at) => (left[at - 1] ?? 300) - streams))
+    t.ok(most < 60, `${most} of 300 at once; left were ${left}`)
+    for (const sink of sinks) t.same(endOf(sink), { reason: 'expired', reconnect: true })
+    t.equal(hub.stats().closed.expired, 300)
+  }
+)
+
+t.test('what comes first ends a stream: its age, or the end of its identity', async (t) => {
+  const { clock, open } = await startHub(t, { maxStreamAge: 400_000 })
+  const early = open({ expiresAt: clock.now() + 100_000 }).sink
+  const late = open({ expiresAt: clock.now() + 4_000_000 }).sink
+  await settle()
+  clock.advance(100_000)
+  t.equal(endOf(early)?.reason, 'expired')
+  t.equal(endOf(late), undefined)
+  clock.advance(300_000)
+  t.equal(endOf(late)?.reason, 'expired')
+})
+
+t.test('age ends what follows a topic, which can be resumed, and not what a producer feeds', async (t) => {
+  const { clock, open } = await startHub(t, { maxStreamAge: 1_000 })
+  const task = open({ user: null, topics: ['task'], follows: true }).sink
+  const fed = open({ user: null, topics: [], follows: true }).sink
+  await settle()
+  clock.advance(2_000)
+  t.equal(endOf(task)?.reason, 'expired')
+  t.equal(endOf(fed), undefined)
+})
+
+t.test('without a limit no stream is too old', async (t) => {
+  const { clock, open } = await startHub(t, { heartbeatInterval: 0 })
+  const { sink } = open()
+  await settle()
+  clock.advance(3_600_000)
+  t.equal(endOf(sink), undefined)
+})
+
 t.test('a stream that is silent gets a heartbeat within an interval, and again in each', async (t) => {
   const { clock, open } = await startHub(t, { heartbeatInterval: 15_000 })
   const { sink } = open()

@@ -52,11 +52,12 @@ export class NodeProcess {
     return (await this.call('GET', path)).body
   }
 
-  /** Sends a signal, and resolves when the process is gone. */
-  async end(signal: NodeJS.Signals): Promise<void> {
+  /** Sends a signal, and resolves with the exit code when the process is gone. */
+  async end(signal: NodeJS.Signals): Promise<number | null> {
     const gone = once(this.#child, 'exit')
     this.#child.kill(signal)
-    await gone
+    const [code] = await gone
+    return code
   }
 
   /** Stops its event loop, as a debugger or an overloaded machine would. */

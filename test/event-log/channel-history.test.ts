@@ -1,0 +1,42 @@
+import t from 'tap'
+import { ChannelHistory } from '../../services/event-log/channel-history.ts'
+import { MemoryEntry } from '../../services/event-log/memory-entry.ts'
+
+function entry(seq: number): MemoryEntry {
+  const event = { channels: ['u:alice'], event: 'message', data: `${seq}`, transient: false, final: false, streams: 0 }
+  return new MemoryEntry(event, { seq, witness: '0'.repeat(14) }, 0, 0)
+}
+
+/** How many places it keeps. */
+function placesOf(history: ChannelHistory): number {
+  let places = 0
+  while (history.seqAt(places) < Number.POSITIVE_INFINITY) places++
+  return places
+}
+
+t.test('a channel that holds little keeps little room, however much has passed through it', async (t) => {
+  const history = new ChannelHistory('u:alice', 0)
+  for (let seq = 1; seq <= 10_000; seq++) {
+    history.push(seq, entry(seq))
+    if (history.count > 20) history.shift()
+  }
+  t.equal(history.count, 20)
+  t.ok(placesOf(history) <= 64, `${placesOf(history)} places`)
+  t.equal(history.countFrom(history.indexAfter(9_990)), 10)
+})
+
+t.test(
+  'entries that are taken out of the middle leave no room behind them, either, and the count is right',
+  async (t) => {
+    const history = new ChannelHistory('u:alice', 0)
+    for (let seq = 1; seq <= 5_000; seq++) history.push(seq, entry(seq))
+    for (let seq = 2; seq <= 5_000; seq++) if (seq % 100 !== 0) history.remove(seq)
+    t.equal(history.count, 51)
+    t.ok(placesOf(history) <= 102, `${placesOf(history)} places`)
+    for (const after of [0, 1, 99, 100, 2_500, 4_999, 5_000]) {
+      const due = [1, ...Array.from({ length: 50 }, (_, at) => 100 * (at + 1))].filter((seq) => seq > after).length
+      t.equal(history.countFrom(history.indexAfter(after)), due, `after ${after}`)
+    }
+    t.equal(history.remove(2), undefined, 'what was taken out is gone')
+  }
+)

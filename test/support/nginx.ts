@@ -1,0 +1,62 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { withoutRedis } from './redis-server.ts'
+import { until } from './test-node.ts'
+
+const CONF = join(import.meta.dirname, '..', '..', 'examples', 'cluster', 'nginx.conf')
+const isInstalled = spawnSync('nginx', ['-v']).status === 0
+if (!isInstalled && process.env.CI === 'true') throw new Error('nginx is not installed')
+/** Why tests that need nginx and a Redis are skipped, or false. */
+export const withoutNginx = isInstalled ? withoutRedis : 'nginx is not installed: apt-get install nginx'
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** nginx as the example sets it up, but for the addresses. Returns its URL. */
+export async function startNginx(t: Test, nodes: readonly { readonly url: string }[]): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'sse-hub-nginx-'))
+  const port = await freePort()
+  let conf = readFileSync(CONF, 'utf8').replace('listen 80 ', `listen 127.0.0.1:${port} `)
+  nodes.forEach(({ url }, at) => {
+    conf = conf.replace(`hub-${at + 1}:3000`, new URL(url).host)
+  })
+  conf = conf.replaceAll(/^ +server hub-\d:3000.*\n/gm, '')
+  const own = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`)
+  conf = conf.replace('http {', `pid ${folder}/pid;\nhttp {\n  access_log off;\n  ${own.join('\n  ')}`)
+  mkdirSync(join(folder, 'logs'))
+  writeFileSync(join(folder, 'nginx.conf'), conf)
+  const args = ['-p', folder, '-c', 'nginx.conf', '-e', 'stderr', '-g', 'daemon off; master_process off;']
+  const nginx: ChildProcess = spawn('nginx', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  let complaints = ''
+  nginx.stderr?.on('data', (text) => {
+    complaints += text
+  })
+  t.teardown(async () => {
+    const gone = once(nginx, 'exit')
+    if (nginx.kill('SIGTERM')) await gone
+    rmSync(folder, { recursive: true, force: true })
+  })
+  const url = `http://127.0.0.1:${port}`
+  await until(
+    () =>
+      fetch(`${url}/health/live`).then(
+        ({ status }) => status,
+        () => (nginx.exitCode === null ? 0 : -1)
+      ),
+    (status) => status !== 0,
+    'nginx to listen'
+  )
+  if (nginx.exitCode !== null) throw new Error(`nginx ended: ${complaints}`)
+  return url
+}

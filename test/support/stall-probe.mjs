@@ -1,0 +1,10 @@
+// Loaded into a hub before all else: tells how long its event loop was held up while it was stopping.
+import { writeFileSync } from 'node:fs'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+
+const delays = monitorEventLoopDelay({ resolution: 1 })
+process.once('SIGTERM', () => {
+  delays.reset()
+  delays.enable()
+})
+process.once('exit', () => writeFileSync(process.env.STALL_FILE, `${delays.max / 1e6}`))
