@@ -11,7 +11,7 @@ interface Item {
 
 const items = readFileSync(join(import.meta.dirname, 'CATALOGUE.md'), 'utf8')
   .split('\n')
-  .map((line) => /^\| ([A-Z]-\d+) \| (.+?) \| (\S+) \| (.+) \|$/.exec(line))
+  .map((line) => /^\| ([A-Z]-\d+) +\| (.+?) +\| (\S+) +\| (.+?) +\|$/.exec(line))
   .filter((match) => match !== null)
   .map(([, number = '', what = '', file = '', name = '']): Item => ({ number, what, file, name }))
 
