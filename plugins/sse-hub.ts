@@ -9,6 +9,7 @@ import { Hub } from '../services/hub.ts'
 import type { Opening } from '../services/opening.ts'
 import { HUB_OPTION_NAMES, type HubOptions } from '../services/options.ts'
 import { feed, type Producer } from '../services/producer.ts'
+import { isThenable } from '../services/thenable.ts'
 import { ConnectionPacer } from './connection-pacer.ts'
 import { Http2Sessions } from './http2-sessions.ts'
 import { checkRequest, openEventStream, refuse } from './open-event-stream.ts'
@@ -231,10 +232,6 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
 function isFinal(error: unknown): boolean {
   const { statusCode, status = statusCode } = (error ?? {}) as { statusCode?: unknown; status?: unknown }
   return typeof status === 'number' && status >= 400 && status < 500 && !PASSING.has(status)
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
 /** The topics of some lists, each once, in their order. A string is no list: it would fall into its letters. */

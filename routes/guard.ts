@@ -1,6 +1,7 @@
 import type { FastifyRequest, preHandlerHookHandler } from 'fastify'
 import { ForbiddenError } from '../services/errors.ts'
 import type { HubAction } from '../services/hub-action.ts'
+import { isThenable } from '../services/thenable.ts'
 
 /** Whether the caller may. Throw an error of your own to answer 401. */
 export type AuthorizePublish = (request: FastifyRequest, action: HubAction) => boolean | Promise<boolean>
@@ -13,16 +14,19 @@ export function guardWith(authorize: AuthorizePublish): Guard {
     const actions = actionsOf(request)
     try {
       for (const [index, action] of actions.entries()) {
-        const answer = authorize(request, action)
+        const answer: unknown = authorize(request, action)
         // A host that knows the answer at once, and most do, pays for no promise.
-        if (answer instanceof Promise) {
-          awaitRest(authorize, request, answer, actions.slice(index)).then(() => done(), done)
+        if (isThenable(answer)) {
+          awaitRest(authorize, request, answer, actions.slice(index)).then(
+            () => done(),
+            (error) => done(refusalOf(error))
+          )
           return
         }
         check(answer, action)
       }
     } catch (error) {
-      done(error as Error)
+      done(refusalOf(error))
       return
     }
     done()
@@ -32,11 +36,16 @@ export function guardWith(authorize: AuthorizePublish): Guard {
 async function awaitRest(
   authorize: AuthorizePublish,
   request: FastifyRequest,
-  first: Promise<boolean>,
+  first: PromiseLike<unknown>,
   [firstAction, ...rest]: readonly HubAction[]
 ): Promise<void> {
   check(await first, firstAction as HubAction)
   for (const action of rest) check(await authorize(request, action), action)
+}
+
+/** Fastify takes a hook that hands on nothing for one that lets the caller in; a host may throw just that. */
+function refusalOf(error: unknown): Error {
+  return (error || new ForbiddenError('the host refused without a reason')) as Error
 }
 
 /** Only `true` is a yes: no text, no object, nothing that a mistake in the host's code could leave there. */

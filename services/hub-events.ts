@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { CloseReason } from './close-reason.ts'
 import type { EventStream } from './event-stream.ts'
+import { isThenable } from './thenable.ts'
 
 /** An event that was accepted for a user who had no open stream at that moment: it waits in his history. */
 export interface Undelivered {
@@ -52,7 +53,7 @@ export class HubEvents {
     for (const listener of this.#emitter.listeners(name)) {
       try {
         const result: unknown = listener(...args)
-        if (result instanceof Promise) result.catch((error) => this.#report(name, error))
+        if (isThenable(result)) Promise.resolve(result).catch((error) => this.#report(name, error))
       } catch (error) {
         this.#report(name, error)
       }

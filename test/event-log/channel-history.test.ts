@@ -3,15 +3,8 @@ import { ChannelHistory } from '../../services/event-log/channel-history.ts'
 import { MemoryEntry } from '../../services/event-log/memory-entry.ts'
 
 function entry(seq: number): MemoryEntry {
-  const event = {
-    channels: ['u:alice' as const],
-    event: 'message',
-    data: `${seq}`,
-    transient: false,
-    final: false,
-    streams: 0
-  }
-  return new MemoryEntry(event, { seq, witness: '0'.repeat(14) }, 0, 0)
+  const about = { event: 'message', data: `${seq}`, transient: false, final: false, streams: 0 }
+  return new MemoryEntry({ ...about, channels: ['u:alice'] }, { seq, witness: '0'.repeat(14) }, 0, 0)
 }
 
 /** How many places it keeps. */

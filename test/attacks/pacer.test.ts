@@ -1,0 +1,264 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { ConnectionPacer } from '../../plugins/connection-pacer.ts'
+import { hubRoutes } from '../../routes/hub-routes.ts'
+import { buildHub, failOnWarnings, type HubHost } from '../support/build.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { runs, SEED } from '../support/fuzz.ts'
+import { Random } from '../support/random.ts'
+import { RawSocket } from '../support/raw-socket.ts'
+
+failOnWarnings(t)
+t.setTimeout(60_000)
+
+/** So many come in one window before the others have to wait for their turn; while the clock stands still, all come in one. */
+const AT_EASE = 50
+const PATIENCE = 10_000
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+const request = (what: string) => `${what} HTTP/1.1\r\nHost: hub\r\n`
+
+/** A hub in a storm: everybody who comes from now on waits until his turn has come. */
+class Storm {
+  readonly host: HubHost
+  /** A second one on the same server, as two hubs have it, that is busy when it is told to be. */
+  readonly pacer: ConnectionPacer
+  isBusy = false
+
+  static async begin(t: Test, server: object = {}): Promise<Storm> {
+    const clock = new FakeClock()
+    const host = (app: FastifyInstance) =>
+      app.register(hubRoutes, { authorizePublish: () => true, authorizeTopic: () => true })
+    const hub = await buildHub(t, { hub: { clock }, host, server })
+    const storm = new Storm(hub, clock)
+    await hub.listen()
+    for (let come = 0; come < AT_EASE; come++) (await storm.connect()).destroy()
+    await storm.untilConnections(0)
+    return storm
+  }
+
+  private constructor(host: HubHost, clock: FakeClock) {
+    this.host = host
+    this.pacer = ConnectionPacer.pace(host.app.server, () => this.isBusy, clock) as ConnectionPacer
+  }
+
+  async connect(): Promise<Socket> {
+    const accepted = once(this.host.app.server, 'connection')
+    const socket = connect({ port: this.host.port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
+    socket.on('error', () => {})
+    await Promise.all([once(socket, 'connect'), accepted])
+    return socket
+  }
+
+  async untilConnections(count: number): Promise<void> {
+    const { server } = this.host.app
+    const connections = () => new Promise<number>((resolve) => server.getConnections((_error, now) => resolve(now)))
+    const until = performance.now() + PATIENCE
+    while ((await connections()) !== count) {
+      if (performance.now() > until) throw new Error(`${await connections()} are connected`)
+      await turn()
+    }
+  }
+
+  async untilWaiting(count: number): Promise<void> {
+    const until = performance.now() + PATIENCE
+    while (this.pacer.waiting !== count) {
+      if (performance.now() > until) throw new Error(`${this.pacer.waiting} wait`)
+      await turn()
+    }
+  }
+
+  /** Somebody with nothing but good in mind is served. */
+  async serves(t: Test, what: string): Promise<void> {
+    const opened = this.host.streams.length
+    const raw = await RawSocket.stream(this.host.port, '/events?user=alice')
+    await this.host.untilOpened(opened + 1)
+    await this.host.app.sse.send('alice', { data: what })
+    await raw.until(() => raw.text.includes(`data: ${what}\n\n`), `an event after ${what}`)
+    raw.socket.destroy()
+    await raw.closed()
+    await this.untilConnections(0)
+    t.equal(this.pacer.waiting, 0, what)
+  }
+}
+
+/** Everything that the server said before it closed. */
+async function answersOf(socket: Socket): Promise<string> {
+  let text = ''
+  for await (const bytes of socket) text += bytes
+  return text
+}
+
+/** What may be done to a connection that has to wait for its turn. */
+const GOINGS: Record<string, (socket: Socket) => void> = {
+  'says nothing and goes': (socket) => socket.destroy(),
+  'says nothing and resets': (socket) => socket.resetAndDestroy(),
+  'says nothing and is finished': (socket) => socket.end(),
+  'says one byte and goes': (socket) => socket.write('G', () => socket.destroy()),
+  'says one byte and resets': (socket) => socket.write('G', () => socket.resetAndDestroy()),
+  'says one byte and is finished': (socket) => socket.end('G'),
+  'says a line end and is finished': (socket) => socket.end('\r\n'),
+  'asks and goes': (socket) => socket.write(`${request('GET /events?user=mallory')}\r\n`, () => socket.destroy()),
+  'asks and resets': (socket) =>
+    socket.write(`${request('GET /events?user=mallory')}\r\n`, () => socket.resetAndDestroy()),
+  'asks and is finished': (socket) => socket.end(`${request('GET /events?user=mallory')}\r\n`),
+  'asks for a page and is finished': (socket) => socket.end(`${request('GET /health/live')}\r\n`),
+  'talks nonsense': (socket) => socket.end('\x16\x03\x01\x02\x00\x01\0\0\0'),
+  'sends 2 MB and goes': (socket) => socket.write('x'.repeat(2_000_000), () => socket.destroy()),
+  'sends 2 MB and resets at once': (socket) => {
+    socket.write('x'.repeat(2_000_000))
+    setImmediate(() => socket.resetAndDestroy())
+  }
+}
+
+t.test('in a storm nobody who goes away, at whatever moment and however, is left, or holds up another', async (t) => {
+  const storm = await Storm.begin(t)
+  for (const [what, go] of Object.entries(GOINGS)) {
+    for (const isBusy of [false, true]) {
+      storm.isBusy = isBusy
+      const socket = await storm.connect()
+      socket.resume()
+      socket.once('end', () => socket.destroy())
+      go(socket)
+      if (isBusy) {
+        // He has gone, or waits; then it is his turn.
+        for (let turns = 0; turns < 20; turns++) await turn()
+        storm.isBusy = false
+      }
+      await storm.untilConnections(0)
+      await storm.serves(t, `${what}${isBusy ? ', while the hub is busy' : ''}`)
+    }
+  }
+  t.same(storm.host.errors, [])
+})
+
+t.test('in a storm each is answered as at any other time, whatever he asks for', async (t) => {
+  const storm = await Storm.begin(t)
+  const close = 'Connection: close\r\n\r\n'
+  const event = '{"data":1}'
+  const post = `${request('POST /broadcast')}Content-Type: application/json\r\nContent-Length: ${event.length}\r\n`
+  const cases: [string, string, RegExp][] = [
+    [
+      'one after the other',
+      `${request('GET /health/live')}\r\n${request('GET /health/live')}${close}`,
+      /^HTTP\/1\.1 200 [\s\S]*}HTTP\/1\.1 200 /
+    ],
+    [
+      'an upgrade that nobody offers',
+      `${request('GET /health/live')}Upgrade: websocket\r\nConnection: Upgrade, close\r\n\r\n`,
+      /^HTTP\/1\.1 200 /
+    ],
+    ['a tunnel', `${request('CONNECT hub:80')}\r\n`, /^$/],
+    [
+      'a body that waits to be asked for',
+      `${post}Expect: 100-continue\r\n${close}${event}`,
+      /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 202 /
+    ],
+    [
+      'an expectation that is none',
+      `${request('GET /health/live')}Expect: the unexpected\r\n${close}`,
+      /^HTTP\/1\.1 417 /
+    ],
+    ['a head that is too large', `${request('GET /')}X: ${'x'.repeat(20_000)}\r\n${close}`, /^HTTP\/1\.1 431 /],
+    ['no HTTP at all', '\x16\x03\x01\x02\x00\x01\0\0\0', /^HTTP\/1\.1 400 /],
+    ['HTTP/1.0', 'GET /health/live HTTP/1.0\r\n\r\n', /^HTTP\/1\.1 200 /],
+    [
+      'two streams at once',
+      `${request('GET /events?user=a')}\r\n${request('GET /events?user=b')}\r\n`,
+      /^HTTP\/1\.1 200 [\s\S]*hub\.welcome|^$/
+    ]
+  ]
+  for (const isInPieces of [false, true]) {
+    for (const [what, text, answer] of cases) {
+      const socket = await storm.connect()
+      const answers = answersOf(socket)
+      for (let at = 0; isInPieces && at < Math.min(40, text.length - 1); at++) {
+        socket.write(text[at] as string, 'latin1')
+        await turn()
+      }
+      socket.write(isInPieces ? text.slice(Math.min(40, text.length - 1)) : text, 'latin1')
+
+      t.match(await answers.catch(() => ''), answer, `${what}${isInPieces ? ', in pieces' : ''}`)
+      socket.destroy()
+      await storm.untilConnections(0)
+    }
+  }
+  await storm.serves(t, 'all of them')
+  t.same(storm.host.errors, [])
+})
+
+t.test('a thousand who say nothing, or one byte, keep nobody out', async (t) => {
+  const storm = await Storm.begin(t)
+  const loris: Socket[] = []
+  for (let at = 0; at < 1_000; at++) {
+    const socket = await storm.connect()
+    if (at % 2 === 0) socket.write('G')
+    loris.push(socket)
+  }
+  const raw = await RawSocket.stream(storm.host.port, '/events?user=alice')
+  await storm.host.app.sse.send('alice', { data: 'in' })
+  await raw.until(() => raw.text.includes('data: in\n\n'), 'an event')
+  raw.socket.destroy()
+  for (const [at, socket] of loris.entries()) {
+    if (at % 3 === 0) socket.resetAndDestroy()
+    else socket.destroy()
+  }
+  await storm.untilConnections(0)
+  await storm.serves(t, 'a thousand')
+  t.same(storm.host.errors, [])
+})
+
+t.test('those who wait when the app is closed are answered, and those who never asked do not stay', async (t) => {
+  const storm = await Storm.begin(t, { forceCloseConnections: true, return503OnClosing: false })
+  const { host } = storm
+  storm.isBusy = true
+  const answers: Promise<string>[] = []
+  for (const path of ['/events?user=alice', '/health/live']) {
+    const socket = await storm.connect()
+    answers.push(answersOf(socket).catch(() => ''))
+    socket.write(`${request(`GET ${path}`)}\r\n`)
+    await storm.untilWaiting(answers.length)
+  }
+  const silent = await storm.connect()
+  const slow = await storm.connect()
+  slow.write('GET /ev')
+  await storm.untilWaiting(3)
+  const gone = [silent, slow].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
+  for (const socket of [silent, slow]) socket.resume().once('end', () => socket.destroy())
+  storm.pacer.open()
+  await host.app.close()
+  await Promise.all(gone)
+  for (const answer of answers) t.match(await answer, /^$|^HTTP\/1\.1 200 /)
+  t.equal(storm.pacer.waiting, 0)
+  t.equal(host.open, 0)
+  t.same(host.errors, [])
+})
+
+t.test('whatever a crowd does, in whatever order, all of it is served or gone at the end', async (t) => {
+  t.comment(`TEST_SEED=${SEED}`)
+  const random = new Random(SEED)
+  const storm = await Storm.begin(t)
+  const ways = Object.values(GOINGS)
+  let asked = 0
+  let answered = 0
+  for (let step = 0; step < runs(400); step++) {
+    if (random.chance(0.1)) storm.isBusy = !storm.isBusy
+    const socket = await storm.connect()
+    socket.resume()
+    socket.once('end', () => socket.destroy())
+    if (random.chance(0.3)) {
+      asked++
+      socket.once('data', (bytes) => {
+        if (`${bytes}`.startsWith('HTTP/1.1 200 ')) answered++
+      })
+      socket.write(`${request('GET /health/live')}Connection: close\r\n\r\n`)
+    } else random.pick(ways)(socket)
+  }
+  storm.isBusy = false
+  await storm.untilConnections(0)
+  await storm.untilWaiting(0)
+  t.equal(answered, asked, 'everybody who asked and waited was answered')
+  await storm.serves(t, 'all of them')
+  t.same(storm.host.errors, [])
+})

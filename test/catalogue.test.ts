@@ -1,0 +1,45 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+
+interface Item {
+  readonly number: string
+  readonly what: string
+  readonly file: string
+  readonly name: string
+}
+
+const items = readFileSync(join(import.meta.dirname, 'CATALOGUE.md'), 'utf8')
+  .split('\n')
+  .map((line) => /^\| ([A-Z]-\d+) \| (.+?) \| (\S+) \| (.+) \|$/.exec(line))
+  .filter((match) => match !== null)
+  .map(([, number = '', what = '', file = '', name = '']): Item => ({ number, what, file, name }))
+
+/** The numbers from one to the other, as they are written. */
+const numbers = (kind: string, from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, at) => `${kind}-${String(from + at).padStart(2, '0')}`)
+
+/** Whether a test of that name stands in the source: the whole of a text, in whatever quotes. */
+function names(source: string, name: string): boolean {
+  const quoted = [name, name.replaceAll("'", "\\'")]
+  return quoted.some((text) => ["'", '"', '`'].some((quote) => source.includes(quote + text + quote)))
+}
+
+t.test('every item of the catalogue is there once, and in order', async (t) => {
+  const expected = [...numbers('F', 1, 67), ...numbers('F', 103, 112), ...numbers('A', 1, 13), ...numbers('M', 1, 28)]
+  t.same(
+    items.map(({ number }) => number),
+    expected
+  )
+})
+
+t.test('every test that the catalogue names is there, and what has none says why', async (t) => {
+  for (const { number, file, name } of items) {
+    if (file === '-') {
+      t.match(name, /^needs /, number)
+      continue
+    }
+    const path = join(import.meta.dirname, file)
+    t.ok(existsSync(path) && names(readFileSync(path, 'utf8'), name), `${number}: ${file}: ${name}`)
+  }
+})

@@ -1,0 +1,87 @@
+import { Kind, OptionalKind, type TSchema } from '@sinclair/typebox'
+import fc from 'fast-check'
+import { hostileText } from './fuzz.ts'
+
+type Schema = TSchema & Record<string, unknown>
+
+const MANY = 6
+/** Lengths and sizes beyond this are tried by the bounds themselves. */
+const LONG = 300
+
+/** What a schema allows, its bounds above all. */
+export function arbitraryOf(schema: TSchema): fc.Arbitrary<unknown> {
+  const given = schema as Schema
+  switch (schema[Kind]) {
+    case 'Object':
+      return objectOf(given.properties as Record<string, TSchema>)
+    case 'Array':
+      return arrayOf(given)
+    case 'String':
+      return stringOf(given)
+    case 'Integer':
+      return integerOf(given)
+    case 'Boolean':
+      return fc.boolean()
+    case 'Literal':
+      return fc.constant(given.const)
+    case 'Union':
+      return fc.oneof(...(given.anyOf as TSchema[]).map(arbitraryOf))
+    case 'Unknown':
+      return fc.oneof(hostileText, fc.jsonValue())
+    default:
+      throw new Error(`no values are made of a schema of kind ${schema[Kind]}`)
+  }
+}
+
+/** What a schema allows, and what is next to it: a property changed, missing, added, or of another kind. */
+export function nearlyOf(schema: TSchema): fc.Arbitrary<unknown> {
+  const right = arbitraryOf(schema)
+  return fc.oneof({ arbitrary: right, weight: 5 }, { arbitrary: right.chain(bend), weight: 4 }, fc.jsonValue())
+}
+
+function objectOf(properties: Record<string, TSchema>): fc.Arbitrary<unknown> {
+  const entries = Object.entries(properties)
+  const requiredKeys = entries.filter(([, value]) => value[OptionalKind] === undefined).map(([name]) => name)
+  return fc.record(Object.fromEntries(entries.map(([name, value]) => [name, arbitraryOf(value)])), { requiredKeys })
+}
+
+function arrayOf({ items, minItems = 0, maxItems }: Schema): fc.Arbitrary<unknown> {
+  const minLength = minItems as number
+  const maxLength = Math.min((maxItems as number | undefined) ?? MANY, minLength + MANY)
+  return fc.array(arbitraryOf(items as TSchema), { minLength, maxLength })
+}
+
+function stringOf({ minLength = 0, maxLength = LONG }: Schema): fc.Arbitrary<string> {
+  const [least, most] = [minLength as number, maxLength as number]
+  return fc.oneof(
+    { arbitrary: fc.constantFrom('alice', 'bob', 'news', 'a b', 'é☃😀'), weight: 4 },
+    { arbitrary: hostileText.map((text) => text.padEnd(least, 'x').slice(0, most)), weight: 2 },
+    fc.constantFrom('x'.repeat(least), 'x'.repeat(most))
+  )
+}
+
+function integerOf({ minimum = -(2 ** 31), maximum = Number.MAX_SAFE_INTEGER }: Schema): fc.Arbitrary<number> {
+  const [min, max] = [minimum as number, maximum as number]
+  return fc.oneof(fc.constantFrom(min, max), fc.integer({ min, max: Math.min(max, min + 100) }))
+}
+
+/** Bends one place of a value, wherever it is. */
+function bend(value: unknown): fc.Arbitrary<unknown> {
+  const other = fc.oneof(hostileText, fc.jsonValue({ maxDepth: 2 }), fc.constantFrom(null, -1, 1e308, '', [], {}))
+  if (typeof value !== 'object' || value === null) return other
+  const names = Object.keys(value)
+  const at = names.length === 0 ? fc.constant('more') : fc.constantFrom(...names)
+  return fc.oneof(
+    other,
+    fc.tuple(at, other).map(([name, bent]) => withProperty(value, name, bent)),
+    at.chain((name) => bend((value as Record<string, unknown>)[name]).map((bent) => withProperty(value, name, bent))),
+    at.map((name) => withProperty(value, name, undefined)),
+    fc.tuple(hostileText, other).map(([name, bent]) => withProperty(value, name, bent))
+  )
+}
+
+function withProperty(value: object, name: string, bent: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item, index) => (`${index}` === name ? bent : item))
+  // Written out as text, so that `__proto__` is a property like any other.
+  return Object.fromEntries([...Object.entries(value), [name, bent]])
+}
