@@ -47,6 +47,16 @@ t.test('nothing after a final event reaches who follows, be it history or publis
   }
 })
 
+t.test('a stream that ends while its history is written is closed, and stays so', async (t) => {
+  const { hub, open } = await startHub(t)
+  await hub.publish('tasks/1', { data: '1', final: true })
+  const { stream } = open(TASK)
+  await settle()
+  t.ok(stream.isClosed)
+  t.notOk(stream.close('kicked'))
+  t.notOk(await stream.send('data: too late\n\n'))
+})
+
 t.test('who follows is not sent what is for everyone, nor what is for its user', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open({ ...TASK, user: 'alice' })
