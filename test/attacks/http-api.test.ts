@@ -79,7 +79,7 @@ function callOf(route: Route): fc.Arbitrary<Call> {
   const params = fc.oneof(arbitraryOf(route.params ?? Type.Object({})), fc.constant({}))
   const path = fc.tuple(params, hostileText, fc.boolean()).map(([given, other, isRaw]) => {
     const values = given as Record<string, unknown>
-    return route.url.replace(/:(\w+)/g, (_, name: string) => escaped(String(values[name] ?? other), isRaw))
+    return route.url.replace(/:(\w+)/g, (_, name: string) => escaped(written(values[name] ?? other), isRaw))
   })
   const query = route.query === undefined ? fc.constant('') : queryOf(route.query)
   const headers = fc.record(
@@ -110,10 +110,13 @@ function queryOf(schema: TSchema): fc.Arbitrary<string> {
   const values = fc.oneof(nearlyOf(schema), fc.dictionary(hostileText, hostileText))
   return fc.tuple(values, fc.boolean()).map(([given, isRaw]) =>
     Object.entries((given ?? {}) as object)
-      .map(([name, value]) => `${escaped(name, isRaw)}=${escaped(String(value), isRaw)}`)
+      .map(([name, value]) => `${escaped(name, isRaw)}=${escaped(written(value), isRaw)}`)
       .join('&')
   )
 }
+
+/** An object may have a `toString` that is none. */
+const written = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value))
 
 /** Percent-encoded as it ought to be, or with no more done to it than HTTP itself asks for. */
 function escaped(text: string, isRaw: boolean): string {
