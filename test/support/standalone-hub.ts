@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
@@ -15,6 +15,11 @@ export async function compileHub(t: Test): Promise<string> {
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const compiler = join(ROOT, 'node_modules', '.bin', 'tsc')
   await promisify(execFile)(compiler, ['-p', 'tsconfig.build.json', '--outDir', folder], { cwd: ROOT })
+  // What Redis runs is read when the hub is loaded.
+  cpSync(join(ROOT, 'services'), join(folder, 'services'), {
+    recursive: true,
+    filter: (path) => path.endsWith('.lua') || statSync(path).isDirectory()
+  })
   symlinkSync(join(ROOT, 'public'), join(folder, 'public'))
   return folder
 }
