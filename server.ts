@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
-import type { AddressInfo, Server, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
@@ -13,8 +13,6 @@ import { openHistory } from './stores.ts'
 
 /** How long a stop may take, in milliseconds. */
 const STOP_WITHIN = 10_000
-/** How long requests may still take that are under way when it begins, in milliseconds; streams are ended before that. */
-const LAST_REQUESTS = 3_000
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const
 /** Thousands of event sources may return at once; those that find no room are let in by TCP a second later. */
 const BACKLOG = 4_096
@@ -61,11 +59,9 @@ async function main(): Promise<void> {
 
 /** Ends the streams and the process, with exit code 0, when it is told to stop; a fault that nobody caught stops it, too. */
 function stopInOrder(server: FastifyInstance): void {
-  const cut = cutter(server)
   const skip: closeWithGrace.AllEvents[] = [...STOP_SIGNALS, 'beforeExit']
   const grace = closeWithGrace({ delay: STOP_WITHIN, logger: server.log, skip }, async ({ err }) => {
     if (err) server.log.error({ err }, 'stopping after an error')
-    setTimeout(cut, LAST_REQUESTS).unref()
     await server.close()
   })
   // Once is enough: left to itself it would break off at a second signal, and npm hands Ctrl-C on a second time.
@@ -76,23 +72,6 @@ function stopInOrder(server: FastifyInstance): void {
       isStopping = true
       grace.close()
     })
-  }
-}
-
-/**
- * Makes the function that cuts every connection. A server that is being closed waits for those that never bring a whole
- * request, and no longer times them out: anybody could keep a hub from stopping in order.
- */
-function cutter({ server }: FastifyInstance): () => void {
-  if ('closeAllConnections' in server) return () => server.closeAllConnections()
-  // Over TLS and HTTP/2 nobody else knows of a connection before its handshake is over.
-  const open = new Set<Socket>()
-  ;(server as Server).on('connection', (socket) => {
-    open.add(socket)
-    socket.once('close', () => open.delete(socket))
-  })
-  return () => {
-    for (const socket of open) socket.destroy()
   }
 }
 
