@@ -64,7 +64,7 @@ function costing(count, { streams, ...load }, milliseconds) {
     const readers = streams > 0 ? await startLoad() : undefined
     try {
       for (const { port } of streams > 0 ? nodes : [])
-        await readers.ask('open', { port, count: streams, path: '/events?user=u#&topic=t0' })
+        await readers.ask('open', { port, count: streams, path: '/events?user=u#&topics=t0' })
       const what = { ...load, rate: RATE, text: TEXT }
       const warm = await nodes[0].ask('publishAt', { ...what, milliseconds: 1_000 })
       await untilHeard(nodes, warm.published)

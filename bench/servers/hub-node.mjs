@@ -1,5 +1,5 @@
 import Fastify from 'fastify'
-import sseHub from '../../dist/index.js'
+import sseHub, { hubRoutes } from '../../dist/index.js'
 import { redisHub } from '../../dist/redis-hub.js'
 import { now, sleep } from '../lib/time.mjs'
 import { serve } from './control.mjs'
@@ -15,6 +15,7 @@ await app.register(sseHub, {
   authenticate: ({ query }) => ({ user: query.user }),
   authorizeTopic: () => true
 })
+await app.register(hubRoutes, { authorizePublish: () => true })
 await app.ready()
 
 let heard
