@@ -1,9 +1,6 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
-import { createInterface } from 'node:readline'
 import { attempt } from '../lib/measure.mjs'
 import { start } from '../lib/processes.mjs'
+import { hasRedis, WITHOUT_REDIS, withRedis } from '../lib/redis.mjs'
 import { atLeast, atMost, two, whole } from '../lib/report.mjs'
 
 export const title = 'Two nodes over Redis'
@@ -17,38 +14,19 @@ const LOADS = [
   { inFlight: 16, batch: 100 }
 ]
 
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-/** A Redis without persistence, one node that appends, and another that listens. */
-async function withNodes(work) {
-  const port = await freePort()
-  const redis = spawn(
-    'redis-server',
-    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
-    {
-      stdio: ['ignore', 'pipe', 'inherit']
+/** One node that appends, and another that listens. */
+const withNodes = (work) =>
+  withRedis(async ({ url }) => {
+    const env = { BENCH_REDIS: url }
+    const running = []
+    try {
+      running.push(await start('servers/redis-node.mjs', { env }))
+      running.push(await start('servers/redis-node.mjs', { core: 1, env }))
+      return await work(...running)
+    } finally {
+      await Promise.all(running.map(({ stop }) => stop()))
     }
-  )
-  const running = []
-  try {
-    for await (const line of createInterface(redis.stdout)) if (line.includes('Ready to accept')) break
-    redis.stdout.resume()
-    const env = { BENCH_REDIS: `redis://127.0.0.1:${port}` }
-    running.push(await start('servers/redis-node.mjs', { env }))
-    running.push(await start('servers/redis-node.mjs', { core: 1, env }))
-    return await work(...running)
-  } finally {
-    await Promise.all(running.map(({ stop }) => stop()))
-    redis.kill('SIGKILL')
-  }
-}
+  })
 
 async function untilHeard(node, count) {
   for (let tries = 0; tries < 1_000; tries++) {
@@ -80,8 +58,8 @@ const delivering = (milliseconds) =>
   })
 
 export async function run({ quick, say }) {
-  if (spawnSync('redis-server', ['--version']).status !== 0) {
-    say('left out: redis-server is not installed (apt-get install redis-server)')
+  if (!hasRedis()) {
+    say(WITHOUT_REDIS)
     return { tables: [], targets: [] }
   }
   const milliseconds = quick ? 1_500 : 5_000

@@ -1,0 +1,30 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { createInterface } from 'node:readline'
+
+export const hasRedis = () => spawnSync('redis-server', ['--version']).status === 0
+export const WITHOUT_REDIS = 'left out: redis-server is not installed (apt-get install redis-server)'
+
+/** Starts a Redis of its own, without persistence, and ends it when `work` is done, which is given its URL and process id. */
+export async function withRedis(work) {
+  const port = await freePort()
+  const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
+  const redis = spawn('redis-server', options, { stdio: ['ignore', 'pipe', 'inherit'] })
+  try {
+    for await (const line of createInterface(redis.stdout)) if (line.includes('Ready to accept')) break
+    redis.stdout.resume()
+    return await work({ url: `redis://127.0.0.1:${port}`, pid: redis.pid })
+  } finally {
+    redis.kill('SIGKILL')
+  }
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  await once(server, 'close')
+  return port
+}

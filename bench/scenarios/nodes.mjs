@@ -1,0 +1,185 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { markedText } from '../lib/event-sources.mjs'
+import { attempt } from '../lib/measure.mjs'
+import { start, startLoad } from '../lib/processes.mjs'
+import { hasRedis, WITHOUT_REDIS, withRedis } from '../lib/redis.mjs'
+import { one, two, whole } from '../lib/report.mjs'
+import { now, sleep } from '../lib/time.mjs'
+
+export const title = 'More nodes, and one that was away'
+
+const TEXT = markedText(200).replace('@', '0'.repeat(20))
+const RATE = 2_000
+const NODES = [1, 2, 4]
+const STREAMS = 100
+/** Events each time, streams on each node, and topics that the events go to in turn: streams listen to the first. */
+const LOADS = [
+  { batch: 100, streams: 0, topics: 1_000 },
+  { batch: 1, streams: 0, topics: 1_000 },
+  { batch: 100, streams: STREAMS, topics: 1 }
+]
+/** What the node that was away has missed. */
+const MISSED = { total: 100_000, inFlight: 16, batch: 100, topics: 1_000, text: TEXT }
+/** Room in the tail for all of that, and what the tail has room for by itself. */
+const TAILS = [64 * 2 ** 20, 16 * 2 ** 20]
+/** How long to wait for the last event, in milliseconds. */
+const PATIENCE = 30_000
+
+/** Nodes of one hub: the first on one core, the others on the other; Redis wherever the system puts it. */
+const withNodes = (count, env, work) =>
+  withRedis(async ({ url, pid }) => {
+    const nodes = []
+    try {
+      for (let index = 0; index < count; index++) {
+        nodes.push(
+          await start('servers/hub-node.mjs', { core: index === 0 ? 0 : 1, env: { ...env, BENCH_REDIS: url } })
+        )
+      }
+      return await work(nodes, pid)
+    } finally {
+      await Promise.all(nodes.map(({ stop }) => stop()))
+    }
+  })
+
+/** CPU of another's process, in microseconds: user and system time, in ticks, behind the name in parentheses. */
+function cpuOf(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
+  return ((Number(fields[11]) + Number(fields[12])) / TICKS) * 1e6
+}
+const TICKS = process.platform === 'linux' ? Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' })) : 100
+
+async function untilHeard(nodes, count) {
+  const end = now() + PATIENCE
+  for (const node of nodes) {
+    while (now() < end && (await node.ask('heard')).heard < count) await sleep(5)
+  }
+}
+
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
+
+/** What an event costs the node that publishes it, each other one, and Redis, all of them idling along. */
+function costing(count, { streams, ...load }, milliseconds) {
+  return withNodes(count, {}, async (nodes, redis) => {
+    const readers = streams > 0 ? await startLoad() : undefined
+    try {
+      for (const { port } of streams > 0 ? nodes : [])
+        await readers.ask('open', { port, count: streams, path: '/events?user=u#&topics=t0' })
+      const what = { ...load, rate: RATE, text: TEXT }
+      const warm = await nodes[0].ask('publishAt', { ...what, milliseconds: 1_000 })
+      await untilHeard(nodes, warm.published)
+      await readers?.ask('settle', { expected: warm.published * streams * count })
+      await Promise.all(nodes.map((node) => node.ask('forget')))
+      await readers?.ask('reset')
+      const look = async () => [
+        ...(await Promise.all(nodes.map((node) => node.ask('usage')))).map(({ cpu }) => cpu),
+        cpuOf(redis)
+      ]
+      const before = await look()
+      const { published } = await nodes[0].ask('publishAt', { ...what, milliseconds })
+      await untilHeard(nodes, published)
+      const expected = published * streams * count
+      const arrived = await readers?.ask('settle', { expected })
+      const used = (await look()).map((cpu, index) => (cpu - before[index]) / published)
+      const told = await Promise.all(nodes.map((node) => node.ask('heard')))
+      const isComplete =
+        told.every(({ heard, wrong, breaks }) => heard === published && wrong === 0 && breaks === 0) &&
+        (arrived === undefined ||
+          (arrived.received === expected && arrived.least === published && arrived.most === published))
+      const others = used.slice(1, count)
+      return {
+        nodes: count,
+        batch: load.batch,
+        streams,
+        first: used[0],
+        other: others.length > 0 ? mean(others) : undefined,
+        redis: used[count],
+        published,
+        isComplete
+      }
+    } finally {
+      await readers?.stop()
+    }
+  })
+}
+
+/** A node is held still while another publishes, and let go on. */
+function catchingUp(tailBytes, total) {
+  return withNodes(2, { BENCH_TAIL_BYTES: String(tailBytes) }, async ([here, away]) => {
+    const warm = await here.ask('publishAll', { ...MISSED, total: 10_000 })
+    await untilHeard([here, away], warm.published)
+    await Promise.all([here, away].map((node) => node.ask('forget')))
+    process.kill(away.pid, 'SIGSTOP')
+    const { published, seconds: publishing } = await here.ask('publishAll', { ...MISSED, total })
+    await untilHeard([here], published)
+    const { last } = await here.ask('heard')
+    const begun = now()
+    process.kill(away.pid, 'SIGCONT')
+    const end = begun + PATIENCE
+    let told = await away.ask('heard')
+    while (told.last < last && now() < end) {
+      await sleep(5)
+      told = await away.ask('heard')
+    }
+    const { heard, wrong, breaks, lastAt } = told
+    const seconds = (lastAt - begun) / 1_000
+    // Either all of them, each once, or a break that is told, after which streams read history.
+    const isComplete = told.last === last && wrong === 0 && (breaks > 0 || heard === published)
+    const rate = breaks === 0 ? heard / seconds : undefined
+    return { tail: tailBytes / 2 ** 20, published, publishing, heard, wrong, breaks, seconds, rate, isComplete }
+  })
+}
+
+export async function run({ quick, say }) {
+  if (!hasRedis() || process.platform !== 'linux') {
+    say(hasRedis() ? 'left out: it reads /proc, which Linux alone has' : WITHOUT_REDIS)
+    return { tables: [], targets: [] }
+  }
+  const costs = []
+  for (const load of LOADS) {
+    for (const count of NODES) {
+      say(`${count} nodes, batches of ${load.batch}, ${load.streams} streams on each`)
+      costs.push(await attempt('hub', say, () => costing(count, load, quick ? 1_500 : 4_000)))
+    }
+  }
+  const returns = []
+  for (const tailBytes of TAILS) {
+    say(`a node that was away, tail of ${tailBytes / 2 ** 20} MiB`)
+    returns.push(await attempt('hub', say, () => catchingUp(tailBytes, MISSED.total)))
+  }
+  const yes = { key: 'isComplete', title: 'all, once', as: (isComplete) => (isComplete ? 'yes' : 'NO') }
+  return {
+    tables: [
+      {
+        title: `${whole(RATE)} events a second from one node, 200 bytes: µs CPU an event`,
+        columns: [
+          { key: 'nodes', title: 'nodes', as: whole },
+          { key: 'batch', title: 'events each', as: whole },
+          { key: 'streams', title: 'streams a node', as: whole },
+          { key: 'first', title: 'publishing node', as: one },
+          { key: 'other', title: 'each other node', as: one },
+          { key: 'redis', title: 'Redis', as: one },
+          { key: 'published', title: 'published', as: whole },
+          yes
+        ],
+        rows: costs
+      },
+      {
+        title: 'a node that stood still while another one published',
+        columns: [
+          { key: 'tail', title: 'tail, MiB', as: whole },
+          { key: 'published', title: 'published', as: whole },
+          { key: 'publishing', title: 'in s', as: two },
+          { key: 'heard', title: 'handed over', as: whole },
+          { key: 'wrong', title: 'out of order', as: whole },
+          { key: 'breaks', title: 'breaks told', as: whole },
+          { key: 'seconds', title: 'level after s', as: two },
+          { key: 'rate', title: 'events/s', as: whole },
+          yes
+        ],
+        rows: returns
+      }
+    ],
+    targets: []
+  }
+}
