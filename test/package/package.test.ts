@@ -68,7 +68,9 @@ t.test('the package starts as a program, with its demo page', async (t) => {
 t.test('without the package of the store the program says what to install, and the way without', async (t) => {
   const starting = run(join(host, 'node_modules', '.bin', 'fastify-sse-hub'), [], {
     cwd: host,
-    env: { ...process.env, PORT: '0', LOG_LEVEL: 'silent', HUB_STORE: join(host, 'history') }
+    env: { ...process.env, PORT: '0', LOG_LEVEL: 'silent', HUB_STORE: join(host, 'history') },
+    // Where lmdb lies in a folder above, it starts, and would run for ever.
+    timeout: 60_000
   })
   const { code, stderr } = await starting.then(
     () => t.fail('it started'),
