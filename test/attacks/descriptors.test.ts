@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
@@ -6,32 +6,19 @@ import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { FROM_SOURCE, ServerProcess } from '../support/server-process.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
 t.setTimeout(120_000)
 
-const ROOT = join(import.meta.dirname, '..', '..')
 const DESCRIPTORS = 200
 const READERS = 5
 
 /** The hub as its users start it, with few descriptors. */
 async function start(t: Test, store: string): Promise<{ child: ChildProcess; url: string; output: () => string }> {
-  const hub = [process.execPath, ...process.execArgv, 'server.ts']
-  const child = spawn('sh', ['-c', `ulimit -n ${DESCRIPTORS} && exec "$@"`, 'sh', ...hub], {
-    cwd: ROOT,
-    env: { ...process.env, PORT: '0', LOG_LEVEL: 'error', HUB_STORE: store },
-    stdio: ['ignore', 'pipe', 'pipe']
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text) => (output += text))
-  const ended = once(child, 'exit').then(() => Promise.reject(new Error(`ended: ${output}`)))
-  ended.catch(() => {})
-  for (;;) {
-    const announced = /open (http:\/\/\S+)\/$/m.exec(output)
-    if (announced !== null) return { child, url: announced[1] as string, output: () => output }
-    await Promise.race([once(child.stdout as NodeJS.ReadableStream, 'data'), ended])
-  }
+  const limited = ['sh', '-c', `ulimit -n ${DESCRIPTORS} && exec "$@"`, 'sh', ...FROM_SOURCE]
+  const server = new ServerProcess(t, { HUB_STORE: store }, limited)
+  return { child: server.child, url: await server.url(), output: () => server.stdout + server.stderr }
 }
 
 /** Publishes over a connection that is open already. */

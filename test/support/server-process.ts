@@ -4,15 +4,20 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 
 const ROOT = join(import.meta.dirname, '..', '..')
+/** How it is started from its source. */
+export const FROM_SOURCE: readonly string[] = [process.execPath, ...process.execArgv, 'server.ts']
+
 /** The hub as its users start it. */
 export class ServerProcess {
   readonly child: ChildProcess
   stdout = ''
   stderr = ''
+  readonly #name: string
   readonly #exit: Promise<[number | null, NodeJS.Signals | null]>
 
-  constructor(t: Test, env: Record<string, string>) {
-    this.child = spawn(process.execPath, [...process.execArgv, 'server.ts'], {
+  constructor(t: Test, env: Record<string, string>, [file, ...args] = FROM_SOURCE) {
+    this.#name = `hub on port ${env.PORT ?? 0}`
+    this.child = spawn(file as string, args, {
       cwd: ROOT,
       env: { ...process.env, PORT: '0', LOG_LEVEL: 'error', HUB_STORE: 'memory', ...env },
       stdio: ['ignore', 'pipe', 'pipe']
@@ -29,7 +34,9 @@ export class ServerProcess {
 
   /** The address that it announces. */
   async url(): Promise<string> {
-    const gone = this.#exit.then(([code]) => Promise.reject(new Error(`ended with ${code}: ${this.stderr}`)))
+    const gone = this.#exit.then(([code]) =>
+      Promise.reject(new Error(`${this.#name} ended with ${code}: ${this.stderr}`))
+    )
     gone.catch(() => {})
     for (;;) {
       const announced = /^fastify-sse-hub: open (https?:\/\/\S+)\/$/m.exec(this.stdout)

@@ -1,9 +1,9 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
+import { ServerProcess } from './server-process.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const PROBE = join(import.meta.dirname, 'stall-probe.mjs')
@@ -24,54 +24,21 @@ export async function compileHub(t: Test): Promise<string> {
   return folder
 }
 
-/** The standalone hub in a process of its own. */
-export class StandaloneHub {
-  readonly child: ChildProcess
-  readonly #name: string
-  #stdout = ''
-  #stderr = ''
+/** The standalone hub as compiled, in a process of its own that measures how long its event loop stands still. */
+export class StandaloneHub extends ServerProcess {
   readonly #stalls: string
-  readonly #exit: Promise<[number | null, NodeJS.Signals | null]>
 
   /** @param folder what {@link compileHub} returned. */
   constructor(t: Test, folder: string, env: Record<string, string>) {
-    this.#name = `hub on port ${env.PORT ?? 0}`
-    this.#stalls = join(mkdtempSync(join(folder, 'stalls-')), 'longest')
-    this.child = spawn(process.execPath, ['--import', PROBE, join(folder, 'server.js')], {
-      env: { PATH: process.env.PATH, PORT: '0', LOG_LEVEL: 'error', STALL_FILE: this.#stalls, ...env },
-      stdio: ['ignore', 'pipe', 'pipe']
-    })
-    this.child.stdout?.on('data', (text) => {
-      this.#stdout += text
-    })
-    this.child.stderr?.on('data', (text) => {
-      this.#stderr += text
-    })
-    this.#exit = once(this.child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
-    t.teardown(() => this.child.kill('SIGKILL'))
-  }
-
-  /** The address that it announces, without a slash at its end. */
-  async url(): Promise<string> {
-    const gone = this.#exit.then(([code]) =>
-      Promise.reject(new Error(`${this.#name} ended with ${code}: ${this.#stderr}`))
-    )
-    gone.catch(() => {})
-    for (;;) {
-      const announced = /^fastify-sse-hub: open (https?:\/\/\S+)\/$/m.exec(this.#stdout)
-      if (announced !== null) return announced[1] as string
-      await Promise.race([once(this.child.stdout as NodeJS.ReadableStream, 'data'), gone])
-    }
+    const stalls = join(mkdtempSync(join(folder, 'stalls-')), 'longest')
+    const command = [process.execPath, '--import', PROBE, join(folder, 'server.js')]
+    super(t, { STALL_FILE: stalls, ...env }, command)
+    this.#stalls = stalls
   }
 
   /** What it said beside its address: at log level `error`, nothing that is no fault. */
   get complaints(): string {
-    return this.#stdout.replace(/^fastify-sse-hub: open .*\n/m, '') + this.#stderr
-  }
-
-  /** Resolves with the exit code. */
-  async ended(): Promise<number | null> {
-    return (await this.#exit)[0]
+    return this.stdout.replace(/^fastify-sse-hub: open .*\n/m, '') + this.stderr
   }
 
   /** The longest stall of its event loop between SIGTERM and its end, in milliseconds. */

@@ -1,9 +1,6 @@
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import type { LuaScript } from '../../event-log/redis/link.ts'
+import { scriptsBeside } from '../../event-log/redis/script-files.ts'
 
-// Read from beside this file, where the build puts them too.
-const common = read('common')
+const script = scriptsBeside(import.meta.url)
 
 export const ANSWER = script('answer')
 export const JOIN = script('join')
@@ -16,12 +13,3 @@ export const USERS = script('users')
 export const COMMAND = script('command')
 export const LISTEN = script('listen')
 export const SWEEP = script('sweep')
-
-function script(name: string): LuaScript {
-  const source = `${common}\n${read(name)}`
-  return { source, sha1: createHash('sha1').update(source).digest('hex') }
-}
-
-function read(name: string): string {
-  return readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8')
-}
