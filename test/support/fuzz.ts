@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import type { Test } from 'tap'
+import { effort } from './effort.ts'
 
 /** The seed of all attacks of a run: the same seed makes the same ones. */
 export const SEED = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
 /** How many times as many attacks as in a quick run. */
-const FACTOR = Number(process.env.ATTACKS ?? 1)
+const FACTOR = Number(process.env.ATTACKS ?? effort(1, 20))
 
 /** How many attacks there are of a kind of which a quick run has so many. */
 export function runs(quick: number): number {
