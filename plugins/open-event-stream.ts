@@ -4,6 +4,7 @@ import type { CloseReason } from '../services/close-reason.ts'
 import { isEnded } from '../services/cursor.ts'
 import { NotAcceptableError, PipelinedError } from '../services/errors.ts'
 import type { EventStream } from '../services/event-stream.ts'
+import { networkOf } from '../services/network-address.ts'
 import type { StreamEntry } from '../services/nodes/nodes.ts'
 import type { Opening } from '../services/opening.ts'
 import type { StreamKeeper } from '../services/stream-keeper.ts'
@@ -68,7 +69,7 @@ export function openEventStream(
     return undefined
   }
   // To ask for an address is a call into the system, and the answer is kept with the socket.
-  const address = keeper.limitsAddresses ? request.ip : ''
+  const address = keeper.limitsAddresses ? networkOf(request.ip) : ''
   const refusal = keeper.admit(opening.user, address)
   if (refusal !== undefined) {
     sendRefusal(keeper, request, reply, headers, refusal)

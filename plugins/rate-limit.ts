@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import { RateLimitedError } from '../services/errors.ts'
+import { networkOf } from '../services/network-address.ts'
 
 export interface RateLimitOptions {
   /** How many calls a second are taken of one caller. */
@@ -15,7 +16,7 @@ export async function rateLimit(
   app: FastifyInstance,
   { perSecond: max, callerOf }: RateLimitOptions
 ): Promise<onRequestAsyncHookHandler> {
-  const { default: fastifyRateLimit, normalizeIP } = await import('@fastify/rate-limit')
+  const { default: fastifyRateLimit } = await import('@fastify/rate-limit')
   let count: ReturnType<FastifyInstance['createRateLimit']> | undefined
   await app.register(async (own) => {
     await own.register(fastifyRateLimit, { global: false })
@@ -24,8 +25,7 @@ export async function rateLimit(
       timeWindow: SECOND,
       keyGenerator: (request) => {
         const caller = callerOf(request)
-        // IPv6 is counted by the /64 that one customer is given.
-        return caller === undefined ? normalizeIP(request.ip) : `caller ${caller}`
+        return caller === undefined ? networkOf(request.ip) : `caller ${caller}`
       }
     })
   })

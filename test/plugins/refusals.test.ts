@@ -53,6 +53,25 @@ t.test('a stream too many is told to come back later, by a status that an event 
   }
 })
 
+t.test('streams of one IPv6 /64 count as one address, however the address is written', async (t) => {
+  const host = await buildHub(t, { hub: { maxStreamsPerAddress: 2 }, server: { trustProxy: true } })
+  const url = `${await host.listen()}/events?user=`
+  const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
+  for (const [user, address] of Object.entries({ a: '2001:db8::1', b: '2001:DB8:0:0::ffff' }))
+    await host.client(url + user, from(address))
+  for (const address of ['2001:db8::1', '2001:0db8::2', '2001:db8:0:0:1::']) {
+    const refused = await StreamClient.open(`${url}c`, from(address))
+    await refused.end()
+    t.ok(isSoftRefusal(refused, 'limit', 5_000, 30_000), address)
+  }
+  await host.client(`${url}d`, from('2001:db8:0:1::1'))
+  await host.client(`${url}e`, from('192.0.2.1'))
+  await host.client(`${url}f`, from('::ffff:192.0.2.1'))
+  const refused = await StreamClient.open(`${url}g`, from('::ffff:c000:201'))
+  await refused.end()
+  t.equal(refused.events.length, 1, 'a mapped address is the IPv4 address')
+})
+
 t.test("a user's stream too many takes the place of his oldest, which is told for good", async (t) => {
   const host = await buildHub(t, { hub: { maxStreamsPerUser: 2 } })
   const url = `${await host.listen()}/events?user=`
