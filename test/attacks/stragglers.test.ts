@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { NODE_COMMAND } from '../support/node-command.ts'
 import { selfSigned } from '../support/self-signed.ts'
 
 t.setTimeout(120_000)
@@ -14,7 +15,8 @@ const ROOT = join(import.meta.dirname, '..', '..')
 const STOP_WITHIN = 10_000
 
 async function start(t: Test, env: Record<string, string>): Promise<{ child: ChildProcess; port: number }> {
-  const child = spawn(process.execPath, [...process.execArgv, 'server.ts'], {
+  const [node, ...args] = NODE_COMMAND
+  const child = spawn(node as string, [...args, 'server.ts'], {
     cwd: ROOT,
     env: { ...process.env, PORT: '0', LOG_LEVEL: 'error', HUB_STORE: 'memory', ...env },
     stdio: ['ignore', 'pipe', 'inherit']

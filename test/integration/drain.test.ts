@@ -5,9 +5,10 @@ import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join as joinPath } from 'node:path'
 import t, { type Test } from 'tap'
+import { compiledHub } from '../support/compiled-hub.ts'
 import { CrowdMember, type Door, dial, gather, join, streamRequest } from '../support/crowd.ts'
 import { selfSigned } from '../support/self-signed.ts'
-import { compileHub, StandaloneHub } from '../support/standalone-hub.ts'
+import { StandaloneHub } from '../support/standalone-hub.ts'
 import { post, SteadyPublisher } from '../support/steady-publisher.ts'
 import { StreamReader } from '../support/stream-reader.ts'
 
@@ -23,7 +24,7 @@ const SHUTDOWN = '{"reason":"shutdown","reconnect":true}'
 t.setTimeout(120_000 + STREAMS * 20)
 t.comment(`DRAIN_STREAMS=${STREAMS} DRAIN_TLS_STREAMS=${TLS_STREAMS}`)
 
-const folder = await compileHub(t)
+const folder = await compiledHub()
 const home = mkdtempSync(joinPath(tmpdir(), 'drain-'))
 t.teardown(() => rmSync(home, { recursive: true, force: true }))
 const { cert, key } = selfSigned()

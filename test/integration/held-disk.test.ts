@@ -1,13 +1,13 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { compiledHub } from '../support/compiled-hub.ts'
 
-const ROOT = join(import.meta.dirname, '..', '..')
-const SUPPORT = join(ROOT, 'test', 'support')
+const SUPPORT = join(import.meta.dirname, '..', 'support')
 const run = promisify(execFile)
 
 /** What makes the disk wait, compiled; undefined where that cannot be done. */
@@ -24,12 +24,7 @@ function compiled(folder: string): string | undefined {
 
 t.test('while the disk is waited for, the event loop turns, and nobody sees what is not on it', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'held-disk-'))
-  mkdirSync(join(ROOT, '.tap'), { recursive: true })
-  const built = mkdtempSync(join(ROOT, '.tap', 'held-disk-'))
-  t.teardown(() => {
-    rmSync(folder, { recursive: true, force: true })
-    rmSync(built, { recursive: true, force: true })
-  })
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const library = compiled(folder)
   if (library === undefined) {
     const why = 'NOT TESTED: a disk that makes the log wait, for which a C compiler on Linux is needed'
@@ -37,8 +32,7 @@ t.test('while the disk is waited for, the event loop turns, and nobody sees what
     t.comment(why)
     return t.pass(why, { skip: why })
   }
-  await run(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json', '--outDir', built], { cwd: ROOT })
-  const embedded = pathToFileURL(join(built, 'services', 'event-log', 'embedded.js')).href
+  const embedded = pathToFileURL(join(await compiledHub(), 'services', 'event-log', 'embedded.js')).href
   // It ends by itself only if its event loop answers the disk; else it is ended.
   const { stdout } = await run(
     process.execPath,

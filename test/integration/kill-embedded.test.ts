@@ -1,19 +1,20 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
-import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import type { Cursor } from '../../services/cursor.ts'
 import { type EmbeddedLogOptions, embeddedLog } from '../../services/event-log/embedded.ts'
 import type { EventLog, LogEvent } from '../../services/event-log/event-log.ts'
+import { compiledHub } from '../support/compiled-hub.ts'
+import { effort } from '../support/effort.ts'
 import { Random } from '../support/random.ts'
 
 /** How often a process is killed. */
-const KILLS = Number(process.env.KILLS ?? 8)
+const KILLS = Number(process.env.KILLS ?? effort(8, 60))
 const SEED = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000)
 /** A process is killed when it has acknowledged so many events at most. */
 const MOST = 600
@@ -27,18 +28,10 @@ const RETENTION = { user: PLENTY, topic: PLENTY, broadcast: PLENTY, bytes: 2 ** 
 t.setTimeout(120_000 + KILLS * 3_000)
 t.comment(`TEST_SEED=${SEED} KILLS=${KILLS}`)
 
-// Compiled once, so that each process is there at once.
-mkdirSync(join(ROOT, '.tap'), { recursive: true })
-const built = mkdtempSync(join(ROOT, '.tap', 'kill-embedded-'))
 const home = mkdtempSync(join(tmpdir(), 'kill-embedded-'))
-t.teardown(() => {
-  rmSync(built, { recursive: true, force: true })
-  rmSync(home, { recursive: true, force: true })
-})
-await promisify(execFile)(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json', '--outDir', built], {
-  cwd: ROOT
-})
-const embedded = pathToFileURL(join(built, 'services', 'event-log', 'embedded.js')).href
+t.teardown(() => rmSync(home, { recursive: true, force: true }))
+// Compiled, so that each process is there at once.
+const embedded = pathToFileURL(join(await compiledHub(), 'services', 'event-log', 'embedded.js')).href
 
 /** What a process wrote into its journal before it was killed. */
 class Journal {

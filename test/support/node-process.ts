@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
+import { NODE_COMMAND } from './node-command.ts'
 import { StreamClient } from './stream-client.ts'
 
 const FILE = join(import.meta.dirname, 'hub-process.ts')
@@ -18,7 +19,8 @@ export class NodeProcess {
   }
 
   static async start(t: Test, options: object): Promise<NodeProcess> {
-    const child = spawn(process.execPath, [...process.execArgv, FILE, JSON.stringify(options)], {
+    const [node, ...args] = NODE_COMMAND
+    const child = spawn(node as string, [...args, FILE, JSON.stringify(options)], {
       stdio: ['ignore', 'pipe', 'inherit']
     })
     t.teardown(() => child.kill('SIGKILL'))

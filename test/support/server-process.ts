@@ -2,10 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { NODE_COMMAND } from './node-command.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 /** How it is started from its source. */
-export const FROM_SOURCE: readonly string[] = [process.execPath, ...process.execArgv, 'server.ts']
+export const FROM_SOURCE: readonly string[] = [...NODE_COMMAND, 'server.ts']
 
 /** The hub as its users start it. */
 export class ServerProcess {

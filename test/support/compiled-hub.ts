@@ -1,0 +1,78 @@
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync
+} from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+const DAY = 86_400_000
+const BUILDS = join(ROOT, '.tap', 'builds')
+/** What no build is made of. */
+const OTHER_FOLDERS = ['bench', 'coverage', 'dist', 'docs', 'examples', 'node_modules', 'public', 'test']
+
+/**
+ * Compiles the hub as `npm start` does, and returns the folder: its processes start at once and run as fast as a user's.
+ * All tests share one folder as long as the source stays the same.
+ */
+export async function compiledHub(): Promise<string> {
+  const sources = sourceFiles()
+  const hash = createHash('sha256')
+  for (const path of sources)
+    hash
+      .update(`${path}\0`)
+      .update(readFileSync(join(ROOT, path)))
+      .update('\0')
+  const folder = join(BUILDS, hash.digest('hex').slice(0, 32))
+  if (!existsSync(folder)) await compile(folder)
+  return folder
+}
+
+function sourceFiles(): string[] {
+  const folders = readdirSync(ROOT, { withFileTypes: true }).filter(
+    (entry) => entry.isDirectory() && !entry.name.startsWith('.') && !OTHER_FOLDERS.includes(entry.name)
+  )
+  const inFolders = folders.flatMap(({ name }) =>
+    readdirSync(join(ROOT, name), { recursive: true, encoding: 'utf8' }).map((path) => join(name, path))
+  )
+  return [...readdirSync(ROOT), ...inFolders].filter((path) => /\.(ts|json|lua)$/.test(path)).sort()
+}
+
+async function compile(folder: string): Promise<void> {
+  mkdirSync(BUILDS, { recursive: true })
+  removeOldBuilds()
+  const partial = mkdtempSync(join(BUILDS, 'partial-'))
+  const compiler = join(ROOT, 'node_modules', '.bin', 'tsc')
+  await promisify(execFile)(compiler, ['-p', 'tsconfig.build.json', '--outDir', partial], { cwd: ROOT })
+  // What Redis runs is read when the hub is loaded.
+  cpSync(join(ROOT, 'services'), join(partial, 'services'), {
+    recursive: true,
+    filter: (path) => path.endsWith('.lua') || statSync(path).isDirectory()
+  })
+  symlinkSync(join(ROOT, 'public'), join(partial, 'public'))
+  try {
+    renameSync(partial, folder)
+  } catch (error) {
+    rmSync(partial, { recursive: true })
+    // Another test was faster.
+    if (!existsSync(folder)) throw error
+  }
+}
+
+/** One for each state of the source would fill the disk in the end. */
+function removeOldBuilds(): void {
+  for (const name of readdirSync(BUILDS)) {
+    const path = join(BUILDS, name)
+    if (statSync(path).mtimeMs < Date.now() - DAY) rmSync(path, { recursive: true, force: true })
+  }
+}
