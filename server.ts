@@ -40,7 +40,8 @@ async function main(): Promise<void> {
       maxStreams,
       maxStreamsPerUser,
       maxStreamsPerAddress,
-      maxEventBytes
+      maxEventBytes,
+      paceConnections: true
     },
     corsOrigins,
     authentication: authentication && { ...authentication, tickets: tickets && new Tickets({ store: tickets }) },

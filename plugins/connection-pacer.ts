@@ -10,8 +10,15 @@ const WINDOW = 100
 const AT_EASE = 50
 /** A connection that brings no request in this time is the server's to time out, in milliseconds. */
 const SILENCE = 1_000
+/** A request waits at most so long for a busy hub, in milliseconds; then it is admitted at the pace of the event loop alone. */
+const MAX_WAIT = 3_000
 
 type Admit = (socket: Socket) => void
+
+interface Waiting {
+  readonly socket: Socket
+  readonly since: number
+}
 
 /**
  * Lets new connections in at the pace at which they can be served, so that thousands of clients who return at once do not
@@ -19,7 +26,8 @@ type Admit = (socket: Socket) => void
  * turns: 5,000 of them hold everything else up for a third of a second.
  *
  * While many come, one that has brought its request is handed to the server's own listeners when its turn has come; Node
- * provides for that (`http.Server`, event 'connection', may be emitted to inject a connection). Nobody is refused.
+ * provides for that (`http.Server`, event 'connection', may be emitted to inject a connection). Nobody is refused, nobody who
+ * has brought a request is overtaken, and no wait for a busy hub exceeds three seconds.
  */
 export class ConnectionPacer {
   readonly #server: HttpServer
@@ -30,7 +38,7 @@ export class ConnectionPacer {
   readonly #silent = new Set<Socket>()
   #sweep: NodeJS.Timeout | undefined
   /** Those that have, in the order in which they did. */
-  #waiting: Socket[] = []
+  #waiting: Waiting[] = []
   #next = 0
   #isScheduled = false
   #isOpen = false
@@ -66,7 +74,7 @@ export class ConnectionPacer {
   }
 
   readonly #arrived = (socket: Socket): void => {
-    if (this.#isOpen || this.#isAtEase()) {
+    if (this.#isOpen || (this.#isAtEase() && this.waiting === 0)) {
       this.#admit(socket)
       return
     }
@@ -102,7 +110,7 @@ export class ConnectionPacer {
   }
 
   #queue(socket: Socket): void {
-    this.#waiting.push(socket)
+    this.#waiting.push({ socket, since: this.#clock.monotonic() })
     this.#schedule()
   }
 
@@ -119,7 +127,8 @@ export class ConnectionPacer {
   /** One at a time, each after the request of the one before has been read and answered, so that the clock sees what it cost. */
   readonly #work = (): void => {
     if (this.waiting === 0) return
-    if (this.#isBusy() || this.#clock.monotonic() >= this.#sliceEnd) {
+    const now = this.#clock.monotonic()
+    if (now >= this.#sliceEnd || (this.#isBusy() && now < this.#oldest.since + MAX_WAIT)) {
       this.#schedule()
       return
     }
@@ -127,8 +136,13 @@ export class ConnectionPacer {
     process.nextTick(this.#work)
   }
 
+  get #oldest(): Waiting {
+    return this.#waiting[this.#next] as Waiting
+  }
+
   #admitNext(): void {
-    const socket = this.#waiting[this.#next++] as Socket
+    const { socket } = this.#oldest
+    this.#next++
     if (this.#next === this.#waiting.length) {
       this.#waiting = []
       this.#next = 0

@@ -49,6 +49,13 @@ export interface SseHubOptions extends HubOptions {
    * @default undefined: a client may ask for none
    */
   readonly authorizeTopic?: AuthorizeTopic | undefined
+  /**
+   * Admits new connections at the pace at which they can be served, so that thousands of event sources that return at once do
+   * not delay the open streams. It takes over the `connection` listeners of the app's HTTP server, so a host has to ask for it;
+   * the standalone hub does. Has no effect on a server that speaks TLS.
+   * @default false
+   */
+  readonly paceConnections?: boolean | undefined
 }
 
 /** How a stream begins. A last event ID that the client brings wins over `from` and `last`. */
@@ -95,7 +102,7 @@ const REGISTER_OPTIONS = ['prefix', 'logLevel', 'logSerializers', 'encapsulate']
 /** One for all streams that have none. */
 const NO_TOPICS: string[] = []
 
-const OWN_OPTIONS = ['authenticate', 'authorizeTopic']
+const OWN_OPTIONS = ['authenticate', 'authorizeTopic', 'paceConnections']
 
 /** The hub as Fastify has it, `fastify.sse`: a {@link Hub}, and how its streams are opened on replies. */
 export class SseHub<Events extends object = EventMap> extends Hub<Events> {
@@ -260,6 +267,9 @@ function isIdentity(value: unknown): value is StreamIdentity {
 
 async function sseHubPlugin(app: FastifyInstance, options: SseHubOptions): Promise<void> {
   checkOptionNames(options)
+  const { paceConnections = false } = options
+  if (typeof paceConnections !== 'boolean')
+    throw new InvalidOptionError('paceConnections', `is true or false; got ${describe(paceConnections)}`)
   const hub = new SseHub<RegisteredEvents>(app, options)
   app.decorate('sse', hub)
   try {
@@ -269,7 +279,9 @@ async function sseHubPlugin(app: FastifyInstance, options: SseHubOptions): Promi
     await hub.dispose()
     throw error
   }
-  const pacer = ConnectionPacer.pace(app.server, () => hub.keeper.isCatchingUp, hub.options.clock)
+  const pacer = paceConnections
+    ? ConnectionPacer.pace(app.server, () => hub.keeper.isCatchingUp, hub.options.clock)
+    : undefined
   // Before Fastify waits for open connections: they are ours, and would never close by themselves.
   app.addHook('preClose', () => {
     pacer?.open()

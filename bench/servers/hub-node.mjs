@@ -12,6 +12,7 @@ await app.register(sseHub, {
   log,
   nodes,
   maxStreamsPerUser: 0,
+  paceConnections: true,
   authenticate: ({ query }) => ({ user: query.user }),
   authorizeTopic: () => true
 })

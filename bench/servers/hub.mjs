@@ -8,6 +8,7 @@ await app.register(sseHub, {
   heartbeatInterval,
   maxEventBytes: 1_048_576,
   maxStreamsPerUser: 0,
+  paceConnections: true,
   retention: JSON.parse(process.env.BENCH_RETENTION ?? '{}'),
   authenticate: ({ query }) => ({ user: query.user }),
   authorizeTopic: () => true

@@ -114,6 +114,40 @@ t.test('while the hub is busy they wait, and then are served in the order in whi
   t.same(place.asked, paths)
 })
 
+t.test('a connection that comes later does not overtake those that wait, also in a quiet moment', async (t) => {
+  const place = await Place.open(t)
+  await place.crowd()
+  place.isBusy = true
+  const first = ask(await place.connect(), '/first')
+  while (place.pacer.waiting === 0) await turn()
+  place.clock.advance(1_000)
+  const second = ask(await place.connect(), '/second')
+  while (place.pacer.waiting < 2) await turn()
+  t.same(place.asked, [])
+  place.isBusy = false
+  t.same(await Promise.all([first, second]), ['/first', '/second'])
+  t.same(place.asked, ['/first', '/second'])
+})
+
+t.test('a request waits at most three seconds for a hub that stays busy', async (t) => {
+  const place = await Place.open(t)
+  await place.crowd()
+  place.isBusy = true
+  const first = ask(await place.connect(), '/first')
+  while (place.pacer.waiting === 0) await turn()
+  place.clock.advance(2_000)
+  const second = ask(await place.connect(), '/second')
+  while (place.pacer.waiting < 2) await turn()
+  place.clock.advance(999)
+  for (let turns = 0; turns < 20; turns++) await turn()
+  t.same(place.asked, [])
+  place.clock.advance(1)
+  t.equal(await first, '/first')
+  t.same(place.asked, ['/first'], 'the second has waited for one second')
+  place.clock.advance(2_000)
+  t.equal(await second, '/second')
+})
+
 t.test('a request that arrives in pieces, or with the next one behind it, is read whole', async (t) => {
   const place = await Place.open(t)
   await place.crowd()

@@ -208,7 +208,8 @@ t.test('an option that is none, or that cannot be, stops the registration with i
     [{ hearbeatInterval: 1 }, /hearbeatInterval: is none; there are .*heartbeatInterval/],
     [{ heartbeatInterval: '15s' }, /heartbeatInterval: is a whole number from 0 .*got "15s"/],
     [{ retention: { users: 1 } }, /retention\.users: is none; there are user, topic/],
-    [{ log: {} }, /log: is an event log/]
+    [{ log: {} }, /log: is an event log/],
+    [{ paceConnections: 1 }, /paceConnections: is true or false/]
   ]
   for (const [options, message] of wrong) {
     const app = Fastify()
@@ -218,6 +219,20 @@ t.test('an option that is none, or that cannot be, stops the registration with i
     })
     await app.close()
   }
+})
+
+t.test("a host's server keeps its connection listeners, unless the host asks for pacing", async (t) => {
+  const listenersWith = async (hub: object): Promise<unknown[]> => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    const before = app.server.listeners('connection')
+    await app.register(sseHub, hub)
+    const after = app.server.listeners('connection')
+    return after.filter((listener) => before.includes(listener))
+  }
+  t.equal((await listenersWith({})).length, 1)
+  t.equal((await listenersWith({ paceConnections: false })).length, 1)
+  t.equal((await listenersWith({ paceConnections: true })).length, 0)
 })
 
 t.test('a Readable that nobody is going to read is destroyed', async (t) => {
