@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import { systemClock } from '../clock.ts'
 import { InvalidOptionError, LogUnavailableError } from '../errors.ts'
 import { resolveRetention, wholeNumber } from '../options.ts'
+import { told } from './redis/client.ts'
 import { RedisConnection } from './redis/connection.ts'
 import type { RedisLink } from './redis/link.ts'
 import { RedisLog } from './redis/log.ts'
@@ -31,6 +32,11 @@ export interface RedisLinkOptions {
    * @default 2_000
    */
   readonly timeout?: number | undefined
+  /**
+   * Logs when Redis is lost, when it is back, and errors that no call can report: a logger of pino's kind.
+   * @default undefined: only such errors are told, as warnings of the process
+   */
+  readonly logger?: OutageLogger | undefined
 }
 
 export interface RedisLogOptions extends RedisLinkOptions {
@@ -57,11 +63,6 @@ export interface RedisLogOptions extends RedisLinkOptions {
    * @default false: fails after five seconds
    */
   readonly startDegraded?: boolean | undefined
-  /**
-   * Is told when Redis is lost, and when it is back: a logger of pino's kind.
-   * @default undefined: nobody is told
-   */
-  readonly logger?: OutageLogger | undefined
   /**
    * Time and chance, for tests.
    * @default the server's time
@@ -137,7 +138,11 @@ export async function redisLink(options: RedisLinkOptions, clock: Clock = system
   }
   wholeNumber('timeout', timeout, 100, 60_000)
   const open: ConstructorParameters<typeof RedisConnection>[0]['open'] = await openerFor(options)
-  return new RedisConnection({ open, prefix, timeout, random: () => clock.random() })
+  const onFault = (error: unknown, what: string) => {
+    if (options.logger === undefined) process.emitWarning(`fastify-sse-hub: ${what}: ${told(error)}`)
+    else options.logger.warn({ err: error }, what)
+  }
+  return new RedisConnection({ open, prefix, timeout, random: () => clock.random(), onFault })
 }
 
 async function reached(link: RedisLink): Promise<void> {

@@ -1,23 +1,9 @@
+import { type Address, endClient, type FaultListener, inTime, type RedisClient, told } from './client.ts'
 import { LinkError, type LuaScript, type RedisArgument, type RedisLink, RedisReplyError } from './link.ts'
-
-/** What is used of a client of node-redis. */
-export interface RedisClient {
-  readonly isReady: boolean
-  connect(): Promise<unknown>
-  destroy(): void
-  sendCommand(args: RedisArgument[]): Promise<unknown>
-  on(event: string, listener: (error: Error) => void): unknown
-}
-
-/** Where a node of a cluster is that owns the keys of this hub. */
-export interface Address {
-  readonly host: string
-  readonly port: number
-}
 
 export interface ConnectionOptions {
   /** Makes a client that is not connected yet, never reconnects by itself, and parks no commands. */
-  readonly open: (address: Address | undefined) => RedisClient
+  readonly open: (address: Address | undefined) => RedisClient | Promise<RedisClient>
   /** Where a cluster has the keys, once a node of it has told: all lines are to go there. */
   moved?: Address | undefined
   readonly prefix: string
@@ -25,6 +11,8 @@ export interface ConnectionOptions {
   readonly timeout: number
   /** A number from 0 up to but not including 1. */
   readonly random: () => number
+  /** Takes errors that no command can report. */
+  readonly onFault: FaultListener
 }
 
 /** How often it is looked whether Redis still answers, in milliseconds. */
@@ -33,9 +21,12 @@ const LOOK = 250
 const IDLE = 1_000
 /** How long a new line may take, in milliseconds. */
 const CONNECT_TIMEOUT = 2_000
-/** The wait before the second attempt, which doubles with each, and its cap, in milliseconds; half of it is chance. */
+/**
+ * The wait before the second attempt, which doubles with each, and its cap, in milliseconds; half of it is chance. An attempt
+ * costs little, and until one succeeds presence is wrong.
+ */
 const FIRST_WAIT = 50
-const LONGEST_WAIT = 2_000
+const LONGEST_WAIT = 400
 /** A server that says one of these cannot do for now what is asked; another line may lead to one that can. */
 const UNFIT = new Set(['READONLY', 'LOADING', 'MASTERDOWN', 'CLUSTERDOWN', 'MOVED', 'NOAUTH', 'UNBLOCKED'])
 
@@ -65,7 +56,7 @@ export class RedisConnection implements RedisLink {
   constructor(options: ConnectionOptions, blocking = 0) {
     this.#options = options
     this.#blocking = blocking
-    this.#run().catch(() => {})
+    void this.#run()
   }
 
   get isUp(): boolean {
@@ -159,45 +150,61 @@ export class RedisConnection implements RedisLink {
     for (const end of [...this.#ended]) end()
   }
 
+  /** Never rejects: nothing may end this loop while the connection is wanted. */
   async #run(): Promise<void> {
     for (let failures = 0; !this.#isClosed; ) {
-      const client = this.#options.open(this.#options.moved)
-      // Without a listener an error would end the process; `lost` and the commands tell what it was.
-      const lost = new Promise<string>((resolve) => {
-        this.#lose = (problem) => {
-          // At once, so that nothing more is sent on it, and what waits on it learns why it is rejected.
-          if (this.#client === client) this.#client = undefined
-          this.#problem ||= problem
-          resolve(problem)
-        }
-      })
-      const lose = this.#lose
-      client.on('error', (error: Error) => lose?.(told(error)))
-      client.on('end', () => lose?.('the line was closed'))
-      const failure = await this.#connect(client, lost)
-      if (failure === undefined) {
-        failures = 0
-        await this.#live(client, lost)
-      } else {
+      try {
+        if (await this.#connectOnce()) {
+          failures = 0
+          for (const down of [...this.#downs]) this.#call(() => down(this.#problem))
+        } else failures++
+      } catch (error) {
         failures++
-        this.#problem = failure
-        this.#options.moved = undefined
-        giveUp(client)
+        this.#problem = told(error)
+        this.#options.onFault(error, 'connecting to Redis failed unexpectedly; it is tried again')
       }
       await this.#wait(failures)
     }
   }
 
+  /** Takes one client from its beginning to its end. Returns whether it was connected in between. */
+  async #connectOnce(): Promise<boolean> {
+    const { promise: lost, resolve } = withResolvers<string>()
+    let client: RedisClient | undefined
+    let hasSocket = false
+    const lose = (problem: string) => {
+      // At once, so that nothing more is sent on it, and what waits on it learns why it is rejected.
+      if (client !== undefined && this.#client === client) this.#client = undefined
+      this.#problem ||= problem
+      resolve(problem)
+    }
+    this.#lose = lose
+    try {
+      client = await this.#options.open(this.#options.moved)
+      client.on('error', (error: Error) => lose(told(error)))
+      client.on('end', () => lose('the line was closed'))
+      client.on('connect', () => {
+        hasSocket = true
+      })
+      const failure = await this.#connect(client, lost)
+      if (failure === undefined) {
+        await this.#live(client, lost)
+        return true
+      }
+      this.#problem = failure
+      this.#options.moved = undefined
+      return false
+    } finally {
+      // Commands on their way are rejected before listeners learn of the loss.
+      if (client !== undefined) endClient(client, hasSocket, this.#options.onFault)
+    }
+  }
+
   /** What went wrong, if anything. */
   async #connect(client: RedisClient, lost: Promise<string>): Promise<string | undefined> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<string>((resolve) => {
-      timer = setTimeout(() => resolve('it does not answer'), CONNECT_TIMEOUT)
-    })
     // A server that is loading its data, or wants a password, lets anybody connect.
     const connected = client.connect().then(() => client.sendCommand(['PING']))
-    const outcome = await Promise.race([connected.then(() => undefined, told), lost, late])
-    clearTimeout(timer)
+    const outcome = await inTime(Promise.race([connected.then(() => undefined, told), lost]), CONNECT_TIMEOUT)
     return this.#isClosed ? 'it is closed' : outcome
   }
 
@@ -210,11 +217,21 @@ export class RedisConnection implements RedisLink {
     this.#lookedAt = performance.now()
     const look = setInterval(() => this.#look(), LOOK)
     look.unref()
-    for (const up of [...this.#ups]) up()
-    await lost
-    clearInterval(look)
-    giveUp(client)
-    for (const down of [...this.#downs]) down(this.#problem)
+    try {
+      for (const up of [...this.#ups]) this.#call(up)
+      await lost
+    } finally {
+      clearInterval(look)
+    }
+  }
+
+  /** A listener that fails must not keep the others from being called, nor the connection from being renewed. */
+  #call(listener: () => void): void {
+    try {
+      listener()
+    } catch (error) {
+      this.#options.onFault(error, 'a listener of the connection to Redis failed')
+    }
   }
 
   #look(): void {
@@ -225,7 +242,14 @@ export class RedisConnection implements RedisLink {
     this.#idle += elapsed
     this.#silence = this.#owed === 0 ? 0 : this.#silence + elapsed
     if (this.#silence > this.#options.timeout + this.#blocking) this.#lose?.('it does not answer')
-    else if (this.#owed === 0 && this.#idle >= IDLE) this.send(['PING']).catch(() => {})
+    else if (this.#owed === 0 && this.#idle >= IDLE) this.#askForSign()
+  }
+
+  /** Only whether an answer comes counts: what else goes wrong has ended the line, and its problem is told there. */
+  #askForSign(): void {
+    this.send(['PING']).catch((error: unknown) => {
+      if (!(error instanceof LinkError)) this.renew(told(error))
+    })
   }
 
   /** Leaves a server that cannot do what it is asked, for the one that it names, or for whoever answers next. */
@@ -248,14 +272,10 @@ export class RedisConnection implements RedisLink {
   }
 }
 
-/** Also a client that is still connecting: its socket is only known to it once it is connected. */
-function giveUp(client: RedisClient): void {
-  client.on('connect', () => client.destroy())
-  client.destroy()
-}
-
-/** What went wrong, without what node's errors carry besides: an address is no secret, a URL with a password is. */
-function told(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  return code === undefined || message.includes(code) ? message : `${code} ${message}`
+function withResolvers<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
+  let resolve: ((value: Value) => void) | undefined
+  const promise = new Promise<Value>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve: resolve as (value: Value) => void }
 }

@@ -1,6 +1,6 @@
 import { describe } from '../../channel.ts'
 import { InvalidOptionError } from '../../errors.ts'
-import type { Address, RedisClient } from './connection.ts'
+import type { Address, RedisClient } from './client.ts'
 
 /** What is used of the client that a host hands in. */
 export interface RedisTemplate {
