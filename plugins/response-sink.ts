@@ -2,6 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { Socket } from 'node:net'
 import type { Sink, SinkListener } from '../services/sink.ts'
+import { LAST_CHUNK, type WireBytes } from '../services/wire-bytes.ts'
 
 export type RawRequest = IncomingMessage | Http2ServerRequest
 export type RawResponse = ServerResponse | Http2ServerResponse
@@ -16,14 +17,15 @@ export function openSink(request: RawRequest, response: RawResponse, headers: Ou
   if (request.httpVersionMajor === 1 && socket instanceof Socket) {
     // A body on the request of a stream is of no use to anybody; unread it would keep the socket from telling of its end.
     if (hasBody(request)) request.resume()
-    return new SocketSink(response as ServerResponse, socket, headers)
+    return new SocketSink(response as ServerResponse, socket, headers, request.httpVersionMinor > 0)
   }
   return new ResponseSink(request, response, headers)
 }
 
 /**
- * An HTTP/1 response whose body ends with its connection (RFC 9112 §6.3, item 8): no chunk framing, so the same bytes can go
- * to any number of sockets, straight and in one write each. An event stream is the last response of its connection anyway.
+ * An HTTP/1 response. The same bytes, framed once, go to any number of sockets, straight and in one write each. To a client of
+ * HTTP/1.0, which knows no chunks, they go without the frame, and the body ends with the connection (RFC 9112 §6.3, item 8).
+ * An event stream is the last response of its connection anyway.
  */
 class SocketSink implements Sink {
   readonly #response: ServerResponse
@@ -32,24 +34,29 @@ class SocketSink implements Sink {
   #isFull = false
   #isCorked = true
   #isGreeted = false
+  readonly #isChunked: boolean
 
-  constructor(response: ServerResponse, socket: Socket, headers: OutgoingHttpHeaders) {
+  constructor(response: ServerResponse, socket: Socket, headers: OutgoingHttpHeaders, isChunked: boolean) {
     this.#response = response
     this.#socket = socket
+    this.#isChunked = isChunked
     // A host's `connectionTimeout` is for connections that do nothing; this one is watched by heartbeat and stall timeout.
     socket.setTimeout(0)
     response.removeHeader('Transfer-Encoding')
-    response.writeHead(200, { ...headers, connection: 'close' })
+    const framing = isChunked ? { 'transfer-encoding': 'chunked' } : {}
+    response.writeHead(200, { ...headers, ...framing, connection: 'close' })
     socket.on('data', countExtraBytes)
     // The head leaves together with the first bytes of the stream, which are a turn away: one write, and one to wake up for.
     socket.cork()
     response.flushHeaders()
+    // The chunks are written past the response; it must not add the last one after them.
+    response.chunkedEncoding = false
   }
 
-  write(bytes: Uint8Array): boolean {
+  write(bytes: WireBytes): boolean {
     const socket = this.#socket
     if (!socket.writable) return false
-    const isBelowMark = socket.write(bytes)
+    const isBelowMark = socket.write(this.#isChunked ? bytes.chunk : bytes.plain)
     if (this.#isCorked) this.#uncorkSoon()
     // A large write says "full" even if the kernel took all of it at once.
     if (isBelowMark || socket.writableLength === 0) return true
@@ -81,10 +88,11 @@ class SocketSink implements Sink {
     return this.#socket.writableLength
   }
 
-  end(bytes: Uint8Array, grace: number): void {
+  end(bytes: WireBytes, grace: number): void {
     const socket = this.#socket
+    const last = this.#isChunked ? Buffer.concat([bytes.chunk, LAST_CHUNK]) : bytes.plain
     // Not before the bytes have left: a server that is being closed destroys every socket whose response has ended.
-    if (socket.writable) socket.write(bytes, () => this.#response.end())
+    if (socket.writable) socket.write(last, () => this.#response.end())
     else this.#response.end()
     this.#uncork()
     cutAfter(grace, socket, () => socket.destroy())
@@ -112,18 +120,18 @@ class ResponseSink implements Sink {
     if ('flushHeaders' in response) response.flushHeaders()
   }
 
-  write(bytes: Uint8Array): boolean {
+  write({ plain }: WireBytes): boolean {
     if (this.#response.writableEnded || this.#response.destroyed) return false
-    return (this.#response as ServerResponse).write(bytes)
+    return (this.#response as ServerResponse).write(plain)
   }
 
   unsent(): number {
     return this.#response.writableLength
   }
 
-  end(bytes: Uint8Array, grace: number): void {
+  end({ plain }: WireBytes, grace: number): void {
     if (this.#response.destroyed) return
-    ;(this.#response as ServerResponse).end(bytes)
+    ;(this.#response as ServerResponse).end(plain)
     cutAfter(grace, this.#response, () => this.#response.destroy())
   }
 

@@ -17,34 +17,51 @@ export interface EventFields {
   readonly event: string
   /** The text. CRLF, CR and LF all end a line, and arrive at the client as LF. */
   readonly data: string
+  /**
+   * The reconnection time in milliseconds. It has no block of its own: several clients dispatch a block without data as an
+   * event, or ignore what it says.
+   */
+  readonly reconnectionTime?: number | undefined
   /** The last event ID that the client keeps. Left out, the client keeps the one it has. */
   readonly id?: string | undefined
 }
 
 /**
- * One event with the blank line that dispatches it, as text for one write.
- * @throws {TypeError} when `event` or `id` holds what would break out of its line, or what a client could not send back.
+ * One event with the blank line that dispatches it, as text for one write. `id` is the last field: a client that keeps the id
+ * of a block whose end never arrives has its data as well.
+ * @throws {TypeError} when a field holds what would break out of its line, or what a client would ignore or not send back.
  */
-export function formatEvent(fields: EventFields): string {
-  return formatEventHead(fields.event, fields.id) + formatData(fields.data)
+export function formatEvent({ event, data, reconnectionTime, id }: EventFields): string {
+  const retry = reconnectionTime === undefined ? '' : retryField(reconnectionTime)
+  return `${eventField(event)}${dataFields(data)}${retry}${id === undefined ? '' : idField(id)}\n`
 }
 
-function formatEventHead(event: string, id: string | undefined): string {
+function eventField(event: string): string {
   if (!isEventName(event)) throw new TypeError('event name must be a non-empty string without CR, LF or NUL')
-  const name = event === 'message' ? '' : `event: ${event}\n`
-  if (id === undefined) return name
-  if (!isEventId(id)) throw new TypeError('event id must be 1 to 128 characters of [0-9a-z.]')
-  return `${name}id: ${id}\n`
+  return event === 'message' ? '' : `event: ${event}\n`
 }
 
 /**
- * A `data` field a line, and the blank line. The space after the colon is always written, because a client eats one:
- * without it the first space of the text would be lost. Empty text still needs its one field, or nothing is dispatched.
+ * A `data` field a line. The space after the colon is always written, because a client eats one: without it the first space
+ * of the text would be lost. Empty text still needs its one field, or nothing is dispatched.
  */
-function formatData(text: string): string {
+function dataFields(text: string): string {
   // Nearly all data is one line of JSON; the two searches are cheaper than splitting.
-  if (text.indexOf('\n') === -1 && text.indexOf('\r') === -1) return `data: ${text}\n\n`
-  return `data: ${text.split(LINE_END).join('\ndata: ')}\n\n`
+  if (text.indexOf('\n') === -1 && text.indexOf('\r') === -1) return `data: ${text}\n`
+  return `data: ${text.split(LINE_END).join('\ndata: ')}\n`
+}
+
+/** Digits only, or clients ignore it (§9.2.6, "retry"). */
+function retryField(milliseconds: number): string {
+  if (!Number.isInteger(milliseconds) || milliseconds < 0 || milliseconds > MAX_RECONNECTION_TIME) {
+    throw new TypeError(`reconnection time must be an integer from 0 to ${MAX_RECONNECTION_TIME} milliseconds`)
+  }
+  return `retry: ${milliseconds}\n`
+}
+
+function idField(id: string): string {
+  if (!isEventId(id)) throw new TypeError('event id must be 1 to 128 characters of [0-9a-z.]')
+  return `id: ${id}\n`
 }
 
 /** How many bytes a text takes as data: each of its line ends begins a field of its own. */
@@ -56,23 +73,13 @@ export function dataBytes(text: string): number {
 }
 
 /**
- * A comment, which clients ignore. Split on every line end as data is, so that no text can leave the comment.
+ * A comment, which clients ignore. Split on every line end as data is, so that no text can leave the comment. No blank line
+ * follows: several clients dispatch one as an event, whatever stands before it.
  * @throws {TypeError} when `text` is not a string.
  */
 export function formatComment(text: string): string {
   if (typeof text !== 'string') throw new TypeError('comment must be a string')
-  return `: ${text.split(LINE_END).join('\n: ')}\n\n`
-}
-
-/**
- * The reconnection time in milliseconds: digits only, or clients ignore it (§9.2.6, "retry").
- * @throws {TypeError} when it is not an integer from 0 to {@link MAX_RECONNECTION_TIME}.
- */
-export function formatReconnectionTime(milliseconds: number): string {
-  if (!Number.isInteger(milliseconds) || milliseconds < 0 || milliseconds > MAX_RECONNECTION_TIME) {
-    throw new TypeError(`reconnection time must be an integer from 0 to ${MAX_RECONNECTION_TIME} milliseconds`)
-  }
-  return `retry: ${milliseconds}\n\n`
+  return `: ${text.split(LINE_END).join('\n: ')}\n`
 }
 
 /** Whether the text can stand in an `event` field: no line ends, no NUL, and not empty (empty means `message`). */

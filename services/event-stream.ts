@@ -3,11 +3,11 @@ import { CLOSED_FOR_GOOD, type CloseReason } from './close-reason.ts'
 import type { Cursor } from './cursor.ts'
 import type { Deliverable } from './delivery-queue.ts'
 import type { EventLog, LogEvent, ReadFrom, ReadResult } from './event-log/event-log.ts'
-import { formatReconnectionTime } from './event-stream-format.ts'
-import { goodbyeFrame, seeYouFrame, type Welcome, welcomeFrame } from './hub-frames.ts'
+import { GREETING, goodbyeFrame, seeYouFrame, type Welcome, welcomeFrame } from './hub-frames.ts'
 import { frameOf, type OwedEvents } from './owed-events.ts'
 import type { Sink, SinkListener } from './sink.ts'
 import { type Beginning, StreamPlace } from './stream-place.ts'
+import { WireBytes } from './wire-bytes.ts'
 
 /** How many events are read from the log at a time: a page is written in well under a millisecond. */
 const PAGE = 128
@@ -20,6 +20,7 @@ const MAX_OWED = 524_288
 /** How long the last bytes of a stream may take, in milliseconds; longer while shutting down would hold everyone up. */
 const END_GRACE = 5_000
 const SHUTDOWN_GRACE = 400
+const GREETING_BYTES = new WireBytes(GREETING)
 
 /** What a stream needs of its hub. */
 export interface StreamHost {
@@ -89,7 +90,7 @@ export class EventStream implements Deliverable, SinkListener {
   /** The read on its way was asked before the tail broke: its answer may be of another life of the log. */
   #isOutdated = false
   #isWelcome = false
-  #hasRetry = false
+  #isGreeted = false
   #isQueued = false
   #owed: OwedEvents | undefined
   readonly #place: StreamPlace
@@ -203,7 +204,7 @@ export class EventStream implements Deliverable, SinkListener {
   }
 
   #await(reading: Promise<ReadResult>, limit: number): void {
-    if (!this.#hasRetry) this.#write(Buffer.from(this.#takeRetry()))
+    this.#greet()
     reading.then((page) => this.#taken(page, limit)).catch((error: unknown) => this.#failed(error))
   }
 
@@ -211,7 +212,7 @@ export class EventStream implements Deliverable, SinkListener {
    * Sends the heartbeat: `bytes` carry the id of the hub's head, which only a stream that has been given everything up to it
    * may learn. `bare` carry none, for a stream that knows it already.
    */
-  beat(head: Cursor, bytes: Buffer, bare: Buffer): void {
+  beat(head: Cursor, bytes: WireBytes, bare: WireBytes): void {
     // What it is owed is about to be written, and is as good a sign of life; were it full now, that would be left lying.
     if (this.#state === 'closed' || this.#isFull || !this.#isWelcome || this.#owed !== undefined) return
     // One that follows keeps the id of its own last event, by which its host may know what it was following.
@@ -232,7 +233,7 @@ export class EventStream implements Deliverable, SinkListener {
       if (this.#state === 'level') this.flush()
       else await this.#untilLevel()
     }
-    if (!this.#write(Buffer.from(frame))) this.#state = 'full'
+    if (!this.#write(new WireBytes(frame))) this.#state = 'full'
     await this.#untilLevel()
     return !this.isClosed
   }
@@ -258,15 +259,11 @@ export class EventStream implements Deliverable, SinkListener {
     this.#settle('closed')
     if (reason !== 'client') {
       if (owed?.cursor !== undefined) this.#place.given(owed.cursor)
-      const last = Buffer.from(
-        reconnect
-          ? seeYouFrame(reason, this.#host.reconnectionTime(true), this.#isWelcome ? undefined : this.#place.cursor)
-          : goodbyeFrame(reason, this.#place.cursor)
-      )
-      this.#sink.end(
-        owed === undefined ? last : Buffer.concat([owed.bytes, last]),
-        reason === 'shutdown' ? SHUTDOWN_GRACE : END_GRACE
-      )
+      const last = reconnect
+        ? seeYouFrame(reason, this.#host.reconnectionTime(true), this.#isWelcome ? undefined : this.#place.cursor)
+        : goodbyeFrame(reason, this.#place.cursor)
+      const text = owed === undefined ? last : owed.text + last
+      this.#sink.end(new WireBytes(text), reason === 'shutdown' ? SHUTDOWN_GRACE : END_GRACE)
     }
     this.#host.onClosed(this, reason)
     this.#abort?.abort()
@@ -322,26 +319,25 @@ export class EventStream implements Deliverable, SinkListener {
   /** What comes before the events of a page: on the first page the welcome, on any page a gap that was not told yet. */
   #tellOpening(page: ReadResult): void {
     const gap = this.#place.gapIn(page)
-    let text = this.#takeRetry()
+    let text = ''
     if (!this.#isWelcome) {
       this.#isWelcome = true
       const replayed = page.events.length + page.remaining
       const welcome = this.#host.welcome(this, this.#place.resumes && gap === undefined, replayed)
       if (welcome !== undefined) {
         const cursor = this.#place.welcome(page, gap)
-        text += welcomeFrame(welcome, cursor)
+        text = welcomeFrame(welcome, this.#host.reconnectionTime(false), cursor)
         this.#place.welcomed(cursor)
       }
     }
     if (gap !== undefined) text += this.#place.tellGap(page, gap)
-    if (text !== '') this.#write(Buffer.from(text))
+    if (text !== '') this.#write(new WireBytes(text))
+    else this.#greet()
   }
 
-  /** The reconnection time, once. */
-  #takeRetry(): string {
-    if (this.#hasRetry) return ''
-    this.#hasRetry = true
-    return formatReconnectionTime(this.#host.reconnectionTime(false))
+  /** Sends a stream its first bytes, unless it has some. */
+  #greet(): void {
+    if (!this.#isGreeted) this.#write(GREETING_BYTES)
   }
 
   /** Writes until the socket is full. Returns false if it did not come to the end of the page. */
@@ -354,7 +350,7 @@ export class EventStream implements Deliverable, SinkListener {
         last = events[at++] as LogEvent
         text += frameOf(last)
       }
-      this.#write(Buffer.from(text))
+      this.#write(new WireBytes(text))
       if (last?.cursor) this.#place.given(last.cursor)
       if (this.follows && last?.final) {
         this.close('finished')
@@ -372,7 +368,8 @@ export class EventStream implements Deliverable, SinkListener {
     if (waiting !== undefined) for (const resolve of waiting) resolve()
   }
 
-  #write(bytes: Buffer): boolean {
+  #write(bytes: WireBytes): boolean {
+    this.#isGreeted = true
     this.lastWrite = this.#host.now
     if (this.#sink.write(bytes)) return true
     if (!this.#isFull && this.#state !== 'closed') {

@@ -1,7 +1,7 @@
 import type { CloseReason } from './close-reason.ts'
 import { type Cursor, END_SUFFIX, formatCursor } from './cursor.ts'
 import type { GapReason } from './event-log/event-log.ts'
-import { formatEvent, formatReconnectionTime } from './event-stream-format.ts'
+import { formatComment, formatEvent } from './event-stream-format.ts'
 
 /** The events that the hub itself puts on a stream. Publishers cannot use their names: `hub.` is reserved. */
 
@@ -19,10 +19,17 @@ export interface Welcome {
   readonly replayed: number
 }
 
-/** `cursor` is what the client comes back with if it is cut before its first event. */
-export function welcomeFrame(welcome: Welcome, cursor: Cursor | undefined): string {
-  return formatEvent({ event: 'hub.welcome', data: JSON.stringify(welcome), id: cursor && formatCursor(cursor) })
+/**
+ * The first event of a stream, with the reconnection time in milliseconds. `cursor` is what the client comes back with if it
+ * is cut before its first event.
+ */
+export function welcomeFrame(welcome: Welcome, reconnectionTime: number, cursor: Cursor | undefined): string {
+  const data = JSON.stringify(welcome)
+  return formatEvent({ event: 'hub.welcome', data, reconnectionTime, id: cursor && formatCursor(cursor) })
 }
+
+/** The first bytes of a stream whose welcome has to wait, or that has none: with them its client knows that it is open. */
+export const GREETING = formatComment('')
 
 /** History between a cursor and now is not all there; `oldest` is the id of the first event that is, if there is one. */
 export function gapFrame(
@@ -37,17 +44,17 @@ export function gapFrame(
  * A named event with one empty line of data: comments are invisible to a page, and blocks with an id alone do not move the
  * cursor of every client.
  */
-export function heartbeatFrame(cursor: Cursor | undefined): Buffer {
-  return Buffer.from(formatEvent({ event: 'hub.heartbeat', data: '', id: cursor && formatCursor(cursor) }))
+export function heartbeatFrame(cursor: Cursor | undefined): string {
+  return formatEvent({ event: 'hub.heartbeat', data: '', id: cursor && formatCursor(cursor) })
 }
 
 /**
  * The last event of a stream that should come back, after so many milliseconds. `cursor` is for one that was not welcomed
  * yet, so that it too comes back to where it was.
  */
-export function seeYouFrame(reason: CloseReason, retry: number, cursor?: Cursor): string {
-  const id = cursor && formatCursor(cursor)
-  return formatReconnectionTime(retry) + formatEvent({ event: 'hub.close', data: closeData(reason, true), id })
+export function seeYouFrame(reason: CloseReason, reconnectionTime: number, cursor?: Cursor): string {
+  const data = closeData(reason, true)
+  return formatEvent({ event: 'hub.close', data, reconnectionTime, id: cursor && formatCursor(cursor) })
 }
 
 /** The last event of a stream that should not come back: its id says so to every node, should the client come nevertheless. */

@@ -52,7 +52,7 @@ export interface HubOptions {
    */
   readonly maxStreamAge?: number | undefined
   /**
-   * Whether each stream begins with `hub.welcome`.
+   * Whether each stream begins with `hub.welcome`. Without it a client learns the reconnection time from `hub.close` alone.
    * @default true
    */
   readonly welcome?: boolean | undefined

@@ -1,6 +1,7 @@
 import type { Cursor } from './cursor.ts'
 import type { LogEvent } from './event-log/event-log.ts'
 import { formatEvent } from './event-stream-format.ts'
+import { WireBytes } from './wire-bytes.ts'
 
 /** An event as it stands on the wire, made once for each event. */
 export function frameOf(event: LogEvent): string {
@@ -25,7 +26,7 @@ export class OwedEvents {
   /** About how many bytes they are. */
   readonly size: number
   #branch: OwedEvents | undefined
-  #bytes: Buffer | undefined
+  #bytes: WireBytes | undefined
 
   constructor(event: LogEvent, before?: OwedEvents) {
     this.#before = before
@@ -46,14 +47,18 @@ export class OwedEvents {
     return this.#branch
   }
 
+  /** All of them, as text. */
+  get text(): string {
+    if (this.#before === undefined) return frameOf(this.#event)
+    const frames: string[] = []
+    for (let owed: OwedEvents | undefined = this; owed !== undefined; owed = owed.#before)
+      frames.push(frameOf(owed.#event))
+    return frames.reverse().join('')
+  }
+
   /** All of them, for one write. */
-  get bytes(): Buffer {
-    if (this.#bytes === undefined) {
-      const frames: string[] = []
-      for (let owed: OwedEvents | undefined = this; owed !== undefined; owed = owed.#before)
-        frames.push(frameOf(owed.#event))
-      this.#bytes = Buffer.from(frames.length === 1 ? (frames[0] as string) : frames.reverse().join(''))
-    }
+  get bytes(): WireBytes {
+    this.#bytes ??= new WireBytes(this.text)
     return this.#bytes
   }
 }

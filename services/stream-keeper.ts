@@ -16,6 +16,7 @@ import { OwedEvents } from './owed-events.ts'
 import { Pulse } from './pulse.ts'
 import type { Sink } from './sink.ts'
 import { StreamRegistry } from './stream-registry.ts'
+import { WireBytes } from './wire-bytes.ts'
 
 /** How many streams were closed for each reason. */
 export type Closed = Record<CloseReason, number>
@@ -63,8 +64,8 @@ export class StreamKeeper implements StreamHost, TailListener {
   readonly #full = new Set<EventStream>()
   readonly #unread = new Set<EventStream>()
   #sinceRetry = 0
-  readonly #bareBeat = heartbeatFrame(undefined)
-  #beat: { head: Cursor; bytes: Buffer } | undefined
+  readonly #bareBeat = new WireBytes(heartbeatFrame(undefined))
+  #beat: { head: Cursor; bytes: WireBytes } | undefined
   #tail: Tail | undefined
   #draining: Promise<void> | undefined
   /** How many streams there were when the hub began to close: they all return at about the same time. */
@@ -152,11 +153,11 @@ export class StreamKeeper implements StreamHost, TailListener {
   }
 
   /** What a client is told that is turned away for now: an event source takes any status but 200 as the end for good. */
-  refusal(reason: CloseReason): Buffer {
+  refusal(reason: CloseReason): WireBytes {
     this.closed[reason]++
     const wait =
       reason === 'limit' ? REFUSED_RECONNECTION * (1 + 5 * this.#options.clock.random()) : this.reconnectionTime(true)
-    return Buffer.from(seeYouFrame(reason, Math.round(wait)))
+    return new WireBytes(seeYouFrame(reason, Math.round(wait)))
   }
 
   /** Opens a stream that was checked and admitted. */
@@ -305,7 +306,8 @@ export class StreamKeeper implements StreamHost, TailListener {
   }
 
   #sendBeat(stream: EventStream): void {
-    if (this.#beat?.head !== this.head) this.#beat = { head: this.head, bytes: heartbeatFrame(this.head) }
+    if (this.#beat?.head !== this.head)
+      this.#beat = { head: this.head, bytes: new WireBytes(heartbeatFrame(this.head)) }
     stream.beat(this.head, this.#beat.bytes, this.#bareBeat)
   }
 

@@ -75,7 +75,7 @@ class Storm {
     const raw = await RawSocket.stream(this.host.port, '/events?user=alice')
     await this.host.untilOpened(opened + 1)
     await this.host.app.sse.send('alice', { data: what })
-    await raw.until(() => raw.text.includes(`data: ${what}\n\n`), `an event after ${what}`)
+    await raw.until(() => raw.text.includes(`data: ${what}\n`), `an event after ${what}`)
     raw.socket.destroy()
     await raw.closed()
     await this.untilConnections(0)
@@ -202,7 +202,7 @@ t.test('a thousand who say nothing, or one byte, keep nobody out', async (t) => 
   }
   const raw = await RawSocket.stream(storm.host.port, '/events?user=alice')
   await storm.host.app.sse.send('alice', { data: 'in' })
-  await raw.until(() => raw.text.includes('data: in\n\n'), 'an event')
+  await raw.until(() => raw.text.includes('data: in\n'), 'an event')
   raw.socket.destroy()
   for (const [at, socket] of loris.entries()) {
     if (at % 3 === 0) socket.resetAndDestroy()

@@ -2,9 +2,12 @@ import t from 'tap'
 import { type Cursor, parseCursor } from '../../services/cursor.ts'
 import type { LogEvent, ReadQuery, ReadResult } from '../../services/event-log/event-log.ts'
 import type { Hub } from '../../services/hub.ts'
+import { WireBytes } from '../../services/wire-bytes.ts'
 import { runSequence, stepsOf } from '../support/model-run.ts'
 import type { Plant } from '../support/model-world.ts'
 import type { SlowLog } from '../support/slow-log.ts'
+
+const WELCOME_ID = /(event: hub\.welcome\ndata: .*\nretry: .*\nid: )\S+/
 
 /**
  * A model that finds nothing proves nothing. Here bugs are planted, one at a time, most of them real ones of other hubs; the
@@ -92,8 +95,8 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
         const write = sink.write.bind(sink)
         let held = ''
         sink.write = (bytes) => {
-          const [gap = ''] = /event: hub\.gap\ndata: \{"from".*\n\n/.exec(String(bytes)) ?? []
-          const isTaken = write(Buffer.from(String(bytes).replace(gap, '') + (gap === '' ? held : '')))
+          const [gap = ''] = /event: hub\.gap\ndata: \{"from".*\n\n/.exec(String(bytes.plain)) ?? []
+          const isTaken = write(new WireBytes(`${String(bytes.plain).replace(gap, '') + (gap === '' ? held : '')}:\n`))
           held = gap
           return isTaken
         }
@@ -126,9 +129,9 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
       stream: (_stream, sink, hub) => {
         const write = sink.write.bind(sink)
         sink.write = (bytes) => {
-          const text = String(bytes)
-          if (!text.includes('event: hub.welcome\nid: ')) return write(bytes)
-          return write(Buffer.from(text.replace(/(hub\.welcome\nid: )\S+/, `$1${hub.cursor()}`)))
+          const text = String(bytes.plain)
+          if (!WELCOME_ID.test(text)) return write(bytes)
+          return write(new WireBytes(text.replace(WELCOME_ID, `$1${hub.cursor()}`)))
         }
       }
     }
@@ -222,7 +225,8 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
     plant: {
       stream: (_stream, sink) => {
         const write = sink.write.bind(sink)
-        sink.write = (bytes) => write(bytes.length > 20_000 ? bytes.subarray(0, 20_000) : bytes)
+        sink.write = (bytes) =>
+          write(bytes.plain.length > 20_000 ? new WireBytes(String(bytes.plain.subarray(0, 20_000))) : bytes)
       }
     }
   },
@@ -269,7 +273,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
         const close = stream.close.bind(stream)
         stream.close = (reason, reconnect) => {
           const isClosed = close(reason, reconnect)
-          if (reason === 'kicked') sink.write(Buffer.from('data: one more\n\n'))
+          if (reason === 'kicked') sink.write(new WireBytes('data: one more\n\n'))
           return isClosed
         }
       }

@@ -203,7 +203,7 @@ t.test('a stream may be the second request of a connection that is kept alive', 
   raw.send('GET /events?user=alice HTTP/1.1\r\nHost: hub\r\n\r\n')
   await raw.until(() => raw.text.includes('hub.welcome'), 'the welcome')
   await host.app.sse.send('alice', { data: 'x' })
-  await raw.until(() => raw.text.endsWith('data: x\n\n'), 'the event')
+  await raw.until(() => raw.body.endsWith('\n\n') && raw.body.includes('data: x\n'), 'the event')
   t.match(raw.head, /^HTTP\/1\.1 200 OK\r\n/)
   raw.socket.destroy()
 })
@@ -215,6 +215,9 @@ t.test('an old HTTP/1.0 client gets its stream', async (t) => {
   raw.send('GET /events?user=alice HTTP/1.0\r\n\r\n')
   await raw.until(() => raw.text.includes('hub.welcome'), 'the welcome')
   t.equal(raw.parser.events[0]?.event, 'hub.welcome')
+  t.notMatch(raw.head, /^transfer-encoding/im, 'whose body has no chunks, which it does not know')
+  t.match(raw.head, /^connection: close$/im)
+  t.match(raw.text, '\r\n\r\nevent: hub.welcome\n')
   raw.socket.destroy()
 })
 

@@ -171,7 +171,7 @@ t.test('an authenticate that fails otherwise is no end: the client is told to co
     const response = await app.inject('/events')
     t.equal(response.statusCode, 200, how)
     t.equal(response.headers['content-type'], 'text/event-stream')
-    t.match(response.payload, /^retry: \d+\n\nevent: hub\.close\ndata: \{"reason":"error","reconnect":true\}\n\n$/)
+    t.match(response.payload, /^event: hub\.close\ndata: \{"reason":"error","reconnect":true\}\nretry: \d+\n\n$/)
     t.equal(open, 0)
     t.equal(errors.length, 1)
     t.match(errors[0], 'authenticate failed')
@@ -220,7 +220,7 @@ t.test('an authenticate that hangs is waited for five seconds; then the client i
   const client = await opening
   await client.end()
   t.equal(client.status, 200)
-  t.match(client.text, /^retry: \d+\n\nevent: hub\.close\ndata: \{"reason":"error","reconnect":true\}\n\n$/)
+  t.match(client.text, /^event: hub\.close\ndata: \{"reason":"error","reconnect":true\}\nretry: \d+\n\n$/)
   t.equal(clock.timers, 0, 'no timer is left')
   t.match(host.errors.join(), 'no answer in 5000 ms')
 

@@ -132,7 +132,7 @@ t.test('an app that never listened, and has streams of inject, closes', async (t
   for await (const chunk of response.stream()) chunks.push(chunk)
   t.match(
     Buffer.concat(chunks).toString(),
-    /event: hub\.close\n(id: .+\n)?data: \{"reason":"shutdown","reconnect":true\}\n\n$/
+    /event: hub\.close\ndata: \{"reason":"shutdown","reconnect":true\}\nretry: \d+\n(id: .+\n)?\n$/
   )
 })
 

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { parseCursor } from '../../services/cursor.ts'
+import type { WireBytes } from '../../services/wire-bytes.ts'
 import { FakeSink, settle } from '../support/fake-sink.ts'
 import { startHub } from '../support/test-hub.ts'
 
@@ -9,9 +10,9 @@ const ROOM_TO_BEGIN = 20
 
 /** Remembers the very objects that it was given. */
 class SharingSink extends FakeSink {
-  readonly given: Uint8Array[] = []
+  readonly given: WireBytes[] = []
 
-  override write(bytes: Uint8Array): boolean {
+  override write(bytes: WireBytes): boolean {
     this.given.push(bytes)
     return super.write(bytes)
   }
@@ -33,11 +34,11 @@ function seqOf(id: string | undefined): number {
   return parseCursor(id ?? '')?.seq ?? -1
 }
 
-t.test('a stream begins with the reconnection time, in the turn in which it is opened', async (t) => {
+t.test('a stream tells its reconnection time once, in its welcome, in the turn in which it is opened', async (t) => {
   const { open } = await startHub(t, { reconnectionTime: 2_000 })
   const { sink } = open()
   await settle(1)
-  t.match(String(sink.writes[0]), /^retry: \d+\n\n/)
+  t.match(String(sink.writes[0]), /^event: hub\.welcome\ndata: .*\nretry: \d+\nid: .*\n\n$/)
   t.ok((sink.parser.reconnectionTime ?? 0) >= 1_000 && (sink.parser.reconnectionTime ?? 0) < 3_000)
   t.equal(String(Buffer.concat(sink.writes)).match(/^retry/gm)?.length, 1)
 })

@@ -149,7 +149,7 @@ t.test('a close for now is told with a later reconnection time, and does not mov
   const before = sink.parser.lastEventId
   t.equal(await hub.close('alice', { reconnect: true }), 1)
   const tail = String(sink.writes.at(-1))
-  t.match(tail, /^retry: \d+\n\nevent: hub\.close\n/)
+  t.match(tail, /^event: hub\.close\ndata: .*\nretry: \d+\n\n$/)
   t.same(lastOf(sink), { reason: 'kicked', reconnect: true })
   t.equal(sink.parser.lastEventId, before)
 })

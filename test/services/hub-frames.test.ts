@@ -8,7 +8,7 @@ const CURSOR = { seq: 71, witness: 'abcdefgh123456' }
 const ID = '1z.abcdefgh123456'
 
 /** The one event in a frame, which ends on a boundary. */
-function read(frame: string | Buffer): Dispatched & { reconnectionTime: number | undefined } {
+function read(frame: string): Dispatched & { reconnectionTime: number | undefined } {
   const parser = new StrictParser()
   const [event, another] = parser.feed(Buffer.from(frame))
   if (event === undefined || another !== undefined || !parser.isAtBoundary) throw new Error(`not one event: ${frame}`)
@@ -24,11 +24,12 @@ t.test('the welcome says what it is given, with the id of where the client is, i
     resumed: true,
     replayed: 3
   }
-  const { event, data, id } = read(welcomeFrame(welcome, CURSOR))
+  const { event, data, id, reconnectionTime } = read(welcomeFrame(welcome, 1_234, CURSOR))
+  t.equal(reconnectionTime, 1_234)
   t.equal(event, 'hub.welcome')
   t.equal(id, ID)
   t.strictSame(JSON.parse(data), welcome)
-  t.equal(read(welcomeFrame({ ...welcome, user: null }, undefined)).id, undefined)
+  t.equal(read(welcomeFrame({ ...welcome, user: null }, 1_234, undefined)).id, undefined)
 })
 
 t.test('a gap says where the client was, what is the oldest that is left, and why', async (t) => {

@@ -1,4 +1,5 @@
 import type { Sink, SinkListener } from '../../services/sink.ts'
+import type { WireBytes } from '../../services/wire-bytes.ts'
 import { type Dispatched, StrictParser } from './strict-parser.ts'
 
 /** A sink that keeps what it is given, and says "full" when the test wants it to. */
@@ -12,7 +13,7 @@ export class FakeSink implements Sink {
   #held = 0
   #listener: SinkListener | undefined
 
-  write(bytes: Uint8Array): boolean {
+  write({ plain: bytes }: WireBytes): boolean {
     this.#take(bytes)
     if (this.room >= bytes.length) this.room -= bytes.length
     else {
@@ -26,8 +27,8 @@ export class FakeSink implements Sink {
     return this.#held
   }
 
-  end(bytes: Uint8Array): void {
-    this.#take(bytes)
+  end({ plain }: WireBytes): void {
+    this.#take(plain)
     this.isEnded = true
   }
 

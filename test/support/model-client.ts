@@ -1,5 +1,6 @@
 import type { EventStream } from '../../services/event-stream.ts'
 import type { Sink, SinkListener } from '../../services/sink.ts'
+import type { WireBytes } from '../../services/wire-bytes.ts'
 import type { ConnectionCheck } from './model-connection.ts'
 import type { ConnectionLog } from './oracle.ts'
 import { type Dispatched, StrictParser } from './strict-parser.ts'
@@ -41,7 +42,7 @@ export class ModelSink implements Sink {
     return this.#bytes.length
   }
 
-  write(bytes: Uint8Array): boolean {
+  write(bytes: WireBytes): boolean {
     if (this.isEnded) this.#complain('V11', 'written to after its end')
     const wasFull = this.isFull
     for (const dispatched of this.#take(bytes)) {
@@ -55,7 +56,7 @@ export class ModelSink implements Sink {
     return !this.isFull
   }
 
-  end(bytes: Uint8Array): void {
+  end(bytes: WireBytes): void {
     if (this.isEnded) this.#complain('V11', 'ended twice')
     for (const dispatched of this.#take(bytes)) this.#onWritten(dispatched)
     if (!this.#written.isAtBoundary) this.#complain('W', 'ended in the middle of an event')
@@ -89,9 +90,9 @@ export class ModelSink implements Sink {
     this.#listener?.onClose()
   }
 
-  #take(bytes: Uint8Array): Dispatched[] {
-    this.#bytes = Buffer.concat([this.#bytes, bytes])
-    return this.#written.feed(bytes)
+  #take({ plain }: WireBytes): Dispatched[] {
+    this.#bytes = Buffer.concat([this.#bytes, plain])
+    return this.#written.feed(plain)
   }
 }
 

@@ -45,10 +45,16 @@ export class RawSocket {
     return this.text.slice(0, this.text.indexOf('\r\n\r\n'))
   }
 
-  /** What follows the head, read as an event stream. */
+  /** What follows the head, without the frames of its chunks, if it has chunks. */
+  get body(): string {
+    const bytes = Buffer.from(this.text.slice(this.text.indexOf('\r\n\r\n') + 4))
+    return String(/^transfer-encoding: chunked$/im.test(this.head) ? unframed(bytes) : bytes)
+  }
+
+  /** The body, read as an event stream. */
   get parser(): StrictParser {
     const parser = new StrictParser()
-    parser.feed(Buffer.from(this.text.slice(this.text.indexOf('\r\n\r\n') + 4)))
+    parser.feed(Buffer.from(this.body))
     return parser
   }
 
@@ -70,4 +76,22 @@ export class RawSocket {
       }
     }
   }
+}
+
+/** The data of the chunks that are whole (RFC 9112 §7.1), read as literally as can be. */
+function unframed(bytes: Buffer): Buffer {
+  const pieces: Buffer[] = []
+  for (let at = 0; ; ) {
+    const line = bytes.indexOf('\r\n', at)
+    if (line === -1) break
+    const size = bytes.toString('latin1', at, line)
+    if (!/^[0-9a-f]+$/.test(size)) throw new Error(`no chunk begins with ${JSON.stringify(size)}`)
+    const begin = line + 2
+    const end = begin + Number.parseInt(size, 16)
+    if (bytes.length < end + 2) break
+    if (bytes.toString('latin1', end, end + 2) !== '\r\n') throw new Error('a chunk is longer than it says')
+    pieces.push(bytes.subarray(begin, end))
+    at = end + 2
+  }
+  return Buffer.concat(pieces)
 }
