@@ -7,6 +7,7 @@ import { checkHost, checkOrigin } from './plugins/origin.ts'
 import { rateLimit } from './plugins/rate-limit.ts'
 import { type SseHubOptions, type StreamIdentity, sseHub } from './plugins/sse-hub.ts'
 import { type HubRoutesOptions, hubRoutes } from './routes/hub-routes.ts'
+import { isProbe, plainProbeRoute } from './routes/status.ts'
 import { NotFoundError } from './services/errors.ts'
 
 export interface HubAppOptions {
@@ -35,7 +36,7 @@ async function app(instance: FastifyInstance, options: HubAppOptions): Promise<v
   const keys =
     options.authentication && (await authentication(instance, { ...options.authentication, origins: corsOrigins }))
   const isOpen = keys === undefined
-  if (isOpen && loopbackOnly) instance.addHook('onRequest', before(checkHost))
+  if (isOpen && loopbackOnly) instance.addHook('onRequest', before(checkCaller))
   if (corsOrigins.length > 0) await instance.register(corsPlugin, { origins: corsOrigins })
   instance.setNotFoundHandler(({ method, url }) => {
     // Without the query, which may hold a ticket.
@@ -64,6 +65,7 @@ async function app(instance: FastifyInstance, options: HubAppOptions): Promise<v
     const { authenticate } = isOpen ? {} : identity
     await api.register(hubRoutes, { ...routes, authenticate, demo: true })
   })
+  plainProbeRoute(instance)
   await instance.register(demoUiPlugin)
 }
 
@@ -87,6 +89,11 @@ function locked({ authenticate, authorizeTopic, authorizePublish, issueTicket }:
 function identityOfQuery(request: FastifyRequest): StreamIdentity | undefined {
   const { user } = request.query as { user?: unknown }
   return typeof user === 'string' ? { user } : undefined
+}
+
+/** A probe tells nothing that a foreign page could use, and names no host. */
+function checkCaller(request: FastifyRequest): void {
+  if (!isProbe(request)) checkHost(request)
 }
 
 /** A hook without a promise: it runs before every call. */

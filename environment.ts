@@ -14,6 +14,8 @@ export interface Environment extends Access {
   readonly tls: { readonly cert: string; readonly key: string } | undefined
   readonly heartbeatInterval: number | undefined
   readonly reconnectionTime: number | undefined
+  /** For how long it serves on after a signal to stop while it says that it is not ready, in milliseconds. */
+  readonly drainDelay: number
   readonly maxStreamAge: number | undefined
   /** `memory`, the path of a folder, or the URL of a Redis, with a `prefix` perhaps. */
   readonly store: string
@@ -43,6 +45,7 @@ const NAMES = [
   'HUB_CORS_ORIGIN',
   'HUB_HEARTBEAT',
   'HUB_RETRY',
+  'HUB_DRAIN_DELAY',
   'HUB_MAX_STREAM_AGE',
   'HUB_HISTORY_PER_USER',
   'HUB_HISTORY_PER_TOPIC',
@@ -79,6 +82,7 @@ export function readEnvironment(env: Variables): Environment {
     tls: tls(env.HUB_TLS_CERT, env.HUB_TLS_KEY),
     heartbeatInterval: number('HUB_HEARTBEAT', 0, DAY),
     reconnectionTime: number('HUB_RETRY', 0, 3_600_000),
+    drainDelay: number('HUB_DRAIN_DELAY', 0, 3_600_000) ?? 0,
     maxStreamAge: number('HUB_MAX_STREAM_AGE', 0, 365 * DAY),
     store: store(env.HUB_STORE),
     retention: defined({

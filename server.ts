@@ -13,6 +13,8 @@ import { openHistory } from './stores.ts'
 
 /** How long a stop may take, in milliseconds. */
 const STOP_WITHIN = 10_000
+/** Signals that follow the first within this time repeat it, in milliseconds: npm and systemd both hand on what all have got. */
+const SAME_SIGNAL_WITHIN = 500
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const
 /** Thousands of event sources may return at once; those that find no room are let in by TCP a second later. */
 const BACKLOG = 4_096
@@ -53,27 +55,34 @@ async function main(): Promise<void> {
   server.addHook('onError', async (request, _reply, error) => {
     if ((error.statusCode ?? 500) >= 500) request.log.error({ err: error }, 'a request failed')
   })
-  stopInOrder(server)
+  stopInOrder(server, environment.drainDelay)
   await listen(server, environment)
   announce(server, environment, told)
 }
 
-/** Ends the streams and the process, with exit code 0, when it is told to stop; a fault that nobody caught stops it, too. */
-function stopInOrder(server: FastifyInstance): void {
+/**
+ * Ends the streams and the process, with exit code 0, after a signal to stop and the drain delay; another signal ends the delay.
+ * A fault that nothing caught stops the process, too, without a delay.
+ */
+function stopInOrder(server: FastifyInstance, delay: number): void {
   const skip: closeWithGrace.AllEvents[] = [...STOP_SIGNALS, 'beforeExit']
-  const grace = closeWithGrace({ delay: STOP_WITHIN, logger: server.log, skip }, async ({ err }) => {
+  const grace = closeWithGrace({ delay: delay + STOP_WITHIN, logger: server.log, skip }, async ({ err }) => {
     if (err) server.log.error({ err }, 'stopping after an error')
+    else await server.sse.drain({ delay })
     await server.close()
   })
-  // Once is enough: left to itself it would break off at a second signal, and npm hands Ctrl-C on a second time.
-  let isStopping = false
-  for (const signal of STOP_SIGNALS) {
-    process.on(signal, () => {
-      if (isStopping) return
-      isStopping = true
+  // Left to itself close-with-grace would break off at a second signal.
+  let stoppingSince: number | undefined
+  const stop = () => {
+    if (stoppingSince === undefined) {
+      stoppingSince = performance.now()
+      if (delay > 0) server.log.info(`not ready; streams end in ${delay} ms, or at another signal`)
       grace.close()
-    })
+    } else if (delay > 0 && performance.now() - stoppingSince > SAME_SIGNAL_WITHIN) {
+      server.sse.drain().catch((error) => server.log.error({ err: error }, 'the streams could not be ended in order'))
+    }
   }
+  for (const signal of STOP_SIGNALS) process.on(signal, stop)
 }
 
 async function listen(server: FastifyInstance, { host, port }: Environment): Promise<void> {

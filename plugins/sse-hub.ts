@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { describe, isName } from '../services/channel.ts'
+import type { DrainOptions } from '../services/drain-delay.ts'
 import { InvalidDraftError, InvalidOptionError, TopicForbiddenError, UnauthenticatedError } from '../services/errors.ts'
 import type { EventMap } from '../services/event.ts'
 import type { EventStream } from '../services/event-stream.ts'
@@ -193,8 +194,8 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
   }
 
   /** Ends every stream, and then the HTTP/2 sessions that they came on: a browser would keep them, and the server, open. */
-  override async drain(): Promise<void> {
-    await super.drain()
+  override async drain(options?: DrainOptions): Promise<void> {
+    await super.drain(options)
     this.#sessions.close()
   }
 

@@ -1,14 +1,33 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Guard } from './guard.ts'
 
-/** `GET /health/live` and `/health/ready`: for whoever decides to restart this process, or to send it traffic. */
-export function healthRoutes(app: FastifyInstance): void {
-  app.get('/health/live', async () => ({ status: 'ok' }))
+/** Marks the routes that answer supervisors and load balancers. */
+const PROBE = { config: { isProbe: true } as object }
 
-  app.get('/health/ready', async (_request, reply) => {
+/** Whether a request asks for liveness or readiness. Load balancers send such requests by address, or without any `Host`. */
+export function isProbe({ routeOptions }: FastifyRequest): boolean {
+  return (routeOptions.config as { isProbe?: boolean }).isProbe === true
+}
+
+/** `GET /health/live` and `/health/ready`: liveness for a supervisor, readiness for a load balancer. */
+export function healthRoutes(app: FastifyInstance): void {
+  app.get('/health/live', PROBE, async () => ({ status: 'ok' }))
+
+  app.get('/health/ready', PROBE, async (_request, reply) => {
     const isReady = await app.sse.ready()
     reply.code(isReady ? 200 : 503)
     return { status: isReady ? 'ok' : 'unavailable' }
+  })
+}
+
+/** `OPTIONS /` is readiness, too: it is what HAProxy's `option httpchk` sends when no path is set. */
+export function plainProbeRoute(app: FastifyInstance): void {
+  app.options('/', PROBE, async (_request, reply) => {
+    const isReady = await app.sse.ready()
+    return reply
+      .code(isReady ? 204 : 503)
+      .header('allow', 'GET, HEAD, OPTIONS')
+      .send()
   })
 }
 

@@ -1,5 +1,6 @@
 import { type Channel, EVERYONE, topicChannel, userChannel } from './channel.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
+import { DrainDelay, type DrainOptions } from './drain-delay.ts'
 import { BatchTooLargeError, InvalidRequestError } from './errors.ts'
 import { type AnyDraft, type EventDraft, type EventMap, prepareEvent } from './event.ts'
 import type { EventLog, HealthCheck, NewEvent } from './event-log/event-log.ts'
@@ -75,6 +76,7 @@ export class Hub<Events extends object = EventMap> {
   readonly #events: HubEvents
   readonly #presence: Presence
   readonly #publisher: Publisher
+  readonly #drainDelay: DrainDelay
   #started: Promise<void> | undefined
 
   /** @throws {InvalidOptionError} */
@@ -87,6 +89,7 @@ export class Hub<Events extends object = EventMap> {
     this.keeper = new StreamKeeper(parts)
     this.#thisNode = new ThisNode(this.keeper.registry, this.options, logger)
     this.#presence = new Presence(this.keeper.registry, this.#nodes)
+    this.#drainDelay = new DrainDelay(this.options.clock)
     this.#publisher = new Publisher({ ...parts, presence: this.#presence })
   }
 
@@ -238,7 +241,7 @@ export class Hub<Events extends object = EventMap> {
 
   /** Whether an event would be accepted and a stream opened now. */
   async ready(): Promise<boolean> {
-    if (this.keeper.isClosing) return false
+    if (this.keeper.isClosing || this.#drainDelay.hasBegun) return false
     const log = this.#log as EventLog & Partial<HealthCheck>
     return log.ready === undefined || (await log.ready())
   }
@@ -253,9 +256,17 @@ export class Hub<Events extends object = EventMap> {
     return this
   }
 
-  /** Ends every stream (`shutdown`), and lets no new one in. Publishing goes on until {@link Hub.dispose}. */
-  drain(): Promise<void> {
-    return this.keeper.drain()
+  /**
+   * Ends every stream (`shutdown`), and lets no new one in. Publishing goes on until {@link Hub.dispose}.
+   *
+   * With a `delay` the hub is not ready at once, and serves on until the delay is over. A call without a delay, as
+   * `app.close()` makes one, ends the delay.
+   * @throws {InvalidOptionError}
+   */
+  async drain(options: DrainOptions = {}): Promise<void> {
+    const delay = this.#drainDelay.begin(options)
+    if (delay !== undefined) await delay
+    await this.keeper.drain()
   }
 
   /** Drains, takes leave of the other nodes, and closes the log. */

@@ -8,6 +8,7 @@ const NUMBERS: Record<string, [number, number, (name: Record<string, string>) =>
   PORT: [0, 65_535, (env) => readEnvironment(env).port],
   HUB_HEARTBEAT: [0, DAY, (env) => readEnvironment(env).heartbeatInterval],
   HUB_RETRY: [0, 3_600_000, (env) => readEnvironment(env).reconnectionTime],
+  HUB_DRAIN_DELAY: [0, 3_600_000, (env) => readEnvironment(env).drainDelay],
   HUB_MAX_STREAM_AGE: [0, 31_536_000_000, (env) => readEnvironment(env).maxStreamAge],
   HUB_HISTORY_PER_USER: [0, 10_000_000, (env) => readEnvironment(env).retention.user],
   HUB_HISTORY_PER_TOPIC: [0, 10_000_000, (env) => readEnvironment(env).retention.topic],
@@ -57,6 +58,7 @@ t.test('with nothing said, the hub is for this machine alone', async (t) => {
     tls: undefined,
     heartbeatInterval: undefined,
     reconnectionTime: undefined,
+    drainDelay: 0,
     maxStreamAge: undefined,
     store: './fastify-sse-hub-data',
     maxEventBytes: undefined

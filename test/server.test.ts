@@ -84,6 +84,30 @@ t.test('it stops on SIGINT as on SIGTERM, and a signal more, as npm sends it, ch
   t.equal(server.stdout.trim().split('\n').length, 1, 'and nothing is logged as an error')
 })
 
+t.test('for the drain delay it is not ready and serves on, and another signal ends the delay', async (t) => {
+  const server = new ServerProcess(t, { HUB_DRAIN_DELAY: '600000', LOG_LEVEL: 'info' })
+  const url = await server.url()
+  const status = (path: string) => fetch(url + path, { headers: { connection: 'close' } }).then(({ status }) => status)
+  t.equal(await status('/health/ready'), 200)
+  const first = performance.now()
+  server.child.kill('SIGTERM')
+  await server.logged('not ready; streams end in 600000 ms')
+  // As npm hands it on: the same signal, not another one.
+  server.child.kill('SIGTERM')
+  t.equal(await status('/health/ready'), 503)
+  t.equal(await status('/health/live'), 200)
+  const client = await StreamClient.open(`${url}/events?user=alice`)
+  await client.event('hub.welcome')
+  await publish(url, '/users/alice/events', 'still served')
+  t.equal((await client.count(1))[0]?.data, 'still served')
+  // Only what comes later than the repetitions of a signal is another one.
+  while (performance.now() - first < 600) await status('/health/live')
+  t.equal(await server.stop('SIGTERM'), 0)
+  await client.end()
+  t.equal(client.events.at(-1)?.data, '{"reason":"shutdown","reconnect":true}')
+  t.equal(server.stderr, '')
+})
+
 t.test('a restart with history in memory begins anew, and tells the clients', async (t) => {
   const first = new ServerProcess(t, {})
   const client = await StreamClient.open(`${await first.url()}/events?user=alice`)

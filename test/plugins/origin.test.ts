@@ -58,7 +58,7 @@ t.test('an open hub answers by the names of this machine, and by no other', asyn
     'notlocalhost',
     '127.0.0.1.'
   ]
-  for (const call of [...CALLS, { url: '/' }, { url: '/health/live' }, { url: '/nowhere' }]) {
+  for (const call of [...CALLS, { url: '/' }, { url: '/stats' }, { url: '/nowhere' }, { url: '/health/nowhere' }]) {
     for (const host of own) t.not((await app.inject({ ...call, headers: { host } })).statusCode, 403, host)
     for (const host of [...foreign, ...odd, ' ']) {
       const response = await app.inject({ ...call, headers: { host } })
@@ -67,6 +67,33 @@ t.test('an open hub answers by the names of this machine, and by no other', asyn
     }
   }
   t.match(app.sse.stats(), { opened: 0 })
+})
+
+t.test('an open hub answers probes by any name, and over HTTP/1.0 without a name', async (t) => {
+  const app = await build(t)
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as { port: number }
+  const probes = [
+    ['GET /health/live', 200],
+    ['GET /health/ready', 200],
+    ['HEAD /health/ready', 200],
+    ['OPTIONS /', 204]
+  ] as const
+  for (const [call, status] of probes) {
+    const [method, url] = call.split(' ') as ['GET' | 'HEAD' | 'OPTIONS', string]
+    t.equal((await app.inject({ method, url, headers: { host: '10.0.0.7:3000' } })).statusCode, status, call)
+    const socket = await RawSocket.open(port)
+    socket.send(`${call} HTTP/1.0\r\n\r\n`)
+    await socket.closed()
+    t.match(socket.text, new RegExp(`^HTTP/1\\.1 ${status} `), `${call} without a name`)
+  }
+  await app.sse.drain()
+  for (const [method, url] of [
+    ['GET', '/health/ready'],
+    ['OPTIONS', '/']
+  ] as const) {
+    t.equal((await app.inject({ method, url })).statusCode, 503, `${method} ${url} of a hub that drains`)
+  }
 })
 
 t.test('a hub that was told to be open, or has keys, answers by any name', async (t) => {

@@ -46,6 +46,11 @@ export class ServerProcess {
     }
   }
 
+  /** Resolves when its log says so. */
+  async logged(text: string): Promise<void> {
+    while (!this.stdout.includes(text)) await once(this.child.stdout as NodeJS.ReadableStream, 'data')
+  }
+
   /** Sends a signal, and resolves with the exit code. */
   async stop(signal: NodeJS.Signals): Promise<number | null> {
     this.child.kill(signal)

@@ -1,0 +1,15 @@
+import { spawnSync } from 'node:child_process'
+
+/**
+ * Why a test that needs a program is skipped, or false if the program runs. In CI, where everything is installed, a program that
+ * is missing is an error.
+ */
+export function without(
+  program: string,
+  { version = '--version', install = `apt-get install ${program}` } = {}
+): string | false {
+  if (spawnSync(program, [version], { stdio: 'ignore' }).status === 0) return false
+  const reason = `${program} is not installed: ${install}`
+  if (process.env.CI === 'true') throw new Error(reason)
+  return reason
+}
