@@ -2,7 +2,8 @@ import { el } from './dom.js'
 
 const LONGEST = 8000
 const ONE_LINE = 72
-const TOKEN = /("(?:\\.|[^"\\])*")(\s*:)?|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|\b(true|false|null)\b/g
+/** A text that was shortened may end within a string: the end of the text ends it too. */
+const TOKEN = /("(?:\\[\s\S]|[^"\\])*(?:"|\\?$))(\s*:)?|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|\b(true|false|null)\b/g
 
 /** What an event carried: JSON laid out and coloured, anything else as it came. */
 export function dataView(text) {
