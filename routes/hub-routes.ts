@@ -4,6 +4,7 @@ import { demoTaskRoute } from './demo-task.ts'
 import { eventStreamRoute } from './event-stream.ts'
 import { type AuthorizePublish, guardWith } from './guard.ts'
 import { publishRoutes } from './publish.ts'
+import { serializerCompiler } from './serialization.ts'
 import { healthRoutes, statsRoute } from './status.ts'
 import { type IssueTicket, ticketsRoute } from './tickets.ts'
 import { userRoutes } from './users.ts'
@@ -48,6 +49,8 @@ export interface HubRoutesOptions {
 export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions): Promise<void> {
   const { authenticate, authorizeTopic, authorizePublish, issueTicket, demo = false, demoStep } = options
   app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  describeAsWritten(app)
   takeJsonOnly(app)
   eventStreamRoute(app, { authenticate, authorizeTopic })
   healthRoutes(app)
@@ -58,6 +61,13 @@ export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions)
   publishRoutes(app, guard)
   userRoutes(app, guard)
   statsRoute(app, guard)
+}
+
+/** A host's transform for `@fastify/swagger` may take no other schemas than Zod's; those of the hub need none. */
+function describeAsWritten(app: FastifyInstance): void {
+  app.addHook('onRoute', (route) => {
+    route.config = { ...route.config, ...{ swaggerTransform: false } }
+  })
 }
 
 /**
