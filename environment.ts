@@ -19,6 +19,8 @@ export interface Environment extends Access {
   readonly maxStreamAge: number | undefined
   /** `memory`, the path of a folder, or the URL of a Redis, with a `prefix` perhaps. */
   readonly store: string
+  /** Whether nothing names a store: then a missing package is no reason not to start. */
+  readonly isDefaultStore: boolean
   readonly retention: Partial<Retention>
   readonly maxStreams: number | undefined
   readonly maxStreamsPerUser: number | undefined
@@ -85,6 +87,7 @@ export function readEnvironment(env: Variables): Environment {
     drainDelay: number('HUB_DRAIN_DELAY', 0, 3_600_000) ?? 0,
     maxStreamAge: number('HUB_MAX_STREAM_AGE', 0, 365 * DAY),
     store: store(env.HUB_STORE),
+    isDefaultStore: !env.HUB_STORE,
     retention: defined({
       user: number('HUB_HISTORY_PER_USER', 0, 10_000_000),
       topic: number('HUB_HISTORY_PER_TOPIC', 0, 10_000_000),

@@ -30,7 +30,7 @@ async function main(): Promise<void> {
   const { authentication, loopbackOnly, rateLimit } = environment
   const { heartbeatInterval, reconnectionTime, maxStreamAge, retention, corsOrigins } = environment
   const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, maxEventBytes } = environment
-  const { log, nodes, tickets, told } = await openHistory(environment.store, retention, server.log)
+  const { log, nodes, tickets, told, warning } = await openHistory(environment, server.log)
   await server.register(hubApp, {
     hub: {
       log,
@@ -58,6 +58,8 @@ async function main(): Promise<void> {
   stopInOrder(server, environment.drainDelay)
   await listen(server, environment)
   announce(server, environment, told)
+  // Also where nothing is logged: history that is not kept must not surprise anybody.
+  if (warning !== undefined) process.stderr.write(`fastify-sse-hub: WARNING: ${warning}\n`)
 }
 
 /**

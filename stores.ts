@@ -1,5 +1,6 @@
-import { resolve } from 'node:path'
-import { EnvironmentError } from './environment.ts'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { type Environment, EnvironmentError } from './environment.ts'
 import { embeddedLog } from './services/event-log/embedded.ts'
 import type { EventLog } from './services/event-log/event-log.ts'
 import type { RedisLogOptions } from './services/event-log/redis.ts'
@@ -17,23 +18,34 @@ export interface HistoryStore {
   readonly tickets?: TicketStore | undefined
   /** What the start says of it. */
   readonly told: string
+  /** What the operator must know, if anything. */
+  readonly warning?: string | undefined
 }
 
+const IN_MEMORY = 'history is kept in memory: a restart begins anew, and tells the clients'
+const NOT_KEPT =
+  'history is in memory only and ends with this process, because the package lmdb is not installed. ' +
+  'To keep it: npx -p fastify-sse-hub -p lmdb fastify-sse-hub. To silence this: HUB_STORE=memory'
+/** Holds the history of a folder: its presence says that an earlier start kept some. */
+const STAMP = 'event-log.json'
+
 /**
- * Opens what `HUB_STORE` names: `memory`, a folder, or a Redis.
+ * Opens what `HUB_STORE` names: `memory`, a folder, or a Redis. Where it names nothing and the embedded store is not
+ * installed, as with `npx`, history is kept in memory, unless the default folder holds some.
  * @throws {EnvironmentError} that says why it cannot be opened.
  */
 export async function openHistory(
-  store: string,
-  retention: Partial<Retention>,
+  { store, isDefaultStore, retention }: Pick<Environment, 'store' | 'isDefaultStore' | 'retention'>,
   logger: RedisLogOptions['logger']
 ): Promise<HistoryStore> {
-  if (store === 'memory') return { told: 'history is kept in memory: a restart begins anew, and tells the clients' }
+  if (store === 'memory') return { told: IN_MEMORY }
   try {
     return await (/^rediss?:/.test(store) ? openRedis(store, retention, logger) : openFolder(store, retention))
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    const way = code === 'SSE_HUB_ERR_MISSING_PACKAGE' ? ', or set HUB_STORE=memory to keep none over a restart' : ''
+    const isMissing = code === 'SSE_HUB_ERR_MISSING_PACKAGE'
+    if (isMissing && isDefaultStore && !existsSync(join(store, STAMP))) return { told: IN_MEMORY, warning: NOT_KEPT }
+    const way = isMissing ? ', or set HUB_STORE=memory to keep none over a restart' : ''
     throw new EnvironmentError(`HUB_STORE cannot be opened: ${message}${way}`)
   }
 }

@@ -74,7 +74,7 @@ export async function authentication(app: FastifyInstance, options: Authenticati
 interface Readers {
   readonly subscriber: VerifyToken | undefined
   readonly publisher: VerifyToken | undefined
-  readonly parseCookie: ((header: string) => Record<string, string>) | undefined
+  readonly parseCookie: CookieParser | undefined
 }
 
 /** Who may open streams, publish, read, close, and have tickets made. Its functions may be passed on by themselves. */
@@ -197,15 +197,16 @@ export class Authentication {
   }
 }
 
+type CookieParser = (header: string) => Record<string, string | undefined>
+
 /** The host's, if it has one. */
-async function cookieParser(app: FastifyInstance): Promise<(header: string) => Record<string, string>> {
-  let parse: FastifyInstance['parseCookie'] | undefined
-  const { default: fastifyCookie } = await import('@fastify/cookie')
-  await app.register(async (own) => {
-    if (!own.hasDecorator('parseCookie')) await own.register(fastifyCookie)
-    parse = (header) => own.parseCookie(header)
-  })
-  return parse as FastifyInstance['parseCookie']
+async function cookieParser(app: FastifyInstance): Promise<CookieParser> {
+  if (app.hasDecorator('parseCookie')) {
+    const host = app as FastifyInstance & { parseCookie: CookieParser }
+    return (header) => host.parseCookie(header)
+  }
+  const { parse } = await import('cookie')
+  return parse
 }
 
 /** What stands behind `Bearer`: empty if that is not well-formed, and undefined if there is no such header. */

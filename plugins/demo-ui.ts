@@ -17,11 +17,12 @@ const CONTENT_SECURITY_POLICY = [
 ].join('; ')
 
 /** `public/` stands beside `plugins/` in the sources, and beside `dist/` in the package. */
-const ROOTS = [join(import.meta.dirname, '..', 'public'), join(import.meta.dirname, '..', '..', 'public')]
+const ROOTS = ['../public', '../../public']
 
 /** Serves the demo page at `/`. */
 async function demoUi(app: FastifyInstance): Promise<void> {
-  const root = ROOTS.find((folder) => existsSync(folder)) as string
+  // Not sooner: a host that is bundled as CommonJS imports this module, and has no `import.meta`.
+  const root = ROOTS.map((path) => join(import.meta.dirname, path)).find((folder) => existsSync(folder)) as string
   await app.register(fastifyStatic, {
     root,
     cacheControl: false,

@@ -61,6 +61,7 @@ t.test('with nothing said, the hub is for this machine alone', async (t) => {
     drainDelay: 0,
     maxStreamAge: undefined,
     store: './fastify-sse-hub-data',
+    isDefaultStore: true,
     maxEventBytes: undefined
   }
   const noLimits = { maxStreams: undefined, maxStreamsPerUser: undefined, maxStreamsPerAddress: undefined }
@@ -150,7 +151,7 @@ t.test('HUB_STORE is "memory", a folder or a Redis, and what looks like none of 
     'redis://127.0.0.1:6380/2',
     'rediss://hub:secret@redis.example/0?prefix=orders'
   ]) {
-    t.equal(readEnvironment({ HUB_STORE: store }).store, store)
+    t.match(readEnvironment({ HUB_STORE: store }), { store, isDefaultStore: false })
   }
   const notRedis = [
     'redis://',

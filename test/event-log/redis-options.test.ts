@@ -23,6 +23,7 @@ t.test('says which option is wrong, and never what stands in a URL', async (t) =
     [{ client: 'secret' }, /client/],
     [{ client: null }, /client/],
     [{ client: {} }, /client/],
+    [{ client: { duplicate: () => ({}), disconnect: () => {} } }, /redis 5 or later: npm install redis@6/],
     [{ url: 'redis://host', prefix: 'a{b}' }, /prefix/],
     [{ url: 'redis://host', prefix: '' }, /prefix/],
     [{ url: 'redis://host', prefix: 7 }, /prefix/],

@@ -1,11 +1,15 @@
-import { execFile, spawn } from 'node:child_process'
+import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
-import t from 'tap'
+import { build } from 'esbuild'
+import t, { type Test } from 'tap'
+import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '..', '..')
@@ -50,36 +54,80 @@ t.test('hosts in TypeScript compile against its types, and mistakes do not', asy
 })
 
 t.test('the package starts as a program, with its demo page', async (t) => {
-  const hub = spawn(join(host, 'node_modules', '.bin', 'fastify-sse-hub'), {
-    cwd: host,
-    env: { ...process.env, PORT: '0', LOG_LEVEL: 'silent', HUB_STORE: 'memory' }
-  })
-  t.teardown(() => hub.kill('SIGKILL'))
+  const hub = start(t, host, { HUB_STORE: 'memory' })
   const [line] = (await once(createInterface(hub.stdout), 'line')) as [string]
   const url = /http:\S+/.exec(line)?.[0] as string
   const page = await fetch(url)
   t.equal(page.status, 200)
   t.match(page.headers.get('content-type'), 'text/html')
   hub.kill('SIGTERM')
-  const [code] = await once(hub, 'exit')
-  t.equal(code, 0)
+  t.same(await once(hub, 'exit'), [0, null])
 })
 
-t.test('without the package of the store the program says what to install, and the way without', async (t) => {
-  const starting = run(join(host, 'node_modules', '.bin', 'fastify-sse-hub'), [], {
-    cwd: host,
-    env: { ...process.env, PORT: '0', LOG_LEVEL: 'silent', HUB_STORE: join(host, 'history') },
-    // Where lmdb lies in a folder above, it starts, and would run for ever.
-    timeout: 60_000
-  })
-  const { code, stderr } = await starting.then(
-    () => t.fail('it started'),
-    (error) => error
-  )
-  t.equal(code, 1)
-  t.match(stderr, /^fastify-sse-hub: HUB_STORE .*npm install lmdb, or set HUB_STORE=memory/)
-  t.equal(stderr.trim().split('\n').length, 1, 'no stack')
+t.test(
+  'where the package of the store is missing, one command starts the hub all the same, and says what is lost',
+  async (t) => {
+    const hub = start(t, t.testdir())
+    const [[line], [warning]] = (await Promise.all([
+      once(createInterface(hub.stdout), 'line'),
+      once(createInterface(hub.stderr), 'line')
+    ])) as [[string], [string]]
+    t.match(line, /open http:/)
+    t.match(warning, /^fastify-sse-hub: WARNING: history is in memory only .*npx -p fastify-sse-hub -p lmdb/)
+    hub.kill('SIGTERM')
+    t.same(await once(hub, 'exit'), [0, null])
+  }
+)
+
+t.test('the program never leaves history unread because the package of the store is missing', async (t) => {
+  const folder = t.testdir({ empty: {}, kept: { 'fastify-sse-hub-data': { 'event-log.json': '{}' } } })
+  const named = start(t, join(folder, 'empty'), { HUB_STORE: 'history' })
+  const kept = start(t, join(folder, 'kept'))
+  const ends = [named, kept].map((hub) => Promise.all([text(hub.stderr), once(hub, 'exit')]))
+  for (const [stderr, [code]] of await Promise.all(ends)) {
+    t.equal(code, 1)
+    t.match(stderr, /^fastify-sse-hub: HUB_STORE .*npm install lmdb, or set HUB_STORE=memory/)
+    t.equal(stderr.trim().split('\n').length, 1, 'no stack')
+  }
 })
+
+t.test('it installs beside any version of its optional packages, and its dependencies support this Node', async (t) => {
+  const dryRun = async (...packages: string[]) => {
+    const cwd = t.testdir({ 'package.json': '{}' })
+    const options = ['--dry-run', '--prefer-offline', '--no-audit', '--no-fund']
+    const { stderr } = await run('npm', ['install', ...options, ...packages], { cwd })
+    return [...stderr.matchAll(/EBADENGINE +package: '([^']+)'/g)].map(([, name]) => name)
+  }
+  const fastify = `fastify@${devDependencies.fastify}`
+  const before = await dryRun(fastify)
+  t.same(await dryRun(fastify, tarball, 'redis@4', 'lmdb@2'), before, 'no other warning than those that Fastify brings')
+})
+
+for (const format of ['esm', 'cjs'] as const) {
+  t.test(`a host that is bundled to one file (${format}) finds everything in it`, { skip: withoutRedis }, async (t) => {
+    const redis = await RedisServer.start()
+    t.teardown(() => redis.stop())
+    // Elsewhere, so that no file and no package beside it helps.
+    const outfile = join(t.testdir(), `bundle.${format === 'esm' ? 'mjs' : 'cjs'}`)
+    const banner = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)"
+    await build({
+      ...{
+        entryPoints: [join(host, 'bundled.mjs')],
+        outfile,
+        bundle: true,
+        platform: 'node',
+        format,
+        target: 'node20'
+      },
+      ...{ external: ['lmdb'], alias: { redis: join(root, 'node_modules', 'redis') }, logLevel: 'silent' },
+      ...(format === 'esm' ? { banner: { js: banner } } : {})
+    })
+    for (const REDIS_URL of ['', redis.url]) {
+      const { stdout } = await run(process.execPath, [outfile], { env: { ...process.env, REDIS_URL } })
+      t.same(JSON.parse(stdout), { status: 202, events: 1 })
+    }
+  })
+}
 
 t.test('the event log in Redis says what it lacks where its client is not installed', async (t) => {
   const ask = `import('fastify-sse-hub/redis').then(({ redisLog }) => redisLog({ url: 'redis://127.0.0.1' }))
@@ -104,3 +152,18 @@ t.test('it holds what it needs and nothing else', async (t) => {
   t.same([...folders].sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'package.json', 'public'])
   t.notMatch(stdout, /dist\/test|\.test\./)
 })
+
+/** The program of the installed package, in a folder. */
+function start(t: Test, cwd: string, env: Record<string, string> = {}): ChildProcessByStdio<null, Readable, Readable> {
+  const { HUB_STORE: _, ...inherited } = process.env
+  const program = join(host, 'node_modules', '.bin', 'fastify-sse-hub')
+  const hub = spawn(program, {
+    cwd,
+    env: { ...inherited, PORT: '0', LOG_LEVEL: 'silent', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A hub that starts where it should not would run for ever.
+    timeout: 60_000
+  })
+  t.teardown(() => hub.kill('SIGKILL'))
+  return hub
+}

@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
-  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -45,20 +44,14 @@ function sourceFiles(): string[] {
   const inFolders = folders.flatMap(({ name }) =>
     readdirSync(join(ROOT, name), { recursive: true, encoding: 'utf8' }).map((path) => join(name, path))
   )
-  return [...readdirSync(ROOT), ...inFolders].filter((path) => /\.(ts|json|lua)$/.test(path)).sort()
+  return [...readdirSync(ROOT), ...inFolders].filter((path) => /\.(ts|mjs|json|lua)$/.test(path)).sort()
 }
 
 async function compile(folder: string): Promise<void> {
   mkdirSync(BUILDS, { recursive: true })
   removeOldBuilds()
   const partial = mkdtempSync(join(BUILDS, 'partial-'))
-  const compiler = join(ROOT, 'node_modules', '.bin', 'tsc')
-  await promisify(execFile)(compiler, ['-p', 'tsconfig.build.json', '--outDir', partial], { cwd: ROOT })
-  // What Redis runs is read when the hub is loaded.
-  cpSync(join(ROOT, 'services'), join(partial, 'services'), {
-    recursive: true,
-    filter: (path) => path.endsWith('.lua') || statSync(path).isDirectory()
-  })
+  await promisify(execFile)(process.execPath, [join(ROOT, 'scripts', 'build.mjs'), partial], { cwd: ROOT })
   symlinkSync(join(ROOT, 'public'), join(partial, 'public'))
   try {
     renameSync(partial, folder)

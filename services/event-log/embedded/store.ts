@@ -23,6 +23,7 @@ const STAMP = 'event-log.json'
 const DATA = 'data.mdb'
 const FORMAT = 'fastify-sse-hub event log'
 const VERSION = 1
+const OF_LOG = 'The embedded event log'
 const WAY_OUT = 'Nothing in it was changed; restore it, or move the folder away to begin anew'
 
 /** An open store: the only one of its folder. */
@@ -111,10 +112,13 @@ function checkData(folder: string, check: (path: string) => void): void {
 
 async function importLmdb(): Promise<typeof import('lmdb')> {
   try {
-    return await import('lmdb')
+    const lmdb = await import('lmdb')
+    // The package admits any version, so that a host with an older one can be installed.
+    if (!('version' in lmdb)) throw new MissingPackageError(OF_LOG, 'lmdb 3', 'lmdb@3')
+    return lmdb
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'ERR_MODULE_NOT_FOUND') throw new MissingPackageError('The embedded event log', 'lmdb', 'lmdb')
+    if (code === 'ERR_MODULE_NOT_FOUND') throw new MissingPackageError(OF_LOG, 'lmdb', 'lmdb')
     throw error
   }
 }

@@ -36,14 +36,22 @@ export async function openerFor({
     if (typeof client !== 'object' || client === null || typeof client.duplicate !== 'function') {
       throw new InvalidOptionError('client', 'is a client of the package redis: createClient(…)')
     }
+    checkVersion(client)
     return (address) => client.duplicate({ ...OPTIONS, socket: { ...client.options?.socket, ...SOCKET, ...address } })
   }
   checkUrl(url as string)
   const { createClient } = await load()
   // The client reads from the URL what the socket is; what is said besides wins over it only once it has been read.
   const template = createClient({ url: url as string, ...OPTIONS })
+  checkVersion(template)
   return (address) =>
     template.duplicate({ ...OPTIONS, url: undefined, socket: { ...template.options?.socket, ...SOCKET, ...address } })
+}
+
+/** The package admits any version, so that a host with an older one can be installed; the log needs 5 or 6. */
+function checkVersion(client: RedisTemplate & { readonly destroy?: unknown }): void {
+  if (typeof client.destroy !== 'function')
+    throw new InvalidOptionError('client', 'the event log needs the package redis 5 or later: npm install redis@6')
 }
 
 /** What is wrong with a URL is said without the URL, in which a password may stand. */

@@ -1,6 +1,7 @@
-import { scriptsBeside } from './script-files.ts'
+import { LUA } from './lua.ts'
+import { scriptsOf } from './lua-scripts.ts'
 
-const script = scriptsBeside(import.meta.url)
+const script = scriptsOf(LUA)
 
 export const APPEND = script('append')
 export const READ = script('read')

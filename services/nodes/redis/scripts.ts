@@ -1,6 +1,7 @@
-import { scriptsBeside } from '../../event-log/redis/script-files.ts'
+import { scriptsOf } from '../../event-log/redis/lua-scripts.ts'
+import { LUA } from './lua.ts'
 
-const script = scriptsBeside(import.meta.url)
+const script = scriptsOf(LUA)
 
 export const ANSWER = script('answer')
 export const JOIN = script('join')

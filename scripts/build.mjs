@@ -1,0 +1,32 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/**
+ * Compiles the package into a folder, `dist` unless another is named. The modules `lua.ts`, which read Lua files at run
+ * time, become modules that hold the text, so that a bundle of a host has no file to look for.
+ */
+const ROOT = join(import.meta.dirname, '..')
+const { 2: folder = join(ROOT, 'dist') } = process.argv
+
+rmSync(folder, { recursive: true, force: true })
+const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
+execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', folder], {
+  cwd: ROOT,
+  stdio: 'inherit'
+})
+for (const path of foldersWithLua('services')) embed(path)
+
+function foldersWithLua(path) {
+  const entries = readdirSync(join(ROOT, path), { withFileTypes: true })
+  const below = entries.filter((entry) => entry.isDirectory()).flatMap(({ name }) => foldersWithLua(join(path, name)))
+  return entries.some(({ name }) => name.endsWith('.lua')) ? [path, ...below] : below
+}
+
+function embed(path) {
+  const target = join(folder, path, 'lua.js')
+  if (!existsSync(target)) throw new Error(`${path} has Lua files and no lua.ts that names them`)
+  const files = readdirSync(join(ROOT, path)).filter((name) => name.endsWith('.lua'))
+  const sources = files.map((name) => [name.slice(0, -'.lua'.length), readFileSync(join(ROOT, path, name), 'utf8')])
+  writeFileSync(target, `export const LUA = ${JSON.stringify(Object.fromEntries(sources), undefined, 2)}\n`)
+}
