@@ -21,14 +21,19 @@ const QUIET = [
   '--no-first-run'
 ]
 
-/** A Chromium of this machine, else the one from npm; undefined if neither can be started. */
+/** Why tests that need a browser are skipped. */
+export const NO_BROWSER = 'no Chromium can be started: apt-get install chromium, or set CHROMIUM_PATH'
+
+/** A Chromium of this machine, else the one from npm; undefined if neither can be started, which in CI is an error. */
 export async function launchBrowser(t: Test): Promise<Browser | undefined> {
   for (const executablePath of SYSTEM_BROWSERS) {
     if (!executablePath || !existsSync(executablePath)) continue
     const browser = await chromium.launch({ executablePath, args: QUIET }).catch(complain)
     if (browser) return browser
   }
-  return launchPackaged(t).catch(complain)
+  const browser = await launchPackaged(t).catch(complain)
+  if (browser === undefined && process.env.CI === 'true') throw new Error(NO_BROWSER)
+  return browser
 }
 
 /** The Chromium that comes from npm; it unpacks itself, straight into the temp folder. */

@@ -1,18 +1,17 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { without } from './programs.ts'
 import { withoutRedis } from './redis-server.ts'
 import { until } from './test-node.ts'
 
 const CONF = join(import.meta.dirname, '..', '..', 'examples', 'cluster', 'nginx.conf')
-const isInstalled = spawnSync('nginx', ['-v']).status === 0
-if (!isInstalled && process.env.CI === 'true') throw new Error('nginx is not installed')
 /** Why tests that need nginx and a Redis are skipped, or false. */
-export const withoutNginx = isInstalled ? withoutRedis : 'nginx is not installed: apt-get install nginx'
+export const withoutNginx = without('nginx', { version: '-v', install: 'apt-get install nginx-light' }) || withoutRedis
 
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')

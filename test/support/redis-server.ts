@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
@@ -6,12 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { createClient, RESP_TYPES } from 'redis'
-
-const isInstalled = spawnSync('redis-server', ['--version']).status === 0
-if (!isInstalled && process.env.CI === 'true') throw new Error('redis-server is not installed')
+import { without } from './programs.ts'
 
 /** Why tests that need a Redis are skipped, or false. */
-export const withoutRedis = isInstalled ? false : 'redis-server is not installed: apt-get install redis-server'
+export const withoutRedis = without('redis-server')
 
 export interface RedisServerOptions {
   /** Keeps what it was told over a restart. */
