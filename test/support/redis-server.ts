@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -88,6 +88,19 @@ export class RedisServer {
 
   thaw(): void {
     this.#process?.kill('SIGCONT')
+  }
+
+  /**
+   * Cuts the end off its append-only file, as a power loss does: within one of the last transactions, of which there are so
+   * many. It has to be dead, and durable.
+   */
+  tear(random: () => number, transactions = 1): void {
+    const dir = join(this.#dir, 'appendonlydir')
+    const [file] = readdirSync(dir).filter((name) => name.endsWith('.incr.aof')) as [string]
+    const bytes = readFileSync(join(dir, file))
+    let begin = bytes.length
+    for (let left = transactions; left > 0 && begin > 0; left--) begin = bytes.lastIndexOf('$5\r\nMULTI', begin - 1)
+    truncateSync(join(dir, file), begin + Math.floor(random() * (bytes.length - begin)))
   }
 
   /** Sends commands to it, one after the other, over a connection that is closed then. */

@@ -13,15 +13,19 @@ export function rewinding<Log extends EventLog>(define: Define<Log>): void {
     const found = await goBack()
     for (const lost of cursors.slice(3)) assert.equal((await readAll(found, 'u:alice', lost)).gap, 'diverged')
     await found.append(named('b', 5).map((text) => draft('u:alice', text)))
-    assert.equal((await headOf(found)).seq, 8)
+    // A log that lived through the loss records it, under a number of its own; one that was opened anew cannot know.
+    const isRecorded = found === log
+    assert.equal((await headOf(found)).seq, isRecorded ? 9 : 8)
     for (const lost of cursors.slice(3)) {
       const page = await readAll(found, 'u:alice', lost)
       assert.deepEqual([texts(page), page.gap], [[...named('a', 3), ...named('b', 5)], 'diverged'])
     }
     for (const [index, kept] of cursors.slice(0, 3).entries()) {
       const page = await readAll(found, 'u:alice', kept)
-      assert.deepEqual([texts(page), page.gap], [[...named('a', 3), ...named('b', 5)].slice(index + 1), undefined])
+      const gap = isRecorded ? 'evicted' : undefined
+      assert.deepEqual([texts(page), page.gap], [[...named('a', 3), ...named('b', 5)].slice(index + 1), gap])
     }
+    assert.equal((await readAll(found, 'u:alice', await headOf(found))).gap, undefined)
   })
 
   define('tells a listener of a break when the tail that it was handed was lost', async (given) => {

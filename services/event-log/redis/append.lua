@@ -33,11 +33,14 @@ local file = function(channel, seq, member, weight, collapse)
   if collapse ~= '' then
     local before = call('HGET', collapsedOf(channel), collapse)
     if before and call('ZREM', history, before) == 1 then
-      isReplacing = true
-      local old = string.match(before, '^%d+')
-      local oldWeight = weigh(old)
-      release(before, old, oldWeight)
-      call('ZINCRBY', SIZES, -oldWeight, channel)
+      local old, oldWeight, oldCollapse = entryOf(channel, before)
+      if oldWeight and oldCollapse == collapse then
+        isReplacing = true
+        release(before, old, oldWeight)
+        call('ZINCRBY', SIZES, -oldWeight, channel)
+      else
+        hole(channel, before, old)
+      end
     end
     call('HSET', collapsedOf(channel), collapse, member)
   end
@@ -52,6 +55,13 @@ local file = function(channel, seq, member, weight, collapse)
   end
 end
 
+-- Whether the log holds, or held, what a receipt says: a key may have survived the call that it came with.
+local isTrue = function(receipt)
+  local seq, own = string.match(receipt, '^(%d+) (%w+)')
+  seq = tonumber(seq)
+  return seq == 0 or (seq >= first and seq <= head) or isOfThisLog(seq, own)
+end
+
 local receipts = answer()
 local events = cjson.decode(ARGV[12])
 for index, event in ipairs(events) do
@@ -59,7 +69,7 @@ for index, event in ipairs(events) do
   local known
   if idempotent ~= '' then
     local lapses, receipt = string.match(call('HGET', IDEMPOTENT, idempotent) or '', '^(%d+) (.*)$')
-    if lapses and tonumber(lapses) > now then known = receipt end
+    if lapses and tonumber(lapses) > now and isTrue(receipt) then known = receipt end
   end
   local seq = 0
   if not known then
@@ -74,7 +84,7 @@ for index, event in ipairs(events) do
       head, witness = seq, life .. own
       witnesses[#witnesses + 1] = own
       local weight = weightOf(#value)
-      local member = memberOf(name, collapse, #channels, exp)
+      local member = memberOf(name, collapse, #channels > 1, exp)
       call('HSET', EVENTS, name, value)
       bytes = bytes + weight
       if #channels > 1 then call('HSET', HELD, name, #channels) end
@@ -100,15 +110,7 @@ end
 
 if head >= first then
   call('RPUSH', AGES, int(now) .. ' ' .. int(first) .. ' ' .. int(head))
-  local place = (first % RING) * WITNESS
-  local text = table.concat(witnesses)
-  -- More of them than there are places at all would begin to overwrite themselves, which comes to the same.
-  while #text > 0 do
-    local room = RING * WITNESS - place
-    call('SETRANGE', WITNESSES, place, string.sub(text, 1, room))
-    text = string.sub(text, room + 1)
-    place = 0
-  end
+  witnessed(first, table.concat(witnesses))
 end
 
 for index, each in ipairs(pieces) do
@@ -116,19 +118,7 @@ for index, each in ipairs(pieces) do
   local evictions = ''
   -- The last piece says what the call has evicted: then all that it has appended is known.
   if index == #pieces and isLost then evictions = cjson.encode(lost) end
-  pos = pos + 1
-  local fields = { 'p', nonce, 'n', name, 'h', int(each.head), 'w', each.witness, 'x', evictions }
-  for _, field in ipairs(each.fields) do fields[#fields + 1] = field end
-  local added = redis.pcall('XADD', TAIL, int(pos) .. '-0', unpack(fields))
-  if type(added) == 'table' and added.err then
-    -- Somebody else has written there. Nodes that have seen all before this go on; the others notice, and read again.
-    call('DEL', TAIL, TAIL_SIZES)
-    tailBytes = 0
-    call('XADD', TAIL, int(pos) .. '-0', unpack(fields))
-  end
-  nonce = name
-  call('RPUSH', TAIL_SIZES, each.bytes + #evictions)
-  tailBytes = tailBytes + each.bytes + #evictions
+  handOn(name, each, evictions, each.fields, each.bytes)
 end
 if #pieces > 0 and tailBytes > tailMost then
   local left = call('LLEN', TAIL_SIZES)

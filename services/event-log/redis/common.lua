@@ -1,7 +1,7 @@
 -- What all scripts begin with. KEYS[1] is the hub's state; everything else lies under the name of the log's life, so that a
 -- life that begins anew never meets what another has left. All keys carry the same hash tag.
 --
--- ARGV: 1 the time, or '' for the server's · 2 name and witness of a life, should one have to begin · 3 age that is kept, in ms
+-- ARGV: 1 the time, or '' for the server's · 2 14 random letters, and what the caller has heard of the log · 3 age that is kept, in ms
 
 local FORMAT = '1'
 -- What an entry weighs besides its text, and a channel besides its entries; text takes up to a fifth more than its length.
@@ -25,19 +25,29 @@ if not now then
   now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
-local state = call('HMGET', STATE, 'format', 'life', 'head', 'witness', 'pos', 'nonce', 'bytes', 'tail', 'forgotten')
+-- The letters name an epoch and its first witness, or a loss, should one have to be recorded. The caller has heard of an entry as
+-- the newest, of a log whose last loss was recorded then, or which began then.
+local letters, heard = string.match(ARGV[2], '^(%w+) ?(.*)$')
+
+local FIELDS = { 'format', 'life', 'head', 'witness', 'pos', 'nonce', 'bytes', 'tail', 'forgotten', 'loss', 'born' }
+local state = call('HMGET', STATE, unpack(FIELDS))
 if state[1] and state[1] ~= FORMAT then
   return redis.error_reply('FORMAT the log is of format ' .. state[1] .. '; this hub writes format ' .. FORMAT)
 end
 if not state[2] then
-  local life = string.sub(ARGV[2], 1, 8)
-  state = { FORMAT, life, '0', ARGV[2], '0', '', '0', '0', '0' }
-  call('HSET', STATE, 'format', FORMAT, 'life', life, 'head', '0', 'witness', ARGV[2], 'pos', '0', 'nonce', '', 'bytes', '0',
-    'tail', '0', 'forgotten', '0')
+  state = { FORMAT, string.sub(letters, 1, 8), '0', letters, '0', '', '0', '0', '0', '0', int(now) }
+  local begun = {}
+  for index, name in ipairs(FIELDS) do
+    begun[#begun + 1] = name
+    begun[#begun + 1] = state[index]
+  end
+  call('HSET', STATE, unpack(begun))
 end
 local life, head, witness = state[2], tonumber(state[3]), state[4]
 local pos, nonce = tonumber(state[5]), state[6]
 local bytes, tailBytes, forgotten = tonumber(state[7]), tonumber(state[8]), tonumber(state[9])
+-- The number of the newest loss: cursors with lower numbers are from before it. When it was recorded, or else the epoch began.
+local loss, born = tonumber(state[10] or 0), tonumber(state[11] or 0)
 
 local key = function(name) return BASE .. life .. ':' .. name end
 local EVENTS, HELD, TTL, AGES = key('events'), key('held'), key('ttl'), key('ages')
@@ -51,9 +61,9 @@ local lost, isLost = {}, false
 
 local save = function()
   local after = { head = int(head), witness = witness, pos = int(pos), nonce = nonce, bytes = int(bytes), tail = int(tailBytes),
-    forgotten = int(forgotten) }
+    forgotten = int(forgotten), loss = int(loss), born = int(born) }
   local changed = {}
-  for index, name in ipairs({ 'format', 'life', 'head', 'witness', 'pos', 'nonce', 'bytes', 'tail', 'forgotten' }) do
+  for index, name in ipairs(FIELDS) do
     if after[name] and after[name] ~= state[index] then
       changed[#changed + 1] = name
       changed[#changed + 1] = after[name]
@@ -64,19 +74,57 @@ end
 
 -- An entry's text: witness, time and end of its life; its channels as JSON; its collapse key as JSON, or nothing; the rest.
 local parse = function(value)
-  local exp, at = string.match(value, '^%w+ %d+ (%-?%d+)\n()')
+  local time, exp, at = string.match(value, '^%w+ (%d+) (%-?%d+)\n()')
   if not exp then return nil end
   local channels, collapse = string.match(value, '^([^\n]*)\n([^\n]*)\n', at)
-  return channels, collapse, exp
+  return channels, collapse, tonumber(exp), tonumber(time)
 end
 
 -- A member of a history is the number and what has to be cleared away with it: k collapse key, m several channels, t end.
-local memberOf = function(seq, collapse, channels, exp)
-  return seq .. (collapse ~= '' and 'k' or '') .. (channels > 1 and 'm' or '') .. (tonumber(exp) >= 0 and 't' or '')
+local memberOf = function(seq, collapse, hasSeveral, exp)
+  return seq .. (collapse ~= '' and 'k' or '') .. (hasSeveral and 'm' or '') .. (exp >= 0 and 't' or '')
+end
+
+-- Whether the channels of an entry, as JSON, name this one. Within a name, a quote never follows a bracket or a comma directly.
+local quoted = {}
+local isFiledUnder = function(channels, channel)
+  local texts = quoted[channel]
+  if not texts then
+    local text = '"' .. string.gsub(channel, '["\\]', '\\%0') .. '"'
+    texts = { '[' .. text, ',' .. text }
+    quoted[channel] = texts
+  end
+  return string.find(channels, texts[1], 1, true) or string.find(channels, texts[2], 1, true)
 end
 
 local weightOf = function(length) return math.ceil(length * TEXT) + ENTRY end
-local weigh = function(seq) return weightOf(call('HSTRLEN', EVENTS, seq)) end
+
+-- The number of a channel's member, and weight and collapse key of its entry. An index alone proves nothing: where the entry is
+-- gone, or is another than the one that was filed, there is no weight, and the member is a hole.
+local entryOf = function(channel, member)
+  local seq = string.match(member, '^%d+')
+  local value = call('HGET', EVENTS, seq)
+  if not value then return seq end
+  local channels, collapse, exp = parse(value)
+  if not channels or not isFiledUnder(channels, channel) then return seq end
+  if memberOf(seq, collapse, string.find(channels, '","', 1, true), exp) ~= member then return seq end
+  return seq, weightOf(#value), collapse
+end
+
+-- The witness of a number by the ring of witnesses, else by the entry itself; nothing if neither has it.
+local witnessOf = function(seq)
+  if seq == head then return string.sub(witness, 9) end
+  if seq > 0 and seq < head and seq > head - RING then
+    local own = call('GETRANGE', WITNESSES, (seq % RING) * WITNESS, (seq % RING) * WITNESS + WITNESS - 1)
+    if string.find(own, '^%w+$') then return own end
+  end
+  return string.match(call('HGET', EVENTS, int(seq)) or '', '^%w+')
+end
+
+-- Whether an entry that somebody names is one of this log's, or may be.
+local isOfThisLog = function(seq, own)
+  return seq <= head and (witnessOf(seq) or own) == own
+end
 
 local evictedFrom = function(channel)
   local evicted = call('HGET', EVICTED, channel) or call('ZSCORE', EMPTIED, channel)
@@ -86,6 +134,7 @@ local evictedFrom = function(channel)
 end
 
 local noteEvicted = function(channel, seq)
+  if seq <= tonumber(call('HGET', EVICTED, channel) or 0) then return end
   call('HSET', EVICTED, channel, int(seq))
   if seq > head - REACH then
     lost[channel] = seq
@@ -135,36 +184,67 @@ local uncollapse = function(channel, collapse, member)
   if call('HGET', collapsed, collapse) == member then call('HDEL', collapsed, collapse) end
 end
 
+-- A member without its entry was taken out of a history: readers learn of a gap there. What it weighed is not known any more;
+-- its channel becomes lighter by what its entries weigh on average.
+local hole = function(channel, member, seq)
+  noteEvicted(channel, tonumber(seq))
+  local size = tonumber(call('ZSCORE', SIZES, channel) or 0)
+  local weight = math.floor(size / (call('ZCARD', historyOf(channel)) + 1))
+  local isGone = call('HEXISTS', EVENTS, seq) == 0
+  if isGone and not string.find(member, 'm', 1, true) then bytes = math.max(0, bytes - weight) end
+  taken(channel, weight)
+end
+
 -- Retention takes the oldest entry of a channel. Returns what it weighed, or nothing if there was none.
 local evict = function(channel)
   local member = call('ZPOPMIN', historyOf(channel))[1]
   if not member then return nil end
-  local seq = string.match(member, '^%d+')
-  local weight = weigh(seq)
-  if string.find(member, 'k', 1, true) then
-    local _, collapse = parse(call('HGET', EVENTS, seq) or '')
-    if collapse then uncollapse(channel, collapse, member) end
+  local seq, weight, collapse = entryOf(channel, member)
+  if not weight then
+    hole(channel, member, seq)
+    return 0
   end
+  if collapse ~= '' then uncollapse(channel, collapse, member) end
   noteEvicted(channel, tonumber(seq))
   release(member, seq, weight)
   taken(channel, weight)
   return weight
 end
 
+local forget = function(seq, weight)
+  call('HDEL', EVENTS, seq)
+  call('HDEL', HELD, seq)
+  call('ZREM', TTL, seq)
+  bytes = bytes - weight
+end
+
 -- Takes an entry out of all its channels: it is too old, which is a gap, or has outlived itself, which is none.
-local drop = function(seq, isGap)
-  local channels, collapse, exp = parse(call('HGET', EVENTS, seq) or '')
-  if not channels then return end
+local drop = function(seq, isGap, horizon)
+  local value = call('HGET', EVENTS, seq)
+  if not value then
+    call('ZREM', TTL, seq)
+    return
+  end
+  local channels, collapse, exp, time = parse(value)
+  local weight = weightOf(#value)
+  if not channels then return forget(seq, weight) end
+  if isGap and time > horizon then return end
+  if not isGap and (exp < 0 or exp > now) then
+    -- The index tells another end than the entry.
+    call('ZREM', TTL, seq)
+    if exp >= 0 then call('ZADD', TTL, exp, seq) end
+    return
+  end
   channels = cjson.decode(channels)
-  local member, weight = memberOf(seq, collapse, #channels, exp), weigh(seq)
+  local member = memberOf(seq, collapse, #channels > 1, exp)
   for _, channel in ipairs(channels) do
     if call('ZREM', historyOf(channel), member) == 1 then
       if collapse ~= '' then uncollapse(channel, collapse, member) end
-      if isGap then noteEvicted(channel, math.max(tonumber(call('HGET', EVICTED, channel) or 0), tonumber(seq))) end
-      release(member, seq, weight)
+      if isGap then noteEvicted(channel, tonumber(seq)) end
       taken(channel, weight)
     end
   end
+  forget(seq, weight)
 end
 
 -- Age is looked at batch by batch, from the front. A call clears away no more than it can in good time; the next goes on.
@@ -175,11 +255,66 @@ local expire = function(most)
     local time, first, last = string.match(call('LINDEX', AGES, 0) or '', '^(%d+) (%d+) (%d+)$')
     if not time or tonumber(time) > horizon then return end
     call('LPOP', AGES)
-    for seq = tonumber(first), tonumber(last) do drop(int(seq), true) end
+    for seq = tonumber(first), tonumber(last) do drop(int(seq), true, horizon) end
     most = most - (tonumber(last) - tonumber(first) + 1)
   end
 end
 
+-- Hands a piece on to the tails: a name of its own, the head before it, what has been evicted, and its events.
+local handOn = function(name, before, evictions, events, size)
+  pos = pos + 1
+  local fields = { 'p', nonce, 'n', name, 'h', int(before.head), 'w', before.witness, 'x', evictions }
+  for _, field in ipairs(events) do fields[#fields + 1] = field end
+  local added = redis.pcall('XADD', TAIL, int(pos) .. '-0', unpack(fields))
+  if type(added) == 'table' and added.err then
+    -- Somebody else has written there. Nodes that have seen all before this go on; the others notice, and read again.
+    call('DEL', TAIL, TAIL_SIZES)
+    tailBytes = 0
+    call('XADD', TAIL, int(pos) .. '-0', unpack(fields))
+  end
+  nonce = name
+  call('RPUSH', TAIL_SIZES, size + #evictions)
+  tailBytes = tailBytes + size + #evictions
+end
+
+-- Writes the witnesses of consecutive numbers.
+local witnessed = function(first, text)
+  local place = (first % RING) * WITNESS
+  -- More of them than there are places at all would begin to overwrite themselves, which comes to the same.
+  while #text > 0 do
+    local room = RING * WITNESS - place
+    call('SETRANGE', WITNESSES, place, string.sub(text, 1, room))
+    text = string.sub(text, room + 1)
+    place = 0
+  end
+end
+
+-- Records that entries are lost. The loss takes a number of its own: every cursor below it is from before, and its reader learns
+-- of a gap; so does every stream of every node, from the tail.
+local lose = function()
+  local own = string.sub(letters, 9)
+  head, witness = head + 1, life .. own
+  loss = head
+  witnessed(head, own)
+  handOn(letters, { head = head, witness = witness }, '!', {}, 100)
+end
+
+-- Whether the log lacks what the caller has heard of it, and nobody has recorded that yet: what the caller has heard is not of a
+-- log that was later than what is recorded last, for then it would still be here.
+local seq, known, since = string.match(heard, '^(%d+) (%w+) (%d+)$')
+local isRolledBack = function()
+  if not seq then return false end
+  since = tonumber(since)
+  -- Another epoch has begun, unless an earlier one has come back, as from a backup.
+  if string.sub(known, 1, 8) ~= life then return born < since end
+  return born <= since and not isOfThisLog(tonumber(seq), string.sub(known, 9))
+end
+
+if isRolledBack() then
+  born = math.max(now, since + 1)
+  lose()
+end
+
 local answer = function()
-  return { life, head, witness, call('HLEN', EVENTS), bytes, call('ZCARD', SIZES), pos }
+  return { life, head, witness, call('HLEN', EVENTS), bytes, call('ZCARD', SIZES), pos, now, loss, born }
 end

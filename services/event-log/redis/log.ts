@@ -14,6 +14,7 @@ import type {
 } from '../event-log.ts'
 import type { Retention } from '../retention.ts'
 import { Appender, candidate, unread } from './appender.ts'
+import { Heard } from './heard.ts'
 import type { LuaScript, RedisArgument, RedisLink } from './link.ts'
 import { queryArgs, readPage } from './reading.ts'
 import { RecentEvents } from './recent-events.ts'
@@ -53,6 +54,7 @@ export class RedisLog implements EventLog, HealthCheck {
   readonly #parts: RedisLogParts
   readonly #link: RedisLink
   readonly #recent: RecentEvents
+  readonly #heard = new Heard()
   readonly #appender: Appender
   readonly #tail: RedisTail
   readonly #turnstile = new Turnstile(READS)
@@ -71,6 +73,14 @@ export class RedisLog implements EventLog, HealthCheck {
         this.#noted(await this.#run(link, APPEND, [...this.#bounds(nonce), headers, ...texts])),
       problem: () => link.problem
     })
+    // A store that is back may have lost its tail: this node looks at once. If the look fails, the next call does as well.
+    link.onUp(
+      () =>
+        void this.#run(link, WHERE, []).then(
+          (reply) => this.#noted(reply),
+          () => {}
+        )
+    )
     const line = link.duplicate({ blocking: BLOCK })
     this.#tail = new RedisTail({
       link: line,
@@ -139,7 +149,7 @@ export class RedisLog implements EventLog, HealthCheck {
     if (this.#isClosed) throw new HubClosedError()
     try {
       const reply = await this.#turnstile.pass(() => this.#run(this.#link, READ, queryArgs(query)))
-      return readPage(this.#noted(reply))
+      return readPage(this.#noted(reply), query.channels)
     } catch (error) {
       throw this.#isClosed ? new HubClosedError() : unread(error)
     }
@@ -148,7 +158,9 @@ export class RedisLog implements EventLog, HealthCheck {
   #run(link: RedisLink, script: LuaScript, args: readonly RedisArgument[]): Promise<unknown> {
     const { clock, isOwnTime, retention } = this.#parts
     const now = isOwnTime ? String(clock.now()) : ''
-    return link.run(script, link.key('state'), [now, candidate(), String(retention.age), ...args])
+    // The tail's own line may lead to a server that was left already, where nothing is lost for anybody.
+    const name = link === this.#link ? `${candidate()} ${this.#heard.text}` : candidate()
+    return link.run(script, link.key('state'), [now, name, String(retention.age), ...args])
   }
 
   #bounds(nonce: string): string[] {
@@ -160,11 +172,14 @@ export class RedisLog implements EventLog, HealthCheck {
   #noted(reply: unknown): LogState {
     const state = readState(reply)
     this.#stats = state.stats
+    this.#heard.answered(state)
     this.#tail.heard(state)
     return state
   }
 
   #handOver(events: readonly LogEvent[]): void {
+    const last = events.findLast(({ cursor }) => cursor !== null)?.cursor
+    if (last) this.#heard.handed(last)
     for (const listening of [...this.#listening]) {
       if (this.#listening.has(listening)) listening.listener.onEvents(events)
     }

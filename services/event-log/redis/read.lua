@@ -16,46 +16,49 @@ local after, gap = 0, ''
 if asked == 'head' then
   after = head
 elseif asked == 'cursor' then
-  local known = witness
-  if number ~= head then
-    known = nil
-    if number > 0 and number < head and number > head - RING then
-      local own = call('GETRANGE', WITNESSES, (number % RING) * WITNESS, (number % RING) * WITNESS + WITNESS - 1)
-      if string.find(own, '^%w+$') then known = life .. own end
-    end
-  end
+  local isKnown = number == 0 or isOfThisLog(number, string.sub(told, 9))
   if string.sub(told, 1, 8) ~= life then gap = 'reset'
-  elseif number > head or (known and known ~= told) then gap = 'diverged'
+  elseif number > head or not isKnown then gap = 'diverged'
   else after = number end
 end
 
-local evicted, histories = 0, {}
+local evicted, histories = loss, {}
 for index = 8, #ARGV do
   local channel = ARGV[index]
   evicted = math.max(evicted, evictedFrom(channel))
   if call('EXISTS', historyOf(channel)) == 1 then histories[#histories + 1] = channel end
 end
 
--- The numbers of all these histories that a range command gives, each once, with the members.
+-- A number beyond the head was filed by a call that is lost.
+local newest = int(head)
+
+-- The numbers of all these histories that a range command gives, each once.
 local collect = function(range)
-  local seqs, members = {}, {}
+  local seqs, isThere = {}, {}
   for _, channel in ipairs(histories) do
     for _, member in ipairs(range(historyOf(channel))) do
       local seq = tonumber(string.match(member, '^%d+'))
-      if not members[seq] then
-        members[seq] = member
+      if not isThere[seq] then
+        isThere[seq] = true
         seqs[#seqs + 1] = seq
       end
     end
   end
   table.sort(seqs)
-  return seqs, members
+  return seqs
 end
 
 if asked == 'last' then
   local most = math.min(number, LAST_MOST)
-  local seqs = collect(function(history) return call('ZREVRANGE', history, 0, most - 1) end)
+  local seqs = collect(function(history) return call('ZREVRANGEBYSCORE', history, newest, '-inf', 'LIMIT', 0, most) end)
   if #seqs >= most then after = seqs[#seqs - most + 1] - 1 end
+end
+
+local isAsked = function(channels)
+  for _, channel in ipairs(histories) do
+    if isFiledUnder(channels, channel) then return true end
+  end
+  return false
 end
 
 local reply, remaining, size
@@ -64,8 +67,8 @@ repeat
   local isWhole = true
   reply, remaining, size = {}, 0, 0
   local bound = '(' .. int(after)
-  local seqs, members = collect(function(history)
-    return call('ZRANGEBYSCORE', history, bound, '+inf', 'LIMIT', 0, limit)
+  local seqs = collect(function(history)
+    return call('ZRANGEBYSCORE', history, bound, newest, 'LIMIT', 0, limit)
   end)
   local count = math.min(#seqs, limit)
   local at = 0
@@ -76,23 +79,23 @@ repeat
     for index, value in ipairs(values) do
       if size >= PAGE_BYTES then break end
       at = at + 1
-      local own, exp = string.match(value or '', '^(%w+) %d+ (%-?%d+)\n')
-      if exp then
-        last, lastOwn = seqs[at], own
+      local channels, _, exp = parse(value or '')
+      if channels and isAsked(channels) then
+        last, lastOwn = seqs[at], string.match(value, '^%w+')
         -- What has outlived itself is not given, though there was no time yet to clear it away.
-        if tonumber(exp) < 0 or tonumber(exp) > now then
+        if exp < 0 or exp > now then
           reply[#reply + 1] = names[index]
           reply[#reply + 1] = value
         end
         size = size + #value
       else
-        -- Somebody else has taken it: that is a hole like any other.
+        -- Somebody else has taken it, or it is for other channels than those that name it: a hole like any other.
         isWhole = false
         for _, channel in ipairs(histories) do
-          if call('ZREM', historyOf(channel), members[seqs[at]]) == 1 then
-            noteEvicted(channel, math.max(evictedFrom(channel), seqs[at]))
+          for _, member in ipairs(call('ZRANGEBYSCORE', historyOf(channel), names[index], names[index])) do
+            call('ZREM', historyOf(channel), member)
+            hole(channel, member, names[index])
             evicted = math.max(evicted, seqs[at])
-            taken(channel, ENTRY)
           end
         end
       end
@@ -100,7 +103,7 @@ repeat
   end
   if at > 0 and (at < #seqs or count == limit) then
     local rest = '(' .. int(seqs[at])
-    for _, channel in ipairs(histories) do remaining = remaining + call('ZCOUNT', historyOf(channel), rest, '+inf') end
+    for _, channel in ipairs(histories) do remaining = remaining + call('ZCOUNT', historyOf(channel), rest, newest) end
   end
 until isWhole
 

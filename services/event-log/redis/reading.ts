@@ -1,3 +1,4 @@
+import type { Channel } from '../../channel.ts'
 import type { GapReason, LogEvent, ReadQuery, ReadResult } from '../event-log.ts'
 import { parseEntry } from './entry.ts'
 import type { LogState } from './state.ts'
@@ -14,15 +15,15 @@ function placeOf(from: ReadQuery['from']): [asked: string, number: string, witne
 }
 
 /** What it answers. */
-export function readPage({ life, rest }: LogState): ReadResult {
+export function readPage({ life, rest }: LogState, channels: readonly Channel[]): ReadResult {
   const [gap, evicted, remaining, next, witness, ...entries] = rest as [string, number, number, number, string]
   const events: LogEvent[] = []
   let hole = 0
   for (let at = 0; at < entries.length; at += 2) {
     const seq = Number(entries[at])
     const event = parseEntry(entries[at + 1] ?? '', seq, life)
-    if (event !== undefined) events.push(event)
-    // Somebody else has written there: to a reader that is a hole like any other.
+    // An entry that somebody else has written, or that is for others, is to a reader a hole like any other.
+    if (event?.channels.some((channel) => channels.includes(channel))) events.push(event)
     else hole = seq
   }
   return {

@@ -33,6 +33,8 @@ interface Piece {
   readonly head: Cursor
   readonly entries: readonly Entry[]
   readonly evictions: readonly (readonly [Channel, number])[]
+  /** Whether it says that the log has lost entries; then `head` is the number that the loss has taken. */
+  readonly isLoss: boolean
 }
 
 /**
@@ -45,6 +47,7 @@ export class RedisTail {
   #life = ''
   #pos = 0
   #nonce = ''
+  #loss = 0
   #isClosed = false
   #isWell = false
   #running: Promise<void> | undefined
@@ -77,9 +80,11 @@ export class RedisTail {
   /** What this node was told on the line that appends: see the check. */
   heard(state: LogState): void {
     this.#appended = state
-    if (!this.isStarted || state.life === this.#life || state.life === this.#renewedFor) return
-    // The log has begun anew, and this line waits for what follows on its former life: it need not wait to the end.
-    this.#renewedFor = state.life
+    const isRolledBack = state.loss !== this.#loss && state.pos <= this.#pos
+    const epoch = `${state.life}/${state.loss}`
+    if (!this.isStarted || (state.life === this.#life && !isRolledBack) || epoch === this.#renewedFor) return
+    // This line waits for what follows on what the log has lost: it need not wait to the end.
+    this.#renewedFor = epoch
     this.#parts.link.renew('the log has begun anew')
   }
 
@@ -120,6 +125,7 @@ export class RedisTail {
     this.#life = state.life
     this.#pos = pos
     this.#nonce = nonce
+    this.#loss = state.loss
     recent.begin(past[0]?.head ?? state.head)
     for (const piece of past) recent.add(piece.entries, piece.evictions)
     // The past may have been trimmed away, or spoilt, or not be all there.
@@ -139,6 +145,8 @@ export class RedisTail {
       for (const raw of reply) {
         const piece = readPiece(raw, life)
         if (piece === undefined || piece.pos !== expected.pos || piece.nonce !== expected.nonce) return pieces.reverse()
+        // What is older than a loss is for Redis to tell: there cursors of that time get their gap.
+        if (piece.isLoss) return pieces.reverse()
         pieces.push(piece)
         bytes += raw[1].reduce((sum, field) => sum + field.length, 0)
         expected = { pos: piece.pos - 1, nonce: piece.before }
@@ -224,6 +232,12 @@ export class RedisTail {
       }
       this.#pos = piece.pos
       this.#nonce = piece.nonce
+      if (piece.isLoss) {
+        this.#loss = piece.head.seq
+        this.#parts.recent.begin(piece.head)
+        this.#parts.onBreak(piece.head)
+        continue
+      }
       this.#parts.onEvents(this.#parts.recent.add(piece.entries, piece.evictions))
       handed += piece.entries.length
       if (handed < SLICE) continue
@@ -248,6 +262,7 @@ function readPiece([id, fields]: RawPiece, life: string): Piece | undefined {
   const [p, before, n, nonce, h, head, w, witness, x, evictions] = fields as string[]
   const pos = /^(\d+)-0$/.exec(id)?.[1]
   if (pos === undefined || p !== 'p' || n !== 'n' || h !== 'h' || w !== 'w' || x !== 'x') return undefined
+  const isLoss = evictions === '!'
   const entries: Entry[] = []
   for (let at = OWN_FIELDS; at < fields.length; at += 2) {
     const seq = fields[at] as string
@@ -261,6 +276,8 @@ function readPiece([id, fields]: RawPiece, life: string): Piece | undefined {
     nonce: nonce as string,
     head: { seq: Number(head), witness: witness as string },
     entries,
-    evictions: evictions === '' ? [] : (Object.entries(JSON.parse(evictions as string)) as [Channel, number][])
+    evictions:
+      evictions === '' || isLoss ? [] : (Object.entries(JSON.parse(evictions as string)) as [Channel, number][]),
+    isLoss
   }
 }
