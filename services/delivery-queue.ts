@@ -20,24 +20,27 @@ export interface Deliverable {
  * work on many streams goes in slices, between which the loop turns, and what comes meanwhile joins what is still owed.
  * Who is level goes before who is catching up, so that a storm of returning streams delays nobody else.
  */
-export class DeliveryQueue {
+export class DeliveryQueue<Stream extends Deliverable> {
   readonly #clock: Clock
-  #owed: Deliverable[] = []
-  #behind: Deliverable[] = []
+  readonly #onError: (stream: Stream, error: unknown) => void
+  #owed: Stream[] = []
+  #behind: Stream[] = []
   #isScheduled = false
 
-  constructor(clock: Clock) {
+  /** @param onError what one stream throws, which keeps nothing from the others. */
+  constructor(clock: Clock, onError: (stream: Stream, error: unknown) => void) {
     this.#clock = clock
+    this.#onError = onError
   }
 
   /** Puts a stream that is owed events in the queue; the stream sees to it that it is there once. */
-  flushSoon(stream: Deliverable): void {
+  flushSoon(stream: Stream): void {
     this.#owed.push(stream)
     this.#schedule()
   }
 
   /** Puts a stream that has history to read in the queue; the stream sees to it that it is there once. */
-  catchUpSoon(stream: Deliverable): void {
+  catchUpSoon(stream: Stream): void {
     this.#behind.push(stream)
     this.#schedule()
   }
@@ -66,10 +69,15 @@ export class DeliveryQueue {
   }
 
   /** Returns those that it did not come to. */
-  #work(queue: Deliverable[], deliver: (stream: Deliverable) => void, look: number, until: number): Deliverable[] {
+  #work(queue: Stream[], deliver: (stream: Stream) => void, look: number, until: number): Stream[] {
     for (let at = 0; at < queue.length; at++) {
       if (at > 0 && at % look === 0 && this.#clock.monotonic() >= until) return queue.slice(at)
-      deliver(queue[at] as Deliverable)
+      const stream = queue[at] as Stream
+      try {
+        deliver(stream)
+      } catch (error) {
+        this.#onError(stream, error)
+      }
     }
     return []
   }

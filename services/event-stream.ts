@@ -4,6 +4,7 @@ import type { Cursor } from './cursor.ts'
 import type { Deliverable } from './delivery-queue.ts'
 import type { EventLog, LogEvent, ReadFrom, ReadResult } from './event-log/event-log.ts'
 import { GREETING, goodbyeFrame, seeYouFrame, type Welcome, welcomeFrame } from './hub-frames.ts'
+import { OpeningEvents } from './opening-events.ts'
 import { frameOf, type OwedEvents } from './owed-events.ts'
 import type { Sink, SinkListener } from './sink.ts'
 import { type Beginning, StreamPlace } from './stream-place.ts'
@@ -28,10 +29,13 @@ export interface StreamHost {
   /** The newest event that the log's tail has handed over: a stream that is level has been given all up to it. */
   readonly head: Cursor
   readonly now: number
-  flushSoon(stream: Deliverable): void
-  catchUpSoon(stream: Deliverable): void
+  flushSoon(stream: EventStream): void
+  catchUpSoon(stream: EventStream): void
   /** Reading history failed; the stream will be asked to catch up later, or is closed if it has not been welcomed. */
   onReadError(stream: EventStream, error: unknown): void
+  onRead(): void
+  /** The sink failed; the stream is closed. */
+  onSinkError(stream: EventStream, error: unknown): void
   /** What the stream is told when it opens, or undefined to tell it nothing. */
   welcome(stream: EventStream, resumed: boolean, replayed: number): Welcome | undefined
   /** A jittered reconnection time in milliseconds: for a stream that opens, or for one of many that are cut. */
@@ -89,6 +93,9 @@ export class EventStream implements Deliverable, SinkListener {
   #isReading = false
   /** The read on its way was asked before the tail broke: its answer may be of another life of the log. */
   #isOutdated = false
+  /** Its first replay has not reached the head yet. */
+  #isOpening = true
+  #opening: OpeningEvents | undefined
   #isWelcome = false
   #isGreeted = false
   #isQueued = false
@@ -127,6 +134,17 @@ export class EventStream implements Deliverable, SinkListener {
     return this.#isFull
   }
 
+  /** Whether a producer of the host's feeds it: then it listens to nothing, and never reads the log. */
+  get isFed(): boolean {
+    return this.follows && this.topics.length === 0
+  }
+
+  /** Whether it would be given a transient event now: it is live, or opening. Any other reads the log, which has none. */
+  get takesTransient(): boolean {
+    if (this.#state === 'level') return true
+    return this.#isOpening && !this.isClosed && (this.#opening?.hasRoom ?? true)
+  }
+
   /** How many bytes wait in the socket. */
   get unsent(): number {
     return this.#sink.unsent()
@@ -153,6 +171,9 @@ export class EventStream implements Deliverable, SinkListener {
           this.#host.flushSoon(this)
         }
       } else if (!this.#owed.endsWith(event)) this.#owe(event, this.#owed)
+    } else if (this.#isOpening && this.#state === 'behind') {
+      this.#opening ??= new OpeningEvents()
+      this.#opening.add(event, this.#host.head.seq)
     } else if (this.#state === 'full' && event.cursor !== null) this.#state = 'behind'
   }
 
@@ -164,9 +185,10 @@ export class EventStream implements Deliverable, SinkListener {
 
   /** Forgets what it is owed; it is read from the log again. */
   fallBehind(): void {
-    if (this.#state === 'closed') return
+    if (this.#state === 'closed' || this.isFed) return
     this.#owed = undefined
     this.#state = 'behind'
+    this.#opening?.moveTo(this.#host.head.seq)
     this.#isOutdated = this.#isReading
     this.#catchUpSoon()
   }
@@ -187,7 +209,8 @@ export class EventStream implements Deliverable, SinkListener {
     this.#isQueued = false
     if (this.#owed !== undefined) this.flush()
     if (this.#state !== 'behind' || this.#isFull || this.#isReading) return
-    this.#read(this.#place.from, PAGE)
+    if (this.isFed) this.#openFed()
+    else this.#read(this.#place.from, PAGE)
   }
 
   #read(from: ReadFrom, limit: number): void {
@@ -262,9 +285,14 @@ export class EventStream implements Deliverable, SinkListener {
       const last = reconnect
         ? seeYouFrame(reason, this.#host.reconnectionTime(true), this.#isWelcome ? undefined : this.#place.cursor)
         : goodbyeFrame(reason, this.#place.cursor)
-      const text = owed === undefined ? last : owed.text + last
-      this.#sink.end(new WireBytes(text), reason === 'shutdown' ? SHUTDOWN_GRACE : END_GRACE)
+      const bytes = new WireBytes(owed === undefined ? last : owed.text + last)
+      try {
+        this.#sink.end(bytes, reason === 'shutdown' ? SHUTDOWN_GRACE : END_GRACE)
+      } catch (error) {
+        this.#host.onSinkError(this, error)
+      }
     }
+    this.#opening = undefined
     this.#host.onClosed(this, reason)
     this.#abort?.abort()
     return true
@@ -290,6 +318,7 @@ export class EventStream implements Deliverable, SinkListener {
 
   #taken(page: ReadResult, limit: number): void {
     this.#isReading = false
+    this.#host.onRead()
     if (this.isClosed) return
     if (limit === NEWEST_ALONE) this.#takeNewest(page)
     else if (this.#place.beginsAtOpening(page)) this.#catchUpSoon()
@@ -306,7 +335,27 @@ export class EventStream implements Deliverable, SinkListener {
     if (isOutdated || page.remaining > 0 || this.#host.head.seq > page.next.seq) {
       if (!this.#isFull) this.#catchUpSoon()
     } else if (this.#mayBeOver && page.events.length === 0) this.#read({ last: 1 }, NEWEST_ALONE)
-    else this.#settle(this.#isFull ? 'full' : 'level')
+    else if (this.#endOpening()) this.#settle(this.#isFull ? 'full' : 'level')
+  }
+
+  /** Writes the transient events that are left of the opening. Returns false if they have to wait for the socket. */
+  #endOpening(): boolean {
+    if (this.#opening !== undefined && !this.#opening.isEmpty) {
+      if (this.#isFull) return false
+      this.#write(new WireBytes(this.#opening.takeBefore(Number.POSITIVE_INFINITY)))
+    }
+    this.#isOpening = false
+    this.#opening = undefined
+    return true
+  }
+
+  /** A producer has no history: nothing is resumed, and no id tells of a place to come back to. */
+  #openFed(): void {
+    const text = this.#welcome(false, 0, undefined)
+    if (text === '') this.#greet()
+    else this.#write(new WireBytes(text))
+    this.#isOpening = false
+    this.#settle(this.#isFull ? 'full' : 'level')
   }
 
   /** Ends a stream that has nothing to wait for: its client was given the final event, and was cut before it heard of the end. */
@@ -321,18 +370,28 @@ export class EventStream implements Deliverable, SinkListener {
     const gap = this.#place.gapIn(page)
     let text = ''
     if (!this.#isWelcome) {
-      this.#isWelcome = true
-      const replayed = page.events.length + page.remaining
-      const welcome = this.#host.welcome(this, this.#place.resumes && gap === undefined, replayed)
-      if (welcome !== undefined) {
-        const cursor = this.#place.welcome(page, gap)
-        text = welcomeFrame(welcome, this.#host.reconnectionTime(false), cursor)
-        this.#place.welcomed(cursor)
-      }
+      const cursor = this.#place.welcome(page, gap)
+      text = this.#welcome(this.#place.resumes && gap === undefined, this.#replayed(page), cursor)
+      if (text !== '') this.#place.welcomed(cursor)
     }
     if (gap !== undefined) text += this.#place.tellGap(page, gap)
     if (text !== '') this.#write(new WireBytes(text))
     else this.#greet()
+  }
+
+  /** The text of the welcome; empty if there is none. */
+  #welcome(resumed: boolean, replayed: number, cursor: Cursor | undefined): string {
+    this.#isWelcome = true
+    const welcome = this.#host.welcome(this, resumed, replayed)
+    return welcome === undefined ? '' : welcomeFrame(welcome, this.#host.reconnectionTime(false), cursor)
+  }
+
+  /** How much of what a first page tells of is history: what came since the stream was opened is none. */
+  #replayed({ events, remaining }: ReadResult): number {
+    if (this.#opening === undefined || this.#opening.logged === 0) return events.length + remaining
+    const { first, logged } = this.#opening
+    const old = events.filter(({ cursor }) => (cursor?.seq ?? 0) < first).length
+    return old + Math.max(0, remaining - (logged - (events.length - old)))
   }
 
   /** Sends a stream its first bytes, unless it has some. */
@@ -348,6 +407,7 @@ export class EventStream implements Deliverable, SinkListener {
       let last: LogEvent | undefined
       while (at < events.length && text.length < PIECE && !(this.follows && last?.final)) {
         last = events[at++] as LogEvent
+        if (this.#opening !== undefined) text += this.#opening.takeBefore(last.cursor?.seq ?? 0)
         text += frameOf(last)
       }
       this.#write(new WireBytes(text))

@@ -132,7 +132,7 @@ export class Hub<Events extends object = EventMap> {
   #prepare(target: Target, draft: EventDraft<Events>): NewEvent {
     const event = prepareEvent(draft as AnyDraft, this.options.maxEventBytes)
     const channels = channelsOf(target)
-    return { ...event, channels, streams: this.#presence.countListeners(channels) }
+    return { ...event, channels, streams: this.#presence.countReceivers(channels, event.transient) }
   }
 
   /** @internal Opens a stream on a sink; see {@link StreamKeeper.open}. */

@@ -22,6 +22,9 @@ export interface Opening {
   readonly id?: string | undefined
 }
 
+/** Where a stream begins that has no place in the log. */
+export const NO_HISTORY: Beginning = { from: 'head', opened: undefined, resumes: false, isUnknown: false }
+
 /** @param opened the hub's head, if it is known. */
 export function beginning({ lastEventId, from, last }: Opening, opened: Cursor | undefined): Beginning {
   if (lastEventId !== undefined && lastEventId !== '') {

@@ -40,6 +40,11 @@ export class Presence {
     this.#nodes = nodes
   }
 
+  /** How many open streams of this node would be given an event: a transient one only those that keep up. */
+  countReceivers(channels: readonly Channel[], isTransient: boolean): number {
+    return isTransient ? this.#registry.countReceptive(channels) : this.#registry.countListeners(channels)
+  }
+
   /** How many open streams of this node listen to at least one of the channels. */
   countListeners(channels: readonly Channel[]): number {
     return this.#registry.countListeners(channels)

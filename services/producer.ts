@@ -20,7 +20,7 @@ const EVENTS_A_TURN = 64
 /**
  * Writes what a producer yields to one stream, no faster than the client takes it, and closes the stream (`finished`) at its
  * end. A stream that is closed first ends the producer: its iterator is returned, a Readable is destroyed.
- * Rejects with what the producer threw, after closing the stream (`error`).
+ * Rejects with what the producer threw, after closing the stream for good (`error`): its client would run it again for ever.
  */
 export async function feed(stream: EventStream, producer: Producer, maxEventBytes: number): Promise<void> {
   const { signal } = stream
@@ -44,7 +44,7 @@ export async function feed(stream: EventStream, producer: Producer, maxEventByte
     }
     stream.close('finished')
   } catch (error) {
-    stream.close('error')
+    stream.close('error', false)
     throw error
   } finally {
     if (!isDone) stopProducer(source, iterator)

@@ -2,7 +2,7 @@ import { describe, topicChannel, userChannel } from './channel.ts'
 import { CLOSE_REASONS, type CloseReason } from './close-reason.ts'
 import { type Cursor, randomText } from './cursor.ts'
 import { Deadlines } from './deadlines.ts'
-import { type Deliverable, DeliveryQueue } from './delivery-queue.ts'
+import { DeliveryQueue } from './delivery-queue.ts'
 import { InvalidDraftError, TooManyTopicsError, UnauthenticatedError } from './errors.ts'
 import type { EventLog, LogEvent, Tail, TailListener } from './event-log/event-log.ts'
 import { EventStream, type StreamHost } from './event-stream.ts'
@@ -10,10 +10,11 @@ import { MAX_RECONNECTION_TIME } from './event-stream-format.ts'
 import type { HubEvents, Logger } from './hub-events.ts'
 import { heartbeatFrame, seeYouFrame, type Welcome } from './hub-frames.ts'
 import type { Nodes, StreamEntry } from './nodes/nodes.ts'
-import { beginning, type Opening } from './opening.ts'
+import { beginning, NO_HISTORY, type Opening } from './opening.ts'
 import type { ResolvedOptions } from './options.ts'
 import { OwedEvents } from './owed-events.ts'
 import { Pulse } from './pulse.ts'
+import { ReadFailures } from './read-failures.ts'
 import type { Sink } from './sink.ts'
 import { StreamRegistry } from './stream-registry.ts'
 import { WireBytes } from './wire-bytes.ts'
@@ -58,7 +59,8 @@ export class StreamKeeper implements StreamHost, TailListener {
   readonly #options: ResolvedOptions
   readonly #events: HubEvents
   readonly #logger: Logger
-  readonly #queue: DeliveryQueue
+  readonly #queue: DeliveryQueue<EventStream>
+  readonly #readFailures: ReadFailures
   readonly #pulse: Pulse<EventStream>
   readonly #expiries = new Deadlines<EventStream>()
   readonly #full = new Set<EventStream>()
@@ -78,11 +80,12 @@ export class StreamKeeper implements StreamHost, TailListener {
     this.#events = parts.events
     this.#logger = parts.logger
     const { clock, heartbeatInterval: interval } = this.#options
-    this.#queue = new DeliveryQueue(clock)
+    this.#queue = new DeliveryQueue(clock, (stream, error) => this.#onFailure(stream, error))
+    this.#readFailures = new ReadFailures(this.#logger, () => clock.monotonic())
     this.#pulse = new Pulse({
       clock,
       interval,
-      beat: (stream) => this.#sendBeat(stream),
+      beat: (stream) => this.#guarded(stream, () => this.#sendBeat(stream)),
       step: (elapsed) => this.#step(elapsed)
     })
   }
@@ -163,6 +166,7 @@ export class StreamKeeper implements StreamHost, TailListener {
   /** Opens a stream that was checked and admitted. */
   open(sink: Sink, opening: Opening): EventStream {
     const { user, topics = NONE, follows = false, address = '' } = opening
+    const isFed = follows && topics.length === 0
     const opened = this.#tail === undefined ? undefined : this.head
     const init = {
       id: opening.id ?? randomText(16),
@@ -170,7 +174,7 @@ export class StreamKeeper implements StreamHost, TailListener {
       address,
       topics,
       follows,
-      beginning: beginning(opening, opened),
+      beginning: isFed ? NO_HISTORY : beginning(opening, opened),
       since: this.#options.clock.now()
     }
     const stream = new EventStream(this, sink, init)
@@ -234,12 +238,21 @@ export class StreamKeeper implements StreamHost, TailListener {
   onEvents(events: readonly LogEvent[]): void {
     for (const event of events) {
       if (event.cursor !== null) this.head = event.cursor
-      let alone: OwedEvents | undefined
-      for (const channel of event.channels) {
-        for (const stream of this.registry.listeners(channel)) {
-          alone ??= new OwedEvents(event)
-          stream.offer(event, alone)
-        }
+      try {
+        this.#offer(event)
+      } catch (error) {
+        // The log waits for its listener, and the events that follow must not be lost with this one.
+        this.#logger.error({ err: error, id: event.id }, 'an event of the log could not be delivered')
+      }
+    }
+  }
+
+  #offer(event: LogEvent): void {
+    let alone: OwedEvents | undefined
+    for (const channel of event.channels) {
+      for (const stream of this.registry.listeners(channel)) {
+        alone ??= new OwedEvents(event)
+        stream.offer(event, alone)
       }
     }
   }
@@ -258,17 +271,39 @@ export class StreamKeeper implements StreamHost, TailListener {
     return this.#options.clock.monotonic()
   }
 
-  flushSoon(stream: Deliverable): void {
+  flushSoon(stream: EventStream): void {
     this.#queue.flushSoon(stream)
   }
 
-  catchUpSoon(stream: Deliverable): void {
+  catchUpSoon(stream: EventStream): void {
     this.#queue.catchUpSoon(stream)
   }
 
   onReadError(stream: EventStream, error: unknown): void {
-    this.#logger.error({ err: error, stream: stream.id }, 'the event log could not be read')
     this.#unread.add(stream)
+    this.#readFailures.onFailure(error, this.#unread.size)
+  }
+
+  onRead(): void {
+    this.#readFailures.onSuccess()
+  }
+
+  onSinkError(stream: EventStream, error: unknown): void {
+    this.#logger.error({ err: error, stream: stream.id }, 'a stream could not be ended')
+  }
+
+  /** What goes wrong with one stream ends that stream, which resumes where it was, and no other. */
+  #onFailure(stream: EventStream, error: unknown): void {
+    this.#logger.error({ err: error, stream: stream.id }, 'a stream failed, and is closed')
+    stream.close('error')
+  }
+
+  #guarded(stream: EventStream, action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      this.#onFailure(stream, error)
+    }
   }
 
   welcome(stream: EventStream, resumed: boolean, replayed: number): Welcome | undefined {

@@ -73,6 +73,15 @@ export class StreamRegistry {
     return this.#following === 0 ? streams : notFollowing(streams)
   }
 
+  /** How many streams listen to at least one of the channels and would be given a transient event now. */
+  countReceptive(channels: readonly Channel[]): number {
+    const streams = new Set<EventStream>()
+    for (const channel of channels) {
+      for (const stream of this.listeners(channel)) if (stream.takesTransient) streams.add(stream)
+    }
+    return streams.size
+  }
+
   /** How many streams listen to at least one of the channels. */
   countListeners(channels: readonly Channel[]): number {
     const [first] = channels

@@ -28,7 +28,7 @@ function goodbye(sink: FakeSink): unknown {
 }
 
 const FINISHED = { reason: 'finished', reconnect: false }
-const FAILED = { reason: 'error', reconnect: true }
+const FAILED = { reason: 'error', reconnect: false }
 
 t.test('whatever yields can feed a stream, which ends for good when it comes to its end', async (t) => {
   const producers: Record<string, Producer> = {
@@ -92,7 +92,7 @@ t.test('a character whose bytes come in several chunks is not broken, and makes 
   }
 })
 
-t.test('what is no event closes the stream, which may come back, and is told to the host', async (t) => {
+t.test('what is no event closes the stream for good, and is told to the host', async (t) => {
   const wrong: [unknown, string][] = [
     ...[5, null, undefined, true, {}, [], { event: 'a' }, Symbol('a')].map((value): [unknown, string] => [
       value,
@@ -124,7 +124,7 @@ t.test('what is no event closes the stream, which may come back, and is told to 
   }
 })
 
-t.test('a producer that throws closes the stream, and its error is told to the host', async (t) => {
+t.test('a producer that throws closes the stream for good, and its error is told to the host', async (t) => {
   const error = new Error('out of order')
   const producers: Record<string, Producer> = {
     'at once': () => {
