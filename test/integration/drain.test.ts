@@ -141,7 +141,7 @@ for (const [name, streams, env] of [
       t.comment(`${publishers.reduce((sum, { accepted }) => sum + accepted, 0)} published, ${retries} tries in vain`)
       for (const [index, { user, accepted }] of publishers.entries()) {
         const [before, after] = [readers[index], back[index]] as [CrowdMember, CrowdMember]
-        await after.has(`\ndata: ${accepted - 1}\n\n`)
+        await after.has(`\ndata: ${accepted - 1}\n`)
         const got = [before, after].flatMap(({ parser }) => parser.events.filter(({ event }) => event === 'message'))
         t.same(
           got.map(({ data }) => Number(data)),
