@@ -3,7 +3,10 @@ import type { CloseReason } from './close-reason.ts'
 import type { EventStream } from './event-stream.ts'
 import { isThenable } from './thenable.ts'
 
-/** An event that was accepted for a user who had no open stream at that moment: it waits in his history. */
+/**
+ * An event that was accepted for a user who is known to have had no open stream at that moment, on any node: it waits in his
+ * history. In doubt, while other nodes cannot be asked, nothing is emitted.
+ */
 export interface Undelivered {
   readonly user: string
   /** The event's cursor, or null if it was transient and is gone. */

@@ -180,7 +180,7 @@ export function resolveOptions(options: HubOptions): ResolvedOptions {
   if (
     !hasMethods(
       nodes,
-      Object.keys(ALONE).filter((name) => name !== 'isAlone' && name !== 'elsewhere')
+      Object.keys(ALONE).filter((name) => !['isAlone', 'isSettled', 'elsewhere'].includes(name))
     )
   ) {
     throw new InvalidOptionError('nodes', 'is what joins the nodes of a hub: join, leave and what is between')

@@ -78,18 +78,25 @@ export class Publisher {
     }))
   }
 
-  /** What cannot be known is not counted: that must not keep an event from being published. */
+  /**
+   * What cannot be known is not counted: that must not keep an event from being published. The nodes log that they cannot be
+   * asked.
+   */
   #countElsewhere(events: readonly NewEvent[]): Promise<readonly number[]> {
     return this.#nodes.countListeners(events.map(({ channels }) => channels)).catch(() => events.map(() => 0))
   }
 
+  /** The users of each event who are known to be offline: in doubt none, for the host may send them an e-mail. */
   async #offlineEverywhere(events: readonly NewEvent[]): Promise<string[][]> {
     const offline = events.map((event) => this.#offlineUsers(event))
     const users = [...new Set(offline.flat())]
     if (users.length === 0) return offline
-    const counts = await this.#nodes.countListeners(users.map((user) => [`u:${user}`])).catch(() => [])
-    const online = new Set(users.filter((_user, at) => (counts[at] ?? 0) > 0))
-    return offline.map((names) => names.filter((name) => !online.has(name)))
+    const isKnownBefore = this.#nodes.isSettled
+    // As above: the nodes log that they cannot be asked.
+    const counts = await this.#nodes.countListeners(users.map((user) => [`u:${user}`])).catch(() => undefined)
+    if (counts === undefined || !isKnownBefore || !this.#nodes.isSettled) return events.map(() => [])
+    const absent = new Set(users.filter((_user, at) => counts[at] === 0))
+    return offline.map((names) => names.filter((name) => absent.has(name)))
   }
 
   /** The users among those it is addressed to who have no stream on this node. */

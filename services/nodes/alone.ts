@@ -5,6 +5,7 @@ const NOBODY = { users: 0, streams: 0 }
 /** A hub of one node. Nobody is told and nobody is asked. */
 export const ALONE: Nodes = {
   isAlone: true,
+  isSettled: true,
   elsewhere: NOBODY,
   join: async () => {},
   opened: () => {},

@@ -15,6 +15,12 @@ export interface Nodes {
   readonly isAlone: boolean
 
   /**
+   * Whether it is known which other nodes there are, so that a count of zero means that nobody is there. Not so while they cannot be
+   * reached, nor after an outage until those that were there before are back or have been given up.
+   */
+  readonly isSettled: boolean
+
+  /**
    * How many streams the other nodes have, and how many users are online there and not here: as of about a second ago, and
    * zero once the others cannot be reached any more.
    */
@@ -26,7 +32,10 @@ export interface Nodes {
    */
   join(node: LocalNode): Promise<void>
 
-  /** A stream was opened here. If its user has more than `replaceAbove` now, his oldest ones, anywhere, are closed. */
+  /**
+   * A stream was opened here. If its user has more than `replaceAbove` now, his oldest ones, anywhere, are closed, once that is
+   * certain: about a second later at most, unless a node does not answer.
+   */
   opened(stream: StreamEntry): void
 
   /** A stream was closed here, or one that was reserved is not going to be opened. */

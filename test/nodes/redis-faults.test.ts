@@ -2,10 +2,12 @@ import t, { type Test } from 'tap'
 import { type Channel, EVERYONE } from '../../services/channel.ts'
 import { type RedisLink, redisLink } from '../../services/event-log/redis.ts'
 import { RedisNodes } from '../../services/nodes/redis/redis-nodes.ts'
+import { redisHub } from '../../services/redis-hub.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { Random } from '../support/random.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
-import { TestNode, until, untilSame } from '../support/test-node.ts'
+import { startHub } from '../support/test-hub.ts'
+import { makeEntry, TestNode, until, untilSame } from '../support/test-node.ts'
 
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
 t.comment(`TEST_SEED=${seed}`)
@@ -21,13 +23,19 @@ interface FaultyNode {
 let prefixes = 0
 
 /** Nodes of one hub, each with a line to Redis that can be cut. */
-async function joinFaulty(t: Test, server: RedisServer, count: number): Promise<FaultyNode[]> {
+async function joinFaulty(
+  t: Test,
+  server: RedisServer,
+  count: number,
+  lease = LEASE,
+  timeout = 500
+): Promise<FaultyNode[]> {
   const prefix = `faulty${++prefixes}`
   const joined: FaultyNode[] = []
   for (let at = 0; at < count; at++) {
     const proxy = await FaultProxy.start(server.port)
-    const link: RedisLink = await redisLink({ url: proxy.url, prefix, timeout: 500 })
-    const nodes = new RedisNodes({ link, lease: LEASE })
+    const link: RedisLink = await redisLink({ url: proxy.url, prefix, timeout })
+    const nodes = new RedisNodes({ link, lease })
     t.teardown(async () => {
       await nodes.leave()
       link.close()
@@ -112,6 +120,61 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
     await untilSame(() => one.node.warnings.length > 0 && two.node.warnings.length > 0, true)
     await server.ask(['CONFIG', 'SET', 'maxmemory', '0'])
     await untilSame(() => one.node.nodes.countOfUser('alice').catch(() => -1), 1)
+  })
+
+  t.test('a place that was asked for too late, or given back meanwhile, is not kept', async (t) => {
+    const [one, two] = (await joinFaulty(t, server, 2, 10_000, 5_000)) as [FaultyNode, FaultyNode]
+    two.proxy.delay = 700
+    two.node.open('other')
+    await new Promise((resolve) => setImmediate(resolve))
+    // The first waits until what was opened is written, the second is asked for over a line that forgets the script.
+    const late = makeEntry('alice')
+    t.equal(await two.node.nodes.reserve(late, 1), true, 'in doubt it is let in')
+    two.node.nodes.closed(late)
+    two.proxy.delay = 0
+    await untilSame(() => one.node.nodes.countOfUser('other'), 1)
+    two.proxy.delay = 100
+    await server.ask(['SCRIPT', 'FLUSH'])
+    const given = makeEntry('alice')
+    const asking = two.node.nodes.reserve(given, 1)
+    two.node.nodes.closed(given)
+    await asking
+    two.proxy.delay = 0
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    t.equal(await one.node.nodes.countOfUser('alice'), 0)
+    t.equal(await one.node.nodes.reserve(makeEntry('alice'), 1), true)
+  })
+
+  t.test('who is offline is not known until a node that was there before an outage is back', async (t) => {
+    const redis = await RedisServer.start()
+    t.teardown(() => redis.stop())
+    const proxy = await FaultProxy.start(redis.port)
+    t.teardown(() => proxy.close())
+    const { hub: one } = await startHub(t, await redisHub({ url: redis.url, timeout: 500, lease: 3_000 }))
+    const two = await startHub(t, await redisHub({ url: proxy.url, timeout: 500, lease: 3_000 }))
+    two.open({ user: 'bob' })
+    await untilSame(() => one.isOnline('bob'), true)
+    const undelivered: string[] = []
+    one.on('undelivered', ({ user }) => undelivered.push(user))
+    await one.send('carol', { data: '' })
+    t.same(undelivered, ['carol'])
+    proxy.cut()
+    await redis.kill()
+    await redis.start()
+    const send = (user: string) => one.send(user, { data: '' }).catch(() => undefined)
+    await until(() => send('bob'), Boolean, 'the log to be back')
+    for (let turn = 0; turn < 20; turn++) await send('bob')
+    proxy.mend()
+    await untilSame(() => one.isOnline('bob').catch(() => false), true)
+    await until(
+      () => send('bob').then(() => send('carol')),
+      () => undelivered.length > 1,
+      'the other node to be known'
+    )
+    t.same(undelivered, ['carol', 'carol'], 'bob was online all the time')
+    await two.hub.dispose()
+    await one.send('bob', { data: '' })
+    t.same(undelivered, ['carol', 'carol', 'bob'])
   })
 
   t.test('whatever is cut when, in the end everybody knows what there is', async (t) => {

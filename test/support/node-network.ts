@@ -34,6 +34,10 @@ export class NetworkNodes implements Nodes {
     return this.#others.length === 0
   }
 
+  get isSettled(): boolean {
+    return !this.#network.isDown
+  }
+
   get elsewhere(): { users: number; streams: number } {
     if (this.#network.isDown) return { users: 0, streams: 0 }
     const streams = this.#others.flatMap((node) => [...node.#streams.values()])

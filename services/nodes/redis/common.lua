@@ -3,6 +3,8 @@
 -- hash tag.
 --
 --   KEYS[1]                 sorted set: node, by when its lease ends
+--   KEYS[1]:joining         sorted set: nodes that write down what they have, and do not count yet, by when they have to be done
+--   KEYS[1]:written         sorted set: node, by when everything that it had was last known to be written
 --   KEYS[1]:users           set: who has a stream anywhere
 --   KEYS[1]:said            stream: what nodes say to all others
 --   KEYS[1]:<node>:users    sorted set: who has a stream on the node, by name
@@ -12,6 +14,7 @@
 -- ARGV: 1 the node that asks
 
 local NODES, ME = KEYS[1], ARGV[1]
+local JOINING, WRITTEN = NODES .. ':joining', NODES .. ':written'
 local USERS, SAID = NODES .. ':users', NODES .. ':said'
 local call = redis.call
 
@@ -23,10 +26,12 @@ local usersOf = function(node) return NODES .. ':' .. node .. ':users' end
 local countsOf = function(node) return NODES .. ':' .. node .. ':counts' end
 local streamsOf = function(node, user) return NODES .. ':' .. node .. ':u:' .. user end
 
-local isLive = function(node)
-  local until_ = call('ZSCORE', NODES, node)
+local isIn = function(leases, node)
+  local until_ = call('ZSCORE', leases, node)
   return until_ and tonumber(until_) > now
 end
+local isLive = function(node) return isIn(NODES, node) end
+local isJoining = function(node) return isIn(JOINING, node) end
 
 local without = function(nodes, out)
   local rest = {}
@@ -45,8 +50,10 @@ local say = function(text) return call('XADD', SAID, 'MAXLEN', '~', '10000', '*'
 -- A user has no stream on a node any more.
 local forget = function(node, user)
   call('ZREM', usersOf(node), user)
-  for _, other in ipairs(without(call('ZRANGE', NODES, 0, -1), node)) do
-    if call('EXISTS', streamsOf(other, user)) == 1 then return end
+  for _, leases in ipairs({ NODES, JOINING }) do
+    for _, other in ipairs(without(call('ZRANGE', leases, 0, -1), node)) do
+      if call('EXISTS', streamsOf(other, user)) == 1 then return end
+    end
   end
   call('SREM', USERS, user)
 end

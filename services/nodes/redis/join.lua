@@ -1,10 +1,15 @@
--- 2 how long the lease is, in ms · 3 under which name the node was known before, or ''
--- Returns where to begin to listen.
+-- 2 how long the lease is, in ms · 3 JSON: names under which the node may count as well
+-- All is written: in one step the name counts, and the former names do not any more. Returns 0 if the time for it is over, or if
+-- this call is so late that the node has given the name up.
 
--- What it wrote under its old name would be counted beside what it writes now.
-if ARGV[3] ~= '' then call('ZADD', NODES, 'XX', 0, ARGV[3]) end
-local last = call('XREVRANGE', SAID, '+', '-', 'COUNT', 1)[1]
+if not isJoining(ME) then return 0 end
+for _, former in ipairs(cjson.decode(ARGV[3])) do
+  call('ZADD', NODES, 'XX', 0, former)
+  call('ZADD', JOINING, 'XX', 0, former)
+end
+call('ZREM', JOINING, ME)
 call('ZADD', NODES, now + tonumber(ARGV[2]), ME)
--- Who thought that he is alone learns that he is not.
+call('ZADD', WRITTEN, now, ME)
+-- A node that seems to be alone learns that it is not.
 say('{"joined":true}')
-return last and last[1] or '0-0'
+return 1

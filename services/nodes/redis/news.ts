@@ -12,6 +12,8 @@ interface Entry {
 /** Changes on their way to Redis. */
 export interface Batch {
   readonly entries: readonly Entry[]
+  /** The streams among them that were just opened. */
+  readonly opened: readonly StreamEntry[]
   /** As `write.lua` takes it. */
   readonly json: string
 }
@@ -56,7 +58,8 @@ export class News {
       entries.push(entry)
       this.#entries.delete(id)
     }
-    return { entries, json: JSON.stringify(this.#tell(entries)) }
+    const opened = entries.filter(({ change }) => change === 'opened').map(({ stream }) => stream)
+    return { entries, opened, json: JSON.stringify(this.#tell(entries)) }
   }
 
   /** Takes a batch back that was not written; what has changed since then is newer. */

@@ -2,7 +2,7 @@ import type { Channel } from '../../channel.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { randomText } from '../../cursor.ts'
 import { InvalidOptionError, NodesUnavailableError } from '../../errors.ts'
-import type { LuaScript, RedisArgument, RedisLink } from '../../event-log/redis/link.ts'
+import { LinkError, type LuaScript, type RedisArgument, type RedisLink } from '../../event-log/redis/link.ts'
 import { compareNames } from '../../name-order.ts'
 import { wholeNumber } from '../../options.ts'
 import type { CloseCommand, LocalNode, Nodes, StreamEntry } from '../nodes.ts'
@@ -25,6 +25,14 @@ export interface RedisNodesOptions {
   readonly clock?: Clock | undefined
 }
 
+/** A place that Redis is asked for. */
+interface Reservation {
+  /** Nobody waits for the answer any more. */
+  isLate: boolean
+  /** The place was given back. */
+  isReleased: boolean
+}
+
 const NOBODY = { users: 0, streams: 0 }
 /** How long `close()` and `reserve()` wait for others, in milliseconds. */
 const CLOSE_WITHIN = 2_000
@@ -40,6 +48,7 @@ export class RedisNodes implements Nodes {
   readonly #counting: Counting
   /** By which what it says itself is known. */
   readonly #self = randomText(10)
+  readonly #reservations = new Map<string, Reservation>()
   #local: LocalNode | undefined
   #membership: Membership | undefined
   #hearing: Hearing | undefined
@@ -55,7 +64,11 @@ export class RedisNodes implements Nodes {
   }
 
   get isAlone(): boolean {
-    return this.#membership?.isMember === true && this.#membership.others.length === 0
+    return this.isSettled && this.#membership?.others.length === 0
+  }
+
+  get isSettled(): boolean {
+    return this.#membership?.isSettled === true
   }
 
   get elsewhere(): { readonly users: number; readonly streams: number } {
@@ -83,22 +96,42 @@ export class RedisNodes implements Nodes {
   }
 
   closed(stream: StreamEntry): void {
+    const reservation = this.#reservations.get(stream.id)
+    if (reservation !== undefined) reservation.isReleased = true
     this.#membership?.note(stream, 'closed')
   }
 
   async reserve(stream: StreamEntry, limit: number): Promise<boolean> {
+    const reservation = { isLate: false, isReleased: false }
+    this.#reservations.set(stream.id, reservation)
+    const asking = this.#askForRoom(stream, limit, reservation).finally(() => {
+      this.#reservations.delete(stream.id)
+      // The place may have been taken only after it was given back.
+      if (reservation.isReleased) this.#membership?.note(stream, 'closed')
+    })
     try {
-      return await this.#inTime(this.#askForRoom(stream, limit), RESERVE_WITHIN)
+      return await this.#inTime(asking, RESERVE_WITHIN)
     } catch {
+      // In doubt the stream is let in. That the others cannot be asked is logged by the membership.
+      reservation.isLate = true
       return true
     }
   }
 
-  async #askForRoom(stream: StreamEntry, limit: number): Promise<boolean> {
+  async #askForRoom(stream: StreamEntry, limit: number, reservation: Reservation): Promise<boolean> {
+    const membership = this.#joined()
+    if (!membership.isMember) throw new NodesUnavailableError('this node joins them anew')
     // What was closed here just now makes room.
-    await this.#membership?.written()
+    await membership.written()
+    if (reservation.isLate) throw new NodesUnavailableError('it is too late')
     const args = [String(limit), stream.user as string, textOf(stream), String(stream.since)]
-    return (await this.#ask(RESERVE, args)) !== 0
+    try {
+      return (await membership.run(RESERVE, args)) !== 0
+    } catch (error) {
+      // The place may still be taken under the present name, at any time.
+      if (error instanceof LinkError && error.wasSent) membership.lapse()
+      throw error
+    }
   }
 
   countListeners(targets: readonly (readonly Channel[])[]): Promise<readonly number[]> {
@@ -142,7 +175,7 @@ export class RedisNodes implements Nodes {
   }
 
   #hear(said: Said, age: number): void {
-    if ('joined' in said) this.#membership?.lookSoon()
+    if ('joined' in said || 'look' in said) this.#membership?.lookSoon()
     else if ('answer' in said) this.#answers.take(said.answer, said.node, said.closed)
     else if (said.from !== this.#self) this.#obey(said.command, age, said.id)
   }
@@ -150,19 +183,25 @@ export class RedisNodes implements Nodes {
   #obey(command: CloseCommand, age: number, id: string | undefined): void {
     const closed = (this.#local as LocalNode).close(command, age)
     const { name = '' } = this.#membership ?? {}
-    if (id !== undefined) this.#ask(ANSWER, [JSON.stringify({ answer: id, node: name, closed })]).catch(() => {})
+    if (id === undefined) return
+    // The command is carried out; its sender counts too few. That Redis cannot be asked is logged by the membership.
+    this.#ask(ANSWER, [JSON.stringify({ answer: id, node: name, closed })]).catch(() => undefined)
   }
 
   async #ask(script: LuaScript, args: readonly RedisArgument[]): Promise<unknown> {
-    const membership = this.#membership
-    if (membership?.isMember !== true) {
-      throw new NodesUnavailableError(this.#link.problem || 'this node has not joined them yet')
-    }
+    const membership = this.#joined()
     try {
-      return await membership.run(script, args)
+      return await membership.ask(script, args)
     } catch (error) {
       throw new NodesUnavailableError((error as Error).message)
     }
+  }
+
+  /** @throws {NodesUnavailableError} */
+  #joined(): Membership {
+    const membership = this.#membership
+    if (membership?.canAsk === true) return membership
+    throw new NodesUnavailableError(this.#link.problem || 'this node has not joined them yet')
   }
 
   async #inTime<Answer>(answer: Promise<Answer>, milliseconds: number): Promise<Answer> {

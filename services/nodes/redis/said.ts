@@ -6,6 +6,8 @@ import { LISTEN } from './scripts.ts'
 /** What nodes say to all others. */
 export type Said =
   | { readonly joined: true }
+  /** All write what they have, and look who is there. */
+  | { readonly look: true }
   /** `from` is who wants an answer, and `id` by what he knows it; without them nobody does, and all are meant. */
   | { readonly command: CloseCommand; readonly from?: string | undefined; readonly id?: string | undefined }
   | { readonly answer: string; readonly node: string; readonly closed: number }
@@ -35,7 +37,7 @@ export class Hearing {
   begin(last: string): void {
     if (this.#at === undefined) {
       this.#at = last
-      this.#listen().catch(() => {})
+      void this.#listen()
     } else if (isAfter(this.#at, last)) this.#at = '0-0'
   }
 
@@ -44,6 +46,7 @@ export class Hearing {
     this.#line.close()
   }
 
+  /** Never rejects. */
   async #listen(): Promise<void> {
     while (!this.#isClosed) {
       try {
@@ -62,6 +65,7 @@ export class Hearing {
           await this.#line.send(read)
         }
       } catch {
+        // The line mends itself, and the membership logs that Redis is away.
         if (!this.#isClosed) await new Promise((resolve) => setTimeout(resolve, PAUSE))
       }
     }
@@ -84,10 +88,12 @@ export function parseSaid(text: string): Said | undefined {
   try {
     said = JSON.parse(text)
   } catch {
+    // No node says what is not JSON.
     return undefined
   }
   if (typeof said !== 'object' || said === null) return undefined
   if (said.joined === true) return { joined: true }
+  if (said.look === true) return { look: true }
   const { answer, node, closed, command, from, id } = said
   if (typeof answer === 'string' && typeof node === 'string' && Number.isSafeInteger(closed)) {
     return { answer, node, closed: closed as number }

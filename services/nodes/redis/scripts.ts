@@ -4,9 +4,11 @@ import { LUA } from './lua.ts'
 const script = scriptsOf(LUA)
 
 export const ANSWER = script('answer')
+export const BEGIN = script('begin')
 export const JOIN = script('join')
 export const RENEW = script('renew')
 export const WRITE = script('write')
+export const REPLACE = script('replace')
 export const RESERVE = script('reserve')
 export const COUNT = script('count')
 export const OF_USER = script('of-user')

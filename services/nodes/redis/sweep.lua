@@ -4,7 +4,8 @@
 local node = ARGV[2]
 if node == ME then
   call('ZADD', NODES, 'XX', 0, ME)
-elseif isLive(node) then
+  call('ZADD', JOINING, 'XX', 0, ME)
+elseif isLive(node) or isJoining(node) then
   return 0
 end
 local popped = call('ZPOPMIN', usersOf(node), ARGV[3])
@@ -15,6 +16,6 @@ end
 local left = call('ZCARD', usersOf(node))
 if left == 0 then
   call('DEL', countsOf(node))
-  call('ZREM', NODES, node)
+  for _, key in ipairs({ NODES, JOINING, WRITTEN }) do call('ZREM', key, node) end
 end
 return left
