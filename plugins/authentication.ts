@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { type ApiKey, ApiKeys } from '../services/api-keys.ts'
 import { isName } from '../services/channel.ts'
 import { ForbiddenError, NoCredentialsError } from '../services/errors.ts'
@@ -6,6 +6,7 @@ import type { HubAction } from '../services/hub-action.ts'
 import { isPattern, matchesAny } from '../services/name-pattern.ts'
 import { allows, parseScopes, type Scopes } from '../services/scopes.ts'
 import { type Ticket, Tickets, type TicketWish } from '../services/tickets.ts'
+import type { AnyInstance } from './any-server.ts'
 import { checkOrigin } from './origin.ts'
 import type { StreamIdentity } from './sse-hub.ts'
 import { type TokenOptions, tokenVerifier, type VerifyToken } from './token-verifier.ts'
@@ -62,7 +63,7 @@ const PUBLISHER = Symbol('sse hub publisher')
 type Marked = FastifyRequest & { [PUBLISHER]?: Publisher | null }
 
 /** Makes the doors of a hub. They are told to `sseHub` (streams) and `hubRoutes` (everything else). */
-export async function authentication(app: FastifyInstance, options: AuthenticationOptions): Promise<Authentication> {
+export async function authentication(app: AnyInstance, options: AuthenticationOptions): Promise<Authentication> {
   const { subscribers, publishers, cookie } = options
   return new Authentication(options, {
     subscriber: subscribers && (await tokenVerifier(app, subscribers)),
@@ -200,9 +201,9 @@ export class Authentication {
 type CookieParser = (header: string) => Record<string, string | undefined>
 
 /** The host's, if it has one. */
-async function cookieParser(app: FastifyInstance): Promise<CookieParser> {
+async function cookieParser(app: AnyInstance): Promise<CookieParser> {
   if (app.hasDecorator('parseCookie')) {
-    const host = app as FastifyInstance & { parseCookie: CookieParser }
+    const host = app as AnyInstance & { parseCookie: CookieParser }
     return (header) => host.parseCookie(header)
   }
   const { parse } = await import('cookie')

@@ -11,6 +11,7 @@ import type { Opening } from '../services/opening.ts'
 import { HUB_OPTION_NAMES, type HubOptions } from '../services/options.ts'
 import { feed, type Producer } from '../services/producer.ts'
 import { isThenable } from '../services/thenable.ts'
+import type { AnyReply, AnyRequest } from './any-server.ts'
 import { ConnectionPacer } from './connection-pacer.ts'
 import { Http2Sessions } from './http2-sessions.ts'
 import { checkRequest, openEventStream, refuse } from './open-event-stream.ts'
@@ -128,18 +129,14 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
    * @param options whose stream it is, and how it begins. Without a `user`, `authenticate` is asked.
    */
   async connect(
-    request: FastifyRequest,
-    reply: FastifyReply,
+    request: AnyRequest,
+    reply: AnyReply,
     options: StreamIdentity & ConnectOptions
   ): Promise<EventStream | undefined>
+  async connect(request: AnyRequest, reply: AnyReply, options?: ConnectOptions): Promise<EventStream | undefined>
   async connect(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    options?: ConnectOptions
-  ): Promise<EventStream | undefined>
-  async connect(
-    request: FastifyRequest,
-    reply: FastifyReply,
+    request: AnyRequest,
+    reply: AnyReply,
     options: Partial<StreamIdentity> & ConnectOptions = {}
   ): Promise<EventStream | undefined> {
     checkRequest(request, reply)
@@ -170,8 +167,8 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
    * host's, no faster than the client takes it; then it has no history, and a client that is cut begins anew.
    */
   async follow(
-    request: FastifyRequest,
-    reply: FastifyReply,
+    request: AnyRequest,
+    reply: AnyReply,
     source: string | Producer,
     { user }: FollowOptions = {}
   ): Promise<EventStream | undefined> {

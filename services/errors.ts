@@ -1,4 +1,4 @@
-import createError from '@fastify/error'
+import { createError } from '@fastify/error'
 
 /**
  * Every error of the hub: code, message that names the fix, HTTP status. A code never changes its meaning.

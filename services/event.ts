@@ -55,6 +55,11 @@ export type EventDraft<Events extends object = EventMap> = EventHandling &
           : { readonly event: Name; readonly data: Events[Name] }
       }[keyof Events & string])
 
+/** A draft whose event is logged, and so has an id. */
+export type LoggedDraft<Events extends object = EventMap> = EventDraft<Events> & {
+  readonly transient?: false | undefined
+}
+
 /** The kind of event that every part of the hub below the typed door deals in. */
 export type AnyDraft = EventHandling & { readonly event?: string | undefined; readonly data: unknown }
 

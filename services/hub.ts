@@ -2,7 +2,7 @@ import { type Channel, EVERYONE, topicChannel, userChannel } from './channel.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
 import { DrainDelay, type DrainOptions } from './drain-delay.ts'
 import { BatchTooLargeError, InvalidRequestError } from './errors.ts'
-import { type AnyDraft, type EventDraft, type EventMap, prepareEvent } from './event.ts'
+import { type AnyDraft, type EventDraft, type EventMap, type LoggedDraft, prepareEvent } from './event.ts'
 import type { EventLog, HealthCheck, NewEvent } from './event-log/event-log.ts'
 import { MemoryLog } from './event-log/memory.ts'
 import type { EventStream } from './event-stream.ts'
@@ -42,6 +42,9 @@ export interface HistoryQuery {
   /** At most so many events, 1 to 1,000. */
   readonly limit?: number | undefined
 }
+
+/** A draft of a batch, with where it goes. */
+export type Targeted<Draft> = { readonly to: Target } & Draft
 
 export interface HubStats {
   /** Open streams of this node. */
@@ -100,17 +103,23 @@ export class Hub<Events extends object = EventMap> {
   }
 
   /** Publishes an event to one user or several: to every stream of theirs, on every node, and to their history. */
-  async send(user: string | readonly string[], draft: EventDraft<Events>): Promise<PublishReceipt> {
+  async send(user: string | readonly string[], draft: LoggedDraft<Events>): Promise<PublishReceipt>
+  async send(user: string | readonly string[], draft: EventDraft<Events>): Promise<PublishReceipt<string | null>>
+  async send(user: string | readonly string[], draft: EventDraft<Events>): Promise<PublishReceipt<string | null>> {
     return this.#publish({ users: asList(user) }, draft)
   }
 
   /** Publishes an event to a topic, or to several: a stream that listens to more than one of them gets it once. */
-  async publish(topic: string | readonly string[], draft: EventDraft<Events>): Promise<PublishReceipt> {
+  async publish(topic: string | readonly string[], draft: LoggedDraft<Events>): Promise<PublishReceipt>
+  async publish(topic: string | readonly string[], draft: EventDraft<Events>): Promise<PublishReceipt<string | null>>
+  async publish(topic: string | readonly string[], draft: EventDraft<Events>): Promise<PublishReceipt<string | null>> {
     return this.#publish({ topics: asList(topic) }, draft)
   }
 
   /** Publishes an event to everyone. */
-  async broadcast(draft: EventDraft<Events>): Promise<PublishReceipt> {
+  async broadcast(draft: LoggedDraft<Events>): Promise<PublishReceipt>
+  async broadcast(draft: EventDraft<Events>): Promise<PublishReceipt<string | null>>
+  async broadcast(draft: EventDraft<Events>): Promise<PublishReceipt<string | null>> {
     return this.#publish({ everyone: true }, draft)
   }
 
@@ -118,15 +127,17 @@ export class Hub<Events extends object = EventMap> {
    * Publishes several events, all or none, in this order and with nothing between.
    * @throws {BatchTooLargeError} for more than `maxBatch`, and whatever is wrong with one of them.
    */
-  async publishBatch(drafts: readonly ({ readonly to: Target } & EventDraft<Events>)[]): Promise<PublishReceipt[]> {
+  async publishBatch(drafts: readonly Targeted<LoggedDraft<Events>>[]): Promise<PublishReceipt[]>
+  async publishBatch(drafts: readonly Targeted<EventDraft<Events>>[]): Promise<PublishReceipt<string | null>[]>
+  async publishBatch(drafts: readonly Targeted<EventDraft<Events>>[]): Promise<PublishReceipt<string | null>[]> {
     if (!Array.isArray(drafts)) throw new InvalidRequestError('A batch is an array of events, each with { to, data }')
     if (drafts.length > this.options.maxBatch) throw new BatchTooLargeError(this.options.maxBatch, drafts.length)
     return this.#publisher.append(drafts.map((draft) => this.#prepare(draft?.to, draft)))
   }
 
-  async #publish(target: Target, draft: EventDraft<Events>): Promise<PublishReceipt> {
+  async #publish(target: Target, draft: EventDraft<Events>): Promise<PublishReceipt<string | null>> {
     const [receipt] = await this.#publisher.append([this.#prepare(target, draft)])
-    return receipt as PublishReceipt
+    return receipt as PublishReceipt<string | null>
   }
 
   #prepare(target: Target, draft: EventDraft<Events>): NewEvent {

@@ -4,10 +4,10 @@ import type { HubEvents } from './hub-events.ts'
 import type { Nodes } from './nodes/nodes.ts'
 import type { Presence } from './presence.ts'
 
-/** What a publisher gets back. */
-export interface PublishReceipt {
+/** What a publisher gets back. Only a transient event has no id. */
+export interface PublishReceipt<Id extends string | null = string> {
   /** The event's cursor, or null if it is transient. */
-  readonly id: string | null
+  readonly id: Id
   /**
    * How many open streams, over all nodes, it was addressed to when it was accepted. A stream of another node that listens to
    * several of the topics of an event, or to its user and its topic, may be counted for each; a node that could not be asked
@@ -42,12 +42,12 @@ export class Publisher {
   }
 
   /** Appends a batch. `streams` of the events are those of this node. */
-  append(events: readonly NewEvent[]): Promise<PublishReceipt[]> {
+  append(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
     const isAlone = this.#nodes.isAlone && this.#turn === undefined
     return isAlone || events.length === 0 ? this.#appendAlone(events) : this.#appendAmongNodes(events)
   }
 
-  async #appendAlone(events: readonly NewEvent[]): Promise<PublishReceipt[]> {
+  async #appendAlone(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
     if (events.length === 0) return []
     const offline = this.#events.has('undelivered') ? events.map((event) => this.#offlineUsers(event)) : []
     const receipts = await this.#log.append(events)
@@ -56,7 +56,7 @@ export class Publisher {
     return receipts.map(({ id, streams }) => ({ id, streams }))
   }
 
-  async #appendAmongNodes(events: readonly NewEvent[]): Promise<PublishReceipt[]> {
+  async #appendAmongNodes(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
     const asked = this.#countElsewhere(events)
     const offline = this.#events.has('undelivered') ? this.#offlineEverywhere(events) : undefined
     const hasKey = events.some(({ idempotencyKey }) => idempotencyKey !== undefined)

@@ -30,4 +30,4 @@ export class WireBytes {
 }
 
 /** What ends a body of chunks. */
-export const LAST_CHUNK = Buffer.from('0\r\n\r\n')
+export const LAST_CHUNK: Buffer = Buffer.from('0\r\n\r\n')

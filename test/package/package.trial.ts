@@ -1,7 +1,5 @@
 import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
@@ -9,34 +7,11 @@ import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import t, { type Test } from 'tap'
+import { bin, packedHost, ROOT } from '../support/packed-host.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 
 const run = promisify(execFile)
-const root = join(import.meta.dirname, '..', '..')
-const bin = (name: string) => join(root, 'node_modules', '.bin', name)
-
-// Installed as a host would: the tarball, with what npm fetches for it.
-const host = mkdtempSync(join(tmpdir(), 'sse-hub-host-'))
-t.teardown(() => rmSync(host, { recursive: true, force: true }))
-
-const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', host], { cwd: root })
-const tarball = join(host, stdout.trim().split('\n').at(-1) as string)
-cpSync(join(import.meta.dirname, 'fixture'), host, { recursive: true })
-writeFileSync(join(host, 'package.json'), JSON.stringify({ name: 'host', private: true }))
-await run(
-  'npm',
-  [
-    'install',
-    '--prefer-offline',
-    '--no-audit',
-    '--no-fund',
-    tarball,
-    `fastify@${devDependencies.fastify}`,
-    `@types/node@${devDependencies['@types/node']}`
-  ],
-  { cwd: host }
-)
+const { host, tarball, fastify } = await packedHost(t)
 
 t.test('the package runs in a host that imports it', async (t) => {
   const { stdout } = await run(process.execPath, ['host.mjs'], { cwd: host })
@@ -49,9 +24,11 @@ t.test('the package runs in a host that requires it, without a warning', async (
   t.equal(stderr, '')
 })
 
-t.test('hosts in TypeScript compile against its types, and mistakes do not', async (t) => {
-  await t.resolves(run(bin('tsc'), ['-p', host], { cwd: host }))
-})
+for (const config of ['tsconfig.require.json', 'tsconfig.bundler.json']) {
+  t.test(`hosts in TypeScript compile against its types, and mistakes do not (${config})`, async (t) => {
+    await t.resolves(run(bin('tsc'), ['-p', config], { cwd: host }))
+  })
+}
 
 t.test('the package starts as a program, with its demo page', async (t) => {
   const hub = start(t, host, { HUB_STORE: 'memory' })
@@ -98,7 +75,6 @@ t.test('it installs beside any version of its optional packages, and its depende
     const { stderr } = await run('npm', ['install', ...options, ...packages], { cwd })
     return [...stderr.matchAll(/EBADENGINE +package: '([^']+)'/g)].map(([, name]) => name)
   }
-  const fastify = `fastify@${devDependencies.fastify}`
   const before = await dryRun(fastify)
   t.same(await dryRun(fastify, tarball, 'redis@4', 'lmdb@2'), before, 'no other warning than those that Fastify brings')
 })
@@ -119,7 +95,7 @@ for (const format of ['esm', 'cjs'] as const) {
         format,
         target: 'node20'
       },
-      ...{ external: ['lmdb'], alias: { redis: join(root, 'node_modules', 'redis') }, logLevel: 'silent' },
+      ...{ external: ['lmdb'], alias: { redis: join(ROOT, 'node_modules', 'redis') }, logLevel: 'silent' },
       ...(format === 'esm' ? { banner: { js: banner } } : {})
     })
     for (const REDIS_URL of ['', redis.url]) {
@@ -134,6 +110,12 @@ t.test('the event log in Redis says what it lacks where its client is not instal
     .catch(({ code, message }) => console.log(JSON.stringify({ code, message })))`
   const { stdout } = await run(process.execPath, ['-e', ask], { cwd: host })
   t.match(JSON.parse(stdout), { code: 'SSE_HUB_ERR_INVALID_OPTION', message: /npm install redis/ })
+})
+
+t.test('its types do not name what older versions of TypeScript lack', async (t) => {
+  const { stdout } = await run('tar', ['-xzOf', tarball, '--wildcards', '*.d.ts'], { maxBuffer: 16 * 1_024 * 1_024 })
+  t.match(stdout, 'export')
+  t.notMatch(stdout, /\b(Buffer|Uint8Array)</, 'generic since TypeScript 5.7')
 })
 
 t.test('its metadata is right for every resolver', async (t) => {
