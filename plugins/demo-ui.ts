@@ -25,6 +25,8 @@ async function demoUi(app: FastifyInstance): Promise<void> {
   const root = ROOTS.map((path) => join(import.meta.dirname, path)).find((folder) => existsSync(folder)) as string
   await app.register(fastifyStatic, {
     root,
+    // A route for each file: any other path is for the hub's own 404, with a code.
+    wildcard: false,
     cacheControl: false,
     setHeaders(reply) {
       reply.header('content-security-policy', CONTENT_SECURITY_POLICY)

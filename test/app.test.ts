@@ -56,10 +56,13 @@ t.test('nothing outside of the page is served', async (t) => {
     '/%2e%2e/package.json',
     '/package.json',
     '/server.ts',
-    '/.git/config'
+    '/.git/config',
+    '/users//',
+    '/users////events'
   ]) {
-    const { statusCode } = await app.inject(path)
-    t.ok([400, 403, 404].includes(statusCode), `${path}: ${statusCode}`)
+    const response = await app.inject(path)
+    t.ok([400, 403, 404].includes(response.statusCode), `${path}: ${response.statusCode}`)
+    t.match(response.json().code, /^(SSE_HUB|FST)_ERR_/, path)
   }
   t.match((await app.inject('/nowhere?ticket=secret')).json(), {
     ...{ statusCode: 404, code: 'SSE_HUB_ERR_NOT_FOUND', error: 'Not Found' },
