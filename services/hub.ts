@@ -1,7 +1,7 @@
 import { type Channel, EVERYONE, topicChannel, userChannel } from './channel.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
 import { DrainDelay, type DrainOptions } from './drain-delay.ts'
-import { BatchTooLargeError, InvalidRequestError } from './errors.ts'
+import { BatchTooLargeError, InvalidRequestError, LogUnavailableError } from './errors.ts'
 import { type AnyDraft, type EventDraft, type EventMap, type LoggedDraft, prepareEvent } from './event.ts'
 import type { EventLog, HealthCheck, NewEvent } from './event-log/event-log.ts'
 import { MemoryLog } from './event-log/memory.ts'
@@ -233,8 +233,11 @@ export class Hub<Events extends object = EventMap> {
   /**
    * Where the hub is now. A page that is rendered with it, and hands it to its event source as `lastEventId`, misses nothing
    * that happens until the stream is open.
+   * @throws {LogUnavailableError} as long as the event log has not been reached.
    */
   cursor(): string {
+    if (!this.keeper.isHeadKnown)
+      throw new LogUnavailableError('The event log has not been reached yet. Try again later')
     return formatCursor(this.keeper.head)
   }
 

@@ -92,7 +92,13 @@ export class StreamKeeper implements StreamHost, TailListener {
 
   async start(): Promise<void> {
     this.#tail = await this.log.tail(this)
-    if (this.#tail.position.seq >= this.head.seq) this.head = this.#tail.position
+    const { position } = this.#tail
+    if (position !== undefined && position.seq >= this.head.seq) this.head = position
+  }
+
+  /** Whether the log has been reached: until then there is no position from which streams could begin. */
+  get isHeadKnown(): boolean {
+    return this.head.witness !== ''
   }
 
   get isClosing(): boolean {
@@ -167,7 +173,7 @@ export class StreamKeeper implements StreamHost, TailListener {
   open(sink: Sink, opening: Opening): EventStream {
     const { user, topics = NONE, follows = false, address = '' } = opening
     const isFed = follows && topics.length === 0
-    const opened = this.#tail === undefined ? undefined : this.head
+    const opened = this.#tail !== undefined && this.isHeadKnown ? this.head : undefined
     const init = {
       id: opening.id ?? randomText(16),
       user,

@@ -26,12 +26,15 @@ export class StreamPlace {
   /** Where the hub was when a client without a cursor came: it never asked for what is missing before. */
   #opened: Cursor | undefined
   #isUnknown: boolean
+  /** Whether the client came without a cursor before the hub knew its own: what is missing on its first page it never asked for. */
+  #isUnplaced: boolean
 
   constructor({ from, opened, resumes, isUnknown }: Beginning) {
     this.#from = from
     this.#opened = resumes || isUnknown ? undefined : opened
     this.resumes = resumes
     this.#isUnknown = isUnknown
+    this.#isUnplaced = opened === undefined && !resumes && !isUnknown
   }
 
   get from(): ReadFrom {
@@ -80,6 +83,10 @@ export class StreamPlace {
     if (this.#isUnknown) {
       this.#isUnknown = false
       return 'unknown'
+    }
+    if (this.#isUnplaced) {
+      this.#isUnplaced = false
+      this.#toldGap = page.evicted
     }
     if (page.gap !== undefined && page.gap !== 'evicted') return page.gap
     // A log tells what is missing after a cursor; a stream without one is owed what came since it was opened.

@@ -139,8 +139,11 @@ export interface TailListener {
 }
 
 export interface Tail {
-  /** The head of the log when the tail began: every later event is handed over. */
-  readonly position: Cursor
+  /**
+   * The head of the log when the tail began: every later event is handed over. Undefined if the log could not be reached yet;
+   * then `onBreak` tells the position once it is known.
+   */
+  readonly position: Cursor | undefined
   /** When it resolves, the listener is not called any more. */
   stop(): Promise<void>
 }

@@ -124,7 +124,14 @@ export async function redisLogOn(link: RedisLink, options: RedisLogOptions): Pro
     link.onDown((problem) => logger.warn({ problem }, 'Redis is lost; events are refused until it is back'))
     link.onUp(() => logger.info({}, 'Redis is there'))
   }
-  return new RedisLog({ ...parts, link, clock: clock ?? systemClock, isOwnTime: clock !== undefined, startDegraded })
+  return new RedisLog({
+    ...parts,
+    link,
+    clock: clock ?? systemClock,
+    isOwnTime: clock !== undefined,
+    startDegraded,
+    onFault: reporter(logger)
+  })
 }
 
 /**
@@ -138,11 +145,15 @@ export async function redisLink(options: RedisLinkOptions, clock: Clock = system
   }
   wholeNumber('timeout', timeout, 100, 60_000)
   const open: ConstructorParameters<typeof RedisConnection>[0]['open'] = await openerFor(options)
-  const onFault = (error: unknown, what: string) => {
-    if (options.logger === undefined) process.emitWarning(`fastify-sse-hub: ${what}: ${told(error)}`)
-    else options.logger.warn({ err: error }, what)
+  return new RedisConnection({ open, prefix, timeout, random: () => clock.random(), onFault: reporter(options.logger) })
+}
+
+/** Reports errors that no call can report. */
+function reporter(logger: OutageLogger | undefined): (error: unknown, what: string) => void {
+  return (error, what) => {
+    if (logger === undefined) process.emitWarning(`fastify-sse-hub: ${what}: ${told(error)}`)
+    else logger.warn({ err: error }, what)
   }
-  return new RedisConnection({ open, prefix, timeout, random: () => clock.random(), onFault })
 }
 
 async function reached(link: RedisLink): Promise<void> {

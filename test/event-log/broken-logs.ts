@@ -1289,6 +1289,13 @@ const CUTTING: BrokenLog[] = [
 
 const REWINDING: BrokenLog[] = [
   {
+    fault: 'forgets that it has lost its tail',
+    caughtBy: 'knows the cursors of a tail that was lost, also once it has given their numbers again',
+    spoil({ store }) {
+      store.lose = () => {}
+    }
+  },
+  {
     fault: 'gives an entry the same witness whenever it gives its number',
     caughtBy: 'knows the cursors of a tail that was lost, also once it has given their numbers again',
     spoil(log) {

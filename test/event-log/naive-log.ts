@@ -39,6 +39,8 @@ interface State {
   head: Cursor
   entries: Entry[]
   known: Map<string, Known>
+  /** The number that the newest loss has taken; 0 if there was none. */
+  loss: number
   /** What tails are handed, transient events too. It begins with an event that is none. */
   bus: (LogEvent | undefined)[]
 }
@@ -54,7 +56,13 @@ export class NaiveStore {
   readonly life = newLife()
   /** What an event is taken to weigh. */
   weigh: (draft: NewEvent) => number = ({ data }) => Buffer.byteLength(data)
-  state: State = { head: { seq: 0, witness: newWitness(this.life) }, entries: [], known: new Map(), bus: [undefined] }
+  state: State = {
+    head: { seq: 0, witness: newWitness(this.life) },
+    entries: [],
+    known: new Map(),
+    loss: 0,
+    bus: [undefined]
+  }
 
   constructor(bounds: Bounds, clock: Clock) {
     this.bounds = bounds
@@ -181,7 +189,17 @@ export class NaiveStore {
 
   evicted(channels: readonly Channel[]): number {
     const isEvicted = ({ fates }: Entry) => channels.some((channel) => fates.get(channel) === 'evicted')
-    return this.state.entries.findLast(isEvicted)?.seq ?? 0
+    return Math.max(this.state.loss, this.state.entries.findLast(isEvicted)?.seq ?? 0)
+  }
+
+  /** Records that entries were lost, for the cursors from before. */
+  lose(): void {
+    const draft = { channels: [], event: '', data: '', transient: false, final: false, streams: 0 }
+    const event = this.make(draft)
+    const cursor = event.cursor as Cursor
+    this.state.head = cursor
+    this.state.loss = cursor.seq
+    this.state.entries.push({ seq: cursor.seq, draft, event, appendedAt: this.clock.monotonic(), fates: new Map() })
   }
 
   recognise(from: ReadFrom): { after: number; gap?: GapReason } {
@@ -208,14 +226,15 @@ export class NaiveStore {
 
   /** What puts the store back as it is now. */
   remember(): () => void {
-    const { head, entries, known, bus } = this.state
+    const { head, entries, known, loss, bus } = this.state
     const fates = entries.map((entry) => new Map(entry.fates))
-    const then = { head, known: new Map(known), bus: [...bus] }
+    const then = { head, known: new Map(known), loss, bus: [...bus] }
     return () => {
       this.state = {
         ...then,
         entries: entries.slice(0, fates.length).map((entry, at) => ({ ...entry, fates: fates[at] ?? entry.fates }))
       }
+      this.lose()
       this.wake()
     }
   }

@@ -287,6 +287,83 @@ faultTest('hands its scripts over again when Redis has forgotten them', async (t
   t.same((await readAfter(log, 'oldest')).texts, ['a', 'b', 'c'])
 })
 
+faultTest('hands over what else was appended with an entry that cannot be read', async (t) => {
+  const redis = await startRedis(t)
+  const problems: string[] = []
+  const logger = { warn: (_details: object, message: string) => problems.push(message), info: () => {} }
+  const log = await open(t, { url: redis.url, logger })
+  const listening = await Listening.to(log)
+  await log.append([toAlice('a')])
+  await listening.met('a')
+  // What an append would have written, but for an event that no hub writes: first without a number, then with one.
+  const spoil = async (position: number, fields: readonly string[]) => {
+    const [state, tail] = ['{sse-hub}:state', (await redis.ask(['KEYS', '*:tail'])) as [string]]
+    const [nonce, head, witness] = (await redis.ask(['HMGET', state, 'nonce', 'head', 'witness'])) as string[]
+    const own = ['p', nonce as string, 'n', `spoilt${position}`, 'h', head as string, 'w', witness as string, 'x', '']
+    await redis.ask(
+      ['MULTI'],
+      ['HSET', state, 'pos', `${position}`, 'nonce', `spoilt${position}`],
+      ['XADD', tail[0], `${position}-0`, ...own, ...fields],
+      ['EXEC']
+    )
+  }
+  const entry = (text: string) => `abcdef ${Date.now()} -1\n["u:alice"]\n\n-"message"\n${text}`
+  await spoil(2, ['-', 'garbage', '-', entry('transient 1')])
+  await listening.met('transient 1')
+  t.same([listening.texts, listening.breaks], [['a', 'transient 1'], []])
+  await spoil(3, ['2', 'garbage', '-', entry('transient 2'), '-', `abcdef 1 -1\n["u:alice"]\n\n-"\\n"\nx`])
+  await listening.met('transient 2')
+  t.equal(listening.breaks.length, 1, 'what has a number is read from history')
+  await log.append([toAlice('b')])
+  await listening.met('b')
+  t.same(listening.texts, ['a', 'transient 1', 'transient 2', 'b'])
+  t.equal(problems.filter((message) => /cannot be read/.test(message)).length, 2)
+})
+
+faultTest('a listener that throws keeps no event from the others', async (t) => {
+  const redis = await startRedis(t)
+  const problems: string[] = []
+  const logger = { warn: (_details: object, message: string) => problems.push(message), info: () => {} }
+  const log = await open(t, { url: redis.url, logger })
+  const fail = () => {
+    throw new Error('as the test has it')
+  }
+  await log.tail({ onEvents: fail, onBreak: fail })
+  const listening = await Listening.to(log)
+  await Promise.all(['a', 'b'].map((text) => log.append([toAlice(text)])))
+  await log.append([toAlice('c')])
+  await listening.met('c')
+  t.same([listening.texts, listening.breaks], [['a', 'b', 'c'], []])
+  t.ok(problems.includes('a listener of the event log has failed'))
+})
+
+faultTest('keeps its batches in order when another node hands over the script that Redis has forgotten', async (t) => {
+  const redis = await startRedis(t)
+  const proxy = await FaultProxy.start(redis.port)
+  t.teardown(() => proxy.close())
+  const log = await open(t, { url: proxy.url })
+  const other = await open(t, { url: redis.url })
+  await log.append([toAlice('start')])
+  proxy.delay = 30
+  for (let round = 0; round < 5; round++) {
+    const outcomes: string[] = []
+    const append = (text: string) =>
+      log.append([toAlice(text)]).then(
+        () => outcomes.push(`${text} taken`),
+        ({ message }: Error) => outcomes.push(`${text} ${message}`)
+      )
+    await redis.ask(['SCRIPT', 'FLUSH'])
+    const first = append(`${round} first`)
+    // The first call has reached Redis, which has forgotten the script, when the other node hands it over.
+    await pause(34)
+    const second = append(`${round} second`)
+    await other.append([toAlice('other')])
+    await Promise.all([first, second])
+    const [, ...all] = (await readAfter(log, 'oldest')).texts.filter((text) => text.startsWith(`${round} `))
+    t.ok(all.length === 0 || all[0] === `${round} second`, `round ${round}: ${outcomes}`)
+  }
+})
+
 faultTest('leaves a server that has become a replica, and finds the new master behind the same address', async (t) => {
   const master = await startRedis(t)
   const replica = await startRedis(t)

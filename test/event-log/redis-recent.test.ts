@@ -87,6 +87,29 @@ t.test('answers of what it has just heard as Redis would, whatever is appended',
   }
 })
 
+t.test('judges a TTL by the clock of Redis, however wrong its own is', { skip: withoutRedis }, async (t) => {
+  const { log: other, redis } = await open(t)
+  for (const error of [10_000, -10_000]) {
+    const { now } = Date
+    Date.now = () => now() + error
+    t.teardown(() => {
+      Date.now = now
+    })
+    const { log, listening } = await open(t, {}, { redis })
+    const from = (await log.read({ channels: [], from: 'head', limit: 1 })).next
+    await other.append([toAlice(`kept ${error}`, { ttl: 5_000 }), toAlice(`gone ${error}`, { ttl: 50 })])
+    await listening.met(`gone ${error}`)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const page = log.read({ channels: ['u:alice'], from, limit: 9, isTailed: true })
+    t.notOk(page instanceof Promise, 'it was answered here')
+    t.same(
+      (page as ReadResult).events.map(({ data }) => data),
+      [`kept ${error}`]
+    )
+    Date.now = now
+  }
+})
+
 t.test('answers thousands of streams that return at once without asking Redis', { skip: withoutRedis }, async (t) => {
   const { log, listening, redis } = await open(t)
   const users = Array.from({ length: 1_000 }, (_, at): Channel => `u:${at}`)

@@ -202,7 +202,7 @@ export class Listener implements TailListener {
   }
 
   get position(): Cursor {
-    assert.ok(this.tail)
+    assert.ok(this.tail?.position)
     return this.tail.position
   }
 

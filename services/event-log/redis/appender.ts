@@ -1,8 +1,9 @@
 import { formatCursor, newLife, newWitness, randomText } from '../../cursor.ts'
 import { BatchTooLargeError, HubClosedError, LogUnavailableError } from '../../errors.ts'
 import type { NewEvent, Receipt } from '../event-log.ts'
+import { CallOrder } from './call-order.ts'
 import { type EntryHeader, headerOf, textOf } from './entry.ts'
-import { LinkError } from './link.ts'
+import { LinkError, type OnMissing } from './link.ts'
 import type { LogState } from './state.ts'
 
 /** What one call of the script holds at most, unless a single batch is more: Redis does nothing else meanwhile. */
@@ -25,9 +26,17 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
+export interface AppendCall {
+  readonly nonce: string
+  readonly headers: string
+  readonly texts: readonly string[]
+}
+
 export interface AppenderParts {
   /** Runs the script with what the events are. */
-  readonly run: (call: { nonce: string; headers: string; texts: readonly string[] }) => Promise<LogState>
+  readonly run: (call: AppendCall, onMissing: OnMissing) => Promise<unknown>
+  /** Takes note of what it has answered. */
+  readonly noted: (reply: unknown) => LogState
   /** Whether anything would be sent now, and why not. */
   readonly problem: () => string
 }
@@ -41,6 +50,7 @@ export class Appender {
   #calls = 0
   #isScheduled = false
   #isClosed = false
+  readonly #order = new CallOrder()
   readonly #whenIdle: (() => void)[] = []
 
   constructor(parts: AppenderParts) {
@@ -118,7 +128,9 @@ export class Appender {
   async #call(batch: readonly Waiting[]): Promise<void> {
     const headers = JSON.stringify(batch.flatMap((each) => each.headers))
     const texts = batch.flatMap((each) => each.texts)
-    const state = await this.#parts.run({ nonce: randomText(10), headers, texts })
+    const call = { nonce: randomText(10), headers, texts }
+    const reply = await this.#order.run((onMissing) => this.#parts.run(call, onMissing))
+    const state = this.#parts.noted(reply)
     let at = 0
     for (const { headers, streams, resolve } of batch) {
       resolve(

@@ -1,5 +1,12 @@
 import { type Address, endClient, type FaultListener, inTime, type RedisClient, told } from './client.ts'
-import { LinkError, type LuaScript, type RedisArgument, type RedisLink, RedisReplyError } from './link.ts'
+import {
+  LinkError,
+  type LuaScript,
+  type OnMissing,
+  type RedisArgument,
+  type RedisLink,
+  RedisReplyError
+} from './link.ts'
 
 export interface ConnectionOptions {
   /** Makes a client that is not connected yet, never reconnects by itself, and parks no commands. */
@@ -92,14 +99,21 @@ export class RedisConnection implements RedisLink {
     }
   }
 
-  async run(script: LuaScript, key: string, args: readonly RedisArgument[]): Promise<unknown> {
+  async run(
+    script: LuaScript,
+    key: string,
+    args: readonly RedisArgument[],
+    onMissing: OnMissing = (handOver) => handOver()
+  ): Promise<unknown> {
+    const handOver = () => this.send(['EVAL', script.source, '1', key, ...args])
     try {
       return await this.send(['EVALSHA', script.sha1, '1', key, ...args])
     } catch (error) {
       if (!(error instanceof RedisReplyError)) throw error
-      if (error.kind === 'MOVED') await this.untilUp(CONNECT_TIMEOUT)
-      else if (error.kind !== 'NOSCRIPT') throw error
-      return this.send(['EVAL', script.source, '1', key, ...args])
+      if (error.kind === 'NOSCRIPT') return onMissing(handOver)
+      if (error.kind !== 'MOVED') throw error
+      await this.untilUp(CONNECT_TIMEOUT)
+      return handOver()
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Channel } from '../../channel.ts'
 import { type Cursor, formatCursor } from '../../cursor.ts'
+import { isEventName } from '../../event-stream-format.ts'
 import type { LogEvent, NewEvent } from '../event-log.ts'
 
 // An entry is text: a line of its own witness, its time and its end, which the script writes; a line of its channels, a line of
@@ -48,12 +49,14 @@ export function parseEntry(text: string, seq: number | null, life: string): Entr
   if (first === -1 || second === -1 || third === -1 || fourth === -1 || !/^[0-9a-z]{6}$/.test(witness)) return undefined
   try {
     const collapse = text.slice(second + 1, third)
+    const event: unknown = JSON.parse(text.slice(third + 2, fourth))
+    if (!isEventName(event)) return undefined
     const cursor: Cursor | null = seq === null ? null : { seq, witness: life + witness }
     return {
       cursor,
       id: cursor === null ? null : formatCursor(cursor),
       channels: channelsIn(text.slice(first + 1, second)),
-      event: JSON.parse(text.slice(third + 2, fourth)) as string,
+      event,
       data: text.slice(fourth + 1),
       time: Number(time),
       final: text[third + 1] === '!',

@@ -13,7 +13,7 @@ export interface RedisLink {
    */
   send(args: readonly RedisArgument[]): Promise<unknown>
   /** Runs a script, and hands it over to Redis if it is not known there. The first key decides about the node of a cluster. */
-  run(script: LuaScript, key: string, args: readonly RedisArgument[]): Promise<unknown>
+  run(script: LuaScript, key: string, args: readonly RedisArgument[], onMissing?: OnMissing): Promise<unknown>
   /** Resolves when it is up; rejects with a {@link LinkError} after so many milliseconds, or when it is closed. */
   untilUp(milliseconds: number): Promise<void>
   /** Calls the listener each time that it comes up, and at once if it is. Returns what ends that. */
@@ -30,6 +30,9 @@ export interface RedisLink {
   /** Ends it: what waits for an answer is rejected. */
   close(): void
 }
+
+/** Decides when a script that Redis does not know is handed over, if it is. */
+export type OnMissing = (handOver: () => Promise<unknown>) => Promise<unknown>
 
 export type RedisArgument = string | Buffer
 

@@ -15,11 +15,12 @@ import type {
 import type { Retention } from '../retention.ts'
 import { Appender, candidate, unread } from './appender.ts'
 import { Heard } from './heard.ts'
-import type { LuaScript, RedisArgument, RedisLink } from './link.ts'
+import type { LuaScript, OnMissing, RedisArgument, RedisLink } from './link.ts'
 import { queryArgs, readPage } from './reading.ts'
 import { RecentEvents } from './recent-events.ts'
 import { APPEND, READ, WHERE } from './scripts.ts'
 import { type LogState, readState } from './state.ts'
+import { StoreTime } from './store-time.ts'
 import { BLOCK, RedisTail } from './tail.ts'
 import { Turnstile } from './turnstile.ts'
 
@@ -41,6 +42,8 @@ export interface RedisLogParts {
   readonly clock: Clock
   /** Whether time is this process's, not the server's. */
   readonly isOwnTime: boolean
+  /** Something is wrong that does not stop the log. */
+  readonly onFault: (error: unknown, what: string) => void
   /** Whether listeners may begin while Redis is away: they are told of a break when it is there. */
   readonly startDegraded: boolean
 }
@@ -55,6 +58,7 @@ export class RedisLog implements EventLog, HealthCheck {
   readonly #link: RedisLink
   readonly #recent: RecentEvents
   readonly #heard = new Heard()
+  readonly #time: StoreTime
   readonly #appender: Appender
   readonly #tail: RedisTail
   readonly #turnstile = new Turnstile(READS)
@@ -67,10 +71,12 @@ export class RedisLog implements EventLog, HealthCheck {
     this.#parts = parts
     this.#link = parts.link
     const { link, retention, recentBytes, clock } = parts
-    this.#recent = new RecentEvents({ bytes: recentBytes, age: retention.age, clock })
+    this.#time = new StoreTime(clock)
+    this.#recent = new RecentEvents({ bytes: recentBytes, age: retention.age, clock, storeTime: this.#time })
     this.#appender = new Appender({
-      run: async ({ nonce, headers, texts }) =>
-        this.#noted(await this.#run(link, APPEND, [...this.#bounds(nonce), headers, ...texts])),
+      run: ({ nonce, headers, texts }, onMissing) =>
+        this.#run(link, APPEND, [...this.#bounds(nonce), headers, ...texts], onMissing),
+      noted: (reply) => this.#noted(reply),
       problem: () => link.problem
     })
     // A store that is back may have lost its tail: this node looks at once. If the look fails, the next call does as well.
@@ -89,12 +95,14 @@ export class RedisLog implements EventLog, HealthCheck {
         await line.untilUp(START)
         const state = readState(await this.#run(line, WHERE, []))
         this.#stats = state.stats
+        this.#time.told(state.time)
         return state
       },
       onEvents: (events) => this.#handOver(events),
       onBreak: (position) => {
-        for (const { listener } of [...this.#listening]) listener.onBreak(position)
-      }
+        this.#tell((listener) => listener.onBreak(position))
+      },
+      onFault: parts.onFault
     })
   }
 
@@ -120,7 +128,7 @@ export class RedisLog implements EventLog, HealthCheck {
     const stop = async () => {
       this.#listening.delete(listening)
     }
-    return { position: this.#recent.head, stop }
+    return { position: this.#tail.isStarted ? this.#recent.head : undefined, stop }
   }
 
   close(): Promise<void> {
@@ -135,7 +143,7 @@ export class RedisLog implements EventLog, HealthCheck {
   /** Whether an event would be taken now, and heard of. */
   async ready(): Promise<boolean> {
     if (this.#isClosed || !this.#link.isUp) return false
-    if (this.#tail.isStarted && !this.#tail.isWell) return false
+    if (this.#tail.isWanted && !this.#tail.isWell) return false
     try {
       // A server that takes no writes, or has no room for them, answers everything else.
       await this.#link.send(['SET', this.#link.key('probe'), '', 'PX', '1000'])
@@ -155,12 +163,12 @@ export class RedisLog implements EventLog, HealthCheck {
     }
   }
 
-  #run(link: RedisLink, script: LuaScript, args: readonly RedisArgument[]): Promise<unknown> {
+  #run(link: RedisLink, script: LuaScript, args: readonly RedisArgument[], onMissing?: OnMissing): Promise<unknown> {
     const { clock, isOwnTime, retention } = this.#parts
     const now = isOwnTime ? String(clock.now()) : ''
     // The tail's own line may lead to a server that was left already, where nothing is lost for anybody.
     const name = link === this.#link ? `${candidate()} ${this.#heard.text}` : candidate()
-    return link.run(script, link.key('state'), [now, name, String(retention.age), ...args])
+    return link.run(script, link.key('state'), [now, name, String(retention.age), ...args], onMissing)
   }
 
   #bounds(nonce: string): string[] {
@@ -172,6 +180,7 @@ export class RedisLog implements EventLog, HealthCheck {
   #noted(reply: unknown): LogState {
     const state = readState(reply)
     this.#stats = state.stats
+    this.#time.told(state.time)
     this.#heard.answered(state)
     this.#tail.heard(state)
     return state
@@ -180,8 +189,18 @@ export class RedisLog implements EventLog, HealthCheck {
   #handOver(events: readonly LogEvent[]): void {
     const last = events.findLast(({ cursor }) => cursor !== null)?.cursor
     if (last) this.#heard.handed(last)
+    this.#tell((listener) => listener.onEvents(events))
+  }
+
+  /** Calls the listeners that are there. One that throws has broken its contract, and does not keep events from the others. */
+  #tell(call: (listener: TailListener) => void): void {
     for (const listening of [...this.#listening]) {
-      if (this.#listening.has(listening)) listening.listener.onEvents(events)
+      if (!this.#listening.has(listening)) continue
+      try {
+        call(listening.listener)
+      } catch (error) {
+        this.#parts.onFault(error, 'a listener of the event log has failed')
+      }
     }
   }
 

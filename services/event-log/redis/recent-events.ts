@@ -7,6 +7,7 @@ import type { ReadQuery, ReadResult } from '../event-log.ts'
 import { MemoryEntry } from '../memory-entry.ts'
 import { mergeHistories } from '../merge-histories.ts'
 import type { Entry } from './entry.ts'
+import type { StoreTime } from './store-time.ts'
 
 /** Evictions are not told of entries that lie further back than twice this: see common.lua. */
 const MOST = 50_000
@@ -19,6 +20,7 @@ export interface RecentOptions {
   /** How long the log keeps an event, in milliseconds. */
   readonly age: number
   readonly clock: Clock
+  readonly storeTime: StoreTime
 }
 
 /**
@@ -30,6 +32,7 @@ export class RecentEvents {
   readonly #bytesMost: number
   readonly #age: number
   readonly #clock: Clock
+  readonly #storeTime: StoreTime
   readonly #histories = new Map<Channel, ChannelHistory>()
   readonly #ends = new Deadlines<MemoryEntry>()
   /** Every entry after the floor, by its number: what a cursor's witness is compared with. */
@@ -39,10 +42,11 @@ export class RecentEvents {
   #head: Cursor = { seq: 0, witness: '' }
   #bytes = 0
 
-  constructor({ bytes, age, clock }: RecentOptions) {
+  constructor({ bytes, age, clock, storeTime }: RecentOptions) {
     this.#bytesMost = bytes
     this.#age = Math.min(LONGEST, age / 2)
     this.#clock = clock
+    this.#storeTime = storeTime
   }
 
   get head(): Cursor {
@@ -66,9 +70,9 @@ export class RecentEvents {
 
   /** Takes what comes next in the log, and which numbers it has evicted; returns it as it is handed out. */
   add(entries: readonly Entry[], evictions: readonly (readonly [Channel, number])[]): MemoryEntry[] {
-    const wall = this.#clock.now()
+    const storeTime = this.#storeTime.now()
     const now = this.#clock.monotonic()
-    const added = entries.map((entry) => this.#add(entry, now - Math.max(0, wall - entry.time)))
+    const added = entries.map((entry) => this.#add(entry, now - Math.max(0, storeTime - entry.time)))
     for (const [channel, seq] of evictions) this.#evict(channel, seq)
     this.#trim(now)
     return added

@@ -1,8 +1,7 @@
-import type { Channel } from '../../channel.ts'
 import type { Cursor } from '../../cursor.ts'
 import type { LogEvent } from '../event-log.ts'
-import { type Entry, parseEntry } from './entry.ts'
 import type { RedisLink } from './link.ts'
+import { type Piece, type RawPiece, readPiece } from './piece.ts'
 import type { RecentEvents } from './recent-events.ts'
 import type { LogState } from './state.ts'
 
@@ -23,18 +22,8 @@ export interface TailParts {
   readonly where: () => Promise<LogState>
   readonly onEvents: (events: readonly LogEvent[]) => void
   readonly onBreak: (position: Cursor) => void
-}
-
-/** An entry of the tail: what one call has appended, and what came before it. */
-interface Piece {
-  readonly pos: number
-  readonly nonce: string
-  readonly before: string
-  readonly head: Cursor
-  readonly entries: readonly Entry[]
-  readonly evictions: readonly (readonly [Channel, number])[]
-  /** Whether it says that the log has lost entries; then `head` is the number that the loss has taken. */
-  readonly isLoss: boolean
+  /** Something is wrong that does not stop the tail. */
+  readonly onFault: (error: unknown, what: string) => void
 }
 
 /**
@@ -71,6 +60,11 @@ export class RedisTail {
       throw error
     })
     return this.#started
+  }
+
+  /** Whether somebody listens, or will as soon as Redis is there. */
+  get isWanted(): boolean {
+    return this.isStarted || this.#later !== undefined
   }
 
   get isStarted(): boolean {
@@ -146,7 +140,7 @@ export class RedisTail {
         const piece = readPiece(raw, life)
         if (piece === undefined || piece.pos !== expected.pos || piece.nonce !== expected.nonce) return pieces.reverse()
         // What is older than a loss is for Redis to tell: there cursors of that time get their gap.
-        if (piece.isLoss) return pieces.reverse()
+        if (piece.isLoss || piece.hasHole) return pieces.reverse()
         pieces.push(piece)
         bytes += raw[1].reduce((sum, field) => sum + field.length, 0)
         expected = { pos: piece.pos - 1, nonce: piece.before }
@@ -230,15 +224,10 @@ export class RedisTail {
         await this.#break()
         return true
       }
+      const position = piece.hasHole ? (await this.#parts.where()).head : piece.isLoss ? piece.head : undefined
       this.#pos = piece.pos
       this.#nonce = piece.nonce
-      if (piece.isLoss) {
-        this.#loss = piece.head.seq
-        this.#parts.recent.begin(piece.head)
-        this.#parts.onBreak(piece.head)
-        continue
-      }
-      this.#parts.onEvents(this.#parts.recent.add(piece.entries, piece.evictions))
+      this.#hand(piece, position)
       handed += piece.entries.length
       if (handed < SLICE) continue
       handed = 0
@@ -247,37 +236,21 @@ export class RedisTail {
     return true
   }
 
+  /** Hands a piece over. Given a position, listeners read history first: the piece lacks what lies before that. */
+  #hand(piece: Piece, position: Cursor | undefined): void {
+    const { recent, onEvents, onBreak, onFault } = this.#parts
+    if (piece.isLoss) this.#loss = piece.head.seq
+    if (piece.isSpoilt) onFault(new Error(`entry ${piece.pos} of the tail`), 'events in Redis cannot be read')
+    if (position !== undefined) {
+      recent.begin(position)
+      onBreak(position)
+    }
+    // After a hole was met, history was read beyond this piece.
+    const entries = piece.entries.filter(({ cursor }) => cursor === null || cursor.seq > recent.head.seq)
+    onEvents(recent.add(entries, piece.evictions))
+  }
+
   #key(life: string): string {
     return this.#parts.link.key(`${life}:tail`)
-  }
-}
-
-type RawPiece = readonly [id: string, fields: readonly string[]]
-
-/** Five fields of the piece itself, then two of each event: its number, or '-', and its text. */
-const OWN_FIELDS = 10
-
-/** Reads a piece, or undefined for one that no hub has written. */
-function readPiece([id, fields]: RawPiece, life: string): Piece | undefined {
-  const [p, before, n, nonce, h, head, w, witness, x, evictions] = fields as string[]
-  const pos = /^(\d+)-0$/.exec(id)?.[1]
-  if (pos === undefined || p !== 'p' || n !== 'n' || h !== 'h' || w !== 'w' || x !== 'x') return undefined
-  const isLoss = evictions === '!'
-  const entries: Entry[] = []
-  for (let at = OWN_FIELDS; at < fields.length; at += 2) {
-    const seq = fields[at] as string
-    const entry = parseEntry(fields[at + 1] ?? '', seq === '-' ? null : Number(seq), life)
-    if (entry === undefined) return undefined
-    entries.push(entry)
-  }
-  return {
-    pos: Number(pos),
-    before: before as string,
-    nonce: nonce as string,
-    head: { seq: Number(head), witness: witness as string },
-    entries,
-    evictions:
-      evictions === '' || isLoss ? [] : (Object.entries(JSON.parse(evictions as string)) as [Channel, number][]),
-    isLoss
   }
 }
