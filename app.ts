@@ -82,8 +82,9 @@ function open(): Access {
   }
 }
 
-function locked({ authenticate, authorizeTopic, authorizePublish, issueTicket }: Authentication): Access {
-  return { identity: { authenticate, authorizeTopic }, routes: { authorizePublish, issueTicket } }
+function locked(keys: Authentication): Access {
+  const { authenticate, authorizeTopic, authorizePublish, issueTicket, nameOfPublisher: publisherOf } = keys
+  return { identity: { authenticate, authorizeTopic }, routes: { authorizePublish, publisherOf, issueTicket } }
 }
 
 function identityOfQuery(request: FastifyRequest): StreamIdentity | undefined {

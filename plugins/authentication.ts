@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { type ApiKey, ApiKeys } from '../services/api-keys.ts'
 import { isName } from '../services/channel.ts'
@@ -52,6 +53,8 @@ export interface ProvenIdentity extends StreamIdentity {
 /** Who publishes, and what he may do. */
 interface Publisher {
   readonly id: string
+  /** No two kinds of credentials share one. */
+  readonly name: string
   readonly scopes: Scopes
 }
 
@@ -157,15 +160,23 @@ export class Authentication {
     return marked[PUBLISHER] ?? undefined
   }
 
+  /** A name for the publisher that no other kind of credential has: the key's id, or the token's issuer and subject. */
+  readonly nameOfPublisher = (request: FastifyRequest): string | undefined => this.publisherOf(request)?.name
+
   #findPublisher(bearer: string | undefined): Publisher | undefined {
     if (bearer === undefined) return undefined
     // A key has no dots, and a token has two.
-    if (!bearer.includes('.')) return this.#apiKeys.find(bearer)
+    if (!bearer.includes('.')) {
+      const key = this.#apiKeys.find(bearer)
+      return key && { id: key.id, name: `key ${key.id}`, scopes: key.scopes }
+    }
     const claims = this.#readers.publisher?.(bearer)
     if (typeof claims?.scope !== 'string') return undefined
     // A token may have scopes for others besides.
     const scopes = parseScopes(claims.scope.split(' ').filter((word) => parseScopes([word]) !== undefined))
-    return scopes && { id: typeof claims.sub === 'string' ? claims.sub : '', scopes }
+    // Hashed, for a subject may be long, or hold what a name must not.
+    const name = `token ${hash('sha256', JSON.stringify([claims.iss, claims.sub]), 'base64url')}`
+    return scopes && { id: typeof claims.sub === 'string' ? claims.sub : '', name, scopes }
   }
 
   #ofToken(request: FastifyRequest): ProvenIdentity | undefined {

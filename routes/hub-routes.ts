@@ -3,7 +3,7 @@ import type { Authenticate, AuthorizeTopic } from '../plugins/sse-hub.ts'
 import { demoTaskRoute } from './demo-task.ts'
 import { eventStreamRoute } from './event-stream.ts'
 import { type AuthorizePublish, guardWith } from './guard.ts'
-import { publishRoutes } from './publish.ts'
+import { type PublisherOf, publishRoutes } from './publish.ts'
 import { serializerCompiler } from './serialization.ts'
 import { healthRoutes, statsRoute } from './status.ts'
 import { type IssueTicket, ticketsRoute } from './tickets.ts'
@@ -29,6 +29,12 @@ export interface HubRoutesOptions {
    */
   readonly authorizePublish?: AuthorizePublish | undefined
   /**
+   * Which publisher sent a request, by a name that stays: idempotency keys of different publishers never meet. An
+   * `Authentication` has such a function.
+   * @default undefined: all callers are one publisher
+   */
+  readonly publisherOf?: PublisherOf | undefined
+  /**
    * Makes tickets for `POST /tickets`. An `Authentication` has such a function.
    * @default undefined: the route does not exist
    */
@@ -47,7 +53,7 @@ export interface HubRoutesOptions {
 
 /** The HTTP API of the hub, for a host to mount under a prefix: closed unless it is told who may publish. */
 export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions): Promise<void> {
-  const { authenticate, authorizeTopic, authorizePublish, issueTicket, demo = false, demoStep } = options
+  const { authenticate, authorizeTopic, authorizePublish, publisherOf, issueTicket, demo = false, demoStep } = options
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   describeAsWritten(app)
@@ -58,7 +64,7 @@ export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions)
   if (demo) demoTaskRoute(app, { step: demoStep, authenticate })
   if (authorizePublish === undefined) return
   const guard = guardWith(authorizePublish)
-  publishRoutes(app, guard)
+  publishRoutes(app, guard, publisherOf)
   userRoutes(app, guard)
   statsRoute(app, guard)
 }

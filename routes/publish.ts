@@ -13,11 +13,15 @@ const MIB = 1_048_576
 /** A batch is read into memory whole before it is checked. */
 const MAX_BATCH_BYTES = 8 * MIB
 
+/** Which publisher sent a request: idempotency keys of different publishers never meet. */
+export type PublisherOf = (request: FastifyRequest) => string | undefined
+
 /** `POST /broadcast`, `/users/:user/events`, `/topics/:topic/events` and, for batches, `/events`. */
-export function publishRoutes(root: FastifyInstance, guard: Guard): void {
+export function publishRoutes(root: FastifyInstance, guard: Guard, publisherOf: PublisherOf = () => undefined): void {
   const app = root.withTypeProvider<TypeBoxTypeProvider>()
   const bodyLimit = Math.max(MIB, JSON_BYTES_A_BYTE * app.sse.options.maxEventBytes + REST_BYTES)
   const response = { 202: Receipt }
+  const by = (request: FastifyRequest) => ({ publisher: publisherOf(request) })
   const to = (targetOf: (request: FastifyRequest) => Target) =>
     guard((request) => [{ verb: 'publish', target: targetOf(request) }])
 
@@ -26,7 +30,7 @@ export function publishRoutes(root: FastifyInstance, guard: Guard): void {
     { schema: { body: Draft, response }, bodyLimit, preHandler: to(() => ({ everyone: true })) },
     async (request, reply) => {
       reply.code(202)
-      return afterDelivery(app.sse.broadcast(withKey(request, request.body)))
+      return afterDelivery(app.sse.broadcast(withKey(request, request.body), by(request)))
     }
   )
 
@@ -39,7 +43,7 @@ export function publishRoutes(root: FastifyInstance, guard: Guard): void {
     },
     async (request, reply) => {
       reply.code(202)
-      return afterDelivery(app.sse.send(request.params.user, withKey(request, request.body)))
+      return afterDelivery(app.sse.send(request.params.user, withKey(request, request.body), by(request)))
     }
   )
 
@@ -52,7 +56,7 @@ export function publishRoutes(root: FastifyInstance, guard: Guard): void {
     },
     async (request, reply) => {
       reply.code(202)
-      return afterDelivery(app.sse.publish(request.params.topic, withKey(request, request.body)))
+      return afterDelivery(app.sse.publish(request.params.topic, withKey(request, request.body), by(request)))
     }
   )
 
@@ -68,7 +72,10 @@ export function publishRoutes(root: FastifyInstance, guard: Guard): void {
     async (request, reply) => {
       reply.code(202)
       return afterDelivery(
-        app.sse.publishBatch(request.body.map((event, index) => withKey(request, event, `/${index}`)))
+        app.sse.publishBatch(
+          request.body.map((event, index) => withKey(request, event, `/${index}`)),
+          by(request)
+        )
       )
     }
   )

@@ -57,6 +57,11 @@ export const BatchTooLargeError = createError(
   413,
   RangeError
 )
+export const IdempotencyKeyReusedError = createError(
+  'SSE_HUB_ERR_IDEMPOTENCY_KEY_REUSED',
+  'The idempotency key was used for the same target with other content; give each event a key of its own',
+  422
+)
 export const NotAcceptableError = createError(
   'SSE_HUB_ERR_NOT_ACCEPTABLE',
   'This route answers with an event stream; send Accept: text/event-stream',

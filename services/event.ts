@@ -30,8 +30,9 @@ export interface EventHandling {
    */
   readonly transient?: boolean | undefined
   /**
-   * The same key again within `idempotencyWindow` gives the first receipt again and publishes nothing, so that a publisher
-   * who does not know whether he succeeded may try again.
+   * The same key again within `idempotencyWindow`, by the same publisher and for the same target, gives the first receipt again
+   * and publishes nothing, so that a publisher who does not know whether he succeeded may try again. With other content it is
+   * an error, `SSE_HUB_ERR_IDEMPOTENCY_KEY_REUSED`. A publisher's newest 100,000 keys are remembered.
    * @default undefined: every call publishes
    */
   readonly idempotencyKey?: string | undefined
@@ -63,8 +64,10 @@ export type LoggedDraft<Events extends object = EventMap> = EventDraft<Events> &
 /** The kind of event that every part of the hub below the typed door deals in. */
 export type AnyDraft = EventHandling & { readonly event?: string | undefined; readonly data: unknown }
 
-/** What the log is given, before it is known where to and how many are listening. */
-export type PreparedEvent = Omit<NewEvent, 'channels' | 'streams'>
+/** What the log is given, before it is known who publishes it, where to, and how many are listening. */
+export type PreparedEvent = Omit<NewEvent, 'channels' | 'streams' | 'idempotency'> & {
+  readonly idempotencyKey: string | undefined
+}
 
 const MAX_NAME_BYTES = 128
 const MAX_KEY_BYTES = 256

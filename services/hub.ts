@@ -7,6 +7,7 @@ import type { EventLog, HealthCheck, NewEvent } from './event-log/event-log.ts'
 import { MemoryLog } from './event-log/memory.ts'
 import type { EventStream } from './event-stream.ts'
 import { type HubEventMap, HubEvents, type Logger } from './hub-events.ts'
+import { idempotencyOf } from './idempotency-scope.ts'
 import type { CloseCommand, Nodes } from './nodes/nodes.ts'
 import { ThisNode } from './nodes/this-node.ts'
 import type { Opening } from './opening.ts'
@@ -60,6 +61,14 @@ export interface HubStats {
   readonly log: ReturnType<EventLog['stats']>
 }
 
+export interface PublishOptions {
+  /**
+   * Who publishes: idempotency keys of different publishers never meet, and each has bounds of its own.
+   * @default one publisher for all of this process
+   */
+  readonly publisher?: string | undefined
+}
+
 /** Whose history: one user's, one topic's, or what went to everyone. */
 export type HistoryOf = { readonly user: string } | { readonly topic: string } | { readonly everyone: true }
 
@@ -103,47 +112,87 @@ export class Hub<Events extends object = EventMap> {
   }
 
   /** Publishes an event to one user or several: to every stream of theirs, on every node, and to their history. */
-  async send(user: string | readonly string[], draft: LoggedDraft<Events>): Promise<PublishReceipt>
-  async send(user: string | readonly string[], draft: EventDraft<Events>): Promise<PublishReceipt<string | null>>
-  async send(user: string | readonly string[], draft: EventDraft<Events>): Promise<PublishReceipt<string | null>> {
-    return this.#publish({ users: asList(user) }, draft)
+  async send(
+    user: string | readonly string[],
+    draft: LoggedDraft<Events>,
+    options?: PublishOptions
+  ): Promise<PublishReceipt>
+  async send(
+    user: string | readonly string[],
+    draft: EventDraft<Events>,
+    options?: PublishOptions
+  ): Promise<PublishReceipt<string | null>>
+  async send(
+    user: string | readonly string[],
+    draft: EventDraft<Events>,
+    options?: PublishOptions
+  ): Promise<PublishReceipt<string | null>> {
+    return this.#publish({ users: asList(user) }, draft, options)
   }
 
   /** Publishes an event to a topic, or to several: a stream that listens to more than one of them gets it once. */
-  async publish(topic: string | readonly string[], draft: LoggedDraft<Events>): Promise<PublishReceipt>
-  async publish(topic: string | readonly string[], draft: EventDraft<Events>): Promise<PublishReceipt<string | null>>
-  async publish(topic: string | readonly string[], draft: EventDraft<Events>): Promise<PublishReceipt<string | null>> {
-    return this.#publish({ topics: asList(topic) }, draft)
+  async publish(
+    topic: string | readonly string[],
+    draft: LoggedDraft<Events>,
+    options?: PublishOptions
+  ): Promise<PublishReceipt>
+  async publish(
+    topic: string | readonly string[],
+    draft: EventDraft<Events>,
+    options?: PublishOptions
+  ): Promise<PublishReceipt<string | null>>
+  async publish(
+    topic: string | readonly string[],
+    draft: EventDraft<Events>,
+    options?: PublishOptions
+  ): Promise<PublishReceipt<string | null>> {
+    return this.#publish({ topics: asList(topic) }, draft, options)
   }
 
   /** Publishes an event to everyone. */
-  async broadcast(draft: LoggedDraft<Events>): Promise<PublishReceipt>
-  async broadcast(draft: EventDraft<Events>): Promise<PublishReceipt<string | null>>
-  async broadcast(draft: EventDraft<Events>): Promise<PublishReceipt<string | null>> {
-    return this.#publish({ everyone: true }, draft)
+  async broadcast(draft: LoggedDraft<Events>, options?: PublishOptions): Promise<PublishReceipt>
+  async broadcast(draft: EventDraft<Events>, options?: PublishOptions): Promise<PublishReceipt<string | null>>
+  async broadcast(draft: EventDraft<Events>, options?: PublishOptions): Promise<PublishReceipt<string | null>> {
+    return this.#publish({ everyone: true }, draft, options)
   }
 
   /**
    * Publishes several events, all or none, in this order and with nothing between.
    * @throws {BatchTooLargeError} for more than `maxBatch`, and whatever is wrong with one of them.
    */
-  async publishBatch(drafts: readonly Targeted<LoggedDraft<Events>>[]): Promise<PublishReceipt[]>
-  async publishBatch(drafts: readonly Targeted<EventDraft<Events>>[]): Promise<PublishReceipt<string | null>[]>
-  async publishBatch(drafts: readonly Targeted<EventDraft<Events>>[]): Promise<PublishReceipt<string | null>[]> {
+  async publishBatch(
+    drafts: readonly Targeted<LoggedDraft<Events>>[],
+    options?: PublishOptions
+  ): Promise<PublishReceipt[]>
+  async publishBatch(
+    drafts: readonly Targeted<EventDraft<Events>>[],
+    options?: PublishOptions
+  ): Promise<PublishReceipt<string | null>[]>
+  async publishBatch(
+    drafts: readonly Targeted<EventDraft<Events>>[],
+    options?: PublishOptions
+  ): Promise<PublishReceipt<string | null>[]> {
     if (!Array.isArray(drafts)) throw new InvalidRequestError('A batch is an array of events, each with { to, data }')
     if (drafts.length > this.options.maxBatch) throw new BatchTooLargeError(this.options.maxBatch, drafts.length)
-    return this.#publisher.append(drafts.map((draft) => this.#prepare(draft?.to, draft)))
+    return this.#publisher.append(drafts.map((draft) => this.#prepare(draft?.to, draft, options)))
   }
 
-  async #publish(target: Target, draft: EventDraft<Events>): Promise<PublishReceipt<string | null>> {
-    const [receipt] = await this.#publisher.append([this.#prepare(target, draft)])
+  async #publish(
+    target: Target,
+    draft: EventDraft<Events>,
+    options: PublishOptions | undefined
+  ): Promise<PublishReceipt<string | null>> {
+    const [receipt] = await this.#publisher.append([this.#prepare(target, draft, options)])
     return receipt as PublishReceipt<string | null>
   }
 
-  #prepare(target: Target, draft: EventDraft<Events>): NewEvent {
-    const event = prepareEvent(draft as AnyDraft, this.options.maxEventBytes)
+  #prepare(target: Target, draft: EventDraft<Events>, options: PublishOptions | undefined): NewEvent {
+    const prepared = prepareEvent(draft as AnyDraft, this.options.maxEventBytes)
     const channels = channelsOf(target)
-    return { ...event, channels, streams: this.#presence.countReceivers(channels, event.transient) }
+    const idempotency = idempotencyOf(prepared, channels, options?.publisher)
+    const { event, data, ttl, collapseKey, transient, final } = prepared
+    const streams = this.#presence.countReceivers(channels, transient)
+    return { channels, event, data, ttl, collapseKey, idempotency, transient, final, streams }
   }
 
   /** @internal Opens a stream on a sink; see {@link StreamKeeper.open}. */

@@ -59,7 +59,7 @@ export class Publisher {
   async #appendAmongNodes(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
     const asked = this.#countElsewhere(events)
     const offline = this.#events.has('undelivered') ? this.#offlineEverywhere(events) : undefined
-    const hasKey = events.some(({ idempotencyKey }) => idempotencyKey !== undefined)
+    const hasKey = events.some(({ idempotency }) => idempotency !== undefined)
     let added: readonly NewEvent[] = events
     if (hasKey || this.#turn !== undefined) {
       // The log keeps the first receipt with the key, so the number has to be known before.

@@ -1,5 +1,6 @@
 import type { Channel } from '../channel.ts'
 import type { MemoryEntry } from './memory-entry.ts'
+import { type ChannelKind, kindOf } from './retention.ts'
 
 /** As many places as are counted at once; a power of two. */
 const BLOCK = 1_024
@@ -7,6 +8,7 @@ const BLOCK = 1_024
 /** The held entries of one channel, oldest first. A pure data structure: it decides nothing about what to hold. */
 export class ChannelHistory {
   readonly channel: Channel
+  readonly kind: ChannelKind
   /** The highest number that retention has dropped from this channel; 0 if it has dropped none. */
   evicted: number
   /** How many entries are held. */
@@ -27,6 +29,7 @@ export class ChannelHistory {
 
   constructor(channel: Channel, evicted: number) {
     this.channel = channel
+    this.kind = kindOf(channel)
     this.evicted = evicted
   }
 

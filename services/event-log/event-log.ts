@@ -13,8 +13,10 @@ export interface EventLog {
    *
    * - Every event that is not transient gets the next number of one sequence over all channels and all nodes, in the order
    *   of the batch, with nothing between. Transient events get none, but keep their place among the others in `tail`.
-   * - An event whose `idempotencyKey` was appended within the window is not appended again; its first receipt is returned.
+   * - An event whose idempotency key was appended in the same scope within the window is not appended again; its first receipt
+   *   is returned. If the digest differs, the whole batch is refused.
    * - When the promise is fulfilled, the events are as durable as the log promises, and `read` shows them.
+   * @throws {IdempotencyKeyReusedError} when an idempotency key comes again with another digest.
    * @throws {LogUnavailableError} when nothing was appended. Whoever does not know says so in the message.
    * @throws {HubClosedError} after `close`.
    */
@@ -52,12 +54,21 @@ export interface NewEvent {
   readonly ttl?: number | undefined
   /** In each of its channels it takes the place of the event that had the same key; that one's absence is no gap. */
   readonly collapseKey?: string | undefined
-  readonly idempotencyKey?: string | undefined
+  readonly idempotency?: Idempotency | undefined
   /** Handed to `tail`, but neither numbered nor kept. */
   readonly transient: boolean
   readonly final: boolean
   /** How many open streams it is addressed to: kept beside the idempotency key, so that the receipt can be given again. */
   readonly streams: number
+}
+
+/** What makes an event append once. The three are short texts that the log compares and never interprets. */
+export interface Idempotency {
+  /** Keys of different scopes never meet. Each scope holds so many keys; beyond that it loses its own oldest. */
+  readonly scope: string
+  readonly key: string
+  /** Equal for events of equal content. */
+  readonly digest: string
 }
 
 /** What the log gives back for an event. */

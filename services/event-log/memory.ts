@@ -18,14 +18,17 @@ import type {
   Tail,
   TailListener
 } from './event-log.ts'
+import { refuseOtherContent } from './idempotency.ts'
 import { IdempotencyKeys } from './idempotency-keys.ts'
 import { MemoryEntry } from './memory-entry.ts'
 import { mergeHistories } from './merge-histories.ts'
-import type { Retention } from './retention.ts'
+import { type ChannelKind, countBound, type Giver, giverOf, type Retention } from './retention.ts'
 import { SizeClasses } from './size-classes.ts'
 
 /** What a channel weighs that holds anything, besides its events. Measured over 100,000 channels of one event. */
 const CHANNEL_OVERHEAD = 550
+/** The part of the bound in bytes that the marks of emptied channels may weigh. */
+const MARKS_SHARE = 1 / 8
 
 export interface MemoryLogOptions {
   readonly retention: Retention
@@ -40,7 +43,13 @@ export class MemoryLog implements EventLog {
   readonly #clock: Clock
   readonly #life = newLife()
   readonly #histories = new Map<Channel, ChannelHistory>()
-  readonly #sizes = new SizeClasses()
+  readonly #sizes: Record<ChannelKind, SizeClasses<ChannelHistory>> = {
+    user: new SizeClasses(),
+    topic: new SizeClasses(),
+    everyone: new SizeClasses()
+  }
+  /** What each giver holds; an entry in several channels counts for each. */
+  readonly #held: Record<Giver, number> = { keys: 0, user: 0, topic: 0, everyone: 0 }
   readonly #keys: IdempotencyKeys
   readonly #ttls = new Deadlines<MemoryEntry>()
   readonly #tails = new Set<{ readonly listener: TailListener; readonly since: number }>()
@@ -53,8 +62,9 @@ export class MemoryLog implements EventLog {
   readonly #entries = new Map<number, MemoryEntry>()
   #oldest: MemoryEntry | undefined
   #newest: MemoryEntry | undefined
-  readonly #emptied = new EmptiedChannels()
+  readonly #emptied: EmptiedChannels
   #head: Cursor
+  /** What entries and channels weigh. */
   #bytes = 0
   #closed = false
 
@@ -62,6 +72,7 @@ export class MemoryLog implements EventLog {
     this.#retention = options.retention
     this.#clock = options.clock
     this.#keys = new IdempotencyKeys(options.idempotencyWindow)
+    this.#emptied = new EmptiedChannels(options.retention.bytes * MARKS_SHARE)
     this.#head = { seq: 0, witness: newWitness(this.#life) }
   }
 
@@ -70,19 +81,20 @@ export class MemoryLog implements EventLog {
     const now = this.#clock.monotonic()
     const time = this.#clock.now()
     this.#expire(now)
+    refuseOtherContent(events, (idempotency) => this.#keys.find(idempotency, now)?.digest)
     const receipts: Receipt[] = []
     const appended: MemoryEntry[] = []
     for (const event of events) {
-      const known = event.idempotencyKey === undefined ? undefined : this.#keys.get(event.idempotencyKey, now)
+      const known = event.idempotency === undefined ? undefined : this.#keys.find(event.idempotency, now)
       if (known !== undefined) {
-        receipts.push({ ...known, isRepeat: true })
+        receipts.push({ ...known.receipt, isRepeat: true })
         continue
       }
       const entry = event.transient ? new MemoryEntry(event, null, time, now) : this.#store(event, time, now)
       appended.push(entry)
       const receipt = { id: entry.id, streams: event.streams, isRepeat: false }
       receipts.push(receipt)
-      if (event.idempotencyKey !== undefined) this.#keys.set(event.idempotencyKey, receipt, now)
+      if (event.idempotency !== undefined) this.#keys.add(event.idempotency, receipt, now)
     }
     this.#shrink()
     if (appended.length > 0) this.#handOver(appended)
@@ -123,7 +135,7 @@ export class MemoryLog implements EventLog {
 
   stats(): LogStats {
     const { size: channels } = this.#histories
-    return { kind: 'memory', events: this.#entries.size, bytes: this.#bytes, channels, head: this.#head.seq }
+    return { kind: 'memory', events: this.#entries.size, bytes: this.#allBytes, channels, head: this.#head.seq }
   }
 
   /** In the order of the sequence for every listener, even if one of them appends, or begins to listen, while it is called. */
@@ -173,31 +185,47 @@ export class MemoryLog implements EventLog {
       this.#emptied.delete(channel)
       this.#histories.set(channel, history)
       this.#bytes += CHANNEL_OVERHEAD
+      this.#held[history.kind] += CHANNEL_OVERHEAD
     }
     const before = history.bytes
     const replaced = history.push(seq, entry)
-    this.#sizes.place(history, before)
+    this.#weigh(history, before)
     if (replaced !== undefined) this.#release(replaced)
-    const bound = this.#retention
-    const count = channel === 'everyone' ? bound.broadcast : channel.startsWith('u:') ? bound.user : bound.topic
-    while (history.count > count || (history.bytes > bound.channelBytes && history.count > 1)) this.#evict(history)
+    const { channelBytes } = this.#retention
+    const count = countBound(this.#retention, history.kind)
+    while (history.count > count || (history.bytes > channelBytes && history.count > 1)) this.#evict(history)
   }
 
   /** Drops what is too old, which is a gap, and what outlived its `ttl`, which is none. */
   #expire(now: number): void {
     for (let entry = this.#ttls.takeDue(now); entry !== undefined; entry = this.#ttls.takeDue(now))
       this.#drop(entry, false)
+    this.#keys.expire(now)
     const horizon = now - this.#retention.age
     while (this.#oldest !== undefined && this.#oldest.appendedAt <= horizon) this.#drop(this.#oldest, true)
   }
 
+  /** All that the log holds. */
+  get #allBytes(): number {
+    return this.#bytes + this.#keys.bytes + this.#emptied.bytes
+  }
+
   /** Brings the whole log under its bound. */
   #shrink(): void {
-    while (this.#bytes > this.#retention.bytes) {
-      const history = this.#sizes.heaviest()
-      if (history === undefined) return
-      this.#evict(history)
+    const { bytes } = this.#retention
+    while (this.#allBytes > bytes) {
+      this.#held.keys = this.#keys.bytes
+      const giver = giverOf(this.#held, bytes - this.#emptied.bytes)
+      if (giver === undefined) return
+      if (giver === 'keys') this.#keys.forgetOne()
+      else this.#evict(this.#sizes[giver].heaviest() as ChannelHistory)
     }
+  }
+
+  /** To be called when the bytes of a channel have changed. */
+  #weigh(history: ChannelHistory, before: number): void {
+    this.#sizes[history.kind].place(history, before)
+    this.#held[history.kind] += history.bytes - before
   }
 
   #evict(history: ChannelHistory): void {
@@ -221,10 +249,11 @@ export class MemoryLog implements EventLog {
   }
 
   #taken(history: ChannelHistory, entry: MemoryEntry, bytesBefore: number): void {
-    this.#sizes.place(history, bytesBefore)
+    this.#weigh(history, bytesBefore)
     if (history.count === 0) {
       this.#histories.delete(history.channel)
       this.#bytes -= CHANNEL_OVERHEAD
+      this.#held[history.kind] -= CHANNEL_OVERHEAD
       this.#emptied.add(history.channel, history.evicted)
     }
     this.#release(entry)

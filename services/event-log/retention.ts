@@ -1,3 +1,5 @@
+import type { Channel } from '../channel.ts'
+
 /** What a log keeps. Each bound is hard; what goes first is always the oldest of a channel. */
 export interface Retention {
   /** Events kept for each user. */
@@ -10,6 +12,43 @@ export interface Retention {
   readonly age: number
   /** Bytes kept for each channel, whatever the number of its events; its newest event is kept in any case. */
   readonly channelBytes: number
-  /** Bytes kept in all. When it is reached, the channel that holds about the most gives. */
+  /**
+   * Bytes kept in all, with idempotency keys and the log's own bookkeeping. When it is reached, one kind of history gives, and
+   * of that kind the channel that holds about the most: see {@link SHARES}.
+   */
   readonly bytes: number
+}
+
+/** The kinds of channels, which have bounds of their own. */
+export type ChannelKind = 'user' | 'topic' | 'everyone'
+
+export function kindOf(channel: Channel): ChannelKind {
+  if (channel === 'everyone') return 'everyone'
+  return channel.startsWith('u:') ? 'user' : 'topic'
+}
+
+/** How many events a channel of this kind keeps. */
+export function countBound({ user, topic, broadcast }: Retention, kind: ChannelKind): number {
+  if (kind === 'user') return user
+  return kind === 'topic' ? topic : broadcast
+}
+
+/** What gives when the log is over its bound in bytes. */
+export type Giver = 'keys' | ChannelKind
+
+/**
+ * The part that each giver keeps of what bookkeeping leaves of the bound in bytes, whatever the others hold. Together they are
+ * less than the whole, so one of them holds more than its part whenever the log is over its bound. The first such gives:
+ * users' history goes last.
+ */
+export const SHARES: readonly (readonly [Giver, number])[] = [
+  ['keys', 1 / 8],
+  ['topic', 1 / 4],
+  ['everyone', 1 / 16],
+  ['user', 1 / 2]
+]
+
+/** Which of them gives, when the log is over its bound. `bytes` is what bookkeeping leaves of the bound. */
+export function giverOf(held: Readonly<Record<Giver, number>>, bytes: number): Giver | undefined {
+  return SHARES.find(([giver, share]) => held[giver] > Math.max(0, share * bytes))?.[0]
 }

@@ -1,7 +1,7 @@
 import type { Channel } from '../../services/channel.ts'
 import { formatCursor, newLife, newWitness, sameLife } from '../../services/cursor.ts'
 import type { LogEvent, NewEvent, ReadQuery, Receipt } from '../../services/event-log/event-log.ts'
-import { NaiveLog, NaiveStore, NaiveTail } from './naive-log.ts'
+import { NaiveLog, NaiveStore, NaiveTail, nameOf } from './naive-log.ts'
 
 /** A log with one fault, and the test of the contract that has to catch it. */
 export interface BrokenLog {
@@ -45,6 +45,11 @@ function asking({ store }: NaiveLog, change: (query: ReadQuery) => ReadQuery): v
 }
 
 /** Changes what a draft is before it is taken. */
+function renamed(draft: NewEvent, rename: (key: string) => string): NewEvent {
+  const { idempotency } = draft
+  return { ...draft, idempotency: idempotency && { ...idempotency, key: rename(idempotency.key) } }
+}
+
 function taking({ store }: NaiveLog, change: (draft: NewEvent) => NewEvent): void {
   store.accept = (draft) => Store.accept.call(store, change(draft))
 }
@@ -257,15 +262,59 @@ const REPEATING: BrokenLog[] = [
     fault: 'does not remember the keys of transient events',
     caughtBy: 'hands a transient event over once for each key',
     spoil(log) {
-      taking(log, (draft) => (draft.transient ? { ...draft, idempotencyKey: undefined } : draft))
+      taking(log, (draft) => (draft.transient ? { ...draft, idempotency: undefined } : draft))
     }
   },
   {
     fault: 'takes keys for equal that differ in case',
     caughtBy: 'takes any text for a key, and mistakes none for another',
     spoil(log) {
-      const lower = (draft: NewEvent) => ({ ...draft, idempotencyKey: draft.idempotencyKey?.toLowerCase() })
+      const lower = (draft: NewEvent) => renamed(draft, (key) => key.toLowerCase())
       log.store.append = (drafts) => Store.append.call(log.store, drafts.map(lower))
+    }
+  },
+  {
+    fault: 'has one scope for all keys',
+    caughtBy: 'keeps the keys of one scope apart from those of another',
+    spoil(log) {
+      const mixed = (draft: NewEvent) => ({
+        ...draft,
+        idempotency: draft.idempotency && { ...draft.idempotency, scope: '', digest: '' }
+      })
+      log.store.append = (drafts) => Store.append.call(log.store, drafts.map(mixed))
+    }
+  },
+  {
+    fault: 'takes other content for a repeat',
+    caughtBy: 'refuses a key that comes again with other content, and the whole batch that it is in',
+    spoil: ({ store }) => {
+      store.refuse = () => {}
+    }
+  },
+  {
+    fault: 'appends what is good of a batch that it refuses',
+    caughtBy: 'refuses a key that comes again with other content, and the whole batch that it is in',
+    spoil: ({ store }) => {
+      store.append = (drafts) => drafts.flatMap((draft) => Store.append.call(store, [draft]))
+    }
+  },
+  {
+    fault: 'does not look for other content within a batch',
+    caughtBy: 'refuses a batch that has one key with two contents',
+    spoil: ({ store }) => {
+      store.refuse = (drafts) => {
+        for (const draft of drafts) Store.refuse.call(store, [draft])
+      }
+    }
+  },
+  {
+    fault: 'forgets the key of a scope when another has many',
+    caughtBy: 'forgets no key of a scope, however many keys another has',
+    spoil: ({ store }) => {
+      store.accept = (draft) => {
+        if (store.state.known.size > 100_000) store.state.known.clear()
+        return Store.accept.call(store, draft)
+      }
     }
   },
   {
@@ -1011,10 +1060,9 @@ const TIMING: BrokenLog[] = [
     spoil({ store }) {
       store.known = (draft) => {
         const receipt = Store.known.call(store, draft)
-        const { idempotencyKey: key } = draft
-        const known = key === undefined ? undefined : store.state.known.get(key)
-        if (receipt !== undefined && key !== undefined && known !== undefined) {
-          store.state.known.set(key, { ...known, at: store.clock.monotonic() })
+        const known = store.state.known.get(nameOf(draft))
+        if (receipt !== undefined && known !== undefined) {
+          store.state.known.set(nameOf(draft), { ...known, at: store.clock.monotonic() })
         }
         return receipt
       }
@@ -1024,8 +1072,8 @@ const TIMING: BrokenLog[] = [
     fault: 'never forgets a key',
     caughtBy: 'forgets an idempotency key when its window has passed since the first, not the last, use',
     spoil({ store }) {
-      store.known = ({ idempotencyKey: key }) => {
-        const known = key === undefined ? undefined : store.state.known.get(key)
+      store.known = (draft) => {
+        const known = store.state.known.get(nameOf(draft))
         return known && { ...known.receipt, isRepeat: true }
       }
     }
@@ -1174,7 +1222,7 @@ const SHARING: BrokenLog[] = [
       log.append = (drafts) =>
         Log.append.call(
           log,
-          drafts.map((draft) => ({ ...draft, idempotencyKey: draft.idempotencyKey && name + draft.idempotencyKey }))
+          drafts.map((draft) => renamed(draft, (key) => name + key))
         )
     }
   },

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { idempotent } from '../../services/event-log/contract/given.ts'
 import { EmbeddedLog } from '../../services/event-log/embedded/log.ts'
 import { openStore, type Store } from '../../services/event-log/embedded/store.ts'
 import { embeddedLog } from '../../services/event-log/embedded.ts'
@@ -83,7 +84,7 @@ t.test('a write that fails for want of room is refused as a whole, and the next 
   ]) {
     for (const when of ['transaction', 'commit'] as const) {
       faults[when] = error
-      const appends = [log.append([draft('b', { idempotencyKey: 'b' }), draft('c')]), log.append([draft('d')])]
+      const appends = [log.append([draft('b', { idempotency: idempotent('b') }), draft('c')]), log.append([draft('d')])]
       for (const append of appends) await t.rejects(append, { ...FULL, message: new RegExp(error.message) })
       t.equal(await log.ready(), false)
       t.same(await texts(log), ['a'], 'readers go on')
@@ -92,7 +93,7 @@ t.test('a write that fails for want of room is refused as a whole, and the next 
       t.equal(await log.ready(), true, 'it is well again without an append')
     }
   }
-  const [receipt] = await log.append([draft('b', { idempotencyKey: 'b' }), draft('c')])
+  const [receipt] = await log.append([draft('b', { idempotency: idempotent('b') }), draft('c')])
   t.equal(receipt?.isRepeat, false)
   t.same(await texts(log), ['a', 'b', 'c'])
   t.same(handed, ['a', 'b', 'c'])

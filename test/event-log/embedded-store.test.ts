@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Channel } from '../../services/channel.ts'
 import type { Cursor } from '../../services/cursor.ts'
+import { idempotent } from '../../services/event-log/contract/given.ts'
 import { type EmbeddedLogOptions, embeddedLog } from '../../services/event-log/embedded.ts'
 import type { EventLog, LogEvent, NewEvent, ReadFrom, ReadResult } from '../../services/event-log/event-log.ts'
 import { FakeClock } from '../support/fake-clock.ts'
@@ -45,7 +46,7 @@ async function filled(t: Test): Promise<string> {
     await log.append(
       Array.from({ length: 50 }, (_, at) =>
         draft([`u:${at % 7}`, 'everyone'], `${batch}/${at} `.repeat(at === 0 ? 3_000 : 30), {
-          idempotencyKey: `${batch}/${at}`,
+          idempotency: idempotent(`${batch}/${at}`),
           ttl: at % 5 === 0 ? 1_000_000 : undefined,
           collapseKey: at % 9 === 0 ? 'c' : undefined
         })
@@ -109,8 +110,8 @@ t.test('a store of another version, or of another kind, is refused and left as i
   const stamp = join(path, 'event-log.json')
   const good = readFileSync(stamp, 'utf8')
   const cases: [string, RegExp][] = [
-    [good.replace('1}', '2}'), /is of version 2, and this hub reads version 1; use the hub that wrote it/],
-    [good.replace('1}', '"x"}'), /is of version "x"/],
+    [good.replace('2}', '1}'), /is of version 1, and this hub reads version 2; use the hub that wrote it/],
+    [good.replace('2}', '"x"}'), /is of version "x"/],
     ['{"format":"something else"}', /is not of an event log/],
     ['null', /is not of an event log/],
     ['', /cannot be read/],
@@ -203,7 +204,7 @@ t.test('the file stops growing under a steady load, and stays below its bound', 
             `u:${random.from(1, 300)}`,
             'x'.repeat(random.chance(0.1) ? random.from(0, 9_000) : random.from(0, 400)),
             {
-              idempotencyKey: `${round}/${batch}/${at}`
+              idempotency: idempotent(`${round}/${batch}/${at}`)
             }
           )
         )
@@ -321,7 +322,7 @@ t.test('of many channels that hold nothing, those evicted longest ago are told b
 
 t.test('of very many idempotency keys the oldest are forgotten before their time', async (t) => {
   const log = await embeddedLog({ path: folder(t), durability: 'process', idempotencyWindow: 3_600_000 })
-  const key = (at: number) => draft('u:alice', 'x', { transient: true, idempotencyKey: `k${at}` })
+  const key = (at: number) => draft('u:alice', 'x', { transient: true, idempotency: idempotent(`k${at}`) })
   for (let batch = 0; batch < 101; batch++)
     await log.append(Array.from({ length: 1_000 }, (_, at) => key(batch * 1_000 + at)))
   for (let more = 0; more < 8; more++) await log.append([key(101_000 + more)])

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Channel } from '../../services/channel.ts'
+import { idempotent } from '../../services/event-log/contract/given.ts'
 import { eventLogContract } from '../../services/event-log/contract.ts'
 import { EmptiedChannels } from '../../services/event-log/emptied-channels.ts'
 import type { NewEvent, ReadFrom } from '../../services/event-log/event-log.ts'
@@ -70,7 +71,7 @@ const NOTHING = { kind: 'memory', events: 0, bytes: 0, channels: 0 }
 t.test('age, ttl and the window of idempotency keys do not notice that the wall clock jumps', async (t) => {
   const { log, clock } = memoryLog({ age: 10_000 })
   const start = read(log, 'u:alice').next
-  await log.append([draft('u:alice', 'a', { idempotencyKey: 'k' }), draft('u:alice', 'b', { ttl: 5_000 })])
+  await log.append([draft('u:alice', 'a', { idempotency: idempotent('k') }), draft('u:alice', 'b', { ttl: 5_000 })])
   for (const jump of [DAY, -2 * DAY, DAY]) {
     clock.wall += jump
     t.strictSame(
@@ -78,7 +79,7 @@ t.test('age, ttl and the window of idempotency keys do not notice that the wall 
       { texts: ['a', 'b'], evicted: 0, gap: undefined },
       `after a jump of ${jump / DAY} days`
     )
-    const [repeat] = await log.append([draft('u:alice', 'a', { idempotencyKey: 'k' })])
+    const [repeat] = await log.append([draft('u:alice', 'a', { idempotency: idempotent('k') })])
     t.equal(repeat?.isRepeat, true)
   }
   clock.wall -= DAY
@@ -141,14 +142,72 @@ t.test('nothing is left of events that are gone, however they went', async (t) =
     t.ok(log.stats().bytes > 0)
     letGo(log, clock)
     read(log, 'everyone')
-    t.strictSame(log.stats(), { ...NOTHING, head: 100 }, way)
+    t.strictSame({ ...log.stats(), bytes: 0 }, { ...NOTHING, head: 100 }, way)
+    // What is left is the mark of each channel that has lost something.
+    if (way === 'by their ttl') t.equal(log.stats().bytes, 0)
+    else t.ok(log.stats().bytes < 11 * 100, `${log.stats().bytes} bytes of marks`)
   }
 })
 
 t.test('nothing is left of events whose kinds of channels may hold none', async (t) => {
   const { log } = memoryLog({ user: 0, topic: 0, broadcast: 0 })
   await log.append(drafts(50, () => draft(['u:alice', 't:news', 'everyone'], 'x', { ttl: 1_000, collapseKey: 'k' })))
-  t.strictSame(log.stats(), { ...NOTHING, head: 50 })
+  const { bytes, ...stats } = log.stats()
+  t.strictSame({ ...stats, bytes: 0 }, { ...NOTHING, head: 50 })
+  t.ok(bytes < 300, `${bytes} bytes of marks`)
+})
+
+t.test('what is left of emptied channels has an eighth of the whole bound at most, and is counted', async (t) => {
+  const { log } = memoryLog({ user: 0, bytes: 1_000_000 })
+  const start = read(log, 'u:alice').next
+  for (let at = 0; at < 20_000; at += 1_000) {
+    await log.append(drafts(1_000, (index) => draft(`u:${`${at + index}`.padStart(200, '.')}`)))
+    t.ok(log.stats().bytes <= 1_000_000 / 8 + 300, `${log.stats().bytes} bytes`)
+  }
+  for (const at of [0, 19_999]) t.equal(told(log, `u:${`${at}`.padStart(200, '.')}`, start).gap, 'evicted')
+})
+
+t.test('topics by the thousand evict topics, and leave the history of users and of everyone', async (t) => {
+  const { log } = memoryLog({ bytes: 1_000_000 })
+  const start = read(log, 'u:alice').next
+  await log.append(drafts(100, (index) => draft('u:alice', `a${index}`.padStart(1_000))))
+  await log.append(drafts(10, (index) => draft('everyone', `e${index}`.padStart(1_000))))
+  for (let batch = 0; batch < 125; batch++) {
+    await log.append(drafts(1_000, (index) => draft(`t:reports/${batch}/${index}`, 'x')))
+  }
+  t.ok(log.stats().bytes <= 1_000_000)
+  t.equal(told(log, 'u:alice', start).texts.length, 100)
+  t.equal(told(log, 'everyone', start).texts.length, 10)
+})
+
+t.test('users by the thousand leave topics their share', async (t) => {
+  const { log } = memoryLog({ bytes: 1_000_000 })
+  const start = read(log, 'u:alice').next
+  await log.append(drafts(400, (index) => draft('t:news', `a${index}`.padStart(1_000))))
+  for (let batch = 0; batch < 20; batch++) {
+    await log.append(drafts(1_000, (index) => draft(`u:${batch}/${index}`, 'x')))
+  }
+  const { texts, gap } = told(log, 't:news', start)
+  t.equal(gap, 'evicted', 'what is more than its share has gone')
+  t.ok(texts.length > 80 && texts.length < 400, `${texts.length} are left`)
+})
+
+t.test('idempotency keys count, and of too many the scope that has the most gives first', async (t) => {
+  const { log } = memoryLog({ bytes: 1_000_000 })
+  const keyed = (scope: string, key: string) =>
+    draft('u:alice', '', { transient: true, idempotency: idempotent(key, { scope }) })
+  await log.append([keyed('quiet', 'k')])
+  await log.append(drafts(300, () => draft('u:alice', 'x'.repeat(1_000))))
+  for (let batch = 0; batch < 10; batch++) {
+    await log.append(drafts(1_000, (index) => keyed('flood', `${batch}/${index}`)))
+    t.ok(log.stats().bytes <= 1_000_000, `${log.stats().bytes} bytes`)
+  }
+  t.equal(read(log, 'u:alice').texts.length, 300, 'no event is evicted for keys')
+  const receipts = await log.append([keyed('quiet', 'k'), keyed('flood', '9/999'), keyed('flood', '0/0')])
+  t.same(
+    receipts.map(({ isRepeat }) => isRepeat),
+    [true, true, false]
+  )
 })
 
 t.test('an event counts once in all, however many channels hold it, until the last has let it go', async (t) => {
@@ -316,7 +375,7 @@ t.test('a channel that was forgotten is told of no gap after what all forgotten 
 })
 
 t.test('channels that hold something again do not make others be forgotten', async (t) => {
-  const emptied = new EmptiedChannels()
+  const emptied = new EmptiedChannels(DEFAULT_RETENTION.bytes)
   for (const size of [35_000, 49_999, 50_000, 50_000, 35_000]) {
     const channels = numbers(size).map((number): Channel => `t:${number}`)
     for (const channel of channels) emptied.add(channel, 7)

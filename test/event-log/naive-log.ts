@@ -1,7 +1,7 @@
 import type { Channel } from '../../services/channel.ts'
 import type { Clock } from '../../services/clock.ts'
 import { type Cursor, formatCursor, newLife, newWitness, sameLife } from '../../services/cursor.ts'
-import { HubClosedError, LogUnavailableError } from '../../services/errors.ts'
+import { HubClosedError, IdempotencyKeyReusedError, LogUnavailableError } from '../../services/errors.ts'
 import type { Bounds } from '../../services/event-log/contract.ts'
 import type {
   EventLog,
@@ -30,6 +30,7 @@ interface Entry {
 }
 
 interface Known {
+  readonly digest: string
   readonly receipt: Receipt
   readonly at: number
 }
@@ -43,6 +44,11 @@ interface State {
   loss: number
   /** What tails are handed, transient events too. It begins with an event that is none. */
   bus: (LogEvent | undefined)[]
+}
+
+/** Under which the store knows the key of an event. */
+export function nameOf({ idempotency }: NewEvent): string {
+  return JSON.stringify([idempotency?.scope, idempotency?.key])
 }
 
 /** So many events are kept for tails. */
@@ -71,6 +77,7 @@ export class NaiveStore {
 
   append(drafts: readonly NewEvent[]): Receipt[] {
     this.expire()
+    this.refuse(drafts)
     const receipts = drafts.map((draft) => this.known(draft) ?? this.accept(draft))
     this.shrink()
     this.wake()
@@ -81,10 +88,26 @@ export class NaiveStore {
     for (const node of this.nodes) node.wake()
   }
 
-  known({ idempotencyKey: key }: NewEvent): Receipt | undefined {
-    const known = key === undefined ? undefined : this.state.known.get(key)
+  refuse(drafts: readonly NewEvent[]): void {
+    const digests = new Map<string, string>()
+    for (const draft of drafts) {
+      if (draft.idempotency === undefined) continue
+      const name = nameOf(draft)
+      const before = digests.get(name) ?? this.live(draft)?.digest ?? draft.idempotency.digest
+      if (before !== draft.idempotency.digest) throw new IdempotencyKeyReusedError()
+      digests.set(name, before)
+    }
+  }
+
+  live(draft: NewEvent): Known | undefined {
+    const known = this.state.known.get(nameOf(draft))
     const isLive = known !== undefined && this.clock.monotonic() < known.at + this.bounds.idempotencyWindow
-    return isLive ? { ...known.receipt, isRepeat: true } : undefined
+    return draft.idempotency !== undefined && isLive ? known : undefined
+  }
+
+  known(draft: NewEvent): Receipt | undefined {
+    const known = this.live(draft)
+    return known && { ...known.receipt, isRepeat: true }
   }
 
   accept(draft: NewEvent): Receipt {
@@ -92,8 +115,9 @@ export class NaiveStore {
     this.state.bus.push(event)
     if (event.cursor !== null) this.file(draft, event, event.cursor)
     const receipt = { id: event.id, streams: draft.streams, isRepeat: false }
-    if (draft.idempotencyKey !== undefined) {
-      this.state.known.set(draft.idempotencyKey, { receipt, at: this.clock.monotonic() })
+    if (draft.idempotency !== undefined) {
+      const { digest } = draft.idempotency
+      this.state.known.set(nameOf(draft), { digest, receipt, at: this.clock.monotonic() })
     }
     return receipt
   }

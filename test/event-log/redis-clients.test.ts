@@ -1,6 +1,7 @@
 import { createClient as createClient6 } from 'redis'
 import { createClient as createClient5 } from 'redis-5'
 import t, { type Test } from 'tap'
+import { idempotent } from '../../services/event-log/contract/given.ts'
 import { type RedisLog, type RedisLogOptions, redisLog } from '../../services/event-log/redis.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
@@ -64,14 +65,14 @@ for (const [version, templateOf] of VERSIONS) {
       const listening = await Listening.to(log)
       for (let turn = 0; turn < 3; turn++) {
         redis.freeze()
-        await t.rejects(log.append([toAlice(`late ${turn}`, { idempotencyKey: `late ${turn}` })]), /not known/)
+        await t.rejects(log.append([toAlice(`late ${turn}`, { idempotency: idempotent(`late ${turn}`) })]), /not known/)
         await untilReady(log, false)
         await t.rejects(log.append([toAlice(`never ${turn}`)]), /Nothing was published/)
         // Attempts to connect are accepted by the system, and answered by nobody.
         await new Promise((resolve) => setTimeout(resolve, 1_000))
         redis.thaw()
         await untilReady(log)
-        await log.append([toAlice(`late ${turn}`, { idempotencyKey: `late ${turn}` })])
+        await log.append([toAlice(`late ${turn}`, { idempotency: idempotent(`late ${turn}`) })])
         await log.append([toAlice(`turn ${turn}`)])
         await listening.met(`turn ${turn}`)
       }
@@ -93,7 +94,7 @@ for (const [version, templateOf] of VERSIONS) {
           await new Promise((resolve) => setTimeout(resolve, 100))
           proxy.mend()
         } else proxy.reset(turn % 3 === 0 ? 1 : undefined)
-        const key = { idempotencyKey: `turn ${turn}` }
+        const key = { idempotency: idempotent(`turn ${turn}`) }
         while (true) {
           await untilReady(log)
           const outcome = await log.append([toAlice(`turn ${turn}`, key)]).catch(() => undefined)

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import type { Cursor } from '../../services/cursor.ts'
+import { idempotent } from '../../services/event-log/contract/given.ts'
 import { type RedisLog, type RedisLogOptions, redisLog } from '../../services/event-log/redis.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { RedisServer, type RedisServerOptions, withoutRedis } from '../support/redis-server.ts'
@@ -96,7 +97,7 @@ faultTest(
     await listening.met('a')
     redis.freeze()
     const since = performance.now()
-    const keyed = toAlice('b', { idempotencyKey: 'b' })
+    const keyed = toAlice('b', { idempotency: idempotent('b') })
     await t.rejects(log.append([keyed]), { ...UNAVAILABLE, message: /not known.*same idempotency key/ })
     t.ok(performance.now() - since < 10_000, 'in time')
     await untilIll(log)
@@ -438,7 +439,9 @@ faultTest('keeps what it was told in one batch together, though its line is cut 
   const listening = [await Listening.to(log), await Listening.to(other)]
   const outcomes = { taken: 0, refused: 0, unknown: 0 }
   for (let round = 0; round < 40; round++) {
-    const events = ['x', 'y', 'z'].map((text) => toAlice(`${round}${text}`, { idempotencyKey: `${round}${text}` }))
+    const events = ['x', 'y', 'z'].map((text) =>
+      toAlice(`${round}${text}`, { idempotency: idempotent(`${round}${text}`) })
+    )
     const appending = log.append(events).then(
       () => outcomes.taken++,
       ({ message }: Error) => {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { createClient } from 'redis'
 import t from 'tap'
+import { idempotent } from '../../services/event-log/contract/given.ts'
 import { type RedisLogOptions, redisLink, redisLog } from '../../services/event-log/redis.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { selfSigned } from '../support/self-signed.ts'
@@ -98,7 +99,7 @@ t.test(
     t.teardown(() => log.close())
     const listening = await Listening.to(log)
     await log.append([
-      toAlice('a', { channels: ['u:alice', 't:news'], collapseKey: 'c', ttl: 10_000, idempotencyKey: 'k' })
+      toAlice('a', { channels: ['u:alice', 't:news'], collapseKey: 'c', ttl: 10_000, idempotency: idempotent('k') })
     ])
     await listening.met('a')
     t.same((await log.read({ channels: ['u:alice'], from: 'oldest', limit: 9 })).events[0]?.data, 'a')
@@ -176,7 +177,7 @@ t.test('finds the node of a cluster that has its keys', { skip: withoutRedis }, 
   const listening = await Promise.all(logs.map((log) => Listening.to(log)))
   await logs[0]?.append([toAlice('a')])
   await logs[1]?.append([
-    toAlice('b', { channels: ['u:alice', 't:news'], idempotencyKey: 'k', collapseKey: 'c', ttl: 9_999 })
+    toAlice('b', { channels: ['u:alice', 't:news'], idempotency: idempotent('k'), collapseKey: 'c', ttl: 9_999 })
   ])
   for (const each of listening) {
     await each.met('b')

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import type { Channel } from '../../services/channel.ts'
+import { idempotent } from '../../services/event-log/contract/given.ts'
 import { type RedisLog, redisLog } from '../../services/event-log/redis.ts'
 import { Random } from '../support/random.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
@@ -21,7 +22,7 @@ async function appendSome(log: RedisLog, name: string, random: Random, taken: Ta
   for (let batch = 0; batch < 4; batch++) {
     const events = Array.from({ length: random.from(1, 5) }, (_, at) => {
       const data = `${name}/${batch}/${at}`
-      if (random.chance(0.3)) return toAlice(data, { channels: [KEYED], idempotencyKey: data })
+      if (random.chance(0.3)) return toAlice(data, { channels: [KEYED], idempotency: idempotent(data) })
       const channels = CHANNELS.filter(() => random.chance(0.3))
       return toAlice(data, {
         channels: channels.length === 0 ? [random.pick(CHANNELS)] : channels,
@@ -94,7 +95,7 @@ t.test(
       // A key that survived its call stands for no event that is not there.
       for (const [data, channels] of taken) {
         if (channels[0] !== KEYED) continue
-        const [receipt] = await log.append([toAlice(data, { channels, idempotencyKey: data })])
+        const [receipt] = await log.append([toAlice(data, { channels, idempotency: idempotent(data) })])
         if (receipt?.isRepeat) repeats++
         const { events } = await log.read({ channels, from: 'oldest', limit: 1_000 })
         const found = events.filter((event) => event.id === receipt?.id && event.data === data)

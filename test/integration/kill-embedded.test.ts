@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import type { Cursor } from '../../services/cursor.ts'
+import { idempotent } from '../../services/event-log/contract/given.ts'
 import { type EmbeddedLogOptions, embeddedLog } from '../../services/event-log/embedded.ts'
 import type { EventLog, LogEvent } from '../../services/event-log/event-log.ts'
 import { compiledHub } from '../support/compiled-hub.ts'
@@ -131,7 +132,7 @@ for (const durability of ['sync', 'process'] as const) {
       for (const batch of unanswered) {
         await log.append(
           batch.map((text) => ({
-            ...{ channels: ['everyone'] as const, event: 'message', data: text, idempotencyKey: text },
+            ...{ channels: ['everyone'] as const, event: 'message', data: text, idempotency: idempotent(text) },
             ...{ transient: false, final: false, streams: 0 }
           }))
         )

@@ -244,7 +244,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
     plant: {
       log: (log) => {
         const append = log.append.bind(log)
-        log.append = (events) => append(events.map(({ idempotencyKey: _, ...event }) => event))
+        log.append = (events) => append(events.map(({ idempotency: _, ...event }) => event))
       }
     }
   },

@@ -118,10 +118,53 @@ t.test('an idempotency key gives the first receipt again, and publishes nothing'
   const { sink } = open()
   const first = await hub.send('alice', { data: '1', idempotencyKey: 'k' })
   open()
-  const again = await hub.send('alice', { data: '2', idempotencyKey: 'k' })
+  const again = await hub.send('alice', { data: '1', idempotencyKey: 'k' })
   await settle()
   t.same(again, first)
   t.same(textOf(sink), ['1'])
+})
+
+t.test(
+  'an idempotency key is one key for each publisher and target, in whatever order a target is named',
+  async (t) => {
+    const { hub } = await startHub(t)
+    const draft = { data: '1', idempotencyKey: 'k' }
+    const receipts = [
+      await hub.send('alice', draft),
+      await hub.send('bob', draft),
+      await hub.publish('alice', draft),
+      await hub.broadcast(draft),
+      await hub.send(['alice', 'bob'], draft),
+      await hub.send('alice', draft, { publisher: 'billing' }),
+      await hub.send('alice', draft, { publisher: 'shipping' })
+    ]
+    t.equal(new Set(receipts.map(({ id }) => id)).size, receipts.length)
+    const [again] = await hub.publishBatch([{ to: { users: ['bob', 'alice'] }, ...draft }])
+    t.same(again, receipts[4])
+    t.same(await hub.send('alice', draft, { publisher: 'billing' }), receipts[5])
+  }
+)
+
+t.test('an idempotency key that comes again with other content is refused, whatever differs', async (t) => {
+  const { hub } = await startHub(t)
+  const draft = { event: 'a', data: '1', idempotencyKey: 'k' }
+  const { id } = await hub.send('alice', draft)
+  const others = [{ event: 'b' }, { data: '2' }, { ttl: 1 }, { collapseKey: 'c' }, { transient: true }, { final: true }]
+  for (const other of others) {
+    await t.rejects(hub.send('alice', { ...draft, ...other }), {
+      code: 'SSE_HUB_ERR_IDEMPOTENCY_KEY_REUSED',
+      statusCode: 422
+    })
+  }
+  t.equal((await hub.send('alice', draft)).id, id)
+  t.equal((await hub.history({ user: 'alice' })).events.length, 1)
+})
+
+t.test('a publisher has a name, or an error says so', async (t) => {
+  const { hub } = await startHub(t)
+  for (const publisher of [42, null, 'x'.repeat(1_025), 'a\nb'] as never[]) {
+    await t.rejects(hub.send('alice', { data: '1' }, { publisher }), { code: 'SSE_HUB_ERR_INVALID_DRAFT' })
+  }
 })
 
 t.test('what is accepted for users who are away is told to the host, one by one', async (t) => {

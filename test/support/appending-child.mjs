@@ -28,7 +28,7 @@ async function writer(name, size) {
       event: 'message',
       data: text + '.'.repeat(batch % 7 === 0 ? 5_000 : 50),
       collapseKey: undefined,
-      idempotencyKey: text,
+      idempotency: { scope: 'publisher', key: text, digest: 'content' },
       transient: false,
       final: false,
       streams: 0

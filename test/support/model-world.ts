@@ -18,6 +18,13 @@ const USERS = ['alice', 'bob', 'carol']
 const TOPICS = ['news', 'sport']
 const STALL_TIMEOUT = 30_000
 const IDEMPOTENCY_WINDOW = 60_000
+
+/** An event that was published with an idempotency key. */
+interface Known {
+  readonly draft: Parameters<Hub['publishBatch']>[0][number]
+  readonly id: string | null
+  readonly until: number
+}
 const MINUTE = 60_000
 /** How late a hub may notice what time it is: a tick of its timer, and a little. */
 const TICK = 300
@@ -73,7 +80,7 @@ export class ModelWorld {
   readonly #clients: ModelClient[] = []
   readonly #handling = new Map<string, Handling>()
   readonly #transients = new Map<string, readonly Channel[]>()
-  readonly #keys = new Map<string, { readonly id: string | null; readonly until: number }>()
+  readonly #keys = new Map<string, Known>()
   readonly #plant: Plant
   /** What was found while the hub was writing: thrown when the hub is through, or it might think that its log had failed. */
   #violation: Violation | undefined
@@ -167,36 +174,38 @@ export class ModelWorld {
       ...(to.everyone ? ([EVERYONE] as const) : [])
     ]
     const known = idempotencyKey === undefined ? undefined : this.#keys.get(idempotencyKey)
-    const isRepeat = known !== undefined && known.until > this.#clock.monotonic()
-    if (isTransient && !isRepeat) this.#transients.set(data, channels)
+    if (known !== undefined && known.until > this.#clock.monotonic()) return this.#repeat(hub, known)
+    if (isTransient) this.#transients.set(data, channels)
     this.#handling.set(data, handling)
+    const event = this.#random.pick(['message', 'note'])
+    const draft = { to, event, data, transient: isTransient, idempotencyKey, ...handling }
     try {
-      const draft = {
-        to,
-        event: this.#random.pick(['message', 'note']),
-        data,
-        transient: isTransient,
-        idempotencyKey,
-        ...handling
-      }
       const [receipt] = await hub.publishBatch([draft])
-      if (isRepeat && receipt?.id !== known.id)
-        throw new Violation('V7', `a repeated key gave ${receipt?.id}, not ${known.id}`)
-      const isThere = isRepeat || isTransient || (receipt?.id != null && this.#model.placeOf(receipt.id) !== undefined)
+      const isThere = isTransient || (receipt?.id != null && this.#model.placeOf(receipt.id) !== undefined)
       if (!isThere) throw new Violation('V7', `${data} was accepted as ${receipt?.id}, and is not there`)
-      if (!isRepeat && idempotencyKey !== undefined) this.#remember(idempotencyKey, receipt?.id ?? null)
+      if (idempotencyKey !== undefined) this.#remember(idempotencyKey, draft, receipt?.id ?? null)
       this.#log(`  ${data.slice(0, 8)} ${data.length} to ${channels} ${receipt?.id} ${JSON.stringify(handling)}`)
     } catch (error) {
       if (error instanceof Violation) throw error
       // Refused, or unknown: then it may be there, and its key stands.
       const published = this.published.find((event) => event.data === data)
-      if (published !== undefined && idempotencyKey !== undefined) this.#remember(idempotencyKey, published.id)
+      if (published !== undefined && idempotencyKey !== undefined) this.#remember(idempotencyKey, draft, published.id)
       this.#log(`  ${data.slice(0, 8)} to ${channels} failed${published ? ', and is there' : ''}`)
     }
   }
 
-  #remember(key: string, id: string | null): void {
-    this.#keys.set(key, { id, until: this.#clock.monotonic() + IDEMPOTENCY_WINDOW })
+  /** The same event again, by a publisher who does not know that it was accepted. */
+  async #repeat(hub: Hub, { draft, id }: Known): Promise<void> {
+    const [receipt] = await hub.publishBatch([draft]).catch((error: unknown) => {
+      if (error instanceof Violation) throw error
+      return []
+    })
+    if (receipt !== undefined && receipt.id !== id)
+      throw new Violation('V7', `a repeated key gave ${receipt.id}, not ${id}`)
+  }
+
+  #remember(key: string, draft: Known['draft'], id: string | null): void {
+    this.#keys.set(key, { draft, id, until: this.#clock.monotonic() + IDEMPOTENCY_WINDOW })
   }
 
   #target(): { users?: string[]; topics?: string[]; everyone?: boolean } {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { EventLog, HealthCheck } from '../event-log.ts'
-import { type Define, draft, headOf, named, readAll, texts, textsOf } from './given.ts'
+import { type Define, draft, headOf, idempotent, named, readAll, texts, textsOf } from './given.ts'
 import { nodes } from './sharing.ts'
 
 /** A node that loses the line to its store, and gets it back. */
@@ -57,14 +57,14 @@ export function cutting<Log extends EventLog>(define: Define<Log>): void {
       const { one, two } = await nodes(given)
       const start = await headOf(two)
       const mend = await given.cut(one)
-      const event = draft('u:alice', 'a', { idempotencyKey: 'k' })
-      await assert.rejects(one.append([event, draft('u:alice', 'b', { idempotencyKey: 'l' })]), {
+      const event = draft('u:alice', 'a', { idempotency: idempotent('k') })
+      await assert.rejects(one.append([event, draft('u:alice', 'b', { idempotency: idempotent('l') })]), {
         code: 'SSE_HUB_ERR_LOG_UNAVAILABLE'
       })
       const health: EventLog & Partial<HealthCheck> = one
       if (health.ready !== undefined) assert.equal(await health.ready(), false)
       await mend()
-      await one.append([event, draft('u:alice', 'b', { idempotencyKey: 'l' })])
+      await one.append([event, draft('u:alice', 'b', { idempotency: idempotent('l') })])
       assert.deepEqual(texts(await readAll(two, 'u:alice', start)), ['a', 'b'])
       if (health.ready !== undefined) assert.equal(await health.ready(), true)
     }

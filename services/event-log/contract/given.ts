@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import type { Channel } from '../../channel.ts'
 import type { Cursor } from '../../cursor.ts'
-import type { EventLog, LogEvent, NewEvent, ReadFrom, ReadResult, Tail, TailListener } from '../event-log.ts'
+import type {
+  EventLog,
+  Idempotency,
+  LogEvent,
+  NewEvent,
+  ReadFrom,
+  ReadResult,
+  Tail,
+  TailListener
+} from '../event-log.ts'
 import type { Retention } from '../retention.ts'
 
 /** What a log under test is to keep: everything, but for what the test is about. */
@@ -250,6 +259,11 @@ export function turn(): Promise<void> {
 export function draft(to: Channel | readonly Channel[], data: string, rest: Partial<NewEvent> = {}): NewEvent {
   const channels = typeof to === 'string' ? [to] : to
   return { channels, event: 'message', data, transient: false, final: false, streams: 0, ...rest }
+}
+
+/** An idempotency key of one scope, with one content, unless the test is about these. */
+export function idempotent(key: string, { scope = 'publisher', digest = 'content' } = {}): Idempotency {
+  return { scope, key, digest }
 }
 
 /** Reads as much as there is. */

@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict'
 import type { EventLog } from '../event-log.ts'
-import { begun, cursorOf, type Define, draft, headOf, named, readAll, seqs, texts, textsOf } from './given.ts'
+import {
+  begun,
+  cursorOf,
+  type Define,
+  draft,
+  headOf,
+  idempotent,
+  named,
+  readAll,
+  seqs,
+  texts,
+  textsOf
+} from './given.ts'
 
 /** What a durable log still knows after it was ended without a farewell. */
 export function lasting<Log extends EventLog>(define: Define<Log>): void {
@@ -85,7 +97,7 @@ export function lasting<Log extends EventLog>(define: Define<Log>): void {
 
   define('still knows idempotency keys when it is opened again', async (given) => {
     const log = await given.log()
-    const event = draft('u:alice', 'a', { idempotencyKey: 'k', streams: 4 })
+    const event = draft('u:alice', 'a', { idempotency: idempotent('k'), streams: 4 })
     const [first] = await log.append([event])
     const again = await given.reopened(log)
     assert.deepEqual(await again.append([event]), [{ ...first, isRepeat: true }])
@@ -139,14 +151,17 @@ export function lapsing<Log extends EventLog>(define: Define<Log>, unit: number)
   define('goes on measuring time when it is opened again', async (given) => {
     const log = await given.log({ age: 4 * unit, idempotencyWindow: 2 * unit })
     const start = await headOf(log)
-    await log.append([draft('u:alice', 'lapses', { ttl: 2 * unit, idempotencyKey: 'k' }), draft('u:alice', 'ages')])
+    await log.append([
+      draft('u:alice', 'lapses', { ttl: 2 * unit, idempotency: idempotent('k') }),
+      draft('u:alice', 'ages')
+    ])
     await given.advance(log, unit)
     const again = await given.reopened(log)
     assert.deepEqual(await textsOf(again, 'u:alice'), ['lapses', 'ages'])
     await given.advance(again, 1.5 * unit)
     const page = await readAll(again, 'u:alice', start)
     assert.deepEqual([texts(page), page.gap], [['ages'], undefined])
-    const [receipt] = await again.append([draft('u:bob', 'b', { idempotencyKey: 'k' })])
+    const [receipt] = await again.append([draft('u:bob', 'b', { idempotency: idempotent('k') })])
     assert.equal(receipt?.isRepeat, false)
     await given.advance(again, 2 * unit)
     const last = await readAll(again, 'u:alice', start)

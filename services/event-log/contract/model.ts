@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Channel } from '../../channel.ts'
 import { type Cursor, parseCursor } from '../../cursor.ts'
 import type { EventLog, GapReason, NewEvent, ReadFrom, ReadQuery, ReadResult, Receipt } from '../event-log.ts'
-import { type ContractParts, cursorOf, type Define, draft, headOf, texts } from './given.ts'
+import { type ContractParts, cursorOf, type Define, draft, headOf, idempotent, texts } from './given.ts'
 
 const BOUNDS = { user: 3, topic: 5, broadcast: 4 }
 const CHANNELS: readonly Channel[] = ['u:alice', 'u:bob', 't:news', 't:__proto__', 'everyone', 'u:idle']
@@ -61,11 +61,12 @@ class Model {
   /** The number of each receipt, its streams, and whether it is a repeat. */
   append(events: readonly NewEvent[]): { seq: number | null; streams: number; isRepeat: boolean }[] {
     return events.map((event) => {
-      const known = event.idempotencyKey === undefined ? undefined : this.#receipts.get(event.idempotencyKey)
+      const key = event.idempotency?.key
+      const known = key === undefined ? undefined : this.#receipts.get(key)
       if (known !== undefined) return { ...known, isRepeat: true }
       this.order.push(event.data)
       const seq = event.transient ? null : this.#file(event)
-      if (event.idempotencyKey !== undefined) this.#receipts.set(event.idempotencyKey, { seq, streams: event.streams })
+      if (key !== undefined) this.#receipts.set(key, { seq, streams: event.streams })
       return { seq, streams: event.streams, isRepeat: false }
     })
   }
@@ -150,7 +151,7 @@ class Walk<Log extends EventLog> {
     return draft(channels, `e${++this.#count}`, {
       transient: this.#random() < 0.15,
       collapseKey: this.#random() < 0.3 ? this.#pick(['p', 'q', '__proto__']) : undefined,
-      idempotencyKey: this.#random() < 0.2 ? `k${this.#below(30)}` : undefined,
+      idempotency: this.#random() < 0.2 ? idempotent(`k${this.#below(30)}`) : undefined,
       streams: this.#below(100)
     })
   }

@@ -1,7 +1,19 @@
 import assert from 'node:assert/strict'
 import { parseCursor } from '../../cursor.ts'
 import type { EventLog } from '../event-log.ts'
-import { begun, type Define, draft, type Given, headOf, type Listener, named, readAll, seqs, textsOf } from './given.ts'
+import {
+  begun,
+  type Define,
+  draft,
+  type Given,
+  headOf,
+  idempotent,
+  type Listener,
+  named,
+  readAll,
+  seqs,
+  textsOf
+} from './given.ts'
 
 /** Several nodes over one store, which are to be one hub. */
 export function sharing<Log extends EventLog>(define: Define<Log>): void {
@@ -83,7 +95,7 @@ export function sharing<Log extends EventLog>(define: Define<Log>): void {
     const { one, two, listeners } = await nodes(given)
     const answers = await Promise.all(
       named('', 10).map((text, index) =>
-        (index % 2 ? one : two).append([draft('u:alice', text, { idempotencyKey: 'k', streams: index })])
+        (index % 2 ? one : two).append([draft('u:alice', text, { idempotency: idempotent('k'), streams: index })])
       )
     )
     const receipts = answers.flat()

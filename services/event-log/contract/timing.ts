@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { EventLog } from '../event-log.ts'
-import { type Define, draft, headOf, readAll, texts, textsOf } from './given.ts'
+import { type Define, draft, headOf, idempotent, readAll, texts, textsOf } from './given.ts'
 
 /** What time does, for logs whose clock can be turned. Time is told in units, and looked at half a unit off. */
 export function timing<Log extends EventLog>(define: Define<Log>, unit: number): void {
@@ -85,7 +85,7 @@ export function timing<Log extends EventLog>(define: Define<Log>, unit: number):
 
   define('forgets an idempotency key when its window has passed since the first, not the last, use', async (given) => {
     const log = await given.log({ idempotencyWindow: 2 * unit })
-    const append = async () => (await log.append([draft('u:alice', 'a', { idempotencyKey: 'k' })]))[0]
+    const append = async () => (await log.append([draft('u:alice', 'a', { idempotency: idempotent('k') })]))[0]
     const first = await append()
     for (let step = 0; step < 2; step++) {
       await given.advance(log, 0.75 * unit)

@@ -1,4 +1,5 @@
 import type { Channel } from '../../channel.ts'
+import { type ChannelKind, kindOf } from '../retention.ts'
 import { type ChannelRow, END, type PlaceRow, type Tables } from './tables.ts'
 
 /** As many places as are counted at once. */
@@ -7,6 +8,7 @@ const BLOCK = 4_096
 /** One channel of the store while it is being written: its row in the table, and the changes to its places. */
 export class ChannelPlaces {
   readonly channel: Channel
+  readonly kind: ChannelKind
   readonly id: number
   first: number
   next: number
@@ -14,13 +16,14 @@ export class ChannelPlaces {
   bytes: number
   evicted: number
   last: number
-  /** As the tables have it: whether it is counted as holding something, its size class, and up to where it is remembered. */
-  storedAs: { isHeld: boolean; sizeClass: number; emptied: number }
+  /** As the tables have it: whether it is counted as holding something, its size class, its weight, and up to where it is remembered. */
+  storedAs: { isHeld: boolean; sizeClass: number; bytes: number; emptied: number }
   readonly #tables: Tables
 
   constructor(tables: Tables, channel: Channel, row: ChannelRow, isStored: boolean) {
     this.#tables = tables
     this.channel = channel
+    this.kind = kindOf(channel)
     const [id, first, next, count, bytes, evicted, last] = row
     this.id = id
     this.first = first
@@ -32,6 +35,7 @@ export class ChannelPlaces {
     this.storedAs = {
       isHeld: count > 0,
       sizeClass: sizeClassOf(bytes),
+      bytes,
       emptied: isStored && count === 0 ? evicted : 0
     }
   }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import type { Cursor } from '../../cursor.ts'
-import { HubClosedError, LogFullError, LogUnavailableError } from '../../errors.ts'
+import { HubClosedError, IdempotencyKeyReusedError, LogFullError, LogUnavailableError } from '../../errors.ts'
 import type {
   EventLog,
   HealthCheck,
@@ -134,12 +134,12 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   }
 
   async #appendGroup(group: readonly Waiting[]): Promise<void> {
-    let receipts: Receipt[][] = []
+    let receipts: (readonly Receipt[] | Error)[] = []
     let appended: readonly LogEvent[] = []
     try {
       if (this.#failed !== undefined) throw this.#failed
       appended = await this.#write((writing) => {
-        receipts = group.map(({ events }) => writing.append(events))
+        receipts = group.map(({ events }) => appendedOrRefused(writing, events))
       })
     } catch (error) {
       const failure = this.#failureOf(error as Error)
@@ -147,8 +147,10 @@ export class EmbeddedLog implements EventLog, HealthCheck {
       return
     }
     this.#handOver(appended)
-    group.forEach(({ resolve }, index) => {
-      resolve(receipts[index] as Receipt[])
+    group.forEach(({ resolve, reject }, index) => {
+      const answer = receipts[index] as readonly Receipt[] | Error
+      if (answer instanceof Error) reject(answer)
+      else resolve(answer)
     })
   }
 
@@ -229,5 +231,15 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     await this.#flushing
     if (this.#isUnflushed) await this.#flush().catch(() => {})
     await this.#store.close()
+  }
+}
+
+/** A batch that is refused for its content leaves the others of its group as they are. */
+function appendedOrRefused(writing: Writing, events: readonly NewEvent[]): readonly Receipt[] | Error {
+  try {
+    return writing.append(events)
+  } catch (error) {
+    if (error instanceof IdempotencyKeyReusedError) return error
+    throw error
   }
 }

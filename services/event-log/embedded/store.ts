@@ -22,7 +22,7 @@ import { commitElsewhere, commitHere, type Transaction } from './transactions.ts
 const STAMP = 'event-log.json'
 const DATA = 'data.mdb'
 const FORMAT = 'fastify-sse-hub event log'
-const VERSION = 1
+const VERSION = 2
 const OF_LOG = 'The embedded event log'
 const WAY_OUT = 'Nothing in it was changed; restore it, or move the folder away to begin anew'
 
@@ -51,7 +51,7 @@ export async function openStore(path: string, durability: 'sync' | 'process', cl
   try {
     checkData(folder, checkBeginning)
     root = open({
-      ...{ path: folder, noSubdir: false, maxDbs: 16, pageSize: 4_096 },
+      ...{ path: folder, noSubdir: false, maxDbs: 32, pageSize: 4_096 },
       ...{ noSync: durability === 'process', overlappingSync: false },
       // A batch is committed by itself, and not begun before it is complete.
       ...{ eventTurnBatching: false, batchStartThreshold: Number.POSITIVE_INFINITY }

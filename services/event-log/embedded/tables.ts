@@ -39,20 +39,29 @@ export type ChannelRow = [
 ]
 
 export type BlockRow = [firstSeq: number, holes: number]
-export type KeyRow = [id: string | null, streams: number, until: number, order: number]
+/** An idempotency key: the receipt that it has, until when, of what content, and its place in the order of its scope. */
+export type KeyRow = [id: string | null, streams: number, until: number, digest: string, ordinal: number]
+/** A scope of idempotency keys: the ordinals of its oldest key and the next, its size class, and when its oldest key lapses. */
+export type ScopeRow = [id: number, first: number, next: number, sizeClass: number, until: number]
 
 /** What the log as a whole knows, written with every transaction. */
 export interface State {
   head: number
   witness: string
   nextChannel: number
-  nextKey: number
-  oldestKey: number
+  nextScope: number
   events: number
+  /** What entries and channels weigh. */
   bytes: number
+  /** What the channels of each kind hold; an entry in several counts for each. */
+  userBytes: number
+  topicBytes: number
+  everyoneBytes: number
+  keyBytes: number
   channels: number
   /** Channels that hold nothing and are remembered for what they evicted. */
   emptied: number
+  emptiedBytes: number
   /** Up to where channels may have been evicted that are remembered no more. */
   forgotten: number
   /** When it was last written, on the log's own clock, which never goes back. */
@@ -88,9 +97,14 @@ export interface Tables {
   /** In how many channels an entry of several is still held. */
   readonly shared: Table<number, number>
   readonly lapsing: Table<true, [number, number]>
-  readonly keys: Table<KeyRow, string>
-  readonly keyOrder: Table<string, number>
-  /** Channels by the power of two of what they hold. */
+  /** Idempotency keys by their scope's id, and the keys of each scope in the order in which they came and lapse. */
+  readonly keys: Table<KeyRow, [number, string]>
+  readonly keyOrder: Table<[key: string, until: number], [number, number]>
+  readonly scopes: Table<ScopeRow, string>
+  /** Scopes by the power of two of how many keys they have, and by when their oldest key lapses. */
+  readonly scopeSizes: Table<string, [number, number]>
+  readonly scopeLapses: Table<string, [number, number]>
+  /** Channels by their kind and the power of two of what they hold. */
   readonly sizes: Table<string, [number, number]>
   /** Channels that hold nothing, by how far they were evicted. */
   readonly emptied: Table<string, [number, number]>
@@ -112,6 +126,9 @@ export function openTables(root: RootDatabase): Tables {
     lapsing: table('lapsing'),
     keys: table('keys'),
     keyOrder: table('keyOrder'),
+    scopes: table('scopes'),
+    scopeSizes: table('scopeSizes'),
+    scopeLapses: table('scopeLapses'),
     sizes: table('sizes'),
     emptied: table('emptied')
   }
@@ -119,54 +136,42 @@ export function openTables(root: RootDatabase): Tables {
 
 const STATE = 'state'
 
+/** What a new store knows, in the order in which it is stored. */
+const NEW_STATE: State = {
+  head: 0,
+  witness: '',
+  nextChannel: 1,
+  nextScope: 1,
+  events: 0,
+  bytes: 0,
+  userBytes: 0,
+  topicBytes: 0,
+  everyoneBytes: 0,
+  keyBytes: 0,
+  channels: 0,
+  emptied: 0,
+  emptiedBytes: 0,
+  forgotten: 0,
+  time: 0,
+  oldest: Number.POSITIVE_INFINITY,
+  oldestAt: Number.POSITIVE_INFINITY,
+  nextUntil: Number.POSITIVE_INFINITY
+}
+const STATE_NAMES = Object.keys(NEW_STATE) as (keyof State)[]
+
 /** JSON has no infinity, and MessagePack's is read differently by different readers: both are written as null. */
 export function readState(tables: Tables): State | undefined {
   const row = tables.meta.get(STATE) as (number | string | null)[] | undefined
   if (row === undefined) return undefined
-  const number = (at: number) => (row[at] ?? Number.POSITIVE_INFINITY) as number
-  return {
-    head: number(0),
-    witness: row[1] as string,
-    nextChannel: number(2),
-    nextKey: number(3),
-    oldestKey: number(4),
-    events: number(5),
-    bytes: number(6),
-    channels: number(7),
-    emptied: number(8),
-    forgotten: number(9),
-    time: number(10),
-    oldest: number(11),
-    oldestAt: number(12),
-    nextUntil: number(13)
-  }
+  const entries = STATE_NAMES.map((name, at) => [name, row[at] ?? Number.POSITIVE_INFINITY])
+  return Object.fromEntries(entries) as State
 }
 
 export function writeState(tables: Tables, state: State): void {
-  const finite = (value: number) => (Number.isFinite(value) ? value : null)
-  const { head, witness, nextChannel, nextKey, oldestKey, events, bytes, channels, emptied, forgotten, time } = state
-  const { oldest, oldestAt, nextUntil } = state
-  tables.meta.putSync(STATE, [
-    ...[head, witness, nextChannel, nextKey, oldestKey, events, bytes, channels, emptied, forgotten, time],
-    ...[finite(oldest), finite(oldestAt), finite(nextUntil)]
-  ])
+  const row = STATE_NAMES.map((name) => (state[name] === Number.POSITIVE_INFINITY ? null : state[name]))
+  tables.meta.putSync(STATE, row)
 }
 
 export function newState(witness: string, time: number): State {
-  return {
-    head: 0,
-    witness,
-    nextChannel: 1,
-    nextKey: 1,
-    oldestKey: 1,
-    events: 0,
-    bytes: 0,
-    channels: 0,
-    emptied: 0,
-    forgotten: 0,
-    time,
-    oldest: Number.POSITIVE_INFINITY,
-    oldestAt: Number.POSITIVE_INFINITY,
-    nextUntil: Number.POSITIVE_INFINITY
-  }
+  return { ...NEW_STATE, witness, time }
 }

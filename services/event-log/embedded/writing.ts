@@ -1,20 +1,27 @@
 import type { Channel } from '../../channel.ts'
 import { newWitness } from '../../cursor.ts'
 import type { LogEvent, NewEvent, Receipt } from '../event-log.ts'
-import type { Retention } from '../retention.ts'
+import { refuseOtherContent } from '../idempotency.ts'
+import { type ChannelKind, countBound, giverOf, type Retention } from '../retention.ts'
 import { ChannelPlaces, sizeClassOf } from './channel-places.ts'
+import { IdempotencyKeys } from './idempotency-keys.ts'
 import { eventOf } from './recent-events.ts'
 import { END, type PlaceRow, type State, type Tables, writeState } from './tables.ts'
 import { weightOf } from './weight.ts'
 
 /** What a channel weighs that holds anything, besides its places. */
 const CHANNEL_OVERHEAD = 400
-/** More keys than this at a time and the oldest are forgotten before their window ends. */
-const MAX_KEYS = 100_000
 /** More channels than this that hold nothing, and those that were evicted longest ago are remembered by one number for all. */
 const MAX_EMPTIED = 100_000
-/** How much of what may be forgotten is forgotten in one transaction. */
+/** The part of the bound in bytes that they may take, and what one takes on disk besides its name. */
+const EMPTIED_SHARE = 1 / 8
+const EMPTIED_OVERHEAD = 150
+/** How many of them one transaction forgets, besides two for each channel that it has changed. */
 const FORGET_AT_ONCE = 128
+/** In the table of sizes the classes of each kind lie together: there are fewer classes than this. */
+const CLASSES = 64
+const CLASSES_OF: Record<ChannelKind, number> = { user: 0, topic: CLASSES, everyone: 2 * CLASSES }
+const BYTES_OF = { user: 'userBytes', topic: 'topicBytes', everyone: 'everyoneBytes' } as const
 
 export interface WritingParts {
   readonly tables: Tables
@@ -37,7 +44,7 @@ export class Writing {
   readonly #tables: Tables
   readonly #life: string
   readonly #retention: Retention
-  readonly #window: number
+  readonly #keys: IdempotencyKeys
   readonly #now: number
   readonly #time: number
   readonly #channels = new Map<Channel, ChannelPlaces>()
@@ -49,7 +56,7 @@ export class Writing {
     this.#tables = tables
     this.#life = life
     this.#retention = retention
-    this.#window = idempotencyWindow
+    this.#keys = new IdempotencyKeys(tables, this.state, now, idempotencyWindow)
     this.#now = now
     this.#time = time
     this.#turn = turn
@@ -64,16 +71,19 @@ export class Writing {
     return state.oldestAt <= now - retention.age || state.nextUntil <= now
   }
 
+  /** @throws {IdempotencyKeyReusedError} when nothing was done; what other batches did stays. */
   append(events: readonly NewEvent[]): Receipt[] {
+    refuseOtherContent(events, (idempotency) => this.#keys.digestOf(idempotency))
     return events.map((event) => {
-      const known = event.idempotencyKey === undefined ? undefined : this.#knownReceipt(event.idempotencyKey)
+      const known = event.idempotency === undefined ? undefined : this.#keys.receiptOf(event.idempotency)
       if (known !== undefined) return known
       const appended = event.transient
         ? eventOf(null, [null, this.#time, this.#now, [...event.channels], event.event, event.data, event.final])
         : this.#store(event)
       this.appended.push(appended)
-      if (event.idempotencyKey !== undefined) this.#remember(event.idempotencyKey, appended.id, event.streams)
-      return { id: appended.id, streams: event.streams, isRepeat: false }
+      const receipt = { id: appended.id, streams: event.streams, isRepeat: false }
+      if (event.idempotency !== undefined) this.#keys.add(event.idempotency, receipt)
+      return receipt
     })
   }
 
@@ -90,27 +100,13 @@ export class Writing {
 
   /** Brings the whole log under its bound, and forgets what no longer matters. Writes down what has changed. */
   finish(): State {
+    this.#keys.expire()
     this.#shrink()
-    this.#forgetKeys()
     for (const places of this.#channels.values()) this.#settle(places)
     this.#forgetChannels()
+    this.#keys.settle()
     writeState(this.#tables, this.state)
     return this.state
-  }
-
-  #knownReceipt(key: string): Receipt | undefined {
-    const known = this.#tables.keys.get(key)
-    if (known === undefined || known[2] <= this.#now) return undefined
-    return { id: known[0], streams: known[1], isRepeat: true }
-  }
-
-  #remember(key: string, id: string | null, streams: number): void {
-    const { keys, keyOrder } = this.#tables
-    const before = keys.get(key)
-    if (before !== undefined) keyOrder.removeSync(before[3])
-    const order = this.state.nextKey++
-    keys.putSync(key, [id, streams, this.#now + this.#window, order])
-    keyOrder.putSync(order, key)
   }
 
   #store(event: NewEvent): LogEvent {
@@ -152,9 +148,9 @@ export class Writing {
       this.#tables.collapsed.putSync([places.id, collapseKey], seq)
     }
     places.push(seq, bytes, rest)
-    const bound = this.#retention
-    const count = channel === 'everyone' ? bound.broadcast : channel.startsWith('u:') ? bound.user : bound.topic
-    while (places.count > count || (places.bytes > bound.channelBytes && places.count > 1)) this.#evict(places)
+    const { channelBytes } = this.#retention
+    const count = countBound(this.#retention, places.kind)
+    while (places.count > count || (places.bytes > channelBytes && places.count > 1)) this.#evict(places)
   }
 
   #open(channel: Channel): ChannelPlaces {
@@ -231,18 +227,27 @@ export class Writing {
 
   #shrink(): void {
     for (const places of this.#channels.values()) this.#settle(places)
-    while (this.state.bytes > this.#retention.bytes) {
-      const places = this.#heaviest()
+    const { bytes } = this.#retention
+    while (this.state.bytes + this.state.keyBytes + this.state.emptiedBytes > bytes) {
+      const { keyBytes: keys, userBytes: user, topicBytes: topic, everyoneBytes: everyone } = this.state
+      const giver = giverOf({ keys, user, topic, everyone }, bytes - this.state.emptiedBytes)
+      if (giver === undefined) return
+      if (giver === 'keys') {
+        if (!this.#keys.forgetOne()) return
+        continue
+      }
+      const places = this.#heaviest(giver)
       if (places === undefined) return
       this.#evict(places)
       this.#settle(places)
     }
   }
 
-  /** A channel of the heaviest class, each of them in its turn: a chatty topic does not evict a user's notifications. */
-  #heaviest(): ChannelPlaces | undefined {
+  /** A channel of the heaviest class of a kind, each of them in its turn. */
+  #heaviest(kind: ChannelKind): ChannelPlaces | undefined {
     const { sizes } = this.#tables
-    const [heaviest] = sizes.getKeys({ reverse: true, limit: 1 })
+    const most = CLASSES_OF[kind] + CLASSES
+    const [heaviest] = sizes.getKeys({ reverse: true, start: [most, 0], end: [CLASSES_OF[kind], 0], limit: 1 })
     if (heaviest === undefined) return undefined
     const sizeClass = heaviest[0]
     for (const start of [this.#turn + 1, 0]) {
@@ -262,24 +267,25 @@ export class Writing {
   /** Brings the tables up to date with what a channel has become. */
   #settle(places: ChannelPlaces): void {
     const { channels, sizes, emptied } = this.#tables
-    const { storedAs, id, channel } = places
-    const sizeClass = sizeClassOf(places.bytes)
+    const { storedAs, id, channel, kind, bytes } = places
+    const sizeClass = sizeClassOf(bytes)
     if (sizeClass !== storedAs.sizeClass) {
-      if (storedAs.sizeClass > 0) sizes.removeSync([storedAs.sizeClass, id])
-      if (sizeClass > 0) sizes.putSync([sizeClass, id], channel)
+      const classes = CLASSES_OF[kind]
+      if (storedAs.sizeClass > 0) sizes.removeSync([classes + storedAs.sizeClass, id])
+      if (sizeClass > 0) sizes.putSync([classes + sizeClass, id], channel)
     }
     const isHeld = places.count > 0
-    if (isHeld !== storedAs.isHeld) {
-      this.state.channels += isHeld ? 1 : -1
-      this.state.bytes += isHeld ? CHANNEL_OVERHEAD : -CHANNEL_OVERHEAD
-    }
+    const overhead = (Number(isHeld) - Number(storedAs.isHeld)) * CHANNEL_OVERHEAD
+    this.state.channels += Number(isHeld) - Number(storedAs.isHeld)
+    this.state.bytes += overhead
+    this.state[BYTES_OF[kind]] += bytes - storedAs.bytes + overhead
     const emptiedAt = !isHeld && places.evicted > this.state.forgotten ? places.evicted : 0
     if (emptiedAt !== storedAs.emptied) {
       if (storedAs.emptied > 0) emptied.removeSync([storedAs.emptied, id])
       if (emptiedAt > 0) emptied.putSync([emptiedAt, id], channel)
-      this.state.emptied += Number(emptiedAt > 0) - Number(storedAs.emptied > 0)
+      this.#countEmptied(channel, Number(emptiedAt > 0) - Number(storedAs.emptied > 0))
     }
-    places.storedAs = { isHeld, sizeClass, emptied: emptiedAt }
+    places.storedAs = { isHeld, sizeClass, bytes, emptied: emptiedAt }
     if (isHeld || emptiedAt > 0) channels.putSync(channel, places.row)
     else this.#forget(channel, places)
   }
@@ -290,32 +296,22 @@ export class Writing {
     this.#channels.delete(channel)
   }
 
-  #forgetChannels(): void {
-    const excess = this.state.emptied - MAX_EMPTIED
-    if (excess <= 0) return
-    for (const { key, value } of [...this.#tables.emptied.getRange({ limit: Math.min(excess, FORGET_AT_ONCE) })]) {
-      this.state.forgotten = Math.max(this.state.forgotten, key[0])
-      this.state.emptied--
-      this.#tables.emptied.removeSync(key)
-      this.#forget(value as Channel, this.#open(value as Channel))
-    }
+  #countEmptied(channel: Channel, count: number): void {
+    this.state.emptied += count
+    this.state.emptiedBytes += count * (EMPTIED_OVERHEAD + 2 * Buffer.byteLength(channel))
   }
 
-  #forgetKeys(): void {
-    const { keys, keyOrder } = this.#tables
-    const excess = this.state.nextKey - this.state.oldestKey - MAX_KEYS
-    const oldest = [...keyOrder.getRange({ start: this.state.oldestKey, limit: FORGET_AT_ONCE })]
-    let left = excess
-    for (const { key: order, value: key } of oldest) {
-      const known = keys.get(key)
-      if (known !== undefined && known[2] > this.#now && left <= 0) {
-        this.state.oldestKey = order
-        return
-      }
-      left--
-      keyOrder.removeSync(order)
-      if (known?.[3] === order) keys.removeSync(key)
-      this.state.oldestKey = order + 1
+  #forgetChannels(): void {
+    const bytesMost = this.#retention.bytes * EMPTIED_SHARE
+    for (let left = FORGET_AT_ONCE + 2 * this.#channels.size; left > 0; left--) {
+      if (this.state.emptied <= MAX_EMPTIED && this.state.emptiedBytes <= bytesMost) return
+      const [first] = [...this.#tables.emptied.getRange({ limit: 1 })]
+      if (first === undefined) return
+      const channel = first.value as Channel
+      this.state.forgotten = Math.max(this.state.forgotten, first.key[0])
+      this.#countEmptied(channel, -1)
+      this.#tables.emptied.removeSync(first.key)
+      this.#forget(channel, this.#open(channel))
     }
   }
 }

@@ -1,5 +1,5 @@
 import { formatCursor, newLife, newWitness, randomText } from '../../cursor.ts'
-import { BatchTooLargeError, HubClosedError, LogUnavailableError } from '../../errors.ts'
+import { BatchTooLargeError, HubClosedError, IdempotencyKeyReusedError, LogUnavailableError } from '../../errors.ts'
 import type { NewEvent, Receipt } from '../event-log.ts'
 import { CallOrder } from './call-order.ts'
 import { type EntryHeader, headerOf, textOf } from './entry.ts'
@@ -17,6 +17,9 @@ const CALLS = 2
 const WAITING_EVENTS = 20_000
 const WAITING_BYTES = 67_108_864
 
+/** What the script answers for each event of a batch that it has refused for its idempotency keys. */
+const REFUSED = '!'
+
 interface Waiting {
   readonly headers: readonly EntryHeader[]
   readonly texts: readonly string[]
@@ -28,7 +31,7 @@ interface Waiting {
 
 export interface AppendCall {
   readonly nonce: string
-  readonly headers: string
+  readonly batches: string
   readonly texts: readonly string[]
 }
 
@@ -126,18 +129,22 @@ export class Appender {
   }
 
   async #call(batch: readonly Waiting[]): Promise<void> {
-    const headers = JSON.stringify(batch.flatMap((each) => each.headers))
+    const batches = JSON.stringify(batch.map((each) => each.headers))
     const texts = batch.flatMap((each) => each.texts)
-    const call = { nonce: randomText(10), headers, texts }
+    const call = { nonce: randomText(10), batches, texts }
     const reply = await this.#order.run((onMissing) => this.#parts.run(call, onMissing))
     const state = this.#parts.noted(reply)
     let at = 0
-    for (const { headers, streams, resolve } of batch) {
-      resolve(
-        headers.map(([witness], index) =>
-          receiptOf(state, state.rest[at++] as string | number, witness, streams[index])
+    for (const { headers, streams, resolve, reject } of batch) {
+      const answers = state.rest.slice(at, at + headers.length)
+      at += headers.length
+      if (answers[0] === REFUSED) reject(new IdempotencyKeyReusedError())
+      else
+        resolve(
+          headers.map(([witness], index) =>
+            receiptOf(state, answers[index] as string | number, witness, streams[index])
+          )
         )
-      )
     }
   }
 }

@@ -3,16 +3,22 @@
 --
 -- ARGV: 1 the time, or '' for the server's · 2 14 random letters, and what the caller has heard of the log · 3 age that is kept, in ms
 
-local FORMAT = '1'
--- What an entry weighs besides its text, and a channel besides its entries; text takes up to a fifth more than its length.
--- Measured on Redis 7.0 over 50,000 events of 100 to 2,000 bytes.
-local ENTRY, CHANNEL, TEXT = 150, 300, 1.2
+local FORMAT = '2'
+-- What things weigh besides their text: an entry; its place in a channel; a channel, with a mark of what it has evicted; a mark
+-- of a channel that holds nothing; a range of ages. Text takes up to a fifth more than its length. Measured on Redis 7.0 over
+-- 50,000 of each.
+local ENTRY, PLACE, SHARED, LAPSING, COLLAPSED = 70, 80, 60, 110, 130
+local CHANNEL, NAMES, MARK, AGE, TEXT = 300, 4, 100, 48, 1.2
 -- Up to so many channels that hold nothing any more it is known where they were evicted.
 local EMPTIED_MOST = 100000
 -- The witnesses of so many of the newest numbers are kept, whether their entries are held or not.
 local RING, WITNESS = 262144, 6
 -- What nodes keep of their own is not older than so many numbers: further back they need not hear of evictions.
 local REACH = 100000
+-- A range of ages covers no more numbers than this, and no more time than this part of the age that is kept.
+local AGE_NUMBERS, AGE_PART = 1000, 1 / 1000
+-- What a piece of the tail weighs besides its events.
+local PIECE_WEIGHT = 200
 
 local STATE = KEYS[1]
 local BASE = string.sub(STATE, 1, -6)
@@ -29,7 +35,10 @@ end
 -- the newest, of a log whose last loss was recorded then, or which began then.
 local letters, heard = string.match(ARGV[2], '^(%w+) ?(.*)$')
 
-local FIELDS = { 'format', 'life', 'head', 'witness', 'pos', 'nonce', 'bytes', 'tail', 'forgotten', 'loss', 'born' }
+-- What `bytes` counts are entries and channels; `user`, `topic` and `everyone` are what the channels of each kind hold, where an
+-- entry in several counts for each.
+local FIELDS = { 'format', 'life', 'head', 'witness', 'pos', 'nonce', 'bytes', 'tail', 'forgotten', 'loss', 'born', 'user', 'topic',
+  'everyone', 'keys', 'marks', 'ages' }
 local state = call('HMGET', STATE, unpack(FIELDS))
 if state[1] and state[1] ~= FORMAT then
   return redis.error_reply('FORMAT the log is of format ' .. state[1] .. '; this hub writes format ' .. FORMAT)
@@ -38,6 +47,7 @@ if not state[2] then
   state = { FORMAT, string.sub(letters, 1, 8), '0', letters, '0', '', '0', '0', '0', '0', int(now) }
   local begun = {}
   for index, name in ipairs(FIELDS) do
+    state[index] = state[index] or '0'
     begun[#begun + 1] = name
     begun[#begun + 1] = state[index]
   end
@@ -48,20 +58,28 @@ local pos, nonce = tonumber(state[5]), state[6]
 local bytes, tailBytes, forgotten = tonumber(state[7]), tonumber(state[8]), tonumber(state[9])
 -- The number of the newest loss: cursors with lower numbers are from before it. When it was recorded, or else the epoch began.
 local loss, born = tonumber(state[10] or 0), tonumber(state[11] or 0)
+local held = { user = tonumber(state[12] or 0), topic = tonumber(state[13] or 0), everyone = tonumber(state[14] or 0),
+  keys = tonumber(state[15] or 0) }
+local marks, ages = tonumber(state[16] or 0), tonumber(state[17] or 0)
 
 local key = function(name) return BASE .. life .. ':' .. name end
 local EVENTS, HELD, TTL, AGES = key('events'), key('held'), key('ttl'), key('ages')
-local SIZES, EVICTED, EMPTIED = key('sizes'), key('evicted'), key('emptied')
+local EVICTED, EMPTIED = key('evicted'), key('emptied')
+local SIZES = { user = key('sizes:user'), topic = key('sizes:topic'), everyone = key('sizes:everyone') }
 local WITNESSES, TAIL, TAIL_SIZES = key('witnesses'), key('tail'), key('tailsizes')
 local historyOf = function(channel) return key('c:' .. channel) end
 local collapsedOf = function(channel) return key('k:' .. channel) end
+local kindOf = function(channel)
+  return channel == 'everyone' and 'everyone' or string.sub(channel, 1, 2) == 'u:' and 'user' or 'topic'
+end
 
 -- The highest number that this call has evicted from each channel, as far as nodes need to hear of it.
 local lost, isLost = {}, false
 
 local save = function()
   local after = { head = int(head), witness = witness, pos = int(pos), nonce = nonce, bytes = int(bytes), tail = int(tailBytes),
-    forgotten = int(forgotten), loss = int(loss), born = int(born) }
+    forgotten = int(forgotten), loss = int(loss), born = int(born), user = int(held.user), topic = int(held.topic),
+    everyone = int(held.everyone), keys = int(held.keys), marks = int(marks), ages = int(ages) }
   local changed = {}
   for index, name in ipairs(FIELDS) do
     if after[name] and after[name] ~= state[index] then
@@ -97,7 +115,28 @@ local isFiledUnder = function(channels, channel)
   return string.find(channels, texts[1], 1, true) or string.find(channels, texts[2], 1, true)
 end
 
-local weightOf = function(length) return math.ceil(length * TEXT) + ENTRY end
+-- What an entry weighs, however many channels it is filed under, and what its place in one of them weighs besides.
+local weightOf = function(length, member)
+  return math.ceil(length * TEXT) + ENTRY + (string.find(member, 'm', 1, true) and SHARED or 0) +
+    (string.find(member, 't', 1, true) and LAPSING or 0)
+end
+local placeOf = function(collapse)
+  return PLACE + (collapse ~= '' and COLLAPSED + math.ceil(#collapse * TEXT) or 0)
+end
+local channelWeight = function(channel) return CHANNEL + NAMES * #channel end
+local markWeight = function(channel) return MARK + math.ceil(#channel * TEXT) end
+
+-- What a channel holds has changed. Returns what it holds.
+local resize = function(channel, weight)
+  local kind = kindOf(channel)
+  held[kind] = held[kind] + weight
+  return tonumber(call('ZINCRBY', SIZES[kind], weight, channel))
+end
+
+-- All that the log holds but what gives when it is over its bound.
+local kept = function() return tailBytes + marks + ages + math.min(head, RING) * WITNESS end
+local total = function() return bytes + held.keys + kept() end
+
 
 -- The number of a channel's member, and weight and collapse key of its entry. An index alone proves nothing: where the entry is
 -- gone, or is another than the one that was filed, there is no weight, and the member is a hole.
@@ -108,7 +147,7 @@ local entryOf = function(channel, member)
   local channels, collapse, exp = parse(value)
   if not channels or not isFiledUnder(channels, channel) then return seq end
   if memberOf(seq, collapse, string.find(channels, '","', 1, true), exp) ~= member then return seq end
-  return seq, weightOf(#value), collapse
+  return seq, weightOf(#value, member), collapse
 end
 
 -- The witness of a number by the ring of witnesses, else by the entry itself; nothing if neither has it.
@@ -129,7 +168,7 @@ end
 local evictedFrom = function(channel)
   local evicted = call('HGET', EVICTED, channel) or call('ZSCORE', EMPTIED, channel)
   if evicted then return tonumber(evicted) end
-  if call('ZSCORE', SIZES, channel) then return 0 end
+  if call('ZSCORE', SIZES[kindOf(channel)], channel) then return 0 end
   return forgotten
 end
 
@@ -144,27 +183,40 @@ end
 
 -- A channel that holds something again knows itself up to where it was evicted.
 local opened = function(channel)
-  bytes = bytes + CHANNEL
+  local kind, weight = kindOf(channel), channelWeight(channel)
+  bytes = bytes + weight
+  held[kind] = held[kind] + weight
   local evicted = tonumber(call('ZSCORE', EMPTIED, channel) or forgotten)
   if evicted > 0 then call('HSET', EVICTED, channel, int(evicted)) end
-  call('ZREM', EMPTIED, channel)
+  if call('ZREM', EMPTIED, channel) == 1 then marks = marks - markWeight(channel) end
+end
+
+-- Of the channels that were evicted longest ago one number is left for all.
+local forgetMarks = function(count)
+  local popped = call('ZPOPMIN', EMPTIED, count)
+  for index = 1, #popped, 2 do
+    marks = marks - markWeight(popped[index])
+    forgotten = math.max(forgotten, tonumber(popped[index + 1]))
+  end
 end
 
 local emptied = function(channel)
-  bytes = bytes - CHANNEL
+  local kind, weight = kindOf(channel), channelWeight(channel)
+  bytes = bytes - weight
+  held[kind] = held[kind] - weight - tonumber(call('ZSCORE', SIZES[kind], channel) or 0)
   local evicted = call('HGET', EVICTED, channel)
-  call('ZREM', SIZES, channel)
+  call('ZREM', SIZES[kind], channel)
   call('HDEL', EVICTED, channel)
   call('DEL', collapsedOf(channel))
   if not evicted or tonumber(evicted) <= forgotten then return end
-  call('ZADD', EMPTIED, evicted, channel)
-  if call('ZCARD', EMPTIED) <= EMPTIED_MOST then return end
-  local popped = call('ZPOPMIN', EMPTIED, 1000)
-  for index = 2, #popped, 2 do forgotten = math.max(forgotten, tonumber(popped[index])) end
+  if call('ZADD', EMPTIED, evicted, channel) == 1 then marks = marks + markWeight(channel) end
+  if call('ZCARD', EMPTIED) > EMPTIED_MOST then forgetMarks(1000) end
 end
 
-local taken = function(channel, weight)
-  call('ZINCRBY', SIZES, -weight, channel)
+-- An entry has lost its place in a channel.
+local taken = function(channel, weight, place)
+  bytes = bytes - place
+  resize(channel, -weight - place)
   if call('EXISTS', historyOf(channel)) == 0 then emptied(channel) end
 end
 
@@ -188,11 +240,11 @@ end
 -- its channel becomes lighter by what its entries weigh on average.
 local hole = function(channel, member, seq)
   noteEvicted(channel, tonumber(seq))
-  local size = tonumber(call('ZSCORE', SIZES, channel) or 0)
+  local size = tonumber(call('ZSCORE', SIZES[kindOf(channel)], channel) or 0)
   local weight = math.floor(size / (call('ZCARD', historyOf(channel)) + 1))
   local isGone = call('HEXISTS', EVENTS, seq) == 0
   if isGone and not string.find(member, 'm', 1, true) then bytes = math.max(0, bytes - weight) end
-  taken(channel, weight)
+  taken(channel, weight, 0)
 end
 
 -- Retention takes the oldest entry of a channel. Returns what it weighed, or nothing if there was none.
@@ -207,8 +259,8 @@ local evict = function(channel)
   if collapse ~= '' then uncollapse(channel, collapse, member) end
   noteEvicted(channel, tonumber(seq))
   release(member, seq, weight)
-  taken(channel, weight)
-  return weight
+  taken(channel, weight, placeOf(collapse))
+  return weight + placeOf(collapse)
 end
 
 local forget = function(seq, weight)
@@ -226,8 +278,7 @@ local drop = function(seq, isGap, horizon)
     return
   end
   local channels, collapse, exp, time = parse(value)
-  local weight = weightOf(#value)
-  if not channels then return forget(seq, weight) end
+  if not channels then return forget(seq, weightOf(#value, '')) end
   if isGap and time > horizon then return end
   if not isGap and (exp < 0 or exp > now) then
     -- The index tells another end than the entry.
@@ -237,27 +288,42 @@ local drop = function(seq, isGap, horizon)
   end
   channels = cjson.decode(channels)
   local member = memberOf(seq, collapse, #channels > 1, exp)
+  local weight = weightOf(#value, member)
   for _, channel in ipairs(channels) do
     if call('ZREM', historyOf(channel), member) == 1 then
       if collapse ~= '' then uncollapse(channel, collapse, member) end
       if isGap then noteEvicted(channel, tonumber(seq)) end
-      taken(channel, weight)
+      taken(channel, weight, placeOf(collapse))
     end
   end
   forget(seq, weight)
 end
 
--- Age is looked at batch by batch, from the front. A call clears away no more than it can in good time; the next goes on.
+-- Age is looked at range by range, from the front. A call clears away no more than it can in good time; the next goes on.
 local expire = function(most)
   for _, seq in ipairs(call('ZRANGEBYSCORE', TTL, '-inf', now, 'LIMIT', 0, most)) do drop(seq, false) end
   local horizon = now - tonumber(ARGV[3])
   while most > 0 do
-    local time, first, last = string.match(call('LINDEX', AGES, 0) or '', '^(%d+) (%d+) (%d+)$')
-    if not time or tonumber(time) > horizon then return end
+    local newest, first, last = string.match(call('LINDEX', AGES, 0) or '', '^(%d+) (%d+) (%d+) %d+$')
+    if not newest or tonumber(newest) > horizon then return end
     call('LPOP', AGES)
+    ages = ages - AGE
     for seq = tonumber(first), tonumber(last) do drop(int(seq), true, horizon) end
     most = most - (tonumber(last) - tonumber(first) + 1)
   end
+end
+
+-- Notes when these numbers were appended: beside those before them, if they came shortly after.
+local noteAge = function(first, last)
+  local newest, from, to, start = string.match(call('LINDEX', AGES, -1) or '', '^(%d+) (%d+) (%d+) (%d+)$')
+  local isNear = newest and tonumber(to) == first - 1 and last - tonumber(from) < AGE_NUMBERS and
+    now - tonumber(start) <= tonumber(ARGV[3]) * AGE_PART
+  if isNear then
+    call('LSET', AGES, -1, int(math.max(now, tonumber(newest))) .. ' ' .. from .. ' ' .. int(last) .. ' ' .. start)
+    return
+  end
+  call('RPUSH', AGES, int(now) .. ' ' .. int(first) .. ' ' .. int(last) .. ' ' .. int(now))
+  ages = ages + AGE
 end
 
 -- Hands a piece on to the tails: a name of its own, the head before it, what has been evicted, and its events.
@@ -273,8 +339,9 @@ local handOn = function(name, before, evictions, events, size)
     call('XADD', TAIL, int(pos) .. '-0', unpack(fields))
   end
   nonce = name
-  call('RPUSH', TAIL_SIZES, size + #evictions)
-  tailBytes = tailBytes + size + #evictions
+  local weight = size + #evictions + PIECE_WEIGHT
+  call('RPUSH', TAIL_SIZES, weight)
+  tailBytes = tailBytes + weight
 end
 
 -- Writes the witnesses of consecutive numbers.
@@ -316,5 +383,6 @@ if isRolledBack() then
 end
 
 local answer = function()
-  return { life, head, witness, call('HLEN', EVENTS), bytes, call('ZCARD', SIZES), pos, now, loss, born }
+  local channels = call('ZCARD', SIZES.user) + call('ZCARD', SIZES.topic) + call('ZCARD', SIZES.everyone)
+  return { life, head, witness, call('HLEN', EVENTS), total(), channels, pos, now, loss, born }
 end

@@ -11,16 +11,17 @@ export type EntryHeader = readonly [
   witness: string,
   isTransient: 0 | 1,
   ttl: number,
-  idempotencyKey: string,
+  idempotency: '' | readonly [scope: string, key: string, digest: string],
   streams: number,
   channels: readonly string[],
   collapseKey: string
 ]
 
 export function headerOf(event: NewEvent, witness: string): EntryHeader {
-  const { transient, ttl = -1, idempotencyKey, streams, channels, collapseKey } = event
-  const key = idempotencyKey === undefined ? '' : `k${idempotencyKey.toWellFormed()}`
-  return [witness, transient ? 1 : 0, ttl, key, streams, channels, collapseText(collapseKey)]
+  const { transient, ttl = -1, idempotency, streams, channels, collapseKey } = event
+  const { scope = '', key = '', digest = '' } = idempotency ?? {}
+  const once = idempotency === undefined ? '' : ([scope, key, digest] as const)
+  return [witness, transient ? 1 : 0, ttl, once, streams, channels, collapseText(collapseKey)]
 }
 
 /** The text of an event, but for its first line. */

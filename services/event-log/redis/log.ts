@@ -74,8 +74,8 @@ export class RedisLog implements EventLog, HealthCheck {
     this.#time = new StoreTime(clock)
     this.#recent = new RecentEvents({ bytes: recentBytes, age: retention.age, clock, storeTime: this.#time })
     this.#appender = new Appender({
-      run: ({ nonce, headers, texts }, onMissing) =>
-        this.#run(link, APPEND, [...this.#bounds(nonce), headers, ...texts], onMissing),
+      run: ({ nonce, batches, texts }, onMissing) =>
+        this.#run(link, APPEND, [...this.#bounds(nonce), batches, ...texts], onMissing),
       noted: (reply) => this.#noted(reply),
       problem: () => link.problem
     })

@@ -6,11 +6,11 @@
 local asked, number, told = ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local limit = tonumber(ARGV[7])
 -- A page holds no more text than this, so that no reader keeps the others waiting for long.
-local PAGE_BYTES = 4194304
-local LAST_MOST = 20000
-local SLICE = 1000
+local PAGE_BYTES = 1048576
+-- Entries are fetched so many at a time, at first and at most.
+local FEW, MANY = 16, 256
 
-expire(5000)
+expire(500)
 
 local after, gap = 0, ''
 if asked == 'head' then
@@ -32,26 +32,53 @@ end
 -- A number beyond the head was filed by a call that is lost.
 local newest = int(head)
 
--- The numbers of all these histories that a range command gives, each once.
-local collect = function(range)
-  local seqs, isThere = {}, {}
-  for _, channel in ipairs(histories) do
-    for _, member in ipairs(range(historyOf(channel))) do
-      local seq = tonumber(string.match(member, '^%d+'))
-      if not isThere[seq] then
-        isThere[seq] = true
-        seqs[#seqs + 1] = seq
+-- The numbers of all these histories, each once and in order, of which the first so many after a number are complete; without
+-- such a number, the last so many. They are fetched in pieces: that costs about as much as it returns, however much is held.
+local collect = function(wanted, after)
+  local isBack = after == nil
+  local seqs, isThere, readers = {}, {}, {}
+  local piece = math.max(FEW, math.ceil(2 * wanted / math.max(1, #histories)))
+  local fetch = function(reader)
+    local found
+    if isBack then
+      found = call('ZREVRANGEBYSCORE', historyOf(reader.channel), reader.edge, '-inf', 'LIMIT', 0, reader.piece)
+    else
+      found = call('ZRANGEBYSCORE', historyOf(reader.channel), reader.edge, newest, 'LIMIT', 0, reader.piece)
+    end
+    for _, member in ipairs(found) do
+      reader.last = tonumber(string.match(member, '^%d+'))
+      if not isThere[reader.last] then
+        isThere[reader.last] = true
+        seqs[#seqs + 1] = reader.last
       end
     end
+    reader.isAtEnd = #found < reader.piece
+    reader.edge = '(' .. int(reader.last)
+    reader.piece = 2 * reader.piece
   end
-  table.sort(seqs)
+  for index, channel in ipairs(histories) do
+    readers[index] = { channel = channel, edge = isBack and newest or '(' .. int(after), last = after or head, piece = piece }
+    fetch(readers[index])
+  end
+  repeat
+    table.sort(seqs)
+    -- A history that was not fetched up to here may have more on this side of it.
+    local bound = seqs[isBack and #seqs - wanted + 1 or wanted]
+    local isComplete = true
+    for _, reader in ipairs(readers) do
+      local isShort = not bound or (isBack and reader.last > bound) or (not isBack and reader.last < bound)
+      if isShort and not reader.isAtEnd then
+        isComplete = false
+        fetch(reader)
+      end
+    end
+  until isComplete
   return seqs
 end
 
 if asked == 'last' then
-  local most = math.min(number, LAST_MOST)
-  local seqs = collect(function(history) return call('ZREVRANGEBYSCORE', history, newest, '-inf', 'LIMIT', 0, most) end)
-  if #seqs >= most then after = seqs[#seqs - most + 1] - 1 end
+  local seqs = collect(number)
+  if #seqs >= number then after = seqs[#seqs - number + 1] - 1 end
 end
 
 local isAsked = function(channels)
@@ -66,16 +93,14 @@ local last, lastOwn = head, string.sub(witness, 9)
 repeat
   local isWhole = true
   reply, remaining, size = {}, 0, 0
-  local bound = '(' .. int(after)
-  local seqs = collect(function(history)
-    return call('ZRANGEBYSCORE', history, bound, newest, 'LIMIT', 0, limit)
-  end)
+  local seqs = collect(limit, after)
   local count = math.min(#seqs, limit)
-  local at = 0
+  local at, slice = 0, FEW
   while at < count and size < PAGE_BYTES do
     local names = {}
-    for index = at + 1, math.min(at + SLICE, count) do names[#names + 1] = int(seqs[index]) end
+    for index = at + 1, math.min(at + slice, count) do names[#names + 1] = int(seqs[index]) end
     local values = call('HMGET', EVENTS, unpack(names))
+    if size * 8 < PAGE_BYTES then slice = math.min(2 * slice, MANY) end
     for index, value in ipairs(values) do
       if size >= PAGE_BYTES then break end
       at = at + 1

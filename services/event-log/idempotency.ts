@@ -1,0 +1,24 @@
+import { IdempotencyKeyReusedError } from '../errors.ts'
+import type { Idempotency, NewEvent } from './event-log.ts'
+
+/**
+ * Refuses a batch in which an idempotency key comes with another digest than it is known with, or than it had earlier in the
+ * batch. To be called before anything of the batch is stored.
+ * @param digestOf the digest that the log knows the key with, if it knows it.
+ * @throws {IdempotencyKeyReusedError}
+ */
+export function refuseOtherContent(
+  events: readonly NewEvent[],
+  digestOf: (idempotency: Idempotency) => string | undefined
+): void {
+  let seen: Map<string, string> | undefined
+  for (const { idempotency } of events) {
+    if (idempotency === undefined) continue
+    const { scope, key, digest } = idempotency
+    const name = JSON.stringify([scope, key])
+    seen ??= new Map()
+    const known = seen.get(name) ?? digestOf(idempotency)
+    if (known !== undefined && known !== digest) throw new IdempotencyKeyReusedError()
+    seen.set(name, digest)
+  }
+}
