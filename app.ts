@@ -1,14 +1,17 @@
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Authentication, type AuthenticationOptions, authentication } from './plugins/authentication.ts'
+import type { ConnectionGuard } from './plugins/connections/connection-guard.ts'
 import { corsPlugin } from './plugins/cors.ts'
 import { demoUiPlugin } from './plugins/demo-ui.ts'
+import { limitFailures } from './plugins/failed-authentications.ts'
 import { checkHost, checkOrigin } from './plugins/origin.ts'
 import { rateLimit } from './plugins/rate-limit.ts'
 import { type SseHubOptions, type StreamIdentity, sseHub } from './plugins/sse-hub.ts'
 import { type HubRoutesOptions, hubRoutes } from './routes/hub-routes.ts'
 import { isProbe, plainProbeRoute } from './routes/status.ts'
 import { NotFoundError } from './services/errors.ts'
+import type { Refused } from './services/refusals.ts'
 
 export interface HubAppOptions {
   /** What the hub itself is told. */
@@ -24,11 +27,16 @@ export interface HubAppOptions {
   readonly loopbackOnly?: boolean | undefined
   /**
    * How many calls that publish, close, or make a ticket are taken a second: of one key, wherever it is used, and of one address
-   * without a key. 0 is no limit.
+   * without a key. As many requests with bad credentials are taken of one address, whatever they ask for. 0 is no limit.
    * @default 0
    */
   readonly rateLimit?: number | undefined
+  /** What guards the connections of the server: what it refuses is counted in `stats()`, and logged now and then. */
+  readonly connections?: ConnectionGuard | undefined
 }
+
+/** At most how often refused connections are logged, in milliseconds. */
+const REPORT_INTERVAL = 10_000
 
 /** The standalone hub as one plugin: the hub, its HTTP API and the demo page. Everything about the process is in `server.ts`. */
 async function app(instance: FastifyInstance, options: HubAppOptions): Promise<void> {
@@ -46,6 +54,7 @@ async function app(instance: FastifyInstance, options: HubAppOptions): Promise<v
   // What the hub is told takes the place of what the app would tell it, for every route.
   const identity = { ...access.identity, ...hub }
   await instance.register(sseHub, identity)
+  if (options.connections !== undefined) reportRefusals(instance, options.connections)
   await instance.register(async (api) => {
     // Before anything is read or looked up: a refusal costs next to nothing.
     api.addHook(
@@ -56,6 +65,7 @@ async function app(instance: FastifyInstance, options: HubAppOptions): Promise<v
       if (error.statusCode === 401) reply.header('www-authenticate', 'Bearer')
     })
     const guards: onRequestHookHandler[] = keys === undefined ? [] : [before(keys.requireCredentials)]
+    if (perSecond > 0 && keys !== undefined) limitFailures(api, { perSecond, clock: hub.clock })
     if (perSecond > 0) {
       const callerOf = (request: FastifyRequest) => keys?.publisherOf(request)?.id
       guards.unshift(await rateLimit(api, { perSecond, callerOf }))
@@ -67,6 +77,22 @@ async function app(instance: FastifyInstance, options: HubAppOptions): Promise<v
   })
   plainProbeRoute(instance)
   await instance.register(demoUiPlugin)
+}
+
+/** Counts what the guard refuses. An attack is one line of the log in ten seconds, not one for each connection. */
+function reportRefusals(app: FastifyInstance, guard: ConnectionGuard): void {
+  let refused: Partial<Refused> | undefined
+  guard.onRefusal = (reason) => {
+    app.sse.countRefusal(reason)
+    if (refused === undefined) {
+      refused = {}
+      setTimeout(() => {
+        app.log.warn({ refused }, 'connections or requests were refused')
+        refused = undefined
+      }, REPORT_INTERVAL).unref()
+    }
+    refused[reason] = (refused[reason] ?? 0) + 1
+  }
 }
 
 interface Access {

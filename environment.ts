@@ -26,6 +26,12 @@ export interface Environment extends Access {
   readonly maxStreamsPerUser: number | undefined
   readonly maxStreamsPerAddress: number | undefined
   readonly maxEventBytes: number | undefined
+  /** Of streams, and of all other answers. */
+  readonly stallTimeout: number | undefined
+  readonly maxConnections: number | undefined
+  readonly maxConnectionsPerAddress: number | undefined
+  readonly maxUnreadBytes: number | undefined
+  readonly requestTimeout: number | undefined
 }
 
 export { EnvironmentError } from './environment/values.ts'
@@ -58,6 +64,11 @@ const NAMES = [
   'HUB_MAX_STREAMS_PER_USER',
   'HUB_MAX_STREAMS_PER_ADDRESS',
   'HUB_MAX_EVENT_BYTES',
+  'HUB_STALL_TIMEOUT',
+  'HUB_MAX_CONNECTIONS',
+  'HUB_MAX_CONNECTIONS_PER_ADDRESS',
+  'HUB_MAX_UNREAD_BYTES',
+  'HUB_REQUEST_TIMEOUT',
   'HUB_TLS_CERT',
   'HUB_TLS_KEY',
   'HUB_TRUST_PROXY'
@@ -98,7 +109,12 @@ export function readEnvironment(env: Variables): Environment {
     maxStreams: number('HUB_MAX_STREAMS', 0, 10_000_000),
     maxStreamsPerUser: number('HUB_MAX_STREAMS_PER_USER', 0, 10_000_000),
     maxStreamsPerAddress: number('HUB_MAX_STREAMS_PER_ADDRESS', 0, 10_000_000),
-    maxEventBytes: number('HUB_MAX_EVENT_BYTES', 1, 1_048_576)
+    maxEventBytes: number('HUB_MAX_EVENT_BYTES', 1, 1_048_576),
+    stallTimeout: number('HUB_STALL_TIMEOUT', 0, DAY),
+    maxConnections: number('HUB_MAX_CONNECTIONS', 0, 10_000_000),
+    maxConnectionsPerAddress: number('HUB_MAX_CONNECTIONS_PER_ADDRESS', 0, 10_000_000),
+    maxUnreadBytes: number('HUB_MAX_UNREAD_BYTES', 1_048_576, Number.MAX_SAFE_INTEGER),
+    requestTimeout: number('HUB_REQUEST_TIMEOUT', 100, DAY)
   }
 }
 

@@ -5,6 +5,8 @@ export {
   authentication,
   type ProvenIdentity
 } from './plugins/authentication.ts'
+export { ConnectionGuard } from './plugins/connections/connection-guard.ts'
+export type { ConnectionLimits } from './plugins/connections/limits.ts'
 export { answerUnreadableUrl, redactingSerializers } from './plugins/redaction.ts'
 export {
   type Authenticate,
@@ -41,6 +43,7 @@ export type { HubOptions } from './services/options.ts'
 export type { OnlinePage, OnlineUser, StreamPresence, UserPresence } from './services/presence.ts'
 export type { Produced, Producer } from './services/producer.ts'
 export type { PublishReceipt } from './services/publisher.ts'
+export type { Refusal, Refused } from './services/refusals.ts'
 export { parseScopes, type Scopes } from './services/scopes.ts'
 export type { Target } from './services/target.ts'
 export { type Ticket, type TicketRecord, type TicketStore, Tickets, type TicketWish } from './services/tickets.ts'

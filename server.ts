@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, BlockList, isIP } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { hubApp } from './app.ts'
 import { type Environment, EnvironmentError, readEnvironment } from './environment.ts'
+import { ConnectionGuard } from './plugins/connections/connection-guard.ts'
+import type { ConnectionLimits } from './plugins/connections/limits.ts'
 import { closeInOrder } from './plugins/last-connections.ts'
 import { answerUnreadableUrl, redactingSerializers } from './plugins/redaction.ts'
 import { Tickets } from './services/tickets.ts'
@@ -21,15 +23,13 @@ const BACKLOG = 4_096
 /** A name of 256 bytes, each of them percent-encoded. */
 const MAX_PARAM_LENGTH = 768
 
-/** How long a client may take to send a request, in milliseconds. The answer may take for ever. */
-const REQUEST_TIMEOUT = 60_000
-
 async function main(): Promise<void> {
   const environment = readEnvironment(process.env)
-  const server = createServer(environment)
+  const guard = new ConnectionGuard(connectionLimits(environment))
+  const server = createServer(environment, guard)
   const { authentication, loopbackOnly, rateLimit } = environment
   const { heartbeatInterval, reconnectionTime, maxStreamAge, retention, corsOrigins } = environment
-  const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, maxEventBytes } = environment
+  const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, maxEventBytes, stallTimeout } = environment
   const { log, nodes, tickets, told, warning } = await openHistory(environment, server.log)
   await server.register(hubApp, {
     hub: {
@@ -43,9 +43,11 @@ async function main(): Promise<void> {
       maxStreamsPerUser,
       maxStreamsPerAddress,
       maxEventBytes,
+      stallTimeout,
       paceConnections: true
     },
     corsOrigins,
+    connections: guard,
     authentication: authentication && { ...authentication, tickets: tickets && new Tickets({ store: tickets }) },
     loopbackOnly,
     rateLimit
@@ -97,13 +99,32 @@ async function listen(server: FastifyInstance, { host, port }: Environment): Pro
   }
 }
 
-function createServer({ logLevel, trustProxy, tls }: Environment): FastifyInstance {
+function connectionLimits(environment: Environment): ConnectionLimits {
+  const { maxConnections, maxConnectionsPerAddress, maxUnreadBytes, requestTimeout, stallTimeout } = environment
+  const isProxy = proxyTest(environment.trustProxy)
+  return { maxConnections, maxConnectionsPerAddress, maxUnreadBytes, requestTimeout, stallTimeout, isProxy }
+}
+
+/** Whether a peer is one of the proxies. Where only their number is known, every peer is one. */
+function proxyTest(trustProxy: Environment['trustProxy']): (address: string) => boolean {
+  if (!Array.isArray(trustProxy)) return () => trustProxy !== false && trustProxy !== 0
+  const proxies = new BlockList()
+  for (const entry of trustProxy) {
+    const [address = '', bits] = entry.split('/')
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+    if (bits === undefined) proxies.addAddress(address, family)
+    else proxies.addSubnet(address, Number(bits), family)
+  }
+  return (address) => proxies.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+}
+
+function createServer({ logLevel, trustProxy, tls }: Environment, { serverFactory }: ConnectionGuard): FastifyInstance {
   const options: FastifyServerOptions = {
     // A line for each request would be most of the work of publishing.
     logController: new LogController({ disableRequestLogging: true }),
     logger: { level: logLevel, serializers: redactingSerializers },
     frameworkErrors: answerUnreadableUrl,
-    requestTimeout: REQUEST_TIMEOUT,
+    serverFactory,
     // A number says how many proxies stand in front.
     trustProxy: typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },

@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import fastifyStatic from '@fastify/static'
-import type { FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 
 /** Only what this origin serves, no inline script, no frame around it: what an event says is never code. */
@@ -19,23 +19,58 @@ const CONTENT_SECURITY_POLICY = [
 /** `public/` stands beside `plugins/` in the sources, and beside `dist/` in the package. */
 const ROOTS = ['../public', '../../public']
 
-/** Serves the demo page at `/`. */
+interface PageFile {
+  readonly headers: Record<string, string>
+  readonly etag: string
+  readonly body: Buffer
+}
+
+/**
+ * Serves the demo page at `/`, from memory: a file that is opened for each request would let a client that pipelines requests
+ * and reads nothing take all descriptors.
+ */
 async function demoUi(app: FastifyInstance): Promise<void> {
   // Not sooner: a host that is bundled as CommonJS imports this module, and has no `import.meta`.
   const root = ROOTS.map((path) => join(import.meta.dirname, path)).find((folder) => existsSync(folder)) as string
-  await app.register(fastifyStatic, {
-    root,
-    // A route for each file: any other path is for the hub's own 404, with a code.
-    wildcard: false,
-    cacheControl: false,
-    setHeaders(reply) {
-      reply.header('content-security-policy', CONTENT_SECURITY_POLICY)
-      reply.header('x-content-type-options', 'nosniff')
-      reply.header('referrer-policy', 'no-referrer')
-      // Revalidated each time: a page of one version with scripts of another would be broken.
-      reply.header('cache-control', 'no-cache')
-    }
-  })
+  for (const [path, file] of await readPage(root)) {
+    const handler = (request: FastifyRequest, reply: FastifyReply) => sendFile(file, request, reply)
+    app.get(path, handler)
+    if (path === '/index.html') app.get('/', handler)
+  }
+}
+
+/** Reads each file once, through `@fastify/static`, which knows its type and its tag. */
+async function readPage(root: string): Promise<Map<string, PageFile>> {
+  const reader = Fastify()
+  await reader.register(fastifyStatic, { root, cacheControl: false })
+  const files = new Map<string, PageFile>()
+  for (const entry of readdirSync(root, { withFileTypes: true, recursive: true })) {
+    if (!entry.isFile()) continue
+    const path = join(entry.parentPath, entry.name).slice(root.length).replaceAll('\\', '/')
+    const { headers, rawPayload } = await reader.inject(encodeURI(path))
+    files.set(path, {
+      headers: {
+        'content-type': `${headers['content-type']}`,
+        'last-modified': `${headers['last-modified']}`,
+        etag: `${headers.etag}`,
+        'content-security-policy': CONTENT_SECURITY_POLICY,
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'no-referrer',
+        // Revalidated each time: a page of one version with scripts of another would be broken.
+        'cache-control': 'no-cache'
+      },
+      etag: `${headers.etag}`,
+      body: rawPayload
+    })
+  }
+  await reader.close()
+  return files
+}
+
+function sendFile({ headers, etag, body }: PageFile, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  reply.headers(headers)
+  const known = request.headers['if-none-match']?.split(',').map((tag) => tag.trim())
+  return known?.includes(etag) ? reply.code(304).send() : reply.send(body)
 }
 
 export const demoUiPlugin = fp(demoUi, { fastify: '5.x', name: 'fastify-sse-hub-demo-ui' })

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { describe, isName } from '../services/channel.ts'
+import type { CloseReason } from '../services/close-reason.ts'
 import type { DrainOptions } from '../services/drain-delay.ts'
 import { InvalidDraftError, InvalidOptionError, TopicForbiddenError, UnauthenticatedError } from '../services/errors.ts'
 import type { EventMap } from '../services/event.ts'
@@ -10,6 +11,7 @@ import { Hub } from '../services/hub.ts'
 import type { Opening } from '../services/opening.ts'
 import { HUB_OPTION_NAMES, type HubOptions } from '../services/options.ts'
 import { feed, type Producer } from '../services/producer.ts'
+import type { Refusal } from '../services/refusals.ts'
 import { isThenable } from '../services/thenable.ts'
 import type { AnyReply, AnyRequest } from './any-server.ts'
 import { ConnectionPacer } from './connection-pacer.ts'
@@ -104,6 +106,12 @@ const REGISTER_OPTIONS = ['prefix', 'logLevel', 'logSerializers', 'encapsulate']
 /** One for all streams that have none. */
 const NO_TOPICS: string[] = []
 
+const REFUSALS_BY_STATUS: Partial<Record<number, Refusal>> = {
+  401: 'unauthenticated',
+  403: 'forbidden',
+  429: 'rateLimited'
+}
+
 const OWN_OPTIONS = ['authenticate', 'authorizeTopic', 'paceConnections']
 
 /** The hub as Fastify has it, `fastify.sse`: a {@link Hub}, and how its streams are opened on replies. */
@@ -144,7 +152,7 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     // A `user` that is undefined is a mistake of the host's, and must not become somebody else.
     const authenticate = options.authenticate ?? this.#authenticate
     const identity = 'user' in options ? options : await this.#ask('authenticate', () => authenticate?.(request))
-    if (identity === NO_ANSWER) return this.#refuse(request, reply)
+    if (identity === NO_ANSWER) return this.refuse(request, reply, 'error')
     if (!isIdentity(identity)) throw new UnauthenticatedError()
     const granted = allTopics(identity.topics ?? [])
     const topics = allTopics(granted, requestedTopics)
@@ -156,7 +164,7 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
       asked.length === 0
         ? undefined
         : await this.#ask('authorizeTopic', () => firstForbidden(asked, identity, request, authorizeTopic))
-    if (forbidden === NO_ANSWER) return this.#refuse(request, reply)
+    if (forbidden === NO_ANSWER) return this.refuse(request, reply, 'error')
     if (forbidden !== undefined) throw new TopicForbiddenError(JSON.stringify(forbidden))
     return this.#open(request, reply, opening)
   }
@@ -205,8 +213,9 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     return openEventStream(this.keeper, request, reply, opening)
   }
 
-  #refuse(request: FastifyRequest, reply: FastifyReply): undefined {
-    refuse(this.keeper, request, reply, 'error')
+  /** @internal Answers a request for a stream with a stream that ends at once, so that its event source comes back later. */
+  refuse(request: FastifyRequest, reply: FastifyReply, reason: CloseReason): undefined {
+    refuse(this.keeper, request, reply, reason)
   }
 
   /**
@@ -277,6 +286,12 @@ async function sseHubPlugin(app: FastifyInstance, options: SseHubOptions): Promi
     await hub.dispose()
     throw error
   }
+  app.addHook('onError', (_request, _reply, { code, statusCode = 0 }, done) => {
+    const reason = REFUSALS_BY_STATUS[statusCode]
+    // Others are the host's.
+    if (reason !== undefined && code?.startsWith('SSE_HUB_ERR_')) hub.countRefusal(reason)
+    done()
+  })
   const pacer = paceConnections
     ? ConnectionPacer.pace(app.server, () => hub.keeper.isCatchingUp, hub.options.clock)
     : undefined

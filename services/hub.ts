@@ -14,6 +14,7 @@ import type { Opening } from './opening.ts'
 import { type HubOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { type OnlinePage, Presence, type UserPresence } from './presence.ts'
 import { Publisher, type PublishReceipt } from './publisher.ts'
+import { noRefusals, type Refusal, type Refused } from './refusals.ts'
 import type { Sink } from './sink.ts'
 import { type Closed, StreamKeeper } from './stream-keeper.ts'
 import { asList, channelsOf, type Target } from './target.ts'
@@ -58,6 +59,8 @@ export interface HubStats {
   readonly opened: number
   /** Streams closed since then, by reason. */
   readonly closed: Closed
+  /** Requests and connections that were refused or cut since then, by reason. */
+  readonly refused: Refused
   readonly log: ReturnType<EventLog['stats']>
 }
 
@@ -89,6 +92,7 @@ export class Hub<Events extends object = EventMap> {
   readonly #presence: Presence
   readonly #publisher: Publisher
   readonly #drainDelay: DrainDelay
+  readonly #refused = noRefusals()
   #started: Promise<void> | undefined
 
   /** @throws {InvalidOptionError} */
@@ -290,6 +294,11 @@ export class Hub<Events extends object = EventMap> {
     return formatCursor(this.keeper.head)
   }
 
+  /** @internal Counts a request or connection that was refused before there was a stream. */
+  countRefusal(reason: Refusal): void {
+    this.#refused[reason]++
+  }
+
   stats(): HubStats {
     const { opened, closed, registry } = this.keeper
     return {
@@ -298,6 +307,7 @@ export class Hub<Events extends object = EventMap> {
       published: this.#publisher.published,
       opened,
       closed: { ...closed },
+      refused: { ...this.#refused },
       log: this.#log.stats()
     }
   }

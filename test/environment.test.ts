@@ -19,6 +19,11 @@ const NUMBERS: Record<string, [number, number, (name: Record<string, string>) =>
   HUB_MAX_STREAMS_PER_USER: [0, 10_000_000, (env) => readEnvironment(env).maxStreamsPerUser],
   HUB_MAX_STREAMS_PER_ADDRESS: [0, 10_000_000, (env) => readEnvironment(env).maxStreamsPerAddress],
   HUB_MAX_EVENT_BYTES: [1, 1_048_576, (env) => readEnvironment(env).maxEventBytes],
+  HUB_STALL_TIMEOUT: [0, DAY, (env) => readEnvironment(env).stallTimeout],
+  HUB_MAX_CONNECTIONS: [0, 10_000_000, (env) => readEnvironment(env).maxConnections],
+  HUB_MAX_CONNECTIONS_PER_ADDRESS: [0, 10_000_000, (env) => readEnvironment(env).maxConnectionsPerAddress],
+  HUB_MAX_UNREAD_BYTES: [1_048_576, Number.MAX_SAFE_INTEGER, (env) => readEnvironment(env).maxUnreadBytes],
+  HUB_REQUEST_TIMEOUT: [100, DAY, (env) => readEnvironment(env).requestTimeout],
   HUB_RATE_LIMIT: [0, 1_000_000, (env) => readEnvironment(env).rateLimit]
 }
 
@@ -55,6 +60,8 @@ function stops(t: Test, env: Record<string, string>, name: string): void {
 
 t.test('with nothing said, the hub is for this machine alone', async (t) => {
   const nothing = {
+    ...{ stallTimeout: undefined, maxConnections: undefined, maxConnectionsPerAddress: undefined },
+    ...{ maxUnreadBytes: undefined, requestTimeout: undefined },
     tls: undefined,
     heartbeatInterval: undefined,
     reconnectionTime: undefined,

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { type HubAppOptions, hubApp } from '../../app.ts'
 import { readApiKeys } from '../../environment/api-keys.ts'
 import { failOnWarnings } from '../support/build.ts'
+import { FakeClock } from '../support/fake-clock.ts'
 
 failOnWarnings(t)
 
@@ -84,6 +85,68 @@ t.test('a key is counted wherever it is used from, and by itself', async (t) => 
   t.ok(found.includes(429), 'from forty addresses, a call each')
   t.equal(taken(await statuses(app, 1, as(1, 100))), 1, 'another key is another caller')
   t.equal(taken(await statuses(app, 1, as(1, 1))), 1, 'from the same address, too')
+})
+
+t.test(
+  'an address that guesses at keys, tokens or tickets is refused, whatever method and route it tries',
+  async (t) => {
+    const guess = { authorization: `Bearer ${'x'.repeat(43)}` }
+    const ways: [method: 'GET' | 'HEAD' | 'DELETE', url: string, headers: Record<string, string>][] = [
+      ['GET', '/users', guess],
+      ['GET', '/users/alice', guess],
+      ['GET', '/stats', guess],
+      ['HEAD', '/stats', guess],
+      ['GET', '/users/alice/events', guess],
+      ['DELETE', '/users/alice/streams', guess]
+    ]
+    for (const [method, url, headers] of ways) {
+      const app = await build(t, {
+        hub: { clock: new FakeClock() },
+        authentication: { apiKeys: readApiKeys(`key:${KEYS[0]}:publish,read`) }
+      })
+      const found: number[] = []
+      for (let call = 0; call < 50; call++) found.push((await app.inject({ method, url, headers })).statusCode)
+      t.same(new Set(found), new Set([401, 429]), `${method} ${url}`)
+      t.ok(found.filter((status) => status === 401).length < 25, `${method} ${url}`)
+      t.match(app.sse.stats().refused, { unauthenticated: Number, rateLimited: Number })
+      t.equal(app.sse.stats().refused.rateLimited, found.filter((status) => status === 429).length)
+    }
+  }
+)
+
+t.test(
+  'a good key of an address that guesses is not told from a bad one; other addresses and probes are served',
+  async (t) => {
+    const app = await build(t, {
+      hub: { clock: new FakeClock() },
+      authentication: { apiKeys: readApiKeys(`key:${KEYS[0]}:publish,read`) }
+    })
+    const good = { authorization: `Bearer ${KEYS[0]}` }
+    const bad = { authorization: `Bearer ${'x'.repeat(43)}` }
+    let refused = await app.inject({ url: '/stats', headers: bad })
+    while (refused.statusCode !== 429) refused = await app.inject({ url: '/stats', headers: bad })
+    t.equal(refused.headers['retry-after'], '1')
+    t.equal((await app.inject({ url: '/stats', headers: good })).statusCode, 429)
+    t.equal((await app.inject({ url: '/stats', headers: good, remoteAddress: '192.0.2.1' })).statusCode, 200)
+    t.equal((await app.inject('/health/live')).statusCode, 200)
+    t.equal((await app.inject('/')).statusCode, 200)
+  }
+)
+
+t.test('an event source of an address that guesses at tickets is told to come back later', async (t) => {
+  const app = await build(t, {
+    hub: { clock: new FakeClock() },
+    authentication: { apiKeys: readApiKeys(`key:${KEYS[0]}:publish,read`) }
+  })
+  const answers: string[] = []
+  for (let call = 0; call < 30; call++) {
+    const { statusCode, payload } = await app.inject(`/events?ticket=guess${call}`)
+    answers.push(statusCode === 200 ? payload : `${statusCode}`)
+  }
+  t.ok(answers.filter((answer) => answer === '401').length < 15)
+  const soft = answers.filter((answer) => answer !== '401')
+  t.ok(soft.length > 10)
+  for (const answer of soft) t.match(answer, /"reason":"limit","reconnect":true}\nretry: \d+\n/)
 })
 
 t.test('who guesses at keys is counted, too', async (t) => {

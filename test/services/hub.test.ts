@@ -357,9 +357,11 @@ t.test('the hub counts what it has done', async (t) => {
   ])
   await settle()
   sink.hangUp()
-  const { log, closed, ...counts } = hub.stats()
+  hub.countRefusal('rateLimited')
+  const { log, closed, refused, ...counts } = hub.stats()
   t.same(counts, { streams: 1, users: 1, published: 3, opened: 2 })
   t.match(closed, { client: 1, kicked: 0, slow: 0, error: 0 })
+  t.match(refused, { rateLimited: 1, unauthenticated: 0, connections: 0 })
   t.match(log, { kind: 'memory', events: 3, head: 3, channels: 2 })
 })
 

@@ -1,0 +1,44 @@
+import type { Socket } from 'node:net'
+import { isLoopback, networkOf } from '../../services/network-address.ts'
+import type { ResolvedLimits } from './limits.ts'
+
+const NETWORK = Symbol('sse hub network')
+
+type Counted = Socket & { [NETWORK]?: string }
+
+/** How many connections each address has. */
+export class AddressCounts {
+  readonly #limits: ResolvedLimits
+  readonly #counts = new Map<string, number>()
+  /** One function for all sockets: idle streams are many, and a closure for each would be part of what they weigh. */
+  readonly #onClose: (this: Counted) => void
+
+  constructor(limits: ResolvedLimits) {
+    this.#limits = limits
+    const counts = this.#counts
+    this.#onClose = function () {
+      const network = this[NETWORK] as string
+      const rest = (counts.get(network) as number) - 1
+      if (rest === 0) counts.delete(network)
+      else counts.set(network, rest)
+    }
+  }
+
+  /** Counts a connection until it closes; false if its address has as many as it may. */
+  admit(socket: Socket): boolean {
+    const { maxConnectionsPerAddress: limit, limitsLoopback, isProxy } = this.#limits
+    if (limit === 0) return true
+    const address = socket.remoteAddress
+    // Its client has left already, or it is no IP connection.
+    if (address === undefined || isProxy(address)) return true
+    const network = networkOf(address)
+    if (!limitsLoopback && isLoopback(network)) return true
+    const count = this.#counts.get(network) ?? 0
+    if (count >= limit) return false
+    this.#counts.set(network, count + 1)
+    const counted = socket as Counted
+    counted[NETWORK] = network
+    counted.on('close', this.#onClose)
+    return true
+  }
+}

@@ -1,0 +1,187 @@
+import { createServer, type IncomingMessage, METHODS, type Server, type ServerOptions, ServerResponse } from 'node:http'
+import {
+  createServer as createHttp2Server,
+  createSecureServer,
+  type Http2ServerRequest,
+  Http2ServerResponse,
+  type SecureServerOptions,
+  type ServerHttp2Session
+} from 'node:http2'
+import { createServer as createHttpsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import type { FastifyServerFactory, RawServerDefault } from 'fastify'
+import type { Refusal } from '../../services/refusals.ts'
+import type { RawRequest, RawResponse } from '../response-sink.ts'
+import { AddressCounts } from './address-counts.ts'
+import { Http2Peers } from './http2-peers.ts'
+import { type ConnectionLimits, type ResolvedLimits, resolveLimits } from './limits.ts'
+import { UnreadResponses } from './unread-responses.ts'
+
+/** How often connections are looked at, in milliseconds. */
+const SWEEP = 1_000
+/** How often Node looks for requests that take too long, in milliseconds. */
+const CHECK_INTERVAL = 5_000
+const KNOWN_METHODS = new Set(METHODS)
+const UNKNOWN_METHOD = JSON.stringify({ statusCode: 501, error: 'Not Implemented', message: 'HTTP has no such method' })
+const QUEUED = Symbol('sse hub queued requests')
+
+type Handler = (request: RawRequest, response: RawResponse) => void
+type Queue = Socket & { [QUEUED]?: number }
+
+/** What Fastify hands a server factory, as far as it is of use here. */
+interface FactoryOptions {
+  readonly http?: ServerOptions | null
+  readonly https?: SecureServerOptions | boolean | null
+  readonly http2?: boolean
+  readonly keepAliveTimeout?: number
+  readonly connectionTimeout?: number
+}
+
+/**
+ * Makes the HTTP server of an app, with bounds on what its connections may cost: their number, in all and per address; their
+ * time until a request is there; the answers that their clients do not read; and what Node leaves open of HTTP/2.
+ */
+export class ConnectionGuard {
+  readonly #limits: ResolvedLimits
+  readonly #addresses: AddressCounts
+  readonly #unread: UnreadResponses
+  readonly #peers: Http2Peers
+  #onRefusal: (reason: Refusal) => void = () => {}
+  #hasDropped = false
+
+  /** @throws {InvalidOptionError} */
+  constructor(limits: ConnectionLimits = {}) {
+    this.#limits = resolveLimits(limits)
+    const { clock, maxUnreadBytes, stallTimeout } = this.#limits
+    const onCut = (reason: Refusal) => this.#onRefusal(reason)
+    this.#addresses = new AddressCounts(this.#limits)
+    this.#unread = new UnreadResponses({ maxBytes: maxUnreadBytes, stallTimeout, onCut })
+    this.#peers = new Http2Peers({ ...this.#limits, now: () => clock.monotonic(), onCut })
+  }
+
+  /** Calls `listener` for each connection or request that is refused or cut. There is one listener. */
+  set onRefusal(listener: (reason: Refusal) => void) {
+    this.#onRefusal = listener
+  }
+
+  /** For Fastify's option of this name. Its options `http`, `https`, `http2` and the timeouts of connections count as ever. */
+  readonly serverFactory: FastifyServerFactory = (handler, options) => {
+    const server = this.#create(this.#guarded(handler as unknown as Handler), options as FactoryOptions)
+    const { maxConnections, maxRequestsPerConnection } = this.#limits
+    if (maxConnections > 0) server.maxConnections = maxConnections
+    server.maxRequestsPerSocket = maxRequestsPerConnection
+    this.#watch(server)
+    return server as RawServerDefault
+  }
+
+  #create(
+    handler: Handler,
+    { http, https, http2, keepAliveTimeout = 72_000, connectionTimeout = 0 }: FactoryOptions
+  ): Server {
+    const { headersTimeout, requestTimeout, maxStreamsPerSession } = this.#limits
+    const { PlainResponse, StreamResponse } = meteredResponses(this.#unread)
+    const connectionsCheckingInterval = Math.min(CHECK_INTERVAL, headersTimeout)
+    const times = { headersTimeout, requestTimeout, connectionsCheckingInterval, keepAliveTimeout }
+    const http1 = { ...times, ServerResponse: PlainResponse }
+    const tls = { handshakeTimeout: headersTimeout, ...(typeof https === 'object' ? https : {}) }
+    const settings = { ...tls.settings, maxConcurrentStreams: maxStreamsPerSession }
+    const own = { settings, Http1ServerResponse: PlainResponse, Http2ServerResponse: StreamResponse }
+    const listener = handler as (request: object, response: object) => void
+    let server: unknown
+    if (!http2)
+      server = https ? createHttpsServer({ ...tls, ...http1 }, listener) : createServer({ ...http, ...http1 }, listener)
+    else if (https) server = createSecureServer({ ...tls, ...own }, listener)
+    else server = createHttp2Server({ ...http, ...own } as object, listener)
+    // The HTTP/1 side of an HTTP/2 server takes none of them as options.
+    Object.assign(server as Server, times)
+    ;(server as Server).setTimeout(connectionTimeout)
+    return server as Server
+  }
+
+  /** What is not worth its answer does not reach the app. */
+  #guarded(handler: Handler): Handler {
+    return (request, response) => {
+      if (request.httpVersionMajor === 1) {
+        // Without a socket it waits behind another answer of its connection.
+        if (response.socket === null && !this.#mayQueue(request.socket, response)) return
+      } else if (!KNOWN_METHODS.has(request.method as string)) {
+        this.#onRefusal('unknownMethod')
+        ;(response as ServerResponse).writeHead(501, { 'content-type': 'application/json; charset=utf-8' })
+        ;(response as ServerResponse).end(UNKNOWN_METHOD)
+        return
+      }
+      handler(request, response)
+    }
+  }
+
+  #mayQueue(socket: Queue, response: RawResponse): boolean {
+    // Node reads the rest of what has arrived from a connection that was cut.
+    if (socket.destroyed) return false
+    const queued = socket[QUEUED] ?? 0
+    if (queued >= this.#limits.maxPipelined) {
+      this.#onRefusal('pipelined')
+      socket.destroy()
+      return false
+    }
+    socket[QUEUED] = queued + 1
+    response.once('finish', () => {
+      socket[QUEUED] = (socket[QUEUED] as number) - 1
+    })
+    return true
+  }
+
+  #watch(server: Server): void {
+    const { clock } = this.#limits
+    // An HTTP/2 session keeps its socket from being destroyed; it is made while the listeners of its connection are called.
+    let newest: Socket | undefined
+    server.prependListener('secureConnection', (socket: Socket) => {
+      newest = socket
+    })
+    server.on('session', (session: ServerHttp2Session) => this.#peers.add(session, newest as Socket))
+    let stop: (() => void) | undefined
+    server.once('listening', () => {
+      // Not before: who paces connections takes over the listeners that there are, and this one is for each that arrives.
+      server.prependListener('connection', (socket: Socket) => {
+        newest = socket
+        this.#arrived(socket)
+      })
+      stop = clock.every(SWEEP, () => {
+        this.#peers.sweep()
+        if (this.#hasDropped) server.closeIdleConnections?.()
+        this.#hasDropped = false
+      })
+    })
+    server.on('drop', () => {
+      this.#onRefusal('connections')
+      // Connections that have nothing to do make room for the next client.
+      this.#hasDropped = true
+    })
+    server.once('close', () => stop?.())
+  }
+
+  #arrived(socket: Socket): void {
+    if (this.#addresses.admit(socket)) return
+    this.#onRefusal('connectionsOfAddress')
+    // After the listeners of the server, which take it for one that is open.
+    process.nextTick(() => socket.resetAndDestroy())
+  }
+}
+
+/** Responses that list themselves when they are written to their end and have not left. */
+function meteredResponses(unread: UnreadResponses) {
+  class PlainResponse<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
+    override end(...args: unknown[]): this {
+      super.end(...(args as []))
+      unread.add(this as ServerResponse)
+      return this
+    }
+  }
+  class StreamResponse<Request extends Http2ServerRequest = Http2ServerRequest> extends Http2ServerResponse<Request> {
+    override end(...args: unknown[]): this {
+      super.end(...(args as []))
+      unread.add(this as Http2ServerResponse)
+      return this
+    }
+  }
+  return { PlainResponse, StreamResponse }
+}

@@ -1,0 +1,127 @@
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import type { Refusal } from '../../services/refusals.ts'
+
+/** How often a client is asked whether it is there, and how long its answer may take, in milliseconds. */
+const PING_INTERVAL = 10_000
+const PING_TIMEOUT = 15_000
+/** How long a session that has ended may keep its connection, in milliseconds. */
+const GRACE = 2_000
+
+export interface Http2PeerOptions {
+  readonly headersTimeout: number
+  readonly requestTimeout: number
+  readonly sessionTimeout: number
+  readonly now: () => number
+  readonly onCut: (reason: Refusal) => void
+}
+
+interface Peer {
+  readonly session: ServerHttp2Session
+  readonly socket: Socket
+  /** Requests whose bodies are not finished, and since when. */
+  readonly bodies: Map<ServerHttp2Stream, number>
+  streams: number
+  isUsed: boolean
+  idleSince: number
+  heardAt: number
+  askedAt: number | undefined
+  endedAt: number | undefined
+}
+
+/**
+ * The clients that speak HTTP/2. Node leaves their timeouts to its user, and after some protocol errors neither reads nor
+ * notices that the client has closed: such a session keeps its descriptor and its streams for ever. So each session is
+ * bounded in time, and a client that does not acknowledge a ping is cut.
+ */
+export class Http2Peers {
+  readonly #options: Http2PeerOptions
+  readonly #peers = new Set<Peer>()
+
+  constructor(options: Http2PeerOptions) {
+    this.#options = options
+  }
+
+  get size(): number {
+    return this.#peers.size
+  }
+
+  /** @param socket what the session was made on: a session does not let its socket be destroyed. */
+  add(session: ServerHttp2Session, socket: Socket): void {
+    const now = this.#options.now()
+    const peer: Peer = {
+      ...{ session, socket, bodies: new Map(), streams: 0, isUsed: false },
+      ...{ idleSince: now, heardAt: now, askedAt: undefined, endedAt: undefined }
+    }
+    this.#peers.add(peer)
+    socket.once('close', () => this.#peers.delete(peer))
+    session.on('stream', (stream) => this.#begin(peer, stream))
+  }
+
+  /** Cuts what has taken too long. */
+  sweep(): void {
+    for (const peer of this.#peers) {
+      if (this.#hasEnded(peer)) continue
+      this.#closeIdle(peer)
+      this.#closeUnfinished(peer)
+      this.#ask(peer)
+    }
+  }
+
+  #begin(peer: Peer, stream: ServerHttp2Stream): void {
+    peer.streams++
+    peer.isUsed = true
+    if (!stream.endAfterHeaders) peer.bodies.set(stream, this.#options.now())
+    stream.once('close', () => {
+      peer.bodies.delete(stream)
+      if (--peer.streams === 0) peer.idleSince = this.#options.now()
+    })
+  }
+
+  #hasEnded(peer: Peer): boolean {
+    const { session, socket, streams } = peer
+    if (!session.destroyed && !(session.closed && streams === 0)) return false
+    const now = this.#options.now()
+    peer.endedAt ??= now
+    if (now - peer.endedAt >= GRACE) socket.destroy()
+    return true
+  }
+
+  /** A session that never had a request, or has half of one, is no better than an HTTP/1 connection that brings no headers. */
+  #closeIdle({ session, streams, isUsed, idleSince }: Peer): void {
+    const { headersTimeout, sessionTimeout, now } = this.#options
+    if (streams === 0 && now() - idleSince >= (isUsed ? sessionTimeout : headersTimeout)) session.close()
+  }
+
+  #closeUnfinished({ bodies }: Peer): void {
+    const { requestTimeout, now, onCut } = this.#options
+    for (const [stream, since] of bodies) {
+      if (stream.readableEnded) bodies.delete(stream)
+      // An event stream is answered whether its request ends or not.
+      else if (now() - since >= requestTimeout && !(stream.headersSent && !stream.writableEnded)) {
+        bodies.delete(stream)
+        stream.close(constants.NGHTTP2_CANCEL)
+        onCut('unfinished')
+      }
+    }
+  }
+
+  #ask(peer: Peer): void {
+    const { now, onCut } = this.#options
+    if (peer.askedAt !== undefined) {
+      if (now() - peer.askedAt < PING_TIMEOUT) return
+      peer.session.destroy()
+      peer.socket.destroy()
+      onCut('unresponsive')
+      return
+    }
+    if (peer.session.destroyed || now() - peer.heardAt < PING_INTERVAL) return
+    peer.askedAt = now()
+    peer.session.ping((error) => {
+      // What goes wrong here ends the session, or is the timeout's.
+      if (error !== null) return
+      peer.askedAt = undefined
+      peer.heardAt = now()
+    })
+  }
+}
