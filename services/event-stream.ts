@@ -78,6 +78,8 @@ export class EventStream implements Deliverable, SinkListener {
   readonly follows: boolean
   /** When it was opened, in milliseconds since the epoch. */
   readonly since: number
+  /** The same on the clock that never jumps. */
+  readonly openedAt: number
   /** When it was last written to, on the clock that never jumps. */
   lastWrite: number
   /** Which slot of the heartbeat's wheel it is in. */
@@ -117,7 +119,8 @@ export class EventStream implements Deliverable, SinkListener {
     this.follows = init.follows
     this.#place = new StreamPlace(init.beginning)
     this.#mayBeOver = init.follows && init.beginning.resumes
-    this.lastWrite = host.now
+    this.openedAt = host.now
+    this.lastWrite = this.openedAt
   }
 
   /** Begins: in this turn of the event loop the client is greeted, or at least sent something, so that its `open` fires. */

@@ -1,12 +1,12 @@
 import { describe, topicChannel, userChannel } from './channel.ts'
 import { CLOSE_REASONS, type CloseReason } from './close-reason.ts'
 import { type Cursor, randomText } from './cursor.ts'
-import { Deadlines } from './deadlines.ts'
 import { DeliveryQueue } from './delivery-queue.ts'
 import { InvalidDraftError, TooManyTopicsError, UnauthenticatedError } from './errors.ts'
 import type { EventLog, LogEvent, Tail, TailListener } from './event-log/event-log.ts'
 import { EventStream, type StreamHost } from './event-stream.ts'
 import { MAX_RECONNECTION_TIME } from './event-stream-format.ts'
+import { Expiries } from './expiries.ts'
 import type { HubEvents, Logger } from './hub-events.ts'
 import { heartbeatFrame, seeYouFrame, type Welcome } from './hub-frames.ts'
 import type { Nodes, StreamEntry } from './nodes/nodes.ts'
@@ -28,11 +28,6 @@ const NONE: readonly string[] = []
 const RETRY_READ = 1_000
 /** A stream that is refused for want of room comes back after so long, in milliseconds, and up to five times that. */
 const REFUSED_RECONNECTION = 5_000
-/** How much of a stream's life its end may come early, and how much that is at most, in milliseconds. */
-const EXPIRY_SPREAD = 0.05
-const MAX_EXPIRY_SPREAD = 30_000
-/** By what part of `maxStreamAge` a stream may end before it must. */
-const AGE_SPREAD = 1 / 4
 /** Those who return with more than so many before them are let in when these have been served. */
 const MAX_BEHIND = 64
 /** For how long streams are ended before the event loop turns, in milliseconds: what their sockets then do takes several times that. */
@@ -62,7 +57,7 @@ export class StreamKeeper implements StreamHost, TailListener {
   readonly #queue: DeliveryQueue<EventStream>
   readonly #readFailures: ReadFailures
   readonly #pulse: Pulse<EventStream>
-  readonly #expiries = new Deadlines<EventStream>()
+  readonly #expiries: Expiries<EventStream>
   readonly #full = new Set<EventStream>()
   readonly #unread = new Set<EventStream>()
   #sinceRetry = 0
@@ -80,6 +75,7 @@ export class StreamKeeper implements StreamHost, TailListener {
     this.#events = parts.events
     this.#logger = parts.logger
     const { clock, heartbeatInterval: interval } = this.#options
+    this.#expiries = new Expiries(clock)
     this.#queue = new DeliveryQueue(clock, (stream, error) => this.#onFailure(stream, error))
     this.#readFailures = new ReadFailures(this.#logger, () => clock.monotonic())
     this.#pulse = new Pulse({
@@ -186,32 +182,12 @@ export class StreamKeeper implements StreamHost, TailListener {
     const stream = new EventStream(this, sink, init)
     this.registry.add(stream)
     this.#pulse.add(stream)
-    const closingTime = Math.min(this.#lapseOf(opening), this.#endOfAge(opening))
-    if (closingTime < Number.POSITIVE_INFINITY) this.#expiries.set(stream, closingTime)
+    this.#expiries.add(stream, { expiresAt: opening.expiresAt, maxAge: isFed ? 0 : this.#options.maxStreamAge })
     this.opened++
     this.#nodes.opened(stream)
     stream.start()
     this.#events.emit('open', stream)
     return stream
-  }
-
-  /**
-   * When a stream is closed whose identity lapses then: a little earlier, so that its client can still ask for another, and
-   * spread, because thousands may have signed in at the same time.
-   */
-  #lapseOf({ expiresAt = Number.POSITIVE_INFINITY }: Opening): number {
-    if (expiresAt === Number.POSITIVE_INFINITY) return expiresAt
-    const { clock } = this.#options
-    const life = expiresAt - clock.now()
-    return expiresAt - clock.random() * Math.min(life * EXPIRY_SPREAD, MAX_EXPIRY_SPREAD)
-  }
-
-  /** When a stream becomes too old, spread because thousands come at the same time when a node was started. */
-  #endOfAge({ topics = NONE, follows = false }: Opening): number {
-    const { clock, maxStreamAge } = this.#options
-    const isFed = follows && topics.length === 0
-    if (maxStreamAge === 0 || isFed) return Number.POSITIVE_INFINITY
-    return clock.now() + maxStreamAge * (1 - clock.random() * AGE_SPREAD)
   }
 
   closeAll(streams: readonly EventStream[], reason: CloseReason, reconnect?: boolean): number {
@@ -357,8 +333,7 @@ export class StreamKeeper implements StreamHost, TailListener {
     const elapsed = Math.min(sinceLast, 1_000)
     this.#closeStalled(elapsed)
     // A tick early, never late: who was let in until a time is out by that time.
-    const due = this.#options.clock.now() + elapsed
-    for (let stream = this.#expiries.takeDue(due); stream !== undefined; stream = this.#expiries.takeDue(due))
+    for (let stream = this.#expiries.takeDue(elapsed); stream !== undefined; stream = this.#expiries.takeDue(elapsed))
       stream.close('expired')
     this.#sinceRetry += elapsed
     if (this.#sinceRetry < RETRY_READ) return

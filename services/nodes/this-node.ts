@@ -5,7 +5,7 @@ import type { ResolvedOptions } from '../options.ts'
 import type { StreamRegistry } from '../stream-registry.ts'
 import type { CloseCommand, LocalNode } from './nodes.ts'
 
-/** A command that is no older is about whatever is open, even if the wall clock was set back since it was opened. */
+/** A command that is no older is about whatever is open: how long it was on its way is not known exactly. */
 const FRESH = 1_000
 
 /** The streams of this node, and how they are closed, for the other nodes. */
@@ -19,7 +19,7 @@ export class ThisNode implements LocalNode {
     this.logger = logger
     this.replaceAbove = options.onUserLimit === 'replace' ? options.maxStreamsPerUser : 0
     this.#registry = registry
-    this.#now = () => options.clock.now()
+    this.#now = () => options.clock.monotonic()
   }
 
   get size(): number {
@@ -44,11 +44,11 @@ export class ThisNode implements LocalNode {
 
   close(command: CloseCommand, age = 0): number {
     const { of, reason, reconnect } = command
-    // How long ago, not when: the clocks of two nodes need not agree.
+    // How long ago, not when: the wall clocks of two nodes need not agree, and may be set.
     const openedBy = age <= FRESH ? Number.POSITIVE_INFINITY : this.#now() - age
     const streams = 'user' in of ? [...this.#registry.ofUser(of.user)] : of.streams.map((id) => this.#registry.get(id))
     return streams.filter(
-      (stream) => stream !== undefined && stream.since <= openedBy && stream.close(reason, reconnect)
+      (stream) => stream !== undefined && stream.openedAt <= openedBy && stream.close(reason, reconnect)
     ).length
   }
 }

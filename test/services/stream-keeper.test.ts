@@ -232,6 +232,33 @@ t.test('a wall clock that is set ahead ends what has lapsed by it', async (t) =>
   t.equal(endOf(sink)?.reason, 'expired')
 })
 
+t.test('a wall clock that is set back keeps no stream beyond what its identity had left', async (t) => {
+  const { clock, open } = await startHub(t)
+  const { sink } = open({ expiresAt: clock.now() + 60_000 })
+  await settle()
+  clock.wall -= 3_600_000
+  clock.advance(50_000)
+  t.notOk(sink.isEnded)
+  clock.advance(10_000)
+  t.equal(endOf(sink)?.reason, 'expired')
+})
+
+for (const [how, jump] of [
+  ['ahead', 3_600_000],
+  ['back', -3_600_000]
+] as const) {
+  t.test(`a wall clock that is set ${how} changes the age of no stream`, async (t) => {
+    const { clock, open } = await startHub(t, { maxStreamAge: 400_000 })
+    const { sink } = open()
+    await settle()
+    clock.wall += jump
+    clock.advance(290_000)
+    t.notOk(sink.isEnded, 'not a moment too soon')
+    clock.advance(110_500)
+    t.equal(endOf(sink)?.reason, 'expired', 'and no later')
+  })
+}
+
 t.test('a client that lets go of a little now and then is not closed', async (t) => {
   const { hub, clock, open } = await startHub(t, { stallTimeout: 10_000, heartbeatInterval: 0 })
   const { sink } = open()
