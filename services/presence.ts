@@ -67,7 +67,7 @@ export class Presence {
     // One more than is asked for shows whether there is another page.
     const elsewhere = this.#nodes.isAlone ? [] : await this.#nodes.users(after, limit + 1)
     const counts = new Map(elsewhere.map(({ user, streams }) => [user, streams]))
-    const names = Array.from(this.#registry.userNames()).filter((name) => compareNames(name, after) > 0)
+    const names = this.#registry.usersAfter(after, limit + 1)
     for (const name of counts.keys()) if (this.#registry.countOfUser(name) === 0) names.push(name)
     const page = names.sort(compareNames).slice(0, limit)
     const users = page.map((user) => ({ user, streams: this.#registry.countOfUser(user) + (counts.get(user) ?? 0) }))

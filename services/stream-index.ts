@@ -32,8 +32,4 @@ export class StreamIndex<Key, Stream extends object> {
     if (held === undefined) return []
     return held instanceof Set ? held : [held]
   }
-
-  keys(): Iterable<Key> {
-    return this.#sets.keys()
-  }
 }

@@ -1,5 +1,6 @@
 import { type Channel, EVERYONE, topicChannel, userOfChannel } from './channel.ts'
 import type { EventStream } from './event-stream.ts'
+import { OrderedNames } from './ordered-names.ts'
 import { StreamIndex } from './stream-index.ts'
 
 /**
@@ -10,6 +11,7 @@ import { StreamIndex } from './stream-index.ts'
 export class StreamRegistry {
   readonly #byId = new Map<string, EventStream>()
   readonly #byUser = new StreamIndex<string, EventStream>()
+  readonly #userNames = new OrderedNames()
   readonly #byTopic = new StreamIndex<Channel, EventStream>()
   readonly #byAddress = new StreamIndex<string, EventStream>()
   /** How many streams follow a topic and listen to nothing else. */
@@ -27,7 +29,10 @@ export class StreamRegistry {
   add(stream: EventStream): void {
     this.#byId.set(stream.id, stream)
     if (stream.follows) this.#following++
-    if (stream.user !== null) this.#byUser.add(stream.user, stream)
+    if (stream.user !== null) {
+      if (this.#byUser.count(stream.user) === 0) this.#userNames.add(stream.user)
+      this.#byUser.add(stream.user, stream)
+    }
     if (stream.address !== '') this.#byAddress.add(stream.address, stream)
     for (const topic of stream.topics) this.#byTopic.add(topicChannel(topic), stream)
   }
@@ -35,7 +40,10 @@ export class StreamRegistry {
   delete(stream: EventStream): void {
     if (!this.#byId.delete(stream.id)) return
     if (stream.follows) this.#following--
-    if (stream.user !== null) this.#byUser.delete(stream.user, stream)
+    if (stream.user !== null) {
+      this.#byUser.delete(stream.user, stream)
+      if (this.#byUser.count(stream.user) === 0) this.#userNames.delete(stream.user)
+    }
     if (stream.address !== '') this.#byAddress.delete(stream.address, stream)
     for (const topic of stream.topics) this.#byTopic.delete(topicChannel(topic), stream)
   }
@@ -61,8 +69,9 @@ export class StreamRegistry {
     return this.#byAddress.count(address)
   }
 
-  userNames(): Iterable<string> {
-    return this.#byUser.keys()
+  /** At most `limit` users after a name who have a stream, in the order of their names. */
+  usersAfter(name: string, limit: number): string[] {
+    return this.#userNames.after(name, limit)
   }
 
   /** The streams that listen to a channel. */

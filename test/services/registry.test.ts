@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { type Channel, EVERYONE, topicChannel, userChannel } from '../../services/channel.ts'
 import { EventStream, type StreamHost, type StreamInit } from '../../services/event-stream.ts'
+import { compareNames } from '../../services/name-order.ts'
 import { ALONE } from '../../services/nodes/alone.ts'
 import { Presence } from '../../services/presence.ts'
 import { StreamIndex } from '../../services/stream-index.ts'
@@ -24,7 +25,7 @@ t.test('an index holds the members of each key in the order in which they came, 
   t.equal(index.count('b'), 1)
   const members = [...index.get('a')]
   t.ok(members[0] === two && members[1] === one && members[2] === three)
-  t.strictSame([...index.keys()], ['a', 'b'])
+  t.equal(index.size, 2)
 })
 
 t.test('an index does as sets by their keys would, whatever is added and deleted', async (t) => {
@@ -47,7 +48,6 @@ t.test('an index does as sets by their keys would, whatever is added and deleted
       const wanted = [...(model.get(key) ?? [])]
       if (found.length !== wanted.length || found.some((one, at) => one !== wanted[at])) return false
       if (index.count(key) !== wanted.length || index.size !== model.size) return false
-      if ([...index.keys()].sort().join() !== [...model.keys()].sort().join()) return false
     }
     return true
   })
@@ -111,7 +111,7 @@ function findsAll(registry: StreamRegistry, streams: readonly EventStream[], ask
   return (
     registry.size === streams.length &&
     registry.users === users.size &&
-    [...registry.userNames()].sort().join() === [...users].sort().join() &&
+    registry.usersAfter('', users.size + 1).join() === [...users].sort(compareNames).join() &&
     isSame(registry.all(), streams) &&
     streams.every((stream) => registry.get(stream.id) === stream) &&
     CHANNELS.every((channel) => isSame(registry.listeners(channel), listenersAmong(streams, channel))) &&
