@@ -7,6 +7,11 @@ import { askForKey, hasKey } from './key.js'
 const PATIENCE = 2.5
 /** Replayed events come in one go; this long after the last of them, what is missing had a name we do not listen for. */
 const REPLAY_PAUSE = 1500
+/** The wait before the first return that the browser leaves to the page, which doubles up to the longest; chance is added. */
+const FIRST_WAIT = 1000
+const LONGEST_WAIT = 30_000
+/** Of the statuses that blame the client, those that ask for patience: timeout, too early, too many. */
+const PASSING = new Set([408, 425, 429])
 
 /**
  * One native EventSource of the hub and what is known about it; it draws nothing.
@@ -28,6 +33,9 @@ export class HubStream extends EventTarget {
   #owed = 0
   #replayOver
   #forgetNames
+  #return
+  #returns = 0
+  #isRenewed = false // whether the ticket was asked for because the last one was refused
 
   /** @param wish the user and topics that a ticket is made for, where the hub is locked */
   constructor(path, wish = {}) {
@@ -36,11 +44,11 @@ export class HubStream extends EventTarget {
     this.#wish = wish
   }
 
-  /** Opens the source. Opened again after a stop, it asks for what it missed meanwhile. */
+  /** Opens the source. Opened again, it asks for what it missed meanwhile, unless it had come to its end. */
   start() {
+    clearTimeout(this.#return)
     const url = new URL(this.#path, document.baseURI)
-    const goesOn = this.reason === 'stopped' || this.reason === 'expired'
-    if (goesOn && this.lastEventId) url.searchParams.set('lastEventId', this.lastEventId)
+    if (this.reason !== 'finished' && this.lastEventId) url.searchParams.set('lastEventId', this.lastEventId)
     this.#become('connecting')
     if (hasKey()) void this.#showTicket(url)
     else this.#open(url)
@@ -49,9 +57,10 @@ export class HubStream extends EventTarget {
   async #showTicket(url) {
     try {
       url.searchParams.set('ticket', await ticket(this.#wish))
-    } catch ({ code, message }) {
-      this.#end('refused')
-      this.#note('note.refused', 'bad', { code, message: message && worded(message) })
+    } catch (error) {
+      if (this.state !== 'connecting') return
+      if (isPassing(error.status)) this.#startLater()
+      else this.#refused(error)
       return
     }
     // It may have been stopped meanwhile.
@@ -103,6 +112,8 @@ export class HubStream extends EventTarget {
     this.#seen(event)
     const again = this.welcome !== undefined
     this.reason = undefined
+    this.#returns = 0
+    this.#isRenewed = false
     this.welcome = parsed(event.data) ?? {}
     this.#owed = this.welcome.replayed ?? 0
     this.#note(again ? 'note.again' : 'note.opened', 'good', { replayed: this.#owed })
@@ -160,26 +171,48 @@ export class HubStream extends EventTarget {
   }
 
   #lost(url) {
-    if (this.#source.readyState === EventSource.CLOSED) {
-      this.#end()
-      void this.#explain(url)
-      return
-    }
     if (this.state !== 'reconnecting' && !this.reason) this.#note('note.lost', 'wait')
     this.#endReplay()
     this.#become('reconnecting')
+    // The browser comes back by itself, unless it was answered with anything but a stream.
+    if (this.#source.readyState === EventSource.CLOSED) void this.#explain(url)
   }
 
+  /** Only an answer that is final ends the stream: a proxy without a hub, or a ticket that a restart forgot, is not. */
   async #explain(url) {
     if (this.#newestId) url.searchParams.set('lastEventId', this.#newestId)
-    const { status, code, message } = await whyRefused(url)
+    const source = this.#source
+    const answer = await whyRefused(url)
+    // It may have been stopped meanwhile.
+    if (this.#source !== source || this.state !== 'reconnecting') return
+    if (answer.status === 401 && hasKey() && !this.#isRenewed) {
+      this.#isRenewed = true
+      this.#renew()
+    } else if (isPassing(answer.status)) {
+      this.#startLater()
+    } else if (answer.status === 204) {
+      this.#end('gone')
+      this.#note('note.gone', 'end')
+    } else {
+      this.#refused(answer)
+    }
+  }
+
+  #refused({ status, code, message }) {
     if (status === 401) askForKey()
-    this.reason = status === 204 ? 'gone' : 'refused'
-    if (status === 204) this.#note('note.gone', 'end')
-    else this.#note('note.refused', 'bad', { code, message: message && worded(message) })
+    this.#end('refused')
+    this.#note('note.refused', 'bad', { code, message: message && worded(message) })
+  }
+
+  #startLater() {
+    this.#forgetNames?.()
+    this.#become('reconnecting')
+    const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#returns++)
+    this.#return = setTimeout(() => this.start(), wait * (0.5 + Math.random()))
   }
 
   #end(reason) {
+    clearTimeout(this.#return)
     this.#source?.close()
     this.#forgetNames?.()
     this.#endReplay()
@@ -221,6 +254,11 @@ export class HubStream extends EventTarget {
   #changed() {
     this.dispatchEvent(new Event('change'))
   }
+}
+
+/** Whether the same request may succeed later; 0 means that there was no answer. */
+function isPassing(status) {
+  return !status || status === 200 || status >= 500 || PASSING.has(status)
 }
 
 function parsed(text) {

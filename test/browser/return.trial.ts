@@ -1,0 +1,181 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { Browser, Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { type HubAppOptions, hubApp } from '../../app.ts'
+import { readApiKeys } from '../../environment/api-keys.ts'
+import { embeddedLog } from '../../services/event-log/embedded.ts'
+import { allSnippets } from '../support/snippets.ts'
+import { launchBrowser, NO_BROWSER } from './chromium.ts'
+import { event, events, openStream, state } from './demo-page.ts'
+
+t.setTimeout(120_000)
+
+const KEY = 'k'.repeat(43)
+const PATIENCE = 20_000
+
+const browser = await launchBrowser(t)
+const skip = browser ? false : NO_BROWSER
+t.teardown(() => browser?.close())
+
+const LOCKED = { apiKeys: readApiKeys(`demo:${KEY}:publish,read,close,ticket`) }
+
+/** A hub that may be stopped and started again on its port, with its history and without its tickets. */
+class RestartingHub {
+  port = 0
+  readonly #t: Test
+  readonly #path: string
+  readonly #options: HubAppOptions
+  #app: FastifyInstance | undefined
+
+  constructor(t: Test, options: HubAppOptions) {
+    this.#t = t
+    this.#path = t.testdir()
+    this.#options = options
+    t.teardown(() => this.stop())
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`
+  }
+
+  async start(): Promise<void> {
+    const app = Fastify({ forceCloseConnections: true })
+    const log = await embeddedLog({ path: this.#path, durability: 'process' })
+    await app.register(hubApp, { ...this.#options, hub: { log, reconnectionTime: 100 } })
+    await app.listen({ host: '127.0.0.1', port: this.port })
+    this.port = (app.server.address() as AddressInfo).port
+    this.#app = app
+  }
+
+  async stop(): Promise<void> {
+    await this.#app?.close()
+    this.#app = undefined
+  }
+
+  async untilOpened(): Promise<void> {
+    await new Promise((resolve) => this.#app?.sse.on('open', resolve))
+  }
+
+  async send(data: string, name = 'notice'): Promise<void> {
+    await this.#app?.sse.send('alice', { event: name, data })
+  }
+
+  /** Answers 502 on the port of the hub, as a proxy without a hub does, until a stream was asked for. */
+  async answer502(): Promise<void> {
+    const proxy = createServer((_request, response) => response.writeHead(502).end('Bad Gateway'))
+    this.#t.teardown(() => proxy.close())
+    proxy.listen(this.port, '127.0.0.1')
+    for (let url = ''; !url.startsWith('/events'); ) [{ url }] = (await once(proxy, 'request')) as [{ url: string }]
+    proxy.closeAllConnections()
+    await new Promise((resolve) => proxy.close(resolve))
+  }
+}
+
+async function newPage(t: Test, url: string): Promise<Page> {
+  const context = await (browser as Browser).newContext({ locale: 'en-US' })
+  t.teardown(() => context.close())
+  context.setDefaultTimeout(PATIENCE)
+  const page = await context.newPage()
+  page.on('pageerror', (error) => t.fail(String(error)))
+  await page.goto(url)
+  return page
+}
+
+t.test('a 502 at its return is not the end of a stream, and it misses nothing', { skip }, async (t) => {
+  const hub = new RestartingHub(t, {})
+  await hub.start()
+  const page = await newPage(t, hub.url)
+  const alice = await openStream(page, { user: 'alice' })
+  await hub.send('before')
+  await event(alice, 'notice').waitFor()
+
+  await hub.stop()
+  await hub.answer502()
+  await hub.start()
+  for (const data of ['one', 'two', 'three']) await hub.send(data)
+  await event(alice, 'notice').getByText('three').waitFor()
+  t.same(await events(alice).locator('pre').allTextContents(), ['before', 'one', 'two', 'three'])
+  await state(alice, 'Open').waitFor()
+})
+
+t.test('a stream that was refused and is started again goes on where it was', { skip }, async (t) => {
+  let mayOpen = true
+  const hub = new RestartingHub(t, {})
+  await hub.start()
+  const page = await newPage(t, hub.url)
+  const alice = await openStream(page, { user: 'alice' })
+  await hub.send('before')
+  await event(alice, 'notice').waitFor()
+
+  await page.route('**/events?**', (route) => (mayOpen ? route.continue() : route.fulfill({ status: 403, body: '{}' })))
+  mayOpen = false
+  await hub.stop()
+  await hub.start()
+  await state(alice, 'Refused').waitFor()
+  for (const data of ['one', 'two', 'three']) await hub.send(data)
+  mayOpen = true
+  await alice.getByRole('button', { name: 'Start again' }).click()
+  await event(alice, 'notice').getByText('three').waitFor()
+  t.same(await events(alice).locator('pre').allTextContents(), ['before', 'one', 'two', 'three'])
+})
+
+t.test('the page of a locked hub asks for a new ticket when the hub has forgotten the old one', { skip }, async (t) => {
+  const hub = new RestartingHub(t, { authentication: LOCKED })
+  await hub.start()
+  const page = await newPage(t, hub.url)
+  await page.getByLabel('API key or token').fill(KEY)
+  await page.getByRole('button', { name: 'Unlock' }).click()
+  const alice = await openStream(page, { user: 'alice' })
+  await hub.send('before')
+  await event(alice, 'notice').waitFor()
+
+  await hub.stop()
+  await hub.start()
+  for (const data of ['one', 'two']) await hub.send(data)
+  await event(alice, 'notice').getByText('two').waitFor()
+  t.same(await events(alice).locator('pre').allTextContents(), ['before', 'one', 'two'])
+})
+
+t.test('the recipe for tickets outlives a restart of the hub, and a proxy without one', { skip }, async (t) => {
+  const recipe = allSnippets().find(({ code }) => code.includes("fetch('/my-backend/ticket'"))?.code as string
+  const backend = Fastify({ forceCloseConnections: true })
+  t.teardown(() => backend.close())
+  const page = '<!doctype html><link rel="icon" href="data:,"><script src="/recipe.js"></script>'
+  backend.get('/', (_request, reply) => reply.type('text/html').send(page))
+  backend.get('/recipe.js', (_request, reply) => {
+    // The page of the recipe shows events on its console.
+    const code = `globalThis.shown = []\nconsole.log = (type, data) => shown.push(data)\n${recipe}`
+    return reply.type('text/javascript').send(code.replaceAll('https://hub.example.com', hub.url))
+  })
+  backend.post('/my-backend/ticket', async (_request, reply) => {
+    const answer = await fetch(`${hub.url}/tickets`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ user: 'alice', topics: ['orders/*'] })
+    })
+    return reply.code(answer.status).send(await answer.json())
+  })
+  const origin = await backend.listen({ host: '127.0.0.1', port: 0 })
+  const hub = new RestartingHub(t, { authentication: LOCKED, corsOrigins: [origin] })
+  await hub.start()
+  const opened = hub.untilOpened()
+  const tab = await newPage(t, origin)
+  const shown = (count: number) => tab.waitForFunction(`shown.length >= ${count}`)
+  await opened
+  await hub.send('one', 'message')
+  await shown(1)
+
+  await hub.stop()
+  await hub.answer502()
+  await hub.start()
+  for (const data of ['two', 'three']) await hub.send(data, 'order.shipped')
+  await shown(3)
+  await hub.stop()
+  await hub.start()
+  await hub.send('four', 'message')
+  await shown(4)
+  t.same(await tab.evaluate('shown'), ['one', 'two', 'three', 'four'])
+})
