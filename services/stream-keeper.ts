@@ -33,6 +33,9 @@ const MAX_BEHIND = 64
 /** For how long streams are ended before the event loop turns, in milliseconds: what their sockets then do takes several times that. */
 const END_SLICE = 2
 
+/** When an event was appended elsewhere is known about so exactly, in milliseconds. */
+const TIME_TOLERANCE = 5
+
 export interface KeeperParts {
   readonly log: EventLog
   readonly nodes: Nodes
@@ -231,8 +234,13 @@ export class StreamKeeper implements StreamHost, TailListener {
 
   #offer(event: LogEvent): void {
     let alone: OwedEvents | undefined
+    const { cursor, appendedAt } = event
+    // A transient event from before a stream was opened is not for it: its client may have been given it by another node.
+    const isPassing = cursor === null && appendedAt !== undefined
+    const openedBy = isPassing ? appendedAt + TIME_TOLERANCE : Number.POSITIVE_INFINITY
     for (const channel of event.channels) {
       for (const stream of this.registry.listeners(channel)) {
+        if (stream.openedAt > openedBy) continue
         alone ??= new OwedEvents(event)
         stream.offer(event, alone)
       }

@@ -92,6 +92,11 @@ export interface LogEvent {
   readonly data: string
   /** When it was appended, in milliseconds since the epoch. For people to read; order is by the sequence alone. */
   readonly time: number
+  /**
+   * When it was appended, on this process's clock that never jumps, as well as the log knows; or a little later, never earlier.
+   * Undefined if the log hands events over the moment that they are appended.
+   */
+  readonly appendedAt?: number | undefined
   readonly final: boolean
   /** The hub's encoded form, kept beside the event so that it is made once, however many streams are given it. */
   frame: string | undefined

@@ -1,10 +1,15 @@
 import t, { type Test } from 'tap'
+import { systemClock } from '../../services/clock.ts'
 import type { Cursor } from '../../services/cursor.ts'
 import { idempotent } from '../../services/event-log/contract/given.ts'
+import { MAX_TRANSIENT_AGE } from '../../services/event-log/redis/tail.ts'
 import { type RedisLog, type RedisLogOptions, redisLog } from '../../services/event-log/redis.ts'
+import type { FakeClock } from '../support/fake-clock.ts'
+import type { FakeSink } from '../support/fake-sink.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { RedisServer, type RedisServerOptions, withoutRedis } from '../support/redis-server.ts'
 import { Listening, toAlice } from '../support/tail-listener.ts'
+import { startHub } from '../support/test-hub.ts'
 
 /** How long Redis is frozen, in milliseconds. */
 const FROZEN = Number(process.env.FROZEN_MS ?? 2_500)
@@ -476,4 +481,52 @@ faultTest('parks no more than a bounded number of events while Redis is slow', a
   const refused = outcomes.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[]
   t.ok(refused.length > 5_000 && refused.length < 15_000, `${refused.length} were refused`)
   t.match(refused[0]?.reason, { ...UNAVAILABLE, message: /too many events wait.*Nothing was published/ })
+})
+
+faultTest('drops transient events that a node reads only when they are of no use any more', async (t) => {
+  const redis = await startRedis(t)
+  const proxy = await FaultProxy.start(redis.port)
+  t.teardown(() => proxy.close())
+  const log = await open(t, { url: redis.url })
+  const cutOff = await open(t, { url: proxy.url })
+  const [near, far] = [await Listening.to(log), await Listening.to(cutOff)]
+  const transient = { transient: true }
+  await log.append([toAlice('a'), toAlice('passing a', transient)])
+  await far.met('passing a')
+  proxy.cut()
+  await untilIll(cutOff)
+  await log.append([toAlice('b'), toAlice('late', transient)])
+  await near.met('late')
+  await pause(MAX_TRANSIENT_AGE)
+  await log.append([toAlice('c'), toAlice('in time', transient)])
+  proxy.mend()
+  await far.met('in time')
+  t.same(near.texts, ['a', 'passing a', 'b', 'late', 'c', 'in time'])
+  t.same(far.texts, ['a', 'passing a', 'b', 'c', 'in time'])
+  t.same(far.breaks, [])
+})
+
+faultTest('hands a stream no transient event from before it was opened, and all from after', async (t) => {
+  const redis = await startRedis(t)
+  const proxy = await FaultProxy.start(redis.port)
+  t.teardown(() => proxy.close())
+  const log = await open(t, { url: redis.url })
+  const cutOff = await open(t, { url: proxy.url })
+  const near = await Listening.to(log)
+  const clock = systemClock
+  const { open: openStream } = await startHub(t, { log: cutOff, clock: clock as unknown as FakeClock })
+  const there = openStream().sink
+  proxy.cut()
+  await untilIll(cutOff)
+  await log.append([toAlice('before', { transient: true })])
+  await near.met('before')
+  await pause(20)
+  const { sink } = openStream()
+  await pause(20)
+  await log.append([toAlice('after', { transient: true })])
+  proxy.mend()
+  const textsOf = ({ events }: FakeSink) => events.filter(({ event }) => event === 'message').map(({ data }) => data)
+  while (!textsOf(sink).includes('after')) await pause(5)
+  t.same(textsOf(there), ['before', 'after'])
+  t.same(textsOf(sink), ['after'], 'its client may have been given the first by another node')
 })

@@ -19,7 +19,7 @@ import type { LuaScript, OnMissing, RedisArgument, RedisLink } from './link.ts'
 import { queryArgs, readPage } from './reading.ts'
 import { RecentEvents } from './recent-events.ts'
 import { APPEND, READ, WHERE } from './scripts.ts'
-import { type LogState, readState } from './state.ts'
+import { type LogState, readState, timeIn } from './state.ts'
 import { StoreTime } from './store-time.ts'
 import { BLOCK, RedisTail } from './tail.ts'
 import { Turnstile } from './turnstile.ts'
@@ -91,11 +91,11 @@ export class RedisLog implements EventLog, HealthCheck {
     this.#tail = new RedisTail({
       link: line,
       recent: this.#recent,
+      storeTime: this.#time,
       where: async () => {
         await line.untilUp(START)
         const state = readState(await this.#run(line, WHERE, []))
         this.#stats = state.stats
-        this.#time.told(state.time)
         return state
       },
       onEvents: (events) => this.#handOver(events),
@@ -163,12 +163,20 @@ export class RedisLog implements EventLog, HealthCheck {
     }
   }
 
-  #run(link: RedisLink, script: LuaScript, args: readonly RedisArgument[], onMissing?: OnMissing): Promise<unknown> {
+  async #run(
+    link: RedisLink,
+    script: LuaScript,
+    args: readonly RedisArgument[],
+    onMissing?: OnMissing
+  ): Promise<unknown> {
     const { clock, isOwnTime, retention } = this.#parts
     const now = isOwnTime ? String(clock.now()) : ''
     // The tail's own line may lead to a server that was left already, where nothing is lost for anybody.
     const name = link === this.#link ? `${candidate()} ${this.#heard.text}` : candidate()
-    return link.run(script, link.key('state'), [now, name, String(retention.age), ...args], onMissing)
+    const sentAt = clock.monotonic()
+    const reply = await link.run(script, link.key('state'), [now, name, String(retention.age), ...args], onMissing)
+    this.#time.told(timeIn(reply), sentAt)
+    return reply
   }
 
   #bounds(nonce: string): string[] {
@@ -180,7 +188,6 @@ export class RedisLog implements EventLog, HealthCheck {
   #noted(reply: unknown): LogState {
     const state = readState(reply)
     this.#stats = state.stats
-    this.#time.told(state.time)
     this.#heard.answered(state)
     this.#tail.heard(state)
     return state

@@ -19,6 +19,7 @@ export interface LogState {
 }
 
 const FIELDS = 10
+const TIME = 7
 
 type Fields = [
   life: string,
@@ -46,4 +47,9 @@ export function readState(reply: unknown): LogState {
     stats: { kind: 'redis', events, bytes, channels, head },
     rest: values.slice(FIELDS)
   }
+}
+
+/** The time by the store's clock in what a script has answered. */
+export function timeIn(reply: unknown): number {
+  return (reply as Fields)[TIME]
 }

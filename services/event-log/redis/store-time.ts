@@ -1,17 +1,26 @@
 import type { Clock } from '../../clock.ts'
 
-/** The time by the store's clock, by which TTLs are judged on all nodes, however wrong the clock of a node is. */
+/**
+ * The time by the store's clock, by which TTLs and lateness are judged on all nodes, however wrong the clock of a node is. It is never
+ * ahead of the store, so that nothing is taken for older than it is.
+ */
 export class StoreTime {
   readonly #clock: Clock
+  /** What the store's clock is ahead of the clock that never jumps, at least. */
   #offset: number | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** The store has told its time, in milliseconds since the epoch, just now. */
-  told(time: number): void {
-    this.#offset = time - this.#clock.monotonic()
+  /**
+   * The store has told its time, in milliseconds since the epoch, in an answer to what was sent at `sentAt` on the clock that
+   * never jumps. The answer may have lain in a socket since: it moves the estimate only if that contradicts it.
+   */
+  told(time: number, sentAt: number): void {
+    const least = time - this.#clock.monotonic()
+    const most = time + 1 - sentAt
+    if (this.#offset === undefined || this.#offset < least || this.#offset > most) this.#offset = least
   }
 
   now(): number {

@@ -4,6 +4,7 @@ import type { RedisLink } from './link.ts'
 import { type Piece, type RawPiece, readPiece } from './piece.ts'
 import type { RecentEvents } from './recent-events.ts'
 import type { LogState } from './state.ts'
+import type { StoreTime } from './store-time.ts'
 
 /** How long a read waits in Redis for something new, in milliseconds. What it says then is checked: silence proves nothing. */
 export const BLOCK = 1_000
@@ -14,10 +15,13 @@ const SLICE = 512
 /** How many entries of the past are looked at for recent events when the tail begins, and how many at a time. */
 const PAST = 1_024
 const PAST_PAGE = 32
+/** A transient event that this node reads so long after it was published is dropped, in milliseconds: nobody waits for it. */
+export const MAX_TRANSIENT_AGE = 2_000
 
 export interface TailParts {
   readonly link: RedisLink
   readonly recent: RecentEvents
+  readonly storeTime: StoreTime
   /** Where the log is now: asked on the tail's own line. */
   readonly where: () => Promise<LogState>
   readonly onEvents: (events: readonly LogEvent[]) => void
@@ -238,7 +242,7 @@ export class RedisTail {
 
   /** Hands a piece over. Given a position, listeners read history first: the piece lacks what lies before that. */
   #hand(piece: Piece, position: Cursor | undefined): void {
-    const { recent, onEvents, onBreak, onFault } = this.#parts
+    const { recent, storeTime, onEvents, onBreak, onFault } = this.#parts
     if (piece.isLoss) this.#loss = piece.head.seq
     if (piece.isSpoilt) onFault(new Error(`entry ${piece.pos} of the tail`), 'events in Redis cannot be read')
     if (position !== undefined) {
@@ -246,7 +250,10 @@ export class RedisTail {
       onBreak(position)
     }
     // After a hole was met, history was read beyond this piece.
-    const entries = piece.entries.filter(({ cursor }) => cursor === null || cursor.seq > recent.head.seq)
+    const oldest = storeTime.now() - MAX_TRANSIENT_AGE
+    const entries = piece.entries.filter(({ cursor, time }) =>
+      cursor === null ? time >= oldest : cursor.seq > recent.head.seq
+    )
     onEvents(recent.add(entries, piece.evictions))
   }
 

@@ -1,0 +1,51 @@
+import t from 'tap'
+import { StoreTime } from '../../services/event-log/redis/store-time.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+
+const STORE = 1_000_000
+
+t.test("the store's time goes on with the clock that never jumps", async (t) => {
+  const clock = new FakeClock()
+  const time = new StoreTime(clock)
+  t.equal(time.now(), clock.now(), "before the store has told it, it is this process's")
+  time.told(STORE, clock.monotonic())
+  clock.wall += 3_600_000
+  clock.advance(5_000)
+  t.equal(time.now(), STORE + 5_000)
+})
+
+t.test('an answer that was long on its way does not set the time back', async (t) => {
+  const clock = new FakeClock()
+  const time = new StoreTime(clock)
+  time.told(STORE, clock.monotonic())
+  const sentAt = clock.monotonic()
+  clock.advance(10_000)
+  time.told(STORE, sentAt)
+  t.equal(time.now(), STORE + 10_000)
+})
+
+t.test('the time is never ahead of the store, and the quicker an answer the nearer to it', async (t) => {
+  const clock = new FakeClock()
+  const time = new StoreTime(clock)
+  // The store's clock is STORE ahead of this process's; each answer takes a third of its way there, and two back.
+  for (const [trip, late] of [
+    [300, 200],
+    [30, 20],
+    [3_000, 20],
+    [3, 2]
+  ] as const) {
+    const sentAt = clock.monotonic()
+    clock.advance(trip)
+    time.told(STORE + sentAt + trip / 3, sentAt)
+    t.equal(Math.round(STORE + clock.monotonic() - time.now()), late)
+  }
+})
+
+t.test('a store whose clock was set is believed at its next answer', async (t) => {
+  const clock = new FakeClock()
+  const time = new StoreTime(clock)
+  for (const set of [STORE, STORE + 3_600_000, STORE]) {
+    time.told(set, clock.monotonic())
+    t.equal(time.now(), set)
+  }
+})
