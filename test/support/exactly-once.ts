@@ -60,8 +60,8 @@ export class Publisher {
     this.#random = random
   }
 
-  async publish(until: number): Promise<void> {
-    while (performance.now() < until) {
+  async publish(isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
       // Some of them wait for their receipts together, so that requests overtake each other.
       await Promise.all(Array.from({ length: this.#random.from(1, 4) }, () => this.#publishSome()))
     }
@@ -154,6 +154,8 @@ function channelsOf({ users = [], topics = [], everyone = false }: Target): stri
 export class Subscriber {
   readonly log: ConnectionLog[] = []
   resumes = 0
+  /** How many events it was given on connections that have ended. */
+  received = 0
   readonly #servers: readonly Server[]
   readonly #path: string
   readonly #listensTo: string[]
@@ -177,8 +179,8 @@ export class Subscriber {
     else this.resumes++
   }
 
-  async live(until: number): Promise<void> {
-    while (performance.now() < until) {
+  async live(isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
       await pause(this.#random.next() * STAY)
       const client = this.#client as StreamClient
       if (this.#random.chance(0.3)) {
@@ -210,7 +212,8 @@ export class Subscriber {
   }
 
   #close(isComplete: boolean): void {
-    const { events, lastEventId } = this.#client as StreamClient
+    const { events, published, lastEventId } = this.#client as StreamClient
+    this.received += published.length
     const at = performance.now()
     this.log.push({
       listensTo: this.#listensTo,
