@@ -121,6 +121,11 @@ export const LogFullError = createError(
   'The event log has no room left: %s. Nothing was published; make room, and try again',
   507
 )
+export const LogLostError = createError(
+  'SSE_HUB_ERR_LOG_LOST',
+  'The event log lost its folder %s: %s. Nothing is accepted any more; put the folder back, or stop what took it, and restart the hub',
+  503
+)
 // What is transient says when to come back, in seconds: Fastify sends the headers of an error.
 for (const { prototype } of [HubClosedError, LogUnavailableError, NodesUnavailableError]) {
   Object.defineProperty(prototype, 'headers', { value: { 'retry-after': '1' } })

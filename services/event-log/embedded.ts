@@ -2,7 +2,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { InvalidOptionError } from '../errors.ts'
 import { resolveOptions } from '../options.ts'
 import { EmbeddedLog } from './embedded/log.ts'
-import { openStore } from './embedded/store.ts'
+import { openStore, type StoreLogger } from './embedded/store.ts'
 import type { EventLog, HealthCheck } from './event-log.ts'
 import type { Retention } from './retention.ts'
 
@@ -33,9 +33,22 @@ export interface EmbeddedLogOptions {
    * @default the system's
    */
   readonly clock?: Clock | undefined
+  /**
+   * Reports that the folder was lost, and modes of its files that were changed: a logger of pino's kind.
+   * @default warnings of the process
+   */
+  readonly logger?: StoreLogger | undefined
 }
 
-const NAMES = ['path', 'durability', 'retention', 'idempotencyWindow', 'clock']
+const NAMES = ['path', 'durability', 'retention', 'idempotencyWindow', 'clock', 'logger']
+
+const PROCESS_WARNINGS: StoreLogger = {
+  warn: (_details, message) => process.emitWarning(message, 'FastifySseHubWarning'),
+  error: (details, message) => {
+    const { err } = details as { err?: Error }
+    process.emitWarning(`${message}: ${err?.message}`, 'FastifySseHubWarning')
+  }
+}
 
 /**
  * Opens the event log in a folder of this machine, or begins one there: history that outlives the process. For one hub; it is
@@ -53,14 +66,22 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<EventLog
     durability = 'sync',
     retention: bounds,
     idempotencyWindow: window,
-    clock: given = systemClock
+    clock: given = systemClock,
+    logger = PROCESS_WARNINGS
   } = options
   if (typeof path !== 'string' || path === '' || path.includes('\0'))
     throw new InvalidOptionError('path', 'is the path of a folder')
   if (durability !== 'sync' && durability !== 'process')
     throw new InvalidOptionError('durability', 'is "sync" or "process"')
+  if (typeof logger?.warn !== 'function' || typeof logger.error !== 'function')
+    throw new InvalidOptionError('logger', 'is a logger: warn and error')
   const checked = resolveOptions({ retention: bounds, idempotencyWindow: window, clock: given })
   const { retention, idempotencyWindow, clock } = checked
-  const store = await openStore(path, durability, clock)
-  return new EmbeddedLog({ store, durability, retention, idempotencyWindow, clock })
+  const store = await openStore(path, durability, clock, logger)
+  try {
+    return new EmbeddedLog({ store, durability, retention, idempotencyWindow, clock, logger })
+  } catch (error) {
+    await store.close()
+    throw error
+  }
 }

@@ -112,7 +112,8 @@ export class MemoryLog implements EventLog {
       evicted = Math.max(evicted, history?.evicted ?? this.#emptied.evictedFrom(channel))
     }
     const last = typeof query.from === 'object' && 'last' in query.from ? query.from.last : undefined
-    const { events, remaining } = mergeHistories(histories, after, query.limit, last)
+    const { events, remaining, hole } = mergeHistories(histories, after, query.limit, last)
+    evicted = Math.max(evicted, hole)
     const next = remaining === 0 ? this.#head : (events[events.length - 1]?.cursor ?? this.#head)
     const isCursor = typeof query.from === 'object' && 'seq' in query.from
     return { events, remaining, next, evicted, gap: gap ?? (isCursor && evicted > after ? 'evicted' : undefined) }

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { ChannelHistory } from '../../services/event-log/channel-history.ts'
 import { MemoryEntry } from '../../services/event-log/memory-entry.ts'
+import { mergeHistories } from '../../services/event-log/merge-histories.ts'
 
 function entry(seq: number): MemoryEntry {
   const about = { event: 'message', data: `${seq}`, transient: false, final: false, streams: 0 }
@@ -40,3 +41,21 @@ t.test(
     t.equal(history.remove(2), undefined, 'what was taken out is gone')
   }
 )
+
+t.test('a place with an entry of another user, or of another number, is a hole and no event', async (t) => {
+  const alice = new ChannelHistory('u:alice', 0)
+  const bob = new ChannelHistory('u:bob', 0)
+  alice.push(1, entry(1))
+  alice.push(2, entry(7))
+  bob.push(3, entry(3))
+  alice.push(4, entry(4))
+  const seqs = (of: ChannelHistory[], after = 0, limit = 10) => {
+    const { events, hole, remaining } = mergeHistories(of, after, limit, undefined)
+    return [events.map(({ cursor }) => cursor?.seq), hole, remaining]
+  }
+  t.same(seqs([alice]), [[1, 4], 2, 0])
+  t.same(seqs([bob]), [[], 3, 0])
+  t.same(seqs([alice, bob]), [[1, 4], 3, 0])
+  t.same(seqs([alice], 0, 1), [[1], 0, 2], 'a hole that is not reached yet is not reported')
+  t.same(seqs([alice], 2), [[4], 0, 0])
+})

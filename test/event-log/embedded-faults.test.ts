@@ -15,6 +15,8 @@ import { FakeClock } from '../support/fake-clock.ts'
 const FULL = { code: 'SSE_HUB_ERR_LOG_FULL', statusCode: 507 }
 const UNAVAILABLE = { code: 'SSE_HUB_ERR_LOG_UNAVAILABLE', statusCode: 503 }
 
+const logger = { warn: () => {}, error: () => {} }
+
 function draft(data: string, rest: Partial<NewEvent> = {}): NewEvent {
   return { channels: ['u:alice'], event: 'message', data, transient: false, final: false, streams: 0, ...rest }
 }
@@ -36,7 +38,7 @@ interface Faults {
 async function faulty(t: Test, durability: 'sync' | 'process' = 'sync') {
   const path = mkdtempSync(join(tmpdir(), 'embedded-faults-'))
   const clock = new FakeClock()
-  const store = await openStore(path, durability, clock)
+  const store = await openStore(path, durability, clock, logger)
   const faults: Faults = {}
   const transactions = new EventEmitter()
   const failing: Store = {
@@ -58,7 +60,7 @@ async function faulty(t: Test, durability: 'sync' | 'process' = 'sync') {
     flush: () => (faults.flush === undefined ? store.flush() : Promise.reject(faults.flush))
   }
   const log = new EmbeddedLog({
-    ...{ store: failing, durability, retention: DEFAULT_RETENTION, idempotencyWindow: 300_000, clock }
+    ...{ store: failing, durability, retention: DEFAULT_RETENTION, idempotencyWindow: 300_000, clock, logger }
   })
   const handed: string[] = []
   await log.tail({
@@ -156,7 +158,7 @@ t.test('a store that lacks what it knows of itself is refused as damaged', async
     for (const durability of ['sync', 'process'] as const) {
       const path = mkdtempSync(join(tmpdir(), 'embedded-faults-'))
       t.teardown(() => rmSync(path, { recursive: true }))
-      const store = await openStore(path, durability, new FakeClock())
+      const store = await openStore(path, durability, new FakeClock(), logger)
       await store.transaction(({ meta }) => meta.removeSync(row))
       await store.close()
       await t.rejects(embeddedLog({ path }), { code: 'SSE_HUB_ERR_LOG_STORE', message })

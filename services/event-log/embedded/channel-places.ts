@@ -1,6 +1,6 @@
 import type { Channel } from '../../channel.ts'
 import { type ChannelKind, kindOf } from '../retention.ts'
-import { type ChannelRow, END, type PlaceRow, type Tables } from './tables.ts'
+import { type ChannelRow, END, isPlace, type PlaceRow, type Tables } from './tables.ts'
 
 /** As many places as are counted at once. */
 const BLOCK = 4_096
@@ -18,6 +18,8 @@ export class ChannelPlaces {
   last: number
   /** As the tables have it: whether it is counted as holding something, its size class, its weight, and up to where it is remembered. */
   storedAs: { isHeld: boolean; sizeClass: number; bytes: number; emptied: number }
+  /** What it held before this transaction. */
+  readonly stored: { readonly count: number; readonly bytes: number }
   readonly #tables: Tables
 
   constructor(tables: Tables, channel: Channel, row: ChannelRow, isStored: boolean) {
@@ -32,6 +34,7 @@ export class ChannelPlaces {
     this.bytes = bytes
     this.evicted = evicted
     this.last = last
+    this.stored = { count, bytes }
     this.storedAs = {
       isHeld: count > 0,
       sizeClass: sizeClassOf(bytes),
@@ -53,19 +56,37 @@ export class ChannelPlaces {
     this.last = seq
   }
 
-  /** The place of the oldest entry. */
-  oldest(): { seq: number; place: PlaceRow } | undefined {
-    for (const { key, value } of this.#tables.places.getRange({ start: [this.id, 0], end: [this.id, END], limit: 1 })) {
-      return { seq: key[1], place: value }
-    }
-    return undefined
+  /** The number of the oldest entry. */
+  get oldest(): number | undefined {
+    const [key] = this.#tables.places.getKeys({ start: [this.id, 0], end: [this.id, END], limit: 1 })
+    return key?.[1]
   }
 
-  /** Takes the place of an entry out; undefined if there is none. */
+  /** When the entry lapses on the log's clock: 0 if it does not, undefined if it has no place here. */
+  lapsesAt(seq: number): number | undefined {
+    return this.#placeOf(seq)?.[2]
+  }
+
+  collapseKeyOf(seq: number): string | null | undefined {
+    return this.#placeOf(seq)?.[5]
+  }
+
+  /** Corrects counts of more than there is, which damage has left behind. */
+  correct(): void {
+    this.first = this.next
+    this.evicted = Math.max(this.evicted, this.last)
+    this.count = 0
+    this.bytes = 0
+  }
+
+  /** Takes the place of an entry out; undefined if there is none, or a damaged one. */
   remove(seq: number): PlaceRow | undefined {
     const { places, collapsed } = this.#tables
-    const place = places.get([this.id, seq])
-    if (place === undefined) return undefined
+    const place = this.#placeOf(seq)
+    if (place === undefined) {
+      if (places.removeSync([this.id, seq])) this.count = Math.max(0, this.count - 1)
+      return undefined
+    }
     const [ordinal, bytes, , , , collapseKey] = place
     const hasHoles = this.next - this.first > this.count
     places.removeSync([this.id, seq])
@@ -83,12 +104,29 @@ export class ChannelPlaces {
     this.#tables.blocks.removeSync([this.id, Math.floor(this.next / BLOCK)])
   }
 
+  #placeOf(seq: number): PlaceRow | undefined {
+    try {
+      const row: unknown = this.#tables.places.get([this.id, seq])
+      return isPlace(row) ? row : undefined
+    } catch {
+      // The row is no MessagePack.
+      return undefined
+    }
+  }
+
   #moveFirst(hasHoles: boolean): void {
     const before = Math.floor(this.first / BLOCK)
     if (this.count === 0) this.first = this.next
-    else this.first = hasHoles ? (this.oldest()?.place[0] as number) : this.first + 1
+    else this.first = hasHoles ? this.#firstHeld() : this.first + 1
     const now = Math.floor(this.first / BLOCK)
-    for (let block = before; block < now; block++) this.#tables.blocks.removeSync([this.id, block])
+    if (now === before) return
+    const { blocks } = this.#tables
+    for (const key of [...blocks.getKeys({ start: [this.id, before], end: [this.id, now] })]) blocks.removeSync(key)
+  }
+
+  #firstHeld(): number {
+    const { oldest } = this
+    return (oldest === undefined ? undefined : this.#placeOf(oldest)?.[0]) ?? this.first + 1
   }
 
   /** The block that the oldest place is in is counted place by place, and may have no row. */

@@ -1,6 +1,8 @@
+import { parseCursor } from '../../cursor.ts'
 import type { Idempotency, Receipt } from '../event-log.ts'
 import { MAX_KEYS_OF_SCOPE } from '../idempotency-keys.ts'
 import { sizeClassOf } from './channel-places.ts'
+import { entryAt } from './entries.ts'
 import { END, type KeyRow, type ScopeRow, type State, type Tables } from './tables.ts'
 
 /** What a key and a scope take on disk: their rows in all tables, and the half-filled pages around them. Measured. */
@@ -70,11 +72,20 @@ export class IdempotencyKeys {
 
   /** Forgets the oldest key of a scope that has about the most; false if there is no key. */
   forgetOne(): boolean {
-    this.settle()
-    const [heaviest] = [...this.#tables.scopeSizes.getRange({ reverse: true, limit: 1 })]
-    if (heaviest === undefined) return false
-    this.#forgetOldest(this.#open(heaviest.value))
-    return true
+    const { scopeSizes } = this.#tables
+    for (;;) {
+      this.settle()
+      const [heaviest] = [...scopeSizes.getRange({ reverse: true, limit: 1 })]
+      if (heaviest === undefined) return false
+      const open = this.#open(heaviest.value)
+      if (open.id === heaviest.key[1] && open.storedAs.sizeClass === heaviest.key[0]) {
+        this.#forgetOldest(open)
+        return true
+      }
+      // The index leads to a scope that is not there, or that has another number of keys.
+      scopeSizes.removeSync(heaviest.key)
+      if (open.id === heaviest.key[1]) open.storedAs.sizeClass = 0
+    }
   }
 
   /** Brings the tables up to date with what the scopes have become. */
@@ -101,7 +112,16 @@ export class IdempotencyKeys {
   #find({ scope, key }: Idempotency): KeyRow | undefined {
     const id = this.#scopes.get(scope)?.id ?? this.#tables.scopes.get(scope)?.[0]
     const known = id === undefined ? undefined : this.#tables.keys.get([id, key])
-    return known !== undefined && known[2] > this.#now ? known : undefined
+    return known !== undefined && known[2] > this.#now && this.#isAppended(known[0]) ? known : undefined
+  }
+
+  /** Whether the log has, or had, the event of a receipt: a key that leads to another event is not believed. */
+  #isAppended(id: string | null): boolean {
+    if (id === null) return true
+    const cursor = parseCursor(id)
+    if (cursor === undefined || cursor.seq > this.#state.head) return false
+    const entry = entryAt(this.#tables, cursor.seq)
+    return entry === undefined || entry[0] === cursor.witness
   }
 
   #open(scope: string): OpenScope {

@@ -1,6 +1,13 @@
+import type { Channel } from '../../channel.ts'
 import type { Clock } from '../../clock.ts'
 import type { Cursor } from '../../cursor.ts'
-import { HubClosedError, IdempotencyKeyReusedError, LogFullError, LogUnavailableError } from '../../errors.ts'
+import {
+  HubClosedError,
+  IdempotencyKeyReusedError,
+  LogFullError,
+  LogLostError,
+  LogUnavailableError
+} from '../../errors.ts'
 import type {
   EventLog,
   HealthCheck,
@@ -16,8 +23,8 @@ import type {
 import type { Retention } from '../retention.ts'
 import { readEvents } from './reading.ts'
 import { RecentEvents } from './recent-events.ts'
-import { hasLessRoom, type Store } from './store.ts'
-import type { State } from './tables.ts'
+import { hasLessRoom, type Store, type StoreLogger } from './store.ts'
+import { readState, type State, type Tables } from './tables.ts'
 import { type Waiting, WaitingAppends } from './waiting.ts'
 import { Writing } from './writing.ts'
 
@@ -34,6 +41,7 @@ export interface EmbeddedLogParts {
   readonly retention: Retention
   readonly idempotencyWindow: number
   readonly clock: Clock
+  readonly logger: StoreLogger
 }
 
 /** The event log in a folder of this machine. All that is decided is decided within a transaction, from what is stored. */
@@ -50,12 +58,13 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   /** Up to where events were handed to the tails. */
   #handed: Cursor
   #turn = 0
+  #overfull: ReadonlySet<Channel> = new Set()
   /** Something is due to be dropped. */
-  #isDropping = false
+  #isDropping: boolean
   #running: Promise<void> | undefined
   #flushing: Promise<void> | undefined
   #isUnflushed = false
-  /** The last write failed; or, for good, what was written could not be brought to the disk. */
+  /** The last write failed; or, for good, what was written is lost or may be. */
   #isFailing = false
   #failed: Error | undefined
   #closed: Promise<void> | undefined
@@ -65,7 +74,8 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     this.#store = parts.store
     this.#state = parts.store.state
     this.#handed = { seq: this.#state.head, witness: this.#state.witness }
-    const { clock } = parts
+    const { clock, retention } = parts
+    this.#isDropping = this.#state.bytes > retention.bytes
     this.#ahead = Math.max(clock.now(), this.#state.time) - clock.monotonic()
     this.#stopLookingAfter = clock.every(LOOK_AFTER, () => this.#lookAfter())
   }
@@ -81,7 +91,11 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     if (this.#closed !== undefined) throw new HubClosedError()
     const { tables, life } = this.#store
     const { age } = this.#parts.retention
-    return readEvents({ tables, life, recent: this.#recent, age }, query, this.#now())
+    try {
+      return readEvents({ tables, life, recent: this.#recent, age }, query, this.#now())
+    } catch (error) {
+      throw error instanceof LogUnavailableError ? error : new LogUnavailableError(unreadable(error))
+    }
   }
 
   async tail(listener: TailListener): Promise<Tail> {
@@ -109,7 +123,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   }
 
   async ready(): Promise<boolean> {
-    if (this.#closed !== undefined || this.#failed !== undefined) return false
+    if (this.#closed !== undefined || this.#failed !== undefined || !this.#isInPlace()) return false
     // What failed is tried again, with nothing.
     if (this.#isFailing) await this.append([]).catch(() => {})
     return !this.#isFailing && this.#closed === undefined && this.#failed === undefined
@@ -133,14 +147,19 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     if (this.#closed !== undefined) this.#waiting.rejectAll(new HubClosedError())
   }
 
+  /** Never rejects: a group that fails rejects its appends. */
   async #appendGroup(group: readonly Waiting[]): Promise<void> {
     let receipts: (readonly Receipt[] | Error)[] = []
     let appended: readonly LogEvent[] = []
     try {
       if (this.#failed !== undefined) throw this.#failed
+      const { watch } = this.#store
+      this.#checkLoss(watch.dataLoss)
       appended = await this.#write((writing) => {
         receipts = group.map(({ events }) => appendedOrRefused(writing, events))
       })
+      // What was committed to a file that is not in its folder any more is not acknowledged.
+      this.#checkLoss(watch.dataLoss)
     } catch (error) {
       const failure = this.#failureOf(error as Error)
       for (const { reject } of group) reject(failure)
@@ -157,13 +176,16 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   /** All that the body does and what falls due with it, or nothing. Until it is committed, all else is as before. */
   async #write(body: (writing: Writing) => void): Promise<readonly LogEvent[]> {
     const { retention, idempotencyWindow, clock } = this.#parts
+    const { life, owner } = this.#store
     const now = this.#now()
+    const place = { owner, turn: this.#turn, overfull: this.#overfull, slice: SLICE }
     let writing: Writing
     try {
       writing = await this.#store.transaction((tables) => {
-        const parts = { tables, life: this.#store.life, retention, idempotencyWindow, now, time: clock.now() }
-        const writing = new Writing(parts, this.#state, this.#turn)
-        writing.expire(SLICE)
+        this.#checkOwner(tables)
+        const parts = { tables, life, retention, idempotencyWindow, now, time: clock.now(), ...place }
+        const writing = new Writing(parts, this.#state)
+        writing.expire()
         body(writing)
         writing.finish()
         return writing
@@ -174,11 +196,54 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     }
     this.#state = writing.state
     this.#turn = writing.turn
+    this.#overfull = writing.overfull
     this.#isFailing = false
     this.#isUnflushed = this.#parts.durability === 'process'
-    this.#isDropping = Writing.isDue(this.#state, retention, this.#now())
+    this.#isDropping = writing.isUnfinished || Writing.isDue(this.#state, retention, this.#now())
     for (const event of writing.appended) this.#recent.add(event)
     return writing.appended
+  }
+
+  /** What is stored is what this hub stored last, or else another hub writes to the same store. */
+  #checkOwner(tables: Tables): void {
+    const stored = readState(tables)
+    const { owner, head, witness } = this.#state
+    if (stored?.owner === owner && stored.head === head && stored.witness === witness) return
+    const isOwn = stored?.owner === owner
+    this.#checkLoss(isOwn ? 'a write that the disk reported as failed is there' : 'another hub writes to it')
+  }
+
+  /** @throws {LogLostError} after which nothing is accepted any more. */
+  #checkLoss(loss: string | undefined): void {
+    if (loss === undefined) return
+    const { folder } = this.#store
+    if (this.#failed === undefined) {
+      this.#failed = new LogLostError(folder, loss)
+      this.#parts.logger.error(
+        { err: this.#failed, folder },
+        'the event log is lost; nothing is published until a restart'
+      )
+    }
+    throw this.#failed
+  }
+
+  /** Whether the folder still shows what is open, and no other hub writes to it. */
+  #isInPlace(): boolean {
+    try {
+      this.#checkLoss(this.#store.watch.loss)
+      // Of a write that is under way it is not known whether it is committed.
+      if (this.#running === undefined) this.#checkOwner(this.#store.tables)
+      return true
+    } catch (error) {
+      // A folder that cannot be looked into now may come back.
+      if (this.#failed === undefined && !this.#isFailing)
+        this.#parts.logger.error(
+          { err: error, folder: this.#store.folder },
+          'the folder of the event log cannot be read'
+        )
+      this.#isFailing = true
+      return false
+    }
   }
 
   /** Of what is not committed to the disk. Once it fails nobody knows what is on the disk: it is not tried again, and nothing more is taken. */
@@ -195,7 +260,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   }
 
   #failureOf(error: Error): Error {
-    if (error instanceof LogUnavailableError) return error
+    if (error instanceof LogUnavailableError || error instanceof LogLostError) return error
     const { code } = error as { code?: unknown }
     const isFull = code === 28 || code === 122 || /MAP_FULL|ENOSPC/.test(error.message)
     if (isFull || hasLessRoom(this.#store.folder, ROOM)) return new LogFullError(error.message)
@@ -205,14 +270,23 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   #handOver(events: readonly LogEvent[]): void {
     if (events.length === 0) return
     this.#handed = events.findLast(({ cursor }) => cursor !== null)?.cursor ?? this.#handed
-    for (const tail of [...this.#tails]) if (this.#tails.has(tail)) tail.onEvents(events)
+    for (const tail of [...this.#tails]) {
+      if (!this.#tails.has(tail)) continue
+      try {
+        tail.onEvents(events)
+      } catch (error) {
+        this.#parts.logger.error({ err: error }, 'a listener of the event log failed')
+      }
+    }
   }
 
   /** Drops what is due, slice by slice, and brings to the disk what nobody waits for. */
   #lookAfter(): void {
     if (this.#closed !== undefined || this.#failed !== undefined) return
+    this.#isInPlace()
+    if (this.#failed !== undefined) return
     // What failed is tried again.
-    if (this.#isFailing || Writing.isDue(this.#state, this.#parts.retention, this.#now())) {
+    if (this.#isFailing || this.#isDropping || Writing.isDue(this.#state, this.#parts.retention, this.#now())) {
       this.#isDropping = true
       this.#running ??= this.#run()
     }
@@ -227,10 +301,15 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   async #close(): Promise<void> {
     this.#stopLookingAfter()
     this.#tails.clear()
-    await this.#running
-    await this.#flushing
-    if (this.#isUnflushed) await this.#flush().catch(() => {})
-    await this.#store.close()
+    try {
+      await this.#running
+      await this.#flushing
+      if (this.#isUnflushed && this.#failed === undefined) await this.#flush()
+    } catch (error) {
+      this.#parts.logger.error({ err: error }, 'the event log could not be brought to the disk when it was closed')
+    } finally {
+      await this.#store.close()
+    }
   }
 }
 
@@ -242,4 +321,8 @@ function appendedOrRefused(writing: Writing, events: readonly NewEvent[]): reado
     if (error instanceof IdempotencyKeyReusedError) return error
     throw error
   }
+}
+
+function unreadable(error: unknown): string {
+  return `the store cannot be read (${(error as Error).message})`
 }

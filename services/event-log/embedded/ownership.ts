@@ -5,6 +5,8 @@ import { LogInUseError } from '../../errors.ts'
 type Open = typeof import('lmdb').open
 
 const FILE = 'owner.mdb'
+/** What LMDB makes for the lock, in the folder. */
+export const OWNER_FILES = [FILE, `${FILE}-lock`]
 /** Folders that this process has open: to LMDB they would be one and the same. */
 const owned = new Set<string>()
 
@@ -17,34 +19,47 @@ export class Ownership {
   readonly #folder: string
   readonly #root: RootDatabase
   /** Kept, for a transaction that is collected as garbage is no longer in the table. */
-  readonly #reading: ReturnType<RootDatabase['useReadTransaction']>
+  #reading: ReturnType<RootDatabase['useReadTransaction']> | undefined
 
   /** @throws {LogInUseError} if another process, or this one, has the folder open. */
-  static take(open: Open, folder: string): Ownership {
+  static async take(open: Open, folder: string): Promise<Ownership> {
     if (owned.has(folder)) throw new LogInUseError(folder)
-    const root = open({ path: join(folder, FILE), noSubdir: true, overlappingSync: false, noSync: true, maxDbs: 1 })
     owned.add(folder)
-    // First be seen, then look: of two that come at once, at least one sees the other.
-    const ownership = new Ownership(folder, root)
-    root.readerCheck()
-    const readers = root
-      .readerList()
-      .split('\n')
-      .filter((line) => /^\s*\d+ /.test(line))
-    if (readers.length === 1) return ownership
-    ownership.release().catch(() => {})
+    let ownership: Ownership | undefined
+    try {
+      const root = open({ path: join(folder, FILE), noSubdir: true, overlappingSync: false, noSync: true, maxDbs: 1 })
+      ownership = new Ownership(folder, root)
+      if (ownership.#isAlone()) return ownership
+    } catch (error) {
+      await (ownership?.release() ?? owned.delete(folder))
+      throw error
+    }
+    await ownership.release()
     throw new LogInUseError(folder)
   }
 
   private constructor(folder: string, root: RootDatabase) {
     this.#folder = folder
     this.#root = root
-    this.#reading = root.useReadTransaction()
   }
 
   async release(): Promise<void> {
-    this.#reading.done()
-    await this.#root.close()
-    owned.delete(this.#folder)
+    try {
+      this.#reading?.done()
+      await this.#root.close()
+    } finally {
+      owned.delete(this.#folder)
+    }
+  }
+
+  #isAlone(): boolean {
+    // First be seen, then look: of two that come at once, at least one sees the other.
+    this.#reading = this.#root.useReadTransaction()
+    this.#root.readerCheck()
+    const readers = this.#root
+      .readerList()
+      .split('\n')
+      .filter((line) => /^\s*\d+ /.test(line))
+    return readers.length === 1
   }
 }

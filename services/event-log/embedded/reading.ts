@@ -1,8 +1,11 @@
+import type { Channel } from '../../channel.ts'
 import { type Cursor, sameLife } from '../../cursor.ts'
+import { LogUnavailableError } from '../../errors.ts'
 import type { GapReason, LogEvent, ReadFrom, ReadQuery, ReadResult } from '../event-log.ts'
 import { countFrom } from './channel-places.ts'
-import { eventOf, type RecentEvents } from './recent-events.ts'
-import { type ChannelRow, END, type PlaceRow, readState, type State, type Tables } from './tables.ts'
+import { entryAt, eventOf } from './entries.ts'
+import type { RecentEvents } from './recent-events.ts'
+import { type ChannelRow, channelRow, END, type PlaceRow, readState, type Tables } from './tables.ts'
 
 /** How many places are fetched at a time, at first and at most. */
 const FEW = 8
@@ -23,11 +26,14 @@ interface Place {
 
 /**
  * Reads the store as it was last committed. What is too old or has outlived its `ttl` is passed over here already, for it is
- * dropped a while later; until then it may be counted as remaining.
+ * dropped a while later; until then it may be counted as remaining. A place whose entry is missing, damaged or filed under
+ * other channels is a hole: it counts as evicted.
+ * @throws {LogUnavailableError} when the store is damaged so that it cannot be read.
  */
 export function readEvents(parts: ReadingParts, query: ReadQuery, now: number): ReadResult {
   const { tables } = parts
-  const state = readState(tables) as State
+  const state = readState(tables)
+  if (state === undefined) throw new LogUnavailableError('the store is damaged: its state is gone')
   const head: Cursor = { seq: state.head, witness: state.witness }
   const { after, gap } = recognise(parts, query.from, head)
   const isAging = state.oldestAt <= now - parts.age
@@ -35,16 +41,20 @@ export function readEvents(parts: ReadingParts, query: ReadQuery, now: number): 
   let evicted = 0
   const readers: PlaceReader[] = []
   for (const channel of query.channels) {
-    const row = tables.channels.get(channel)
+    const found = channelRow(tables, channel)
+    // Nobody knows what a damaged channel held: all of it counts as evicted.
+    if (found === 'damaged') evicted = head.seq
+    const row = found === 'damaged' ? undefined : found
     const aged = row !== undefined && isAging ? lastAged(tables, row, now - parts.age) : 0
     evicted = Math.max(evicted, row?.[5] ?? state.forgotten, aged)
-    if (row !== undefined) readers.push(new PlaceReader(tables, row, aged, isLapsing ? now : 0))
+    if (row !== undefined) readers.push(new PlaceReader(tables, channel, row, aged, isLapsing ? now : 0))
   }
   const isCursor = typeof query.from === 'object' && 'seq' in query.from
   const last = typeof query.from === 'object' && 'last' in query.from ? query.from.last : undefined
   const start = last === undefined ? after : startOfLast(readers, last)
   for (const reader of readers) reader.startAfter(start)
-  const events = merge(parts, readers, query.limit)
+  const { events, hole } = merge(parts, readers, query.limit)
+  evicted = Math.max(evicted, hole)
   const remaining = readers.reduce((sum, reader) => sum + reader.countRest(), 0)
   const next = remaining === 0 ? head : (events[events.length - 1]?.cursor ?? head)
   return { events, remaining, next, evicted, gap: gap ?? (isCursor && evicted > after ? 'evicted' : undefined) }
@@ -63,7 +73,7 @@ function recognise(parts: ReadingParts, from: ReadFrom, head: Cursor): { after: 
 function eventAt({ tables, recent }: ReadingParts, seq: number): LogEvent | undefined {
   const known = recent.get(seq)
   if (known !== undefined) return known
-  const row = tables.entries.get(seq)
+  const row = entryAt(tables, seq)
   if (row === undefined) return undefined
   const event = eventOf({ seq, witness: row[0] }, row)
   recent.add(event)
@@ -93,6 +103,7 @@ function firstPlace(tables: Tables, id: number, seq: number): Place | undefined 
 
 /** Walks along the places of one channel, and fetches them as they are needed. */
 class PlaceReader {
+  readonly channel: Channel
   readonly #tables: Tables
   readonly #row: ChannelRow
   readonly #aged: number
@@ -104,7 +115,8 @@ class PlaceReader {
   #isAtEnd = false
 
   /** @param now what lapsed until then is passed over; 0 if nothing has. */
-  constructor(tables: Tables, row: ChannelRow, aged: number, now: number) {
+  constructor(tables: Tables, channel: Channel, row: ChannelRow, aged: number, now: number) {
+    this.channel = channel
     this.#tables = tables
     this.#row = row
     this.#aged = aged
@@ -128,7 +140,8 @@ class PlaceReader {
 
   countRest(): number {
     const { next } = this
-    return next === undefined ? 0 : countFrom(this.#tables, this.#row, next.seq, next.row[0])
+    // A count that damage has made too small must not end the reading.
+    return next === undefined ? 0 : Math.max(1, countFrom(this.#tables, this.#row, next.seq, next.row[0]))
   }
 
   /** The numbers of the newest so many. */
@@ -172,16 +185,27 @@ function startOfLast(readers: readonly PlaceReader[], last: number): number {
   return (sorted[last - 1] ?? 1) - 1
 }
 
-/** The entries of several channels as one sequence, each once, at most `limit`. */
-function merge(parts: ReadingParts, readers: readonly PlaceReader[], limit: number): LogEvent[] {
+/** The entries of several channels as one sequence, each once, at most `limit`, and the number of the newest hole. */
+function merge(
+  parts: ReadingParts,
+  readers: readonly PlaceReader[],
+  limit: number
+): { events: LogEvent[]; hole: number } {
   const events: LogEvent[] = []
+  let hole = 0
   while (events.length < limit) {
     let seq = Number.POSITIVE_INFINITY
     for (const { next } of readers) if (next !== undefined && next.seq < seq) seq = next.seq
     if (seq === Number.POSITIVE_INFINITY) break
-    for (const reader of readers) if (reader.next?.seq === seq) reader.advance()
     const event = eventAt(parts, seq)
-    if (event !== undefined) events.push(event)
+    let isAsked = false
+    for (const reader of readers) {
+      if (reader.next?.seq !== seq) continue
+      reader.advance()
+      if (event?.channels.includes(reader.channel)) isAsked = true
+      else hole = seq
+    }
+    if (event !== undefined && isAsked) events.push(event)
   }
-  return events
+  return { events, hole }
 }

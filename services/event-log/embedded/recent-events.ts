@@ -1,7 +1,4 @@
-import type { Channel } from '../../channel.ts'
-import { type Cursor, formatCursor } from '../../cursor.ts'
 import type { LogEvent } from '../event-log.ts'
-import type { EntryRow } from './tables.ts'
 
 /** Text kept besides what the store holds, in UTF-16 units, about; an event weighs at least `LEAST`. */
 const CAPACITY = 16_777_216
@@ -34,14 +31,4 @@ export class RecentEvents {
 
 function sizeOf({ data, channels }: LogEvent): number {
   return LEAST + 2 * data.length + 16 * channels.length
-}
-
-export function eventOf(
-  cursor: Cursor | null,
-  [, time, , channels, event, data, final]:
-    | [string | null, number, number, Channel[], string, string, boolean]
-    | EntryRow
-): LogEvent {
-  const id = cursor === null ? null : formatCursor(cursor)
-  return { cursor, id, channels, event, data, time, final, frame: undefined }
 }

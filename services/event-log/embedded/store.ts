@@ -1,26 +1,21 @@
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  statfsSync,
-  statSync,
-  writeFileSync
-} from 'node:fs'
+import { existsSync, readFileSync, realpathSync, renameSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RootDatabase } from 'lmdb'
 import type { Clock } from '../../clock.ts'
-import { newLife, newWitness } from '../../cursor.ts'
-import { LogStoreError, MissingPackageError } from '../../errors.ts'
+import { newLife, newWitness, randomText } from '../../cursor.ts'
+import { LogInUseError, LogStoreError, MissingPackageError } from '../../errors.ts'
 import { checkBeginning, checkFile } from './check-file.ts'
-import { Ownership } from './ownership.ts'
+import { FolderWatch } from './folder-watch.ts'
+import { OWNER_FILES, Ownership } from './ownership.ts'
+import { makePrivate, makePrivateFolder } from './private-files.ts'
 import { newState, openTables, readState, type State, type Tables, writeState } from './tables.ts'
 import { commitElsewhere, commitHere, type Transaction } from './transactions.ts'
 
 /** Says what the folder holds. It is written last when a store is made, so without it a store was never finished. */
 const STAMP = 'event-log.json'
 const DATA = 'data.mdb'
+/** What LMDB has open, the data first. */
+const LMDB_FILES = [DATA, 'lock.mdb', ...OWNER_FILES]
 const FORMAT = 'fastify-sse-hub event log'
 const VERSION = 2
 const OF_LOG = 'The embedded event log'
@@ -31,23 +26,70 @@ export interface Store {
   readonly folder: string
   readonly tables: Tables
   readonly life: string
+  /** As it was last committed. */
   readonly state: State
+  /** The random name by which this hub writes. */
+  readonly owner: string
+  /** What the folder shows of the files that are open. */
+  readonly watch: FolderWatch
   readonly transaction: Transaction
   /** Resolves when all that was committed is on the disk. */
   flush(): Promise<void>
   close(): Promise<void>
 }
 
+/** Where the store reports what its user should know of the folder. */
+export interface StoreLogger {
+  warn(details: object, message: string): void
+  error(details: object, message: string): void
+}
+
 /**
  * Opens the store in a folder, or makes one.
  * @throws {LogInUseError | LogStoreError | MissingPackageError}
  */
-export async function openStore(path: string, durability: 'sync' | 'process', clock: Clock): Promise<Store> {
-  const { open, ABORT } = await importLmdb()
-  const folder = makeFolder(path)
-  const isNew = checkStamp(folder)
-  const ownership = Ownership.take(open, folder)
+export async function openStore(
+  path: string,
+  durability: 'sync' | 'process',
+  clock: Clock,
+  logger: StoreLogger
+): Promise<Store> {
+  const lmdb = await importLmdb()
+  let folder = path
+  try {
+    makePrivateFolder(path)
+    folder = realpathSync(path)
+    const isNew = checkStamp(folder)
+    for (const line of makePrivate(folder, [...LMDB_FILES, STAMP, `${STAMP}.new`], LMDB_FILES))
+      logger.warn({ folder }, `the event log's files are for its owner alone: ${line}`)
+    const ownership = await Ownership.take(lmdb.open, folder)
+    return await openOwned({ folder, durability, isNew, clock }, lmdb, ownership)
+  } catch (error) {
+    if (error instanceof LogStoreError || error instanceof LogInUseError) throw error
+    throw new LogStoreError(folder, (error as Error).message)
+  }
+}
+
+interface Opening {
+  readonly folder: string
+  readonly durability: 'sync' | 'process'
+  readonly isNew: boolean
+  readonly clock: Clock
+}
+
+async function openOwned(
+  { folder, durability, isNew, clock }: Opening,
+  { open, ABORT }: typeof import('lmdb'),
+  ownership: Ownership
+): Promise<Store> {
   let root: RootDatabase | undefined
+  const close = async () => {
+    try {
+      await root?.close()
+    } finally {
+      await ownership.release()
+    }
+  }
   try {
     checkData(folder, checkBeginning)
     root = open({
@@ -60,22 +102,23 @@ export async function openStore(path: string, durability: 'sync' | 'process', cl
     checkData(folder, (path) => checkFile(path, lastTxnId))
     const tables = openTables(root)
     const transaction = durability === 'sync' ? commitElsewhere(root, tables, ABORT) : commitHere(root, tables)
-    return await openedStore({ folder, root, tables, transaction, ownership }, isNew, clock)
+    const env = root
+    const flush = () => flushed(env)
+    const identity = await identify({ folder, tables, transaction, flush }, isNew, clock)
+    const watch = new FolderWatch(folder, LMDB_FILES)
+    return { folder, tables, ...identity, watch, transaction, flush, close }
   } catch (error) {
-    await root?.close()
-    await ownership.release()
-    throw error instanceof LogStoreError ? error : new LogStoreError(folder, (error as Error).message)
+    await close()
+    throw error
   }
 }
 
-interface Opened extends Pick<Store, 'folder' | 'tables' | 'transaction'> {
-  readonly root: RootDatabase
-  readonly ownership: Ownership
-}
-
-async function openedStore(opened: Opened, isNew: boolean, clock: Clock): Promise<Store> {
-  const { folder, root, tables, transaction, ownership } = opened
-  const flush = () => flushed(root)
+/** Reads what the store knows of itself, or begins a new one; and lets another hub that writes to it notice this one. */
+async function identify(
+  { folder, tables, transaction, flush }: Pick<Store, 'folder' | 'tables' | 'transaction' | 'flush'>,
+  isNew: boolean,
+  clock: Clock
+): Promise<Pick<Store, 'life' | 'state' | 'owner'>> {
   if (tables.meta.get('version') === undefined) {
     if (!isNew) throw new LogStoreError(folder, `it is damaged: its tables are empty. ${WAY_OUT}`)
     await transaction((tables) => {
@@ -93,11 +136,15 @@ async function openedStore(opened: Opened, isNew: boolean, clock: Clock): Promis
   const state = readState(tables)
   if (typeof life !== 'string' || state === undefined)
     throw new LogStoreError(folder, `it is damaged: it does not know itself. ${WAY_OUT}`)
-  const close = async () => {
-    await root.close()
-    await ownership.release()
+  const owner = randomText(16)
+  const claimed = { ...state, owner }
+  try {
+    await transaction((tables) => writeState(tables, claimed))
+  } catch {
+    // On a full disk history can still be read. The first append claims the store, if there is room by then.
+    return { life, state, owner }
   }
-  return { folder, tables, life, state, transaction, flush, close }
+  return { life, state: claimed, owner }
 }
 
 /** Checks the data, unless there is none yet. */
@@ -120,15 +167,6 @@ async function importLmdb(): Promise<typeof import('lmdb')> {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ERR_MODULE_NOT_FOUND') throw new MissingPackageError(OF_LOG, 'lmdb', 'lmdb')
     throw error
-  }
-}
-
-function makeFolder(path: string): string {
-  try {
-    mkdirSync(path, { recursive: true })
-    return realpathSync(path)
-  } catch (error) {
-    throw new LogStoreError(path, (error as Error).message)
   }
 }
 
@@ -156,7 +194,10 @@ function checkStamp(folder: string): boolean {
 
 function writeStamp(folder: string): void {
   const path = join(folder, STAMP)
-  writeFileSync(`${path}.new`, `${JSON.stringify({ format: FORMAT, version: VERSION })}\n`, { flush: true })
+  writeFileSync(`${path}.new`, `${JSON.stringify({ format: FORMAT, version: VERSION })}\n`, {
+    flush: true,
+    mode: 0o600
+  })
   renameSync(`${path}.new`, path)
 }
 
@@ -171,8 +212,13 @@ function flushed(root: RootDatabase): Promise<void> {
   })
 }
 
-/** Whether the folder's disk has less room left than this, in bytes. */
+/** Whether the folder's disk is known to have less room left than this, in bytes. */
 export function hasLessRoom(folder: string, bytes: number): boolean {
-  const { bavail, bsize } = statfsSync(folder)
-  return bavail * bsize < bytes
+  try {
+    const { bavail, bsize } = statfsSync(folder)
+    return bavail * bsize < bytes
+  } catch {
+    // The folder cannot be looked into, for a reason that the failed write reports.
+    return false
+  }
 }

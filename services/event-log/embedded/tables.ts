@@ -4,7 +4,7 @@ import type { Channel } from '../../channel.ts'
 // Everything is in rows that are arrays of plain values: MessagePack writes them short, and any version can read them.
 
 /** Witness, time for people, time on the log's own clock, channels, name, data, final. */
-export type EntryRow = [
+export type EntryFields = [
   witness: string,
   time: number,
   appendedAt: number,
@@ -13,6 +13,7 @@ export type EntryRow = [
   data: string,
   final: boolean
 ]
+export type EntryRow = [...fields: EntryFields, checksum: number]
 
 /** An entry's place in one channel: all that evicting needs, so that it need not read the entry. */
 export type PlaceRow = [
@@ -71,6 +72,8 @@ export interface State {
   oldestAt: number
   /** When the next entry lapses; infinite if none does. */
   nextUntil: number
+  /** The hub that wrote last, by a random name of its own: another one that writes to the same store is noticed by it. */
+  owner: string
 }
 
 /** What is done with a table: all of it at once, within the transaction that is open. */
@@ -80,7 +83,8 @@ export interface Table<Row, K extends Key> {
   getRange: Database<Row, K>['getRange']
   getKeysCount: Database<Row, K>['getKeysCount']
   putSync(key: K, row: Row): void
-  removeSync(key: K): void
+  /** Whether there was such a row. */
+  removeSync(key: K): boolean
 }
 
 /** The tables of the store, all of one LMDB environment: a transaction covers them all. */
@@ -155,14 +159,15 @@ const NEW_STATE: State = {
   time: 0,
   oldest: Number.POSITIVE_INFINITY,
   oldestAt: Number.POSITIVE_INFINITY,
-  nextUntil: Number.POSITIVE_INFINITY
+  nextUntil: Number.POSITIVE_INFINITY,
+  owner: ''
 }
 const STATE_NAMES = Object.keys(NEW_STATE) as (keyof State)[]
 
 /** JSON has no infinity, and MessagePack's is read differently by different readers: both are written as null. */
 export function readState(tables: Tables): State | undefined {
   const row = tables.meta.get(STATE) as (number | string | null)[] | undefined
-  if (row === undefined) return undefined
+  if (!Array.isArray(row) || !Number.isSafeInteger(row[0]) || typeof row[1] !== 'string') return undefined
   const entries = STATE_NAMES.map((name, at) => [name, row[at] ?? Number.POSITIVE_INFINITY])
   return Object.fromEntries(entries) as State
 }
@@ -174,4 +179,23 @@ export function writeState(tables: Tables, state: State): void {
 
 export function newState(witness: string, time: number): State {
   return { ...NEW_STATE, witness, time }
+}
+
+/** Whether a hub may have written this as a place. */
+export function isPlace(row: unknown): row is PlaceRow {
+  return Array.isArray(row) && row.length === 6 && row.slice(0, 4).every((value) => Number.isFinite(value))
+}
+
+/** The row of a channel; undefined if there is none; `damaged` if there is one that no hub wrote. */
+export function channelRow(tables: Pick<Tables, 'channels'>, channel: Channel): ChannelRow | 'damaged' | undefined {
+  let row: unknown
+  try {
+    row = tables.channels.get(channel)
+  } catch {
+    return 'damaged'
+  }
+  if (row === undefined) return undefined
+  const isRow =
+    Array.isArray(row) && row.length === 7 && row.every((value) => Number.isSafeInteger(value) && value >= 0)
+  return isRow ? (row as ChannelRow) : 'damaged'
 }

@@ -2,11 +2,13 @@ import type { Channel } from '../../channel.ts'
 import { newWitness } from '../../cursor.ts'
 import type { LogEvent, NewEvent, Receipt } from '../event-log.ts'
 import { refuseOtherContent } from '../idempotency.ts'
-import { type ChannelKind, countBound, giverOf, type Retention } from '../retention.ts'
+import { countBound, giverOf, type Retention } from '../retention.ts'
 import { ChannelPlaces, sizeClassOf } from './channel-places.ts'
+import { entryAt, eventOf } from './entries.ts'
+import { firstClassOf, heaviestChannel } from './heaviest-channel.ts'
+import { HeldEntries } from './held-entries.ts'
 import { IdempotencyKeys } from './idempotency-keys.ts'
-import { eventOf } from './recent-events.ts'
-import { END, type PlaceRow, type State, type Tables, writeState } from './tables.ts'
+import { channelRow, type EntryFields, type State, type Tables, writeState } from './tables.ts'
 import { weightOf } from './weight.ts'
 
 /** What a channel weighs that holds anything, besides its places. */
@@ -18,9 +20,6 @@ const EMPTIED_SHARE = 1 / 8
 const EMPTIED_OVERHEAD = 150
 /** How many of them one transaction forgets, besides two for each channel that it has changed. */
 const FORGET_AT_ONCE = 128
-/** In the table of sizes the classes of each kind lie together: there are fewer classes than this. */
-const CLASSES = 64
-const CLASSES_OF: Record<ChannelKind, number> = { user: 0, topic: CLASSES, everyone: 2 * CLASSES }
 const BYTES_OF = { user: 'userBytes', topic: 'topicBytes', everyone: 'everyoneBytes' } as const
 
 export interface WritingParts {
@@ -31,6 +30,14 @@ export interface WritingParts {
   /** Now on the log's own clock, and for people. */
   readonly now: number
   readonly time: number
+  /** The random name of the hub that writes. */
+  readonly owner: string
+  /** Where the turn among the heaviest channels was. */
+  readonly turn: number
+  /** Channels that earlier transactions left above their bounds. */
+  readonly overfull: Iterable<Channel>
+  /** How many entries are dropped at most, each, for their age and for bounds that were larger when they were stored. */
+  readonly slice: number
 }
 
 /**
@@ -42,28 +49,43 @@ export class Writing {
   /** The events of this transaction in order, transient ones too. */
   readonly appended: LogEvent[] = []
   readonly #tables: Tables
+  readonly #held: HeldEntries
   readonly #life: string
   readonly #retention: Retention
   readonly #keys: IdempotencyKeys
   readonly #now: number
   readonly #time: number
   readonly #channels = new Map<Channel, ChannelPlaces>()
-  /** Where the turn among the heaviest channels was. */
+  /** Channels that are left above their bounds, for the next transactions. */
+  readonly overfull: Set<Channel>
+  /** What the log held, and how much it remembered, before this transaction. */
+  readonly #before: Readonly<State>
+  #slice: number
   #turn: number
+  #isUnfinished = false
 
-  constructor({ tables, life, retention, idempotencyWindow, now, time }: WritingParts, state: State, turn: number) {
-    this.state = { ...state, time: now }
-    this.#tables = tables
-    this.#life = life
-    this.#retention = retention
-    this.#keys = new IdempotencyKeys(tables, this.state, now, idempotencyWindow)
-    this.#now = now
-    this.#time = time
-    this.#turn = turn
+  constructor(parts: WritingParts, state: State) {
+    this.state = { ...state, time: parts.now, owner: parts.owner }
+    this.#before = state
+    this.#tables = parts.tables
+    this.#held = new HeldEntries(parts.tables, this.state)
+    this.#life = parts.life
+    this.#retention = parts.retention
+    this.#now = parts.now
+    this.#keys = new IdempotencyKeys(parts.tables, this.state, parts.now, parts.idempotencyWindow)
+    this.#time = parts.time
+    this.#turn = parts.turn
+    this.#slice = parts.slice
+    this.overfull = new Set(parts.overfull)
   }
 
   get turn(): number {
     return this.#turn
+  }
+
+  /** Whether the next transaction has to go on dropping. */
+  get isUnfinished(): boolean {
+    return this.#isUnfinished || this.overfull.size > 0
   }
 
   /** Whether something is due to be dropped. */
@@ -87,20 +109,21 @@ export class Writing {
     })
   }
 
-  /** Drops up to `limit` of what is too old, which is a gap, and of what outlived its `ttl`, which is none. */
-  expire(limit: number): void {
-    let left = limit
+  /** Drops a slice of what is too old, which is a gap, and of what outlived its `ttl`, which is none. */
+  expire(): void {
+    let left = this.#slice
     while (this.state.nextUntil <= this.#now && left-- > 0) {
-      const [first] = this.#tables.lapsing.getKeys({ limit: 1 })
-      if (first !== undefined) this.#drop(first[1], false)
-      this.#findNextUntil()
+      const first = this.#held.nextLapsing
+      if (first === undefined) this.state.nextUntil = Number.POSITIVE_INFINITY
+      else this.#lapse(first)
     }
-    while (this.state.oldestAt <= this.#now - this.#retention.age && left-- > 0) this.#drop(this.state.oldest, true)
+    while (this.state.oldestAt <= this.#now - this.#retention.age && left-- > 0) this.#age(this.state.oldest)
   }
 
-  /** Brings the whole log under its bound, and forgets what no longer matters. Writes down what has changed. */
+  /** Brings the log towards its bounds, and forgets what no longer matters. Writes down what has changed. */
   finish(): State {
     this.#keys.expire()
+    for (const channel of [...this.overfull]) this.#trim(this.#open(channel))
     this.#shrink()
     for (const places of this.#channels.values()) this.#settle(places)
     this.#forgetChannels()
@@ -110,33 +133,18 @@ export class Writing {
   }
 
   #store(event: NewEvent): LogEvent {
-    const { entries, shared, lapsing } = this.#tables
     const seq = ++this.state.head
     const witness = newWitness(this.#life)
     this.state.witness = witness
     const channels = [...event.channels]
-    const row: [string, number, number, Channel[], string, string, boolean] = [
-      ...([witness, this.#time, this.#now] as const),
-      ...([channels, event.event, event.data, event.final] as const)
-    ]
-    entries.putSync(seq, row)
+    const fields: EntryFields = [witness, this.#time, this.#now, channels, event.event, event.data, event.final]
     const bytes = weightOf(event)
-    this.state.events++
-    this.state.bytes += bytes
-    if (this.state.oldest > seq) {
-      this.state.oldest = seq
-      this.state.oldestAt = this.#now
-    }
-    if (channels.length > 1) shared.putSync(seq, channels.length)
     const until = event.ttl === undefined ? 0 : this.#now + event.ttl
-    if (until > 0) {
-      lapsing.putSync([until, seq], true)
-      this.state.nextUntil = Math.min(this.state.nextUntil, until)
-    }
+    this.#held.add(seq, fields, event, bytes, until)
     for (const channel of channels) {
       this.#file(channel, seq, bytes, [until, this.#now, channels.length > 1, event.collapseKey ?? null])
     }
-    return eventOf({ seq, witness }, row)
+    return eventOf({ seq, witness }, fields)
   }
 
   #file(channel: Channel, seq: number, bytes: number, rest: [number, number, boolean, string | null]): void {
@@ -144,91 +152,95 @@ export class Writing {
     const collapseKey = rest[3]
     if (collapseKey !== null) {
       const before = this.#tables.collapsed.get([places.id, collapseKey])
-      if (before !== undefined) this.#take(places, before)
+      if (before !== undefined && places.collapseKeyOf(before) === collapseKey) this.#take(places, before)
       this.#tables.collapsed.putSync([places.id, collapseKey], seq)
     }
     places.push(seq, bytes, rest)
+    this.#trim(places)
+  }
+
+  /**
+   * Brings a channel under its bounds. What this transaction added is made room for at once; what was there under larger
+   * bounds goes slice by slice.
+   */
+  #trim(places: ChannelPlaces): void {
+    const { channel, kind, stored } = places
     const { channelBytes } = this.#retention
-    const count = countBound(this.#retention, places.kind)
-    while (places.count > count || (places.bytes > channelBytes && places.count > 1)) this.#evict(places)
+    const count = countBound(this.#retention, kind)
+    this.overfull.delete(channel)
+    while (places.count > count || (places.bytes > channelBytes && places.count > 1)) {
+      const hasGrown =
+        places.count > Math.max(stored.count, count) || places.bytes > Math.max(stored.bytes, channelBytes)
+      if (!hasGrown && this.#slice-- <= 0) {
+        this.overfull.add(channel)
+        return
+      }
+      if (!this.#evict(places)) this.#correct(places)
+    }
   }
 
   #open(channel: Channel): ChannelPlaces {
     const open = this.#channels.get(channel)
     if (open !== undefined) return open
-    const row = this.#tables.channels.get(channel)
-    const { forgotten } = this.state
-    const places = new ChannelPlaces(
-      this.#tables,
-      channel,
-      row ?? [this.state.nextChannel++, 0, 0, 0, 0, forgotten, 0],
-      row !== undefined
-    )
+    const found = channelRow(this.#tables, channel)
+    // Nobody knows what a damaged channel held: all of it counts as evicted.
+    const evicted = found === 'damaged' ? this.#before.head : this.state.forgotten
+    const isStored = found !== undefined && found !== 'damaged'
+    const row = isStored ? found : ([this.state.nextChannel++, 0, 0, 0, 0, evicted, 0] as const)
+    const places = new ChannelPlaces(this.#tables, channel, [...row], isStored)
     this.#channels.set(channel, places)
     return places
   }
 
-  #evict(places: ChannelPlaces): void {
-    const oldest = places.oldest()
-    if (oldest === undefined) return
-    places.evicted = Math.max(places.evicted, oldest.seq)
-    this.#take(places, oldest.seq)
+  /** Whether there was something to evict. */
+  #evict(places: ChannelPlaces): boolean {
+    const { oldest } = places
+    if (oldest === undefined) return false
+    places.evicted = Math.max(places.evicted, oldest)
+    this.#take(places, oldest)
+    return true
   }
 
-  #drop(seq: number, isGap: boolean): void {
-    const row = this.#tables.entries.get(seq)
-    for (const channel of row?.[3] ?? []) {
+  /** A channel that damage lets count more than it has. */
+  #correct(places: ChannelPlaces): void {
+    this.state.bytes = Math.max(0, this.state.bytes - places.bytes)
+    places.correct()
+  }
+
+  #lapse([until, seq]: [number, number]): void {
+    for (const channel of entryAt(this.#tables, seq)?.[3] ?? []) {
       const places = this.#open(channel)
-      if (this.#take(places, seq) && isGap) places.evicted = Math.max(places.evicted, seq)
+      // An entry that lapses at another time, or never, is not the one that the index means.
+      if (places.lapsesAt(seq) === until) this.#take(places, seq)
     }
+    this.#held.lapsed(until, seq)
+  }
+
+  #age(seq: number): void {
+    for (const channel of entryAt(this.#tables, seq)?.[3] ?? []) {
+      const places = this.#open(channel)
+      if (this.#take(places, seq)) places.evicted = Math.max(places.evicted, seq)
+    }
+    // An entry that is damaged, or that no place leads to.
+    if (this.state.oldest === seq) this.#held.discard(seq)
   }
 
   #take(places: ChannelPlaces, seq: number): boolean {
     const place = places.remove(seq)
     if (place === undefined) return false
-    this.#release(seq, place)
+    this.#held.release(seq, place)
     return true
-  }
-
-  /** One channel fewer holds the entry; the last one lets it go. */
-  #release(seq: number, [, bytes, until, , isShared]: PlaceRow): void {
-    const { entries, shared, lapsing } = this.#tables
-    if (isShared) {
-      const held = (shared.get(seq) ?? 1) - 1
-      if (held > 0) {
-        shared.putSync(seq, held)
-        return
-      }
-      shared.removeSync(seq)
-    }
-    entries.removeSync(seq)
-    this.state.events--
-    this.state.bytes -= bytes
-    if (until > 0) {
-      lapsing.removeSync([until, seq])
-      if (until === this.state.nextUntil) this.#findNextUntil()
-    }
-    if (seq === this.state.oldest) this.#findOldest()
-  }
-
-  #findNextUntil(): void {
-    const [first] = this.#tables.lapsing.getKeys({ limit: 1 })
-    this.state.nextUntil = first?.[0] ?? Number.POSITIVE_INFINITY
-  }
-
-  #findOldest(): void {
-    this.state.oldest = Number.POSITIVE_INFINITY
-    this.state.oldestAt = Number.POSITIVE_INFINITY
-    for (const { key, value } of this.#tables.entries.getRange({ limit: 1 })) {
-      this.state.oldest = key
-      this.state.oldestAt = value[2]
-    }
   }
 
   #shrink(): void {
     for (const places of this.#channels.values()) this.#settle(places)
     const { bytes } = this.#retention
-    while (this.state.bytes + this.state.keyBytes + this.state.emptiedBytes > bytes) {
+    const before = stored(this.#before)
+    while (stored(this.state) > bytes) {
+      if (stored(this.state) <= before && this.#slice-- <= 0) {
+        this.#isUnfinished = true
+        return
+      }
       const { keyBytes: keys, userBytes: user, topicBytes: topic, everyoneBytes: everyone } = this.state
       const giver = giverOf({ keys, user, topic, everyone }, bytes - this.state.emptiedBytes)
       if (giver === undefined) return
@@ -236,32 +248,12 @@ export class Writing {
         if (!this.#keys.forgetOne()) return
         continue
       }
-      const places = this.#heaviest(giver)
+      const places = heaviestChannel(this.#tables, giver, this.#turn, (channel) => this.#open(channel))
       if (places === undefined) return
-      this.#evict(places)
+      this.#turn = places.id
+      if (!this.#evict(places)) this.#correct(places)
       this.#settle(places)
     }
-  }
-
-  /** A channel of the heaviest class of a kind, each of them in its turn. */
-  #heaviest(kind: ChannelKind): ChannelPlaces | undefined {
-    const { sizes } = this.#tables
-    const most = CLASSES_OF[kind] + CLASSES
-    const [heaviest] = sizes.getKeys({ reverse: true, start: [most, 0], end: [CLASSES_OF[kind], 0], limit: 1 })
-    if (heaviest === undefined) return undefined
-    const sizeClass = heaviest[0]
-    for (const start of [this.#turn + 1, 0]) {
-      const range = {
-        start: [sizeClass, start] as [number, number],
-        end: [sizeClass, END] as [number, number],
-        limit: 1
-      }
-      for (const { key, value } of sizes.getRange(range)) {
-        this.#turn = key[1]
-        return this.#open(value as Channel)
-      }
-    }
-    return undefined
   }
 
   /** Brings the tables up to date with what a channel has become. */
@@ -270,7 +262,7 @@ export class Writing {
     const { storedAs, id, channel, kind, bytes } = places
     const sizeClass = sizeClassOf(bytes)
     if (sizeClass !== storedAs.sizeClass) {
-      const classes = CLASSES_OF[kind]
+      const classes = firstClassOf(kind)
       if (storedAs.sizeClass > 0) sizes.removeSync([classes + storedAs.sizeClass, id])
       if (sizeClass > 0) sizes.putSync([classes + sizeClass, id], channel)
     }
@@ -308,10 +300,18 @@ export class Writing {
       const [first] = [...this.#tables.emptied.getRange({ limit: 1 })]
       if (first === undefined) return
       const channel = first.value as Channel
-      this.state.forgotten = Math.max(this.state.forgotten, first.key[0])
       this.#countEmptied(channel, -1)
       this.#tables.emptied.removeSync(first.key)
-      this.#forget(channel, this.#open(channel))
+      const places = this.#open(channel)
+      // A channel that holds something is not the one that the index means.
+      if (places.id !== first.key[1] || places.count > 0) continue
+      this.state.forgotten = Math.max(this.state.forgotten, first.key[0])
+      this.#forget(channel, places)
     }
   }
+}
+
+/** What counts against the bound in bytes. */
+function stored({ bytes, keyBytes, emptiedBytes }: State): number {
+  return bytes + keyBytes + emptiedBytes
 }

@@ -1,0 +1,52 @@
+import { crc32 } from 'node:zlib'
+import type { Channel } from '../../channel.ts'
+import { type Cursor, formatCursor } from '../../cursor.ts'
+import type { LogEvent } from '../event-log.ts'
+import type { EntryFields, EntryRow, Tables } from './tables.ts'
+
+/** The row of an entry. Its checksum covers its number and all its fields, so that damage to any of them shows. */
+export function entryRow(seq: number, fields: EntryFields): EntryRow {
+  return [...fields, checksum(seq, fields)]
+}
+
+/**
+ * The row of an entry, or undefined if the store does not hold that entry as it was written. Pages of a damaged file may
+ * hold rows of other entries, or parts of them.
+ */
+export function entryAt(tables: Pick<Tables, 'entries'>, seq: number): EntryRow | undefined {
+  let row: unknown
+  try {
+    row = tables.entries.get(seq)
+  } catch {
+    // The row is no MessagePack: the entry is lost, and its readers report a gap.
+    return undefined
+  }
+  return isEntry(row) && row[7] === checksum(seq, row) ? row : undefined
+}
+
+/** The event of a row that was checked, or, without a cursor, of a transient event. */
+export function eventOf(cursor: Cursor | null, row: TransientFields | EntryFields | EntryRow): LogEvent {
+  const [, time, , channels, event, data, final] = row
+  const id = cursor === null ? null : formatCursor(cursor)
+  return { cursor, id, channels, event, data, time, final, frame: undefined }
+}
+
+type TransientFields = [witness: null, number, number, Channel[], string, string, boolean]
+
+function checksum(seq: number, row: EntryFields | EntryRow): number {
+  const [witness, time, appendedAt, channels, event, data, final] = row
+  return crc32(data, crc32(`${seq} ${witness} ${time} ${appendedAt} ${final} ${event}\n${channels.join('\n')}`))
+}
+
+function isEntry(row: unknown): row is EntryRow {
+  if (!Array.isArray(row)) return false
+  const [witness, time, appendedAt, channels, event, data, final] = row
+  return (
+    [witness, event, data].every((text) => typeof text === 'string') &&
+    Number.isFinite(time) &&
+    Number.isFinite(appendedAt) &&
+    typeof final === 'boolean' &&
+    Array.isArray(channels) &&
+    channels.every((channel) => typeof channel === 'string')
+  )
+}

@@ -1,0 +1,46 @@
+import type { Channel } from '../../channel.ts'
+import type { ChannelKind } from '../retention.ts'
+import type { ChannelPlaces } from './channel-places.ts'
+import { END, type Tables } from './tables.ts'
+
+/** There are fewer size classes than this. */
+const CLASSES = 64
+const FIRST_CLASS: Record<ChannelKind, number> = { user: 0, topic: CLASSES, everyone: 2 * CLASSES }
+
+/** In the table of sizes the classes of each kind lie together. */
+export function firstClassOf(kind: ChannelKind): number {
+  return FIRST_CLASS[kind]
+}
+
+/**
+ * A channel of the heaviest class of a kind, each of them in its turn.
+ * @param turn the id of the channel whose turn was last.
+ * @param open opens a channel to be written.
+ */
+export function heaviestChannel(
+  { sizes }: Pick<Tables, 'sizes'>,
+  kind: ChannelKind,
+  turn: number,
+  open: (channel: Channel) => ChannelPlaces
+): ChannelPlaces | undefined {
+  for (;;) {
+    const base = FIRST_CLASS[kind]
+    const [heaviest] = sizes.getKeys({ reverse: true, start: [base + CLASSES, 0], end: [base, 0], limit: 1 })
+    if (heaviest === undefined) return undefined
+    const sizeClass = heaviest[0]
+    const next = first(sizes, [sizeClass, turn + 1], [sizeClass, END]) ?? first(sizes, [sizeClass, 0], [sizeClass, END])
+    if (next === undefined) return undefined
+    const places = open(next.value as Channel)
+    const { id, storedAs } = places
+    const isFound = id === next.key[1] && places.kind === kind
+    if (isFound && base + storedAs.sizeClass === sizeClass) return places
+    // The index leads to a channel that is not there, or that weighs something else.
+    sizes.removeSync(next.key)
+    if (isFound && storedAs.sizeClass > 0) sizes.putSync([base + storedAs.sizeClass, id], places.channel)
+  }
+}
+
+function first(sizes: Tables['sizes'], start: [number, number], end: [number, number]) {
+  const [row] = sizes.getRange({ start, end, limit: 1 })
+  return row
+}

@@ -1,0 +1,254 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { open } from 'lmdb'
+import t, { type Test } from 'tap'
+import type { Channel } from '../../services/channel.ts'
+import { parseCursor } from '../../services/cursor.ts'
+import { openTables, type Tables } from '../../services/event-log/embedded/tables.ts'
+import { type EmbeddedLogOptions, embeddedLog } from '../../services/event-log/embedded.ts'
+import type { EventLog, NewEvent, ReadFrom, ReadResult } from '../../services/event-log/event-log.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+
+// What a store shows whose rows were damaged while it was closed: a row that leads to another user's event, or to none.
+
+function draft(channels: Channel | Channel[], data: string, rest: Partial<NewEvent> = {}): NewEvent {
+  const to = typeof channels === 'string' ? [channels] : channels
+  return { channels: to, event: 'message', data, transient: false, final: false, streams: 0, ...rest }
+}
+
+interface Scene {
+  readonly options: EmbeddedLogOptions & { readonly clock: FakeClock }
+  /** The ids of what was appended before. */
+  readonly ids: readonly string[]
+  readonly start: ReadFrom
+}
+
+/** A store of some events, closed. */
+async function stored(t: Test, events: readonly NewEvent[]): Promise<Scene> {
+  const path = mkdtempSync(join(tmpdir(), 'embedded-damage-'))
+  t.teardown(() => rmSync(path, { recursive: true, force: true }))
+  const options = { path, durability: 'process', clock: new FakeClock() } as const
+  const log = await embeddedLog(options)
+  const start = (await read(log, 'everyone')).next
+  const receipts = await log.append(events)
+  await log.close()
+  return { options, ids: receipts.map(({ id }) => `${id}`), start }
+}
+
+/** Changes rows as no hub does. */
+async function damage({ options }: Scene, change: (tables: Tables) => void): Promise<void> {
+  const root = open({ path: options.path, noSubdir: false, maxDbs: 16, pageSize: 4_096, overlappingSync: false })
+  root.transactionSync(() => change(openTables(root)))
+  await root.close()
+}
+
+async function reopened(t: Test, { options }: Scene, rest: Partial<EmbeddedLogOptions> = {}): Promise<EventLog> {
+  const log = await embeddedLog({ ...options, ...rest })
+  t.teardown(() => log.close())
+  return log
+}
+
+async function read(log: EventLog, channels: Channel | Channel[], from: ReadFrom = 'oldest'): Promise<ReadResult> {
+  return log.read({ channels: [channels].flat(), from, limit: 1_000 })
+}
+
+const texts = ({ events }: ReadResult) => events.map(({ data }) => data)
+
+const idOf = (tables: Tables, channel: Channel) => tables.channels.get(channel)?.[0] as number
+
+t.test('a place that leads to an event of another user is a hole', async (t) => {
+  const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:bob', 'b2'), draft('u:alice', 'a3')])
+  await damage(scene, (tables) => {
+    const row = tables.places.get([idOf(tables, 'u:alice'), 1])
+    if (row !== undefined) tables.places.putSync([idOf(tables, 'u:alice'), 2], [1, ...row.slice(1)] as typeof row)
+    tables.places.removeSync([idOf(tables, 'u:alice'), 1])
+  })
+  const log = await reopened(t, scene)
+  const page = await read(log, 'u:alice', scene.start)
+  t.same([texts(page), page.gap, page.evicted], [['a3'], 'evicted', 2])
+  t.same(texts(await read(log, 'u:alice')), ['a3'])
+  t.same(texts(await read(log, 'u:alice', { last: 10 })), ['a3'])
+  const after = parseCursor(scene.ids[1] as string) as ReadFrom
+  t.equal((await read(log, 'u:alice', after)).gap, undefined, 'the hole lies before this cursor')
+  const both = await read(log, ['u:alice', 'u:bob'], scene.start)
+  t.same([texts(both), both.gap], [['b2', 'a3'], 'evicted'], 'a reader of both gets the event once')
+  t.same(texts(await read(log, 'u:bob')), ['b2'])
+})
+
+t.test('a channel that has the places of another user is nothing but holes', async (t) => {
+  const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:bob', 'b2'), draft('u:bob', 'b3')])
+  await damage(scene, (tables) => tables.channels.putSync('u:alice', tables.channels.get('u:bob') as never))
+  const log = await reopened(t, scene)
+  const page = await read(log, 'u:alice', scene.start)
+  t.same([texts(page), page.gap, page.remaining], [[], 'evicted', 0])
+  await log.append([draft('u:alice', 'a4')])
+  t.same(texts(await read(log, 'u:alice')), ['a4'])
+  t.same(texts(await read(log, 'u:bob')), ['b2', 'b3'])
+})
+
+t.test('an entry that is not as it was written is a hole', async (t) => {
+  type Row = [string, number, number, Channel[], string, string, boolean, number]
+  const changes: [string, (tables: Tables) => void][] = [
+    ['gone', ({ entries }) => entries.removeSync(2)],
+    ['of another number', ({ entries }) => entries.putSync(2, entries.get(1) as Row)],
+    ['of another user', ({ entries }) => entries.putSync(2, entries.get(4) as Row)],
+    ['with other data', ({ entries }) => entries.putSync(2, with_(entries.get(2) as Row, 5, 'a9'))],
+    ['with another name', ({ entries }) => entries.putSync(2, with_(entries.get(2) as Row, 4, 'other'))],
+    ['with another witness', ({ entries }) => entries.putSync(2, with_(entries.get(1) as Row, 0, 'x'.repeat(14)))],
+    [
+      'with another channel',
+      ({ entries }) => entries.putSync(2, with_(entries.get(2) as Row, 3, ['u:alice', 'u:eve']))
+    ],
+    ['cut short', ({ entries }) => entries.putSync(2, (entries.get(2) as Row).slice(0, 5) as never)],
+    ['no list', ({ entries }) => entries.putSync(2, 'text' as never)],
+    ['with channels that are none', ({ entries }) => entries.putSync(2, with_(entries.get(2) as Row, 3, 7))]
+  ]
+  for (const [name, change] of changes) {
+    const scene = await stored(t, [
+      ...[draft('u:alice', 'a1'), draft('u:alice', 'a2'), draft('u:alice', 'a3'), draft('u:bob', 'b4')]
+    ])
+    await damage(scene, change)
+    const log = await reopened(t, scene)
+    const page = await read(log, 'u:alice', scene.start)
+    t.same([texts(page), page.gap, page.evicted], [['a1', 'a3'], 'evicted', 2], name)
+  }
+})
+
+function with_<Row extends unknown[]>(row: Row, at: number, value: unknown): Row {
+  return row.map((field, index) => (index === at ? value : field)) as Row
+}
+
+t.test('a row that is no MessagePack costs its own channel a gap, and others nothing', async (t) => {
+  const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:alice', 'a2'), draft('u:bob', 'b3')])
+  const root = open({ path: scene.options.path, noSubdir: false, maxDbs: 16, pageSize: 4_096, overlappingSync: false })
+  const garbage = Buffer.from([0x9f, 0xc1, 0xff])
+  await root.openDB<Buffer, number>('entries', { encoding: 'binary' }).put(1, garbage)
+  await root.close()
+  const log = await reopened(t, scene)
+  const page = await read(log, 'u:alice', scene.start)
+  t.same([texts(page), page.gap], [['a2'], 'evicted'])
+  await log.close()
+  const again = open({ path: scene.options.path, noSubdir: false, maxDbs: 16, pageSize: 4_096, overlappingSync: false })
+  await again.openDB<Buffer, string>('channels', { encoding: 'binary' }).put('u:alice', garbage)
+  await again.openDB<Buffer, [number, number]>('places', { encoding: 'binary' }).put([2, 3], garbage)
+  await again.close()
+  const last = await reopened(t, scene, { retention: { user: 1 } })
+  const unknown = await read(last, 'u:alice', scene.start)
+  t.same([texts(unknown), unknown.gap, unknown.evicted], [[], 'evicted', 3], 'what it held is not known')
+  t.throws(() => last.read({ channels: ['u:bob'], from: 'oldest', limit: 1 }), { code: 'SSE_HUB_ERR_LOG_UNAVAILABLE' })
+  await last.append([draft('u:alice', 'a4'), draft('u:bob', 'b5')])
+  t.same(texts(await read(last, 'u:alice')), ['a4'])
+  const mended = await read(last, 'u:bob', scene.start)
+  t.same([texts(mended), mended.gap], [['b5'], 'evicted'], 'retention has removed the damaged place')
+})
+
+t.test('an idempotency key that leads to another event, or to one that never was, is not believed', async (t) => {
+  const idempotency = { scope: 's', key: 'k', digest: 'd' }
+  for (const change of [
+    ({ ids }: Scene) => `${ids[1]}`.replace(/^2/, '1'),
+    ({ ids }: Scene) => `${ids[1]}`.replace(/^2/, '9'),
+    () => 'no cursor'
+  ]) {
+    const scene = await stored(t, [draft('u:alice', 'a1', { idempotency }), draft('u:bob', 'b2')])
+    await damage(scene, ({ keys }) => {
+      for (const { key, value } of [...keys.getRange({})]) keys.putSync(key, with_(value, 0, change(scene)))
+    })
+    const log = await reopened(t, scene)
+    const [receipt] = await log.append([draft('u:alice', 'a3', { idempotency })])
+    t.match(receipt, { isRepeat: false, id: /^3\./ })
+  }
+})
+
+t.test('an index of scopes that leads to none keeps the bound and does not hang', async (t) => {
+  const keys = (count: number) =>
+    Array.from({ length: count }, (_, at) =>
+      draft('u:alice', 'x', { transient: true, idempotency: { scope: 's', key: `${at}`, digest: '' } })
+    )
+  const scene = await stored(t, keys(100))
+  await damage(scene, ({ scopeSizes, scopeLapses }) => {
+    for (let id = 10; id < 20; id++) scopeSizes.putSync([30, id], id % 2 === 0 ? 's' : 'none')
+    scopeSizes.putSync([29, 1], 's')
+    for (let id = 10; id < 20; id++) scopeLapses.putSync([1, id], 'none')
+  })
+  const log = await reopened(t, scene, { retention: { bytes: 10_000 } })
+  await log.append(keys(200))
+  t.equal((await log.append(keys(200).slice(-1)))[0]?.isRepeat, true)
+})
+
+t.test('an index of what lapses that leads to an event without a TTL drops nothing', async (t) => {
+  const scene = await stored(t, [draft('u:alice', 'a1', { ttl: 500 }), draft('u:bob', 'b2')])
+  await damage(scene, ({ lapsing }) => {
+    const [[until] = [0]] = lapsing.getKeys({ limit: 1 })
+    for (const seq of [2, 7]) lapsing.putSync([until - 1, seq], true)
+  })
+  const log = await reopened(t, scene)
+  scene.options.clock.advance(1_000)
+  await log.append([draft('u:eve', 'e3')])
+  t.same([texts(await read(log, 'u:alice')), texts(await read(log, 'u:bob'))], [[], ['b2']])
+  t.equal(log.stats().events, 2)
+})
+
+t.test('an index of collapse keys that leads to another event drops nothing', async (t) => {
+  const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:alice', 'a2', { collapseKey: 'k' })])
+  await damage(scene, (tables) => tables.collapsed.putSync([idOf(tables, 'u:alice'), 'k'], 1))
+  const log = await reopened(t, scene)
+  await log.append([draft('u:alice', 'a3', { collapseKey: 'k' })])
+  t.same(texts(await read(log, 'u:alice')), ['a1', 'a2', 'a3'])
+})
+
+t.test('an index of sizes that leads to other channels keeps the bound and does not hang', async (t) => {
+  const scene = await stored(t, [draft('u:alice', 'a'.repeat(1_000)), draft('u:bob', 'b'.repeat(100))])
+  await damage(scene, (tables) => {
+    for (let id = 100; id < 20_100; id++) tables.sizes.putSync([40, id], id % 2 === 0 ? 'u:bob' : `u:nobody ${id}`)
+  })
+  const log = await reopened(t, scene, { retention: { bytes: 2_500 } })
+  await log.append([draft('u:eve', 'e'.repeat(1_000))])
+  t.ok(log.stats().bytes <= 2_500)
+  t.same((await read(log, 'u:bob')).events.length, 1, 'the lightest is still there')
+})
+
+t.test('a channel that counts more than it has is brought under its bounds', async (t) => {
+  for (const retention of [{ user: 3 }, { channelBytes: 1_000 }, { bytes: 1_000 }]) {
+    const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:alice', 'a2')])
+    await damage(scene, (tables) => {
+      const [id, first, , , , , last] = tables.channels.get('u:alice') as number[]
+      tables.channels.putSync('u:alice', [id, first, 1_000, 900, 90_000, 0, last] as never)
+    })
+    const log = await reopened(t, scene, { retention })
+    for (let count = 0; count < 3; count++) await log.append([draft('u:alice', 'a3'), draft('u:alice', 'a4')])
+    const page = await read(log, 'u:alice', scene.start)
+    t.ok(texts(page).every((text) => text.startsWith('a')))
+    t.equal(page.gap, 'evicted')
+  }
+})
+
+t.test('a count of holes that is too large does not end the reading', async (t) => {
+  const events = Array.from({ length: 9_000 }, (_, at) => draft('t:news', `${at}`, at % 2 ? { collapseKey: 'k' } : {}))
+  const scene = await stored(t, events)
+  await damage(scene, (tables) => {
+    for (const { key, value } of [...tables.blocks.getRange({})]) tables.blocks.putSync(key, [value[0], 1_000_000])
+  })
+  const log = await reopened(t, scene)
+  const seen: string[] = []
+  for (let from: ReadFrom = 'oldest'; ; ) {
+    const page = await log.read({ channels: ['t:news'], from, limit: 500 })
+    seen.push(...texts(page))
+    if (page.remaining === 0) break
+    from = page.next
+  }
+  t.equal(seen.length, log.stats().events)
+})
+
+t.test('entries that no place leads to go with their age', async (t) => {
+  const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:bob', 'b2'), draft('u:eve', 'e3')])
+  await damage(scene, (tables) => {
+    tables.places.removeSync([idOf(tables, 'u:alice'), 1])
+    tables.entries.putSync(2, 'text' as never)
+  })
+  const log = await reopened(t, scene, { retention: { age: 500 } })
+  scene.options.clock.advance(1_000)
+  await log.append([draft('u:alice', 'a4')])
+  t.same(texts(await read(log, 'u:alice')), ['a4'])
+  t.equal(log.stats().events, 1)
+})
