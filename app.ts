@@ -11,6 +11,7 @@ import { type SseHubOptions, type StreamIdentity, sseHub } from './plugins/sse-h
 import { type HubRoutesOptions, hubRoutes } from './routes/hub-routes.ts'
 import { isProbe, plainProbeRoute } from './routes/status.ts'
 import { NotFoundError } from './services/errors.ts'
+import { closeParts } from './services/passed-parts.ts'
 import type { Refused } from './services/refusals.ts'
 
 export interface HubAppOptions {
@@ -40,6 +41,19 @@ const REPORT_INTERVAL = 10_000
 
 /** The standalone hub as one plugin: the hub, its HTTP API and the demo page. Everything about the process is in `server.ts`. */
 async function app(instance: FastifyInstance, options: HubAppOptions): Promise<void> {
+  try {
+    await setUp(instance, options)
+  } catch (error) {
+    // An app that did not start is not always closed.
+    if (instance.hasDecorator('sse')) {
+      const report = (err: unknown) => instance.log.error({ err }, 'a hub that did not start could not be closed')
+      await instance.sse.dispose().catch(report)
+    } else await closeParts(options.hub ?? {}, instance.log)
+    throw error
+  }
+}
+
+async function setUp(instance: FastifyInstance, options: HubAppOptions): Promise<void> {
   const { hub = {}, corsOrigins = [], loopbackOnly = true, rateLimit: perSecond = 0 } = options
   const keys =
     options.authentication && (await authentication(instance, { ...options.authentication, origins: corsOrigins }))

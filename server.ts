@@ -10,8 +10,9 @@ import { ConnectionGuard } from './plugins/connections/connection-guard.ts'
 import type { ConnectionLimits } from './plugins/connections/limits.ts'
 import { closeInOrder } from './plugins/last-connections.ts'
 import { answerUnreadableUrl, redactingSerializers } from './plugins/redaction.ts'
+import { closeParts } from './services/passed-parts.ts'
 import { Tickets } from './services/tickets.ts'
-import { openHistory } from './stores.ts'
+import { type HistoryStore, openHistory } from './stores.ts'
 
 /** How long a stop may take, in milliseconds. */
 const STOP_WITHIN = 10_000
@@ -27,10 +28,29 @@ async function main(): Promise<void> {
   const environment = readEnvironment(process.env)
   const guard = new ConnectionGuard(connectionLimits(environment))
   const server = createServer(environment, guard)
+  const history = await openHistory(environment, server.log)
+  try {
+    await serve(server, environment, history, guard)
+  } catch (error) {
+    // What is left open would keep the process alive.
+    if (server.hasDecorator('sse')) {
+      const report = (err: unknown) => server.log.error({ err }, 'a hub that did not start could not be closed')
+      await server.close().catch(report)
+    } else await closeParts(history, server.log)
+    throw error
+  }
+}
+
+async function serve(
+  server: FastifyInstance,
+  environment: Environment,
+  history: HistoryStore,
+  guard: ConnectionGuard
+): Promise<void> {
   const { authentication, loopbackOnly, rateLimit } = environment
   const { heartbeatInterval, reconnectionTime, maxStreamAge, retention, corsOrigins } = environment
   const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, maxEventBytes, stallTimeout } = environment
-  const { log, nodes, tickets, told, warning } = await openHistory(environment, server.log)
+  const { log, nodes, tickets, told, warning } = history
   await server.register(hubApp, {
     hub: {
       log,

@@ -10,6 +10,7 @@ import type { EventStream } from '../services/event-stream.ts'
 import { Hub } from '../services/hub.ts'
 import type { Opening } from '../services/opening.ts'
 import { HUB_OPTION_NAMES, type HubOptions } from '../services/options.ts'
+import { closeParts } from '../services/passed-parts.ts'
 import { feed, type Producer } from '../services/producer.ts'
 import type { Refusal } from '../services/refusals.ts'
 import { isThenable } from '../services/thenable.ts'
@@ -273,19 +274,24 @@ function isIdentity(value: unknown): value is StreamIdentity {
 }
 
 async function sseHubPlugin(app: FastifyInstance, options: SseHubOptions): Promise<void> {
-  checkOptionNames(options)
-  const { paceConnections = false } = options
-  if (typeof paceConnections !== 'boolean')
-    throw new InvalidOptionError('paceConnections', `is true or false; got ${describe(paceConnections)}`)
-  const hub = new SseHub<RegisteredEvents>(app, options)
-  app.decorate('sse', hub)
+  let hub: SseHub<RegisteredEvents> | undefined
   try {
-    await hub.start()
+    checkOptionNames(options)
+    const { paceConnections = false } = options
+    if (typeof paceConnections !== 'boolean')
+      throw new InvalidOptionError('paceConnections', `is true or false; got ${describe(paceConnections)}`)
+    hub = new SseHub<RegisteredEvents>(app, options)
+    await setUp(app, hub, paceConnections)
   } catch (error) {
-    // An app that did not start is not always closed, and a line to a store would keep the process alive.
-    await hub.dispose()
+    // An app that did not start is not always closed.
+    await giveUp(app, options, hub)
     throw error
   }
+}
+
+async function setUp(app: FastifyInstance, hub: SseHub<RegisteredEvents>, paceConnections: boolean): Promise<void> {
+  app.decorate('sse', hub)
+  await hub.start()
   app.addHook('onError', (_request, _reply, { code, statusCode = 0 }, done) => {
     const reason = REFUSALS_BY_STATUS[statusCode]
     // Others are the host's.
@@ -301,6 +307,19 @@ async function sseHubPlugin(app: FastifyInstance, options: SseHubOptions): Promi
     return hub.drain()
   })
   app.addHook('onClose', () => hub.dispose())
+}
+
+/** Closes all that the hub took, or would have taken. */
+async function giveUp(
+  app: FastifyInstance,
+  options: SseHubOptions,
+  hub: SseHub<RegisteredEvents> | undefined
+): Promise<void> {
+  // A plugin that is registered twice by mistake must not close the log of the first hub.
+  const isShared = app.sse !== undefined && app.sse !== hub && app.sse.options.log === options.log
+  if (isShared) return
+  if (hub === undefined) return closeParts(options, app.log)
+  await hub.dispose().catch((error) => app.log.error({ err: error }, 'a hub that did not start could not be closed'))
 }
 
 function checkOptionNames(options: object): void {

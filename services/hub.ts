@@ -94,6 +94,7 @@ export class Hub<Events extends object = EventMap> {
   readonly #drainDelay: DrainDelay
   readonly #refused = noRefusals()
   #started: Promise<void> | undefined
+  #disposed: Promise<void> | undefined
 
   /** @throws {InvalidOptionError} */
   constructor(options: HubOptions, logger: Logger) {
@@ -342,11 +343,25 @@ export class Hub<Events extends object = EventMap> {
     await this.keeper.drain()
   }
 
-  /** Drains, takes leave of the other nodes, and closes the log. */
-  async dispose(): Promise<void> {
-    await this.keeper.stop()
-    await this.#nodes.leave()
-    await this.#log.close()
+  /**
+   * Drains, takes leave of the other nodes, and closes the log. A step that fails does not keep the next from being taken.
+   * @throws {Error} what the first of the failed steps threw, when all were taken.
+   */
+  dispose(): Promise<void> {
+    this.#disposed ??= this.#dispose()
+    return this.#disposed
+  }
+
+  async #dispose(): Promise<void> {
+    try {
+      await this.keeper.stop()
+    } finally {
+      try {
+        await this.#nodes.leave()
+      } finally {
+        await this.#log.close()
+      }
+    }
   }
 }
 

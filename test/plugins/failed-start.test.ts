@@ -1,0 +1,142 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { hubApp } from '../../app.ts'
+import { type SseHubOptions, sseHub } from '../../plugins/sse-hub.ts'
+import { embeddedLog } from '../../services/event-log/embedded.ts'
+import type { EventLog } from '../../services/event-log/event-log.ts'
+import { ALONE } from '../../services/nodes/alone.ts'
+import type { Nodes } from '../../services/nodes/nodes.ts'
+
+// A start that fails half way, and a close of which a step fails, release what the hub was given.
+
+interface Parts {
+  readonly log: EventLog
+  readonly nodes: Nodes
+  readonly path: string
+  left: number
+}
+
+async function parts(t: Test): Promise<Parts> {
+  const path = mkdtempSync(join(tmpdir(), 'failed-start-'))
+  const log = await embeddedLog({ path })
+  t.teardown(async () => {
+    await log.close()
+    rmSync(path, { recursive: true })
+  })
+  const given: Parts = {
+    log,
+    path,
+    left: 0,
+    nodes: {
+      ...ALONE,
+      leave: async () => {
+        given.left++
+      }
+    }
+  }
+  return given
+}
+
+function host(t: Test): FastifyInstance {
+  const app = Fastify()
+  t.teardown(() => app.close().catch(() => {}))
+  return app
+}
+
+async function isReleased({ path }: Parts): Promise<boolean> {
+  return embeddedLog({ path }).then(
+    async (log) => {
+      await log.close()
+      return true
+    },
+    () => false
+  )
+}
+
+const WRONG: [string, SseHubOptions][] = [
+  ['an option that is none', { colour: 'red' } as SseHubOptions],
+  ['an option that is out of range', { maxStreams: -1 }],
+  ['a clock that is none', { clock: {} } as SseHubOptions],
+  ['a switch that is none', { paceConnections: 'yes' } as unknown as SseHubOptions]
+]
+
+for (const [name, wrong] of WRONG) {
+  t.test(`${name} lets go of the log and the nodes that were passed in`, async (t) => {
+    for (const register of [
+      (app: FastifyInstance, options: SseHubOptions) => app.register(sseHub, options),
+      (app: FastifyInstance, options: SseHubOptions) => app.register(hubApp, { hub: options })
+    ]) {
+      const given = await parts(t)
+      const { log, nodes } = given
+      await t.rejects(async () => register(host(t), { log, nodes, ...wrong }), { code: 'SSE_HUB_ERR_INVALID_OPTION' })
+      t.equal(await isReleased(given), true)
+      t.ok(given.left > 0)
+    }
+  })
+}
+
+t.test('a log that is none does not hide what is wrong', async (t) => {
+  const close = () => Promise.reject(new Error('cannot be closed'))
+  for (const log of [7, {}, { close: 7 }, { close }]) {
+    const registered = async () => host(t).register(sseHub, { log: log as unknown as EventLog })
+    await t.rejects(registered, { code: 'SSE_HUB_ERR_INVALID_OPTION', message: /^Option log:/ })
+  }
+})
+
+t.test('a log that cannot be listened to is closed', async (t) => {
+  const given = await parts(t)
+  const { nodes } = given
+  const log = Object.assign(Object.create(given.log), {
+    append: () => Promise.resolve([]),
+    read: () => given.log.read({ channels: ['everyone'], from: 'head', limit: 1 }),
+    stats: () => given.log.stats(),
+    tail: () => Promise.reject(new Error('no tail')),
+    close: () => given.log.close()
+  })
+  await t.rejects(async () => host(t).register(sseHub, { log, nodes }), { message: 'no tail' })
+  t.equal(await isReleased(given), true)
+  t.equal(given.left, 1)
+})
+
+t.test('a standalone hub whose later parts fail lets go of the log, too', async (t) => {
+  const given = await parts(t)
+  const { log, nodes } = given
+  const app = host(t)
+  // The route is taken, which shows when the API is registered.
+  app.get('/events', async () => 'taken')
+  await t.rejects(async () => app.register(hubApp, { hub: { log, nodes } }))
+  t.equal(await isReleased(given), true)
+  t.equal(given.left, 1)
+})
+
+t.test('a standalone hub whose keys are wrong lets go of the log, too', async (t) => {
+  const given = await parts(t)
+  const { log, nodes } = given
+  const authentication = { keys: [{}], publishers: 7, tokens: 7 } as never
+  await t.rejects(async () => host(t).register(hubApp, { hub: { log, nodes }, authentication }))
+  t.equal(await isReleased(given), true)
+})
+
+t.test('a hub that is registered twice keeps the log of the first', async (t) => {
+  const { log } = await parts(t)
+  const app = host(t)
+  await app.register(sseHub, { log })
+  await t.rejects(async () => app.register(sseHub, { log }))
+  const { id } = await app.sse.send('alice', { data: 'a' })
+  t.type(id, 'string')
+})
+
+t.test('a step of closing that fails does not keep the log open', async (t) => {
+  for (const leave of [() => Promise.reject(new Error('nobody answers')), () => Promise.reject('no error')]) {
+    const given = await parts(t)
+    const app = Fastify()
+    await app.register(sseHub, { log: given.log, nodes: { ...ALONE, leave } })
+    await app.ready()
+    await t.rejects(app.sse.dispose())
+    t.equal(await isReleased(given), true)
+    await app.close().catch(() => {})
+  }
+})
