@@ -19,7 +19,7 @@ export interface Environment extends Access {
   readonly maxStreamAge: number | undefined
   /** `memory`, the path of a folder, or the URL of a Redis, with a `prefix` perhaps. */
   readonly store: string
-  /** Whether nothing names a store: then a missing package is no reason not to start. */
+  /** Whether nothing names a store: then a missing package, or a folder that cannot be made, is no reason not to start. */
   readonly isDefaultStore: boolean
   readonly retention: Partial<Retention>
   readonly maxStreams: number | undefined
