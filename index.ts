@@ -18,6 +18,7 @@ export {
   type SseHubEvents,
   type SseHubOptions,
   type StreamIdentity,
+  type StreamOptions,
   sseHub,
   sseHub as default
 } from './plugins/sse-hub.ts'
@@ -35,7 +36,8 @@ export type * from './services/event-log/event-log.ts'
 export { MemoryLog, type MemoryLogOptions } from './services/event-log/memory.ts'
 export type { Retention } from './services/event-log/retention.ts'
 export type { EventStream } from './services/event-stream.ts'
-export type { HistoryEvent, HistoryOf, HistoryPage, HistoryQuery, HubStats, PublishOptions } from './services/hub.ts'
+export type { HistoryOf, HistoryQuery } from './services/history-query.ts'
+export type { HistoryEvent, HistoryPage, HubStats, PublishOptions } from './services/hub.ts'
 export type { HubAction } from './services/hub-action.ts'
 export type { HubEventMap, Undelivered } from './services/hub-events.ts'
 export type * from './services/nodes/nodes.ts'

@@ -19,7 +19,7 @@ async function* answer(question, signal) {
 
 // No faster than the reader takes it, and closed for good at its end: an EventSource does not come back and ask again.
 app.get('/answers', (request, reply) =>
-  app.sse.follow(request, reply, (signal) => answer(String(request.query.question ?? ''), signal))
+  app.sse.stream(request, reply, (signal) => answer(String(request.query.question ?? ''), signal))
 )
 
 await app.listen({ port: Number(process.env.PORT ?? 3000) })

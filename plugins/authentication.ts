@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { type ApiKey, ApiKeys } from '../services/api-keys.ts'
-import { isName } from '../services/channel.ts'
-import { ForbiddenError, NoCredentialsError } from '../services/errors.ts'
+import { describe, isName } from '../services/channel.ts'
+import { ForbiddenError, InvalidOptionError, NoCredentialsError } from '../services/errors.ts'
 import type { HubAction } from '../services/hub-action.ts'
+import { checkNames } from '../services/known-names.ts'
 import { isPattern, matchesAny } from '../services/name-pattern.ts'
 import { allows, parseScopes, type Scopes } from '../services/scopes.ts'
 import { type Ticket, Tickets, type TicketWish } from '../services/tickets.ts'
@@ -65,8 +66,33 @@ const PUBLISHER = Symbol('sse hub publisher')
 
 type Marked = FastifyRequest & { [PUBLISHER]?: Publisher | null }
 
+const OPTIONS = ['subscribers', 'cookie', 'publishers', 'apiKeys', 'tickets', 'origins']
+const TOKEN_OPTIONS = ['keys', 'audience', 'issuer']
+
+/** @throws {InvalidOptionError} */
+function checkOptions(options: AuthenticationOptions): void {
+  checkNames('authentication()', options, OPTIONS)
+  for (const name of ['subscribers', 'publishers'] as const) checkTokenOptions(name, options[name])
+  for (const name of ['apiKeys', 'origins'] as const) {
+    const value = options[name]
+    if (value !== undefined && !Array.isArray(value))
+      throw new InvalidOptionError(`authentication().${name}`, `is an array; got ${describe(value)}`)
+  }
+  if (options.cookie !== undefined && typeof options.cookie !== 'string')
+    throw new InvalidOptionError('authentication().cookie', `is the name of a cookie; got ${describe(options.cookie)}`)
+}
+
+function checkTokenOptions(name: string, given: TokenOptions | undefined): void {
+  if (given === undefined) return
+  const option = `authentication().${name}`
+  if (typeof given !== 'object' || given === null || !Array.isArray(given.keys))
+    throw new InvalidOptionError(option, `is an object with an array of keys; got ${describe(given)}`)
+  checkNames(option, given, TOKEN_OPTIONS)
+}
+
 /** Makes the doors of a hub. They are told to `sseHub` (streams) and `hubRoutes` (everything else). */
 export async function authentication(app: AnyInstance, options: AuthenticationOptions): Promise<Authentication> {
+  checkOptions(options)
   const { subscribers, publishers, cookie } = options
   return new Authentication(options, {
     subscriber: subscribers && (await tokenVerifier(app, subscribers)),

@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CloseReason } from '../services/close-reason.ts'
 import { isEnded } from '../services/cursor.ts'
-import { NotAcceptableError, PipelinedError } from '../services/errors.ts'
+import { NotAcceptableError, PipelinedError, ReplySentError } from '../services/errors.ts'
 import type { EventStream } from '../services/event-stream.ts'
 import { networkOf } from '../services/network-address.ts'
 import type { StreamEntry } from '../services/nodes/nodes.ts'
@@ -35,12 +35,34 @@ const STREAM_HEADERS = {
 
 /** What cannot be a stream is told by a status, which is final for an event source, before anything else happens. */
 export function checkRequest(request: FastifyRequest, reply: FastifyReply): void {
+  claim(reply)
   if (!acceptsEventStream(request.headers.accept)) throw new NotAcceptableError()
   // A request behind an open stream on the same connection has no socket to answer on, and would wait, unseen, for ever.
   if (request.raw.httpVersionMajor === 1 && reply.raw.socket === null && !reply.raw.headersSent) {
     request.raw.socket.destroy()
     throw new PipelinedError()
   }
+}
+
+/** Marks a reply that a stream is opened on. */
+const CLAIMED = Symbol('sse hub stream')
+
+/** @throws {ReplySentError} when something else was sent, or another stream was opened, on the reply. */
+function claim(reply: FastifyReply & { [CLAIMED]?: true }): void {
+  const { raw } = reply
+  if (!raw.headersSent && reply[CLAIMED] === undefined) {
+    reply[CLAIMED] = true
+    return
+  }
+  if (raw.headersSent && reply[CLAIMED] === undefined) abandon(reply)
+  throw new ReplySentError()
+}
+
+/** Cuts a response that was begun past Fastify and that nothing writes to: its client, and the app's close, would wait for ever. */
+function abandon(reply: FastifyReply): void {
+  // Fastify would try to send another head.
+  if (!reply.sent) reply.hijack()
+  if (!reply.raw.writableEnded && reply.raw.listenerCount('unpipe') === 0) reply.raw.destroy()
 }
 
 /**
@@ -113,6 +135,10 @@ export function refuse(keeper: StreamKeeper, request: FastifyRequest, reply: Fas
 function takeOver(request: FastifyRequest, reply: FastifyReply): OutgoingHttpHeaders | undefined {
   // From here on the host's `handlerTimeout`, `onSend` and compression have no part in it.
   reply.hijack()
+  if (reply.raw.headersSent) {
+    request.log.warn('the reply was answered before its stream could be opened; return connect() from the handler')
+    abandon(reply)
+  }
   return isGone(request, reply) ? undefined : streamHeaders(reply)
 }
 

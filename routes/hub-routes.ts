@@ -1,5 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { Authenticate, AuthorizeTopic } from '../plugins/sse-hub.ts'
+import { describe } from '../services/channel.ts'
+import { InvalidOptionError } from '../services/errors.ts'
+import { checkFunction, checkNames } from '../services/known-names.ts'
+import { wholeNumber } from '../services/options.ts'
 import { demoTaskRoute } from './demo-task.ts'
 import { eventStreamRoute } from './event-stream.ts'
 import { type AuthorizePublish, guardWith } from './guard.ts'
@@ -51,8 +55,25 @@ export interface HubRoutesOptions {
   readonly demoStep?: number | undefined
 }
 
+/** An hour: more is no demo. */
+const MAX_DEMO_STEP = 3_600_000
+const FUNCTIONS = ['authenticate', 'authorizeTopic', 'authorizePublish', 'publisherOf', 'issueTicket'] as const
+/** What Fastify itself adds to a plugin's options. */
+const REGISTER_OPTIONS = ['prefix', 'logLevel', 'logSerializers', 'encapsulate']
+
+/** @throws {InvalidOptionError} */
+function checkOptions(options: HubRoutesOptions): void {
+  checkNames('hubRoutes', options, [...FUNCTIONS, 'demo', 'demoStep'], REGISTER_OPTIONS)
+  for (const name of FUNCTIONS) checkFunction(`hubRoutes.${name}`, options[name])
+  const { demo, demoStep } = options
+  if (demo !== undefined && typeof demo !== 'boolean')
+    throw new InvalidOptionError('hubRoutes.demo', `is true or false; got ${describe(demo)}`)
+  if (demoStep !== undefined) wholeNumber('hubRoutes.demoStep', demoStep, 1, MAX_DEMO_STEP)
+}
+
 /** The HTTP API of the hub, for a host to mount under a prefix: closed unless it is told who may publish. */
 export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions): Promise<void> {
+  checkOptions(options)
   const { authenticate, authorizeTopic, authorizePublish, publisherOf, issueTicket, demo = false, demoStep } = options
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)

@@ -73,6 +73,12 @@ export const PipelinedError = createError(
   400
 )
 
+export const ReplySentError = createError(
+  'SSE_HUB_ERR_REPLY_SENT',
+  'A stream needs a reply that nothing was sent on: call connect(), follow() or stream() once, and before reply.send() and reply.raw',
+  500
+)
+
 // Who the caller is
 export const UnauthenticatedError = createError(
   'SSE_HUB_ERR_UNAUTHENTICATED',

@@ -8,6 +8,7 @@ import {
 } from './errors.ts'
 import type { NewEvent } from './event-log/event-log.ts'
 import { dataBytes } from './event-stream-format.ts'
+import { unknownName } from './known-names.ts'
 
 /** A map from event name to payload; {@link SseHub} takes one, and then a wrong name or payload does not compile. */
 export type EventMap = Record<string, unknown>
@@ -73,6 +74,9 @@ const MAX_NAME_BYTES = 128
 const MAX_KEY_BYTES = 256
 /** A year: far beyond any retention, and far from where sums with dates stop being safe. */
 const MAX_TTL = 31_536_000_000
+const DRAFT_PROPERTIES = ['data', 'event', 'ttl', 'collapseKey', 'transient', 'idempotencyKey', 'final']
+/** Those of an event in a batch. */
+export const TARGETED_PROPERTIES = ['to', ...DRAFT_PROPERTIES]
 /** Deeper JSON comes from no honest publisher, and breaks parsers at the other end. */
 const MAX_DEPTH = 64
 /** `open` and `error` are dispatched by EventSource itself; the last is no name for a key in anybody's table. */
@@ -81,10 +85,17 @@ const RESERVED = new Set(['open', 'error', '__proto__'])
 /**
  * Checks a draft and turns its data into text, once, before anything is stored or sent.
  * The text is what the data was at this moment, whatever the caller does with his object later.
+ * @param properties what the draft may have: all else is a mistake.
  */
-export function prepareEvent(draft: AnyDraft, maxEventBytes: number): PreparedEvent {
+export function prepareEvent(draft: AnyDraft, maxEventBytes: number, properties = DRAFT_PROPERTIES): PreparedEvent {
   if (typeof draft !== 'object' || draft === null) {
     throw new InvalidDraftError(`An event is an object with data; got ${describe(draft)}`)
+  }
+  const unknown = unknownName(draft, properties)
+  if (unknown !== undefined) {
+    throw new InvalidDraftError(
+      `An event has no ${JSON.stringify(unknown.slice(0, 40))}; it has ${properties.join(', ')}`
+    )
   }
   const { ttl, collapseKey, idempotencyKey, transient = false, final = false } = draft
   checkTtl(ttl)

@@ -1,13 +1,22 @@
-import { type Channel, EVERYONE, topicChannel, userChannel } from './channel.ts'
+import { describe, userChannel } from './channel.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
 import { DrainDelay, type DrainOptions } from './drain-delay.ts'
 import { BatchTooLargeError, InvalidRequestError, LogUnavailableError } from './errors.ts'
-import { type AnyDraft, type EventDraft, type EventMap, type LoggedDraft, prepareEvent } from './event.ts'
+import {
+  type AnyDraft,
+  type EventDraft,
+  type EventMap,
+  type LoggedDraft,
+  prepareEvent,
+  TARGETED_PROPERTIES
+} from './event.ts'
 import type { EventLog, HealthCheck, NewEvent } from './event-log/event-log.ts'
 import { MemoryLog } from './event-log/memory.ts'
 import type { EventStream } from './event-stream.ts'
+import { checkHistoryQuery, type HistoryOf, type HistoryQuery, historyChannel } from './history-query.ts'
 import { type HubEventMap, HubEvents, type Logger } from './hub-events.ts'
 import { idempotencyOf } from './idempotency-scope.ts'
+import { checkNames } from './known-names.ts'
 import type { CloseCommand, Nodes } from './nodes/nodes.ts'
 import { ThisNode } from './nodes/this-node.ts'
 import type { Opening } from './opening.ts'
@@ -38,13 +47,6 @@ export interface HistoryPage {
   readonly cursor: string
 }
 
-export interface HistoryQuery {
-  /** A cursor, or undefined for the oldest that is held. */
-  readonly after?: string | undefined
-  /** At most so many events, 1 to 1,000. */
-  readonly limit?: number | undefined
-}
-
 /** A draft of a batch, with where it goes. */
 export type Targeted<Draft> = { readonly to: Target } & Draft
 
@@ -71,9 +73,6 @@ export interface PublishOptions {
    */
   readonly publisher?: string | undefined
 }
-
-/** Whose history: one user's, one topic's, or what went to everyone. */
-export type HistoryOf = { readonly user: string } | { readonly topic: string } | { readonly everyone: true }
 
 const MAX_HISTORY_PAGE = 1_000
 
@@ -179,7 +178,7 @@ export class Hub<Events extends object = EventMap> {
   ): Promise<PublishReceipt<string | null>[]> {
     if (!Array.isArray(drafts)) throw new InvalidRequestError('A batch is an array of events, each with { to, data }')
     if (drafts.length > this.options.maxBatch) throw new BatchTooLargeError(this.options.maxBatch, drafts.length)
-    return this.#publisher.append(drafts.map((draft) => this.#prepare(draft?.to, draft, options)))
+    return this.#publisher.append(drafts.map((draft) => this.#prepare(draft?.to, draft, options, TARGETED_PROPERTIES)))
   }
 
   async #publish(
@@ -191,8 +190,14 @@ export class Hub<Events extends object = EventMap> {
     return receipt as PublishReceipt<string | null>
   }
 
-  #prepare(target: Target, draft: EventDraft<Events>, options: PublishOptions | undefined): NewEvent {
-    const prepared = prepareEvent(draft as AnyDraft, this.options.maxEventBytes)
+  #prepare(
+    target: Target,
+    draft: EventDraft<Events>,
+    options: PublishOptions | undefined,
+    properties?: string[]
+  ): NewEvent {
+    if (options !== undefined) checkNames('publishing', options, ['publisher'])
+    const prepared = prepareEvent(draft as AnyDraft, this.options.maxEventBytes, properties)
     const channels = channelsOf(target)
     const idempotency = idempotencyOf(prepared, channels, options?.publisher)
     const { event, data, ttl, collapseKey, transient, final } = prepared
@@ -219,6 +224,8 @@ export class Hub<Events extends object = EventMap> {
       userChannel(target)
       return this.#closeEverywhere({ of: { user: target }, reason: 'kicked', reconnect })
     }
+    if (typeof target !== 'object' || target === null)
+      throw new InvalidRequestError(`close() takes a user, a stream or { stream }; got ${describe(target)}`)
     const id = 'stream' in target ? target.stream : target.id
     return this.#closeEverywhere({ of: { streams: [id] }, reason: 'kicked', reconnect })
   }
@@ -267,10 +274,11 @@ export class Hub<Events extends object = EventMap> {
    * @throws {InvalidRequestError} for a limit outside 1 to 1,000. An `after` that the log does not know is no error: then
    * everything that is held is returned, and `complete` is false.
    */
-  async history(of: HistoryOf, { after, limit = 100 }: HistoryQuery = {}): Promise<HistoryPage> {
+  async history(of: HistoryOf, query: HistoryQuery = {}): Promise<HistoryPage> {
+    const { after, limit = 100 } = checkHistoryQuery(query)
     const from = after === undefined ? undefined : parseCursor(after)
-    const query = { channels: [historyChannel(of)], from: from ?? ('oldest' as const), limit: checkLimit(limit) }
-    const page = await this.#log.read(query)
+    const channels = [historyChannel(of)]
+    const page = await this.#log.read({ channels, from: from ?? 'oldest', limit: checkLimit(limit) })
     const isKnown = after === undefined || from !== undefined
     return {
       events: page.events.map(({ id, event, data, time }) => ({
@@ -363,11 +371,6 @@ export class Hub<Events extends object = EventMap> {
       }
     }
   }
-}
-
-function historyChannel(of: HistoryOf): Channel {
-  if ('user' in of) return userChannel(of.user)
-  return 'topic' in of ? topicChannel(of.topic) : EVERYONE
 }
 
 function checkLimit(limit: number): number {

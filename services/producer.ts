@@ -14,6 +14,12 @@ type Source = AsyncIterable<Produced> | Iterable<Produced>
 /** Feeds one stream: an iterable, a Readable, or a function that makes one and is told by the signal when to stop. */
 export type Producer = Source | ((signal: AbortSignal) => Source)
 
+/** Whether a value can feed a stream. A string is no producer: it would fall into its letters. */
+export function isProducer(value: unknown): value is Producer {
+  if (typeof value === 'function') return true
+  return typeof value === 'object' && value !== null && (Symbol.asyncIterator in value || Symbol.iterator in value)
+}
+
 /** A producer and a client that never make each other wait let the event loop turn after so many events. */
 const EVENTS_A_TURN = 64
 

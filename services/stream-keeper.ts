@@ -2,7 +2,7 @@ import { describe, topicChannel, userChannel } from './channel.ts'
 import { CLOSE_REASONS, type CloseReason } from './close-reason.ts'
 import { type Cursor, randomText } from './cursor.ts'
 import { DeliveryQueue } from './delivery-queue.ts'
-import { InvalidDraftError, TooManyTopicsError, UnauthenticatedError } from './errors.ts'
+import { InvalidDraftError, InvalidRequestError, TooManyTopicsError, UnauthenticatedError } from './errors.ts'
 import type { EventLog, LogEvent, Tail, TailListener } from './event-log/event-log.ts'
 import { EventStream, type StreamHost } from './event-stream.ts'
 import { MAX_RECONNECTION_TIME } from './event-stream-format.ts'
@@ -108,13 +108,19 @@ export class StreamKeeper implements StreamHost, TailListener {
    * Checks an opening before anything is sent, so that what is wrong with it can still be told by a status.
    * @throws {UnauthenticatedError} when the identity has lapsed, and for bad names, too many topics, or a bad `last`.
    */
-  check({ user, topics = [], expiresAt, last }: Opening): void {
+  check({ user, topics = [], expiresAt, from, last, lastEventId }: Opening): void {
     if (user !== null) userChannel(user)
     if (!Array.isArray(topics)) throw new InvalidDraftError(`topics is an array; got ${describe(topics)}`)
     for (const topic of topics) topicChannel(topic)
     if (topics.length > this.#options.maxTopics) throw new TooManyTopicsError(this.#options.maxTopics)
     if (last !== undefined && (!Number.isSafeInteger(last) || last < 1)) {
       throw new InvalidDraftError('last is a whole number of at least 1')
+    }
+    if (from !== undefined && from !== 'oldest') {
+      throw new InvalidRequestError(`from is "oldest", or left out; got ${describe(from)}`)
+    }
+    if (lastEventId !== undefined && typeof lastEventId !== 'string') {
+      throw new InvalidRequestError(`lastEventId is a string, or left out; got ${describe(lastEventId)}`)
     }
     if (expiresAt === undefined) return
     if (typeof expiresAt !== 'number' || Number.isNaN(expiresAt)) {

@@ -1,5 +1,6 @@
 import { type Channel, describe, EVERYONE, topicChannel, userChannel } from './channel.ts'
 import { InvalidTargetError } from './errors.ts'
+import { unknownName } from './known-names.ts'
 
 /**
  * Who an event is for. Users, topics and everyone are different words, and at least one must be said: a user that is
@@ -11,12 +12,17 @@ export interface Target {
   readonly everyone?: boolean | undefined
 }
 
+const PROPERTIES = ['users', 'topics', 'everyone']
+
 /**
  * The channels of a target, none twice.
  * @throws {InvalidTargetError | InvalidUserError | InvalidTopicError}
  */
 export function channelsOf(target: Target): Channel[] {
   if (typeof target !== 'object' || target === null) throw new InvalidTargetError(describe(target))
+  const unknown = unknownName(target, PROPERTIES)
+  if (unknown !== undefined)
+    throw new InvalidTargetError(`the unknown property ${JSON.stringify(unknown.slice(0, 40))}`)
   const { users, topics, everyone } = target
   // Nearly every event is for one user.
   if (users?.length === 1 && topics === undefined && everyone === undefined && Array.isArray(users))

@@ -12,7 +12,7 @@ const FINISHED = '{"reason":"finished","reconnect":false}'
 
 /** A host with a stream that is fed by `source`, a new one for each request. */
 const feeding = (t: Test, source: () => Producer): Promise<HubHost> =>
-  buildHub(t, { host: (app) => app.get('/report', (request, reply) => app.sse.follow(request, reply, source())) })
+  buildHub(t, { host: (app) => app.get('/report', (request, reply) => app.sse.stream(request, reply, source())) })
 
 const followTask = (app: FastifyInstance) =>
   app.get<{ Querystring: { user?: string } }>('/task', (request, reply) =>
@@ -78,6 +78,45 @@ t.test('a producer that fails is logged, and its stream closed for good', async 
     t.equal(host.errors.length, 1, how)
     t.match(host.errors[0], 'what a stream was fed with failed')
   }
+})
+
+t.test('a stream that is fed has no id and resumes nothing, whatever its client brings', async (t) => {
+  const host = await feeding(t, () => ['token'])
+  const url = `${await host.listen()}/report`
+  const { id } = await host.app.sse.broadcast({ data: 'an event of the log' })
+  for (const lastEventId of [undefined, String(id), 'none of a hub']) {
+    const client = await StreamClient.open(url, { lastEventId })
+    await client.end()
+    t.match(JSON.parse(client.events[0]?.data ?? ''), { resumed: false, replayed: 0 })
+    t.same(
+      client.events.slice(0, -1).map(({ id }) => id),
+      [undefined, undefined]
+    )
+    t.same(client.events.at(-1)?.id, '0.end', 'but for the one that says that it is over')
+    const back = await StreamClient.open(url, { lastEventId: client.lastEventId })
+    t.equal(back.status, 204)
+  }
+})
+
+t.test('a stream that is fed outlives an outage and a discontinuity of the log', async (t) => {
+  let feed = (_data: string) => {}
+  const source = new Readable({ read() {}, objectMode: true })
+  feed = (data) => source.push(data)
+  const host = await feeding(t, () => source)
+  const { keeper } = host.app.sse
+  keeper.log.read = () => {
+    throw new Error('no log')
+  }
+  const client = await host.client(`${await host.listen()}/report`)
+  feed('1')
+  await client.count(1)
+  keeper.onBreak({ seq: 99, witness: 'another0000000' })
+  feed('2')
+  await client.count(2)
+  source.push(null)
+  await client.end()
+  t.match(client.events.at(-1), { event: 'hub.close', data: FINISHED })
+  t.same(host.errors, [])
 })
 
 t.test('a task is followed from its beginning to its final event, by everyone who asks', async (t) => {

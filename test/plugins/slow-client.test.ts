@@ -199,7 +199,7 @@ t.test('a producer waits for a client that stops reading, and ends when the clie
     }
   }
   const host = await buildHub(t, {
-    host: (app) => app.get('/report', (request, reply) => app.sse.follow(request, reply, produce))
+    host: (app) => app.get('/report', (request, reply) => app.sse.stream(request, reply, produce))
   })
   const client = await StreamClient.open(`${await host.listen()}/report`)
   await client.count(10)
