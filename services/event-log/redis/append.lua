@@ -19,6 +19,8 @@ local orderOf = function(scope) return key('o:' .. scope) end
 local PIECE = 1000
 
 expire(1000)
+sweepSome()
+clearSome()
 
 local first = head + 1
 local witnesses = {}
@@ -56,8 +58,16 @@ local file = function(channel, seq, member, weight, collapse)
   call('ZADD', history, seq, member)
   bytes = bytes + placeOf(collapse)
   local count = call('ZCARD', history)
-  local size = resize(channel, weight + placeOf(collapse))
-  if count == 1 and not isReplacing then opened(channel) end
+  local own = weight + placeOf(collapse)
+  local size = resize(channel, own)
+  if count == 1 and not isReplacing then
+    if size > own then
+      historyLost(channel, tonumber(seq) - 1)
+      size = resize(channel, own - size)
+    else
+      opened(channel)
+    end
+  end
   local bound = channel == 'everyone' and broadcasts or string.sub(channel, 1, 2) == 'u:' and users or topics
   while count > bound or (size > channelBytes and count > 1) do
     size = size - evict(channel)
@@ -170,6 +180,12 @@ for _, batch in ipairs(cjson.decode(ARGV[12])) do
     count = count + 1
     receipts[#receipts + 1] = refused and '!' or append(event)
   end
+end
+
+-- What each entry of the tail weighs is known of all of them or of none.
+if call('LLEN', TAIL_SIZES) ~= call('XLEN', TAIL) then
+  call('DEL', TAIL, TAIL_SIZES)
+  tailBytes = 0
 end
 
 -- The tail makes room for what comes, before it is known what else has to give.

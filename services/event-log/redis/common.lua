@@ -38,13 +38,41 @@ local letters, heard = string.match(ARGV[2], '^(%w+) ?(.*)$')
 -- What `bytes` counts are entries and channels; `user`, `topic` and `everyone` are what the channels of each kind hold, where an
 -- entry in several counts for each.
 local FIELDS = { 'format', 'life', 'head', 'witness', 'pos', 'nonce', 'bytes', 'tail', 'forgotten', 'loss', 'born', 'user', 'topic',
-  'everyone', 'keys', 'marks', 'ages' }
+  'everyone', 'keys', 'marks', 'ages', 'counts', 'sweep', 'former' }
 local state = call('HMGET', STATE, unpack(FIELDS))
 if state[1] and state[1] ~= FORMAT then
   return redis.error_reply('FORMAT the log is of format ' .. state[1] .. '; this hub writes format ' .. FORMAT)
 end
+
+-- How many entries there are in an epoch, how many channels of each kind, and how many marks of evictions.
+local countsOf = function(life)
+  local base = BASE .. life .. ':'
+  return { call('HLEN', base .. 'events'), call('ZCARD', base .. 'sizes:user'), call('ZCARD', base .. 'sizes:topic'),
+    call('ZCARD', base .. 'sizes:everyone'), call('HLEN', base .. 'evicted'), call('ZCARD', base .. 'emptied') }
+end
+
+-- What there was at the end of the last call, and is now. A key that was deleted or evicted is not there any more.
+local before, present = {}, state[2] and countsOf(state[2])
+for count in string.gmatch(state[18] or '', '%d+') do before[#before + 1] = tonumber(count) end
+local isMissing = function(index) return before[index] and present[index] < before[index] end
+local isGone = function(index) return isMissing(index) and present[index] == 0 end
+
+-- Entries are nothing without the list of channels, and channels nothing without entries: then another epoch begins, and what
+-- the former has left is cleared away.
+local EPOCH = BASE .. 'epoch'
+local former = state[20] or ''
+if state[2] and (isGone(1) or isGone(2) or isGone(3) or isGone(4)) then
+  former = former .. state[2] .. ' '
+  state[2] = nil
+elseif not state[2] then
+  local life = call('GET', EPOCH)
+  if life then former = life .. ' ' end
+end
 if not state[2] then
   state = { FORMAT, string.sub(letters, 1, 8), '0', letters, '0', '', '0', '0', '0', '0', int(now) }
+  state[18], state[19], state[20] = '', '', former
+  present, before = countsOf(state[2]), {}
+  call('SET', EPOCH, state[2])
   local begun = {}
   for index, name in ipairs(FIELDS) do
     state[index] = state[index] or '0'
@@ -61,6 +89,8 @@ local loss, born = tonumber(state[10] or 0), tonumber(state[11] or 0)
 local held = { user = tonumber(state[12] or 0), topic = tonumber(state[13] or 0), everyone = tonumber(state[14] or 0),
   keys = tonumber(state[15] or 0) }
 local marks, ages = tonumber(state[16] or 0), tonumber(state[17] or 0)
+-- How far the search for entries that no channel names has come; empty if there is none.
+local sweep = state[19] or ''
 
 local key = function(name) return BASE .. life .. ':' .. name end
 local EVENTS, HELD, TTL, AGES = key('events'), key('held'), key('ttl'), key('ages')
@@ -79,7 +109,8 @@ local lost, isLost = {}, false
 local save = function()
   local after = { head = int(head), witness = witness, pos = int(pos), nonce = nonce, bytes = int(bytes), tail = int(tailBytes),
     forgotten = int(forgotten), loss = int(loss), born = int(born), user = int(held.user), topic = int(held.topic),
-    everyone = int(held.everyone), keys = int(held.keys), marks = int(marks), ages = int(ages) }
+    everyone = int(held.everyone), keys = int(held.keys), marks = int(marks), ages = int(ages),
+    counts = table.concat(countsOf(life), ' '), sweep = sweep, former = former }
   local changed = {}
   for index, name in ipairs(FIELDS) do
     if after[name] and after[name] ~= state[index] then
@@ -136,7 +167,6 @@ end
 -- All that the log holds but what gives when it is over its bound.
 local kept = function() return tailBytes + marks + ages + math.min(head, RING) * WITNESS end
 local total = function() return bytes + held.keys + kept() end
-
 
 -- The number of a channel's member, and weight and collapse key of its entry. An index alone proves nothing: where the entry is
 -- gone, or is another than the one that was filed, there is no weight, and the member is a hole.
@@ -220,10 +250,32 @@ local taken = function(channel, weight, place)
   if call('EXISTS', historyOf(channel)) == 0 then emptied(channel) end
 end
 
+-- How many channels of an entry name it.
+local holders = function(value, member)
+  local channels = parse(value or '')
+  if not channels then return 0 end
+  local count = 0
+  for _, channel in ipairs(cjson.decode(channels)) do
+    if call('ZSCORE', historyOf(channel), member) then count = count + 1 end
+  end
+  return count
+end
+
+-- The history of a channel is gone, though the channel held entries: all up to a number may have been among them.
+local historyLost = function(channel, seq)
+  noteEvicted(channel, seq)
+  if sweep == '' then sweep = '0' end
+end
+
 -- One channel fewer holds the entry; the last one lets it go.
 local release = function(member, seq, weight)
   if string.find(member, 'm', 1, true) then
-    if call('HINCRBY', HELD, seq, -1) > 0 then return end
+    local left = call('HINCRBY', HELD, seq, -1)
+    if left < 0 then
+      left = holders(call('HGET', EVENTS, seq), member)
+      call('HSET', HELD, seq, left)
+    end
+    if left > 0 then return end
     call('HDEL', HELD, seq)
   end
   if string.find(member, 't', 1, true) then call('ZREM', TTL, seq) end
@@ -242,15 +294,19 @@ local hole = function(channel, member, seq)
   noteEvicted(channel, tonumber(seq))
   local size = tonumber(call('ZSCORE', SIZES[kindOf(channel)], channel) or 0)
   local weight = math.floor(size / (call('ZCARD', historyOf(channel)) + 1))
-  local isGone = call('HEXISTS', EVENTS, seq) == 0
-  if isGone and not string.find(member, 'm', 1, true) then bytes = math.max(0, bytes - weight) end
+  local isAlone = call('HEXISTS', EVENTS, seq) == 0 and not string.find(member, 'm', 1, true)
+  bytes = math.max(0, bytes - (isAlone and weight or PLACE))
   taken(channel, weight, 0)
 end
 
--- Retention takes the oldest entry of a channel. Returns what it weighed, or nothing if there was none.
+-- Retention takes the oldest entry of a channel. Returns what it weighed.
 local evict = function(channel)
   local member = call('ZPOPMIN', historyOf(channel))[1]
-  if not member then return nil end
+  if not member then
+    historyLost(channel, head)
+    emptied(channel)
+    return 0
+  end
   local seq, weight, collapse = entryOf(channel, member)
   if not weight then
     hole(channel, member, seq)
@@ -289,14 +345,73 @@ local drop = function(seq, isGap, horizon)
   channels = cjson.decode(channels)
   local member = memberOf(seq, collapse, #channels > 1, exp)
   local weight = weightOf(#value, member)
+  local places = #channels > 1 and tonumber(call('HGET', HELD, seq) or 0) or 1
   for _, channel in ipairs(channels) do
     if call('ZREM', historyOf(channel), member) == 1 then
       if collapse ~= '' then uncollapse(channel, collapse, member) end
       if isGap then noteEvicted(channel, tonumber(seq)) end
       taken(channel, weight, placeOf(collapse))
+      places = places - 1
+    elseif call('EXISTS', historyOf(channel)) == 0 and call('ZSCORE', SIZES[kindOf(channel)], channel) then
+      historyLost(channel, head)
+      emptied(channel)
     end
   end
-  forget(seq, weight)
+  forget(seq, weight + math.max(0, places) * placeOf(collapse))
+end
+
+-- Goes on with the search for entries that no channel names.
+local sweepSome = function()
+  if sweep == '' then return end
+  local page = call('HSCAN', EVENTS, sweep, 'COUNT', 100)
+  sweep = page[1] == '0' and '' or page[1]
+  for index = 1, #page[2], 2 do
+    local seq, value = page[2][index], page[2][index + 1]
+    local channels, collapse, exp = parse(value)
+    local member = channels and memberOf(seq, collapse, string.find(channels, '","', 1, true), exp)
+    local several = member and string.find(member, 'm', 1, true)
+    local count = member and tonumber(seq) <= head and holders(value, member) or 0
+    local places = several and tonumber(call('HGET', HELD, seq) or count) or 1
+    local place = member and placeOf(collapse) or 0
+    if count == 0 then
+      forget(seq, weightOf(#value, member or '') + places * place)
+    else
+      if several then
+        bytes = bytes - (places - count) * place
+        call('HSET', HELD, seq, count)
+      end
+      if exp >= 0 then call('ZADD', TTL, 'NX', exp, seq) end
+    end
+  end
+end
+
+-- Goes on with clearing away a former epoch.
+local clearSome = function()
+  local life = string.match(former, '^%w+')
+  if not life then return end
+  local base = BASE .. life .. ':'
+  local clear = function(channel) call('UNLINK', base .. 'c:' .. channel, base .. 'k:' .. channel) end
+  for _, kind in ipairs({ 'user', 'topic', 'everyone' }) do
+    local popped = call('ZPOPMIN', base .. 'sizes:' .. kind, 100)
+    for index = 1, #popped, 2 do clear(popped[index]) end
+    if #popped > 0 then return end
+  end
+  local scopes = call('ZPOPMIN', base .. 'scopes', 100)
+  for index = 1, #scopes, 2 do call('UNLINK', base .. 'i:' .. scopes[index], base .. 'o:' .. scopes[index]) end
+  if #scopes > 0 then return end
+  local page = call('HSCAN', base .. 'events', '0', 'COUNT', 100)
+  for index = 1, #page[2], 2 do
+    local channels = parse(page[2][index + 1])
+    if channels then
+      for _, channel in ipairs(cjson.decode(channels)) do clear(channel) end
+    end
+    call('HDEL', base .. 'events', page[2][index])
+  end
+  if call('EXISTS', base .. 'events') == 1 then return end
+  for _, name in ipairs({ 'held', 'ttl', 'ages', 'evicted', 'emptied', 'witnesses', 'tail', 'tailsizes', 'scopelapses' }) do
+    call('UNLINK', base .. name)
+  end
+  former = string.gsub(former, '^%w+ ', '')
 end
 
 -- Age is looked at range by range, from the front. A call clears away no more than it can in good time; the next goes on.
@@ -304,12 +419,14 @@ local expire = function(most)
   for _, seq in ipairs(call('ZRANGEBYSCORE', TTL, '-inf', now, 'LIMIT', 0, most)) do drop(seq, false) end
   local horizon = now - tonumber(ARGV[3])
   while most > 0 do
-    local newest, first, last = string.match(call('LINDEX', AGES, 0) or '', '^(%d+) (%d+) (%d+) %d+$')
+    local newest, first, last, start = string.match(call('LINDEX', AGES, 0) or '', '^(%d+) (%d+) (%d+) (%d+)$')
     if not newest or tonumber(newest) > horizon then return end
     call('LPOP', AGES)
-    ages = ages - AGE
-    for seq = tonumber(first), tonumber(last) do drop(int(seq), true, horizon) end
-    most = most - (tonumber(last) - tonumber(first) + 1)
+    local stop = math.min(tonumber(last), tonumber(first) + most - 1)
+    for seq = tonumber(first), stop do drop(int(seq), true, horizon) end
+    if stop < tonumber(last) then call('LPUSH', AGES, newest .. ' ' .. int(stop + 1) .. ' ' .. last .. ' ' .. start)
+    else ages = ages - AGE end
+    most = most - (stop - tonumber(first) + 1)
   end
 end
 
@@ -362,6 +479,7 @@ local lose = function()
   local own = string.sub(letters, 9)
   head, witness = head + 1, life .. own
   loss = head
+  sweep = '0'
   witnessed(head, own)
   handOn(letters, { head = head, witness = witness }, '!', {}, 100)
 end
@@ -377,9 +495,21 @@ local isRolledBack = function()
   return born <= since and not isOfThisLog(tonumber(seq), string.sub(known, 9))
 end
 
+-- Which cursors are true, and what was evicted, is not known any more without these keys.
+local isForgetful = function() return isMissing(5) or isMissing(6) or (head > 0 and call('EXISTS', WITNESSES) == 0) end
+
 if isRolledBack() then
   born = math.max(now, since + 1)
   lose()
+elseif isForgetful() then
+  born = math.max(now, born + 1)
+  lose()
+end
+
+-- Without its ages an entry would be kept for ever.
+if present[1] > 0 and call('EXISTS', AGES) == 0 then
+  call('RPUSH', AGES, int(now) .. ' 1 ' .. int(head) .. ' ' .. int(now))
+  ages = AGE
 end
 
 local answer = function()

@@ -25,8 +25,13 @@ end
 local evicted, histories = loss, {}
 for index = 8, #ARGV do
   local channel = ARGV[index]
+  if call('EXISTS', historyOf(channel)) == 1 then
+    histories[#histories + 1] = channel
+  elseif call('ZSCORE', SIZES[kindOf(channel)], channel) then
+    historyLost(channel, head)
+    emptied(channel)
+  end
   evicted = math.max(evicted, evictedFrom(channel))
-  if call('EXISTS', historyOf(channel)) == 1 then histories[#histories + 1] = channel end
 end
 
 -- A number beyond the head was filed by a call that is lost.
