@@ -2,13 +2,14 @@ import t, { type Test } from 'tap'
 import type { Channel } from '../../services/channel.ts'
 import type { Cursor } from '../../services/cursor.ts'
 import { type RedisLog, type RedisLogOptions, redisLog } from '../../services/event-log/redis.ts'
+import { effort } from '../support/effort.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { Random } from '../support/random.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { Listening, toAlice } from '../support/tail-listener.ts'
 
 const SEED = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000)
-const ROUNDS = Number(process.env.LOST_TAIL_ROUNDS ?? 6)
+const ROUNDS = Number(process.env.LOST_TAIL_ROUNDS ?? effort(3, 20))
 t.comment(`TEST_SEED=${SEED} LOST_TAIL_ROUNDS=${ROUNDS}`)
 t.setTimeout(60_000 + ROUNDS * 20_000)
 

@@ -2,12 +2,13 @@ import t, { type Test } from 'tap'
 import type { Channel } from '../../services/channel.ts'
 import { idempotent } from '../../services/event-log/contract/given.ts'
 import { type RedisLog, redisLog } from '../../services/event-log/redis.ts'
+import { effort } from '../support/effort.ts'
 import { Random } from '../support/random.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { toAlice } from '../support/tail-listener.ts'
 
 const SEED = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000)
-const ROUNDS = Number(process.env.TORN_ROUNDS ?? 12)
+const ROUNDS = Number(process.env.TORN_ROUNDS ?? effort(6, 60))
 t.comment(`TEST_SEED=${SEED} TORN_ROUNDS=${ROUNDS}`)
 t.setTimeout(60_000 + ROUNDS * 5_000)
 

@@ -6,10 +6,11 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import { sseHub } from '../../plugins/sse-hub.ts'
 import { systemClock } from '../../services/clock.ts'
+import { effort } from '../support/effort.ts'
 import { Random } from '../support/random.ts'
 
 /** How often somebody connects and goes away again. */
-const CYCLES = Number(process.env.CHURN_CYCLES ?? 2_000)
+const CYCLES = Number(process.env.CHURN_CYCLES ?? effort(1_500, 40_000))
 const SEED = Number(process.env.CHURN_SEED ?? Date.now() % 1_000_000)
 const AT_A_TIME = 50
 /** So much may the heap be larger at the end, in bytes, whatever the number of cycles. */

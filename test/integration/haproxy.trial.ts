@@ -13,7 +13,6 @@ import { ServerProcess } from '../support/server-process.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
 const skip = without('haproxy', { version: '-v' })
-t.setTimeout(120_000)
 
 /** Far longer than HAProxy needs to notice, and than any other part of this test. */
 const DRAIN_DELAY = 30_000
@@ -99,6 +98,8 @@ function publish(url: string): Promise<number> {
 }
 
 const folder = skip ? '' : await compiledHub()
+// From here on: compiling may take its time.
+t.setTimeout(120_000)
 
 function startHub(t: Test, env: Record<string, string> = {}): ServerProcess {
   return new ServerProcess(t, env, [process.execPath, join(folder, 'server.js')])

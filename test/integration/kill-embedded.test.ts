@@ -26,13 +26,14 @@ const CHILD = join(ROOT, 'test', 'support', 'appending-child.mjs')
 const PLENTY = 10_000_000
 const RETENTION = { user: PLENTY, topic: PLENTY, broadcast: PLENTY, bytes: 2 ** 40, channelBytes: 2 ** 40 }
 
-t.setTimeout(120_000 + KILLS * 3_000)
 t.comment(`TEST_SEED=${SEED} KILLS=${KILLS}`)
 
 const home = mkdtempSync(join(tmpdir(), 'kill-embedded-'))
 t.teardown(() => rmSync(home, { recursive: true, force: true }))
 // Compiled, so that each process is there at once.
 const embedded = pathToFileURL(join(await compiledHub(), 'services', 'event-log', 'embedded.js')).href
+// From here on: compiling may take its time.
+t.setTimeout(120_000 + KILLS * 3_000)
 
 /** What a process wrote into its journal before it was killed. */
 class Journal {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { effort } from '../support/effort.ts'
 import { freePort, startNginx, withoutNginx } from '../support/nginx.ts'
 import { NodeProcess } from '../support/node-process.ts'
 import { RECONNECTING_CLIENTS } from '../support/reconnecting-client.ts'
@@ -6,7 +7,7 @@ import { RedisServer } from '../support/redis-server.ts'
 import { SteadyPublisher } from '../support/steady-publisher.ts'
 
 /** How often a node is stopped and started again, one after the other. */
-const RESTARTS = Number(process.env.ROLLING_RESTARTS ?? 2)
+const RESTARTS = Number(process.env.ROLLING_RESTARTS ?? effort(2, 12))
 /** How many users have a publisher of their own and a client of each kind. */
 const USERS = Number(process.env.ROLLING_USERS ?? 4)
 /** How many events each publisher gets accepted between one step of a restart and the next. */

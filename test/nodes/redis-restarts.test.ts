@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { redisLink } from '../../services/event-log/redis.ts'
 import type { StreamEntry } from '../../services/nodes/nodes.ts'
 import { RedisNodes } from '../../services/nodes/redis/redis-nodes.ts'
+import { effort } from '../support/effort.ts'
 import { Random } from '../support/random.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { TestNode, until, untilSame } from '../support/test-node.ts'
@@ -10,8 +11,8 @@ const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
 t.comment(`TEST_SEED=${seed}`)
 
 /** For how long connections are killed, in milliseconds, and how often Redis is restarted: longer trials set more. */
-const KILLING = Number(process.env.KILLING_MS ?? 5_000)
-const RESTARTS = Number(process.env.RESTARTS ?? 6)
+const KILLING = Number(process.env.KILLING_MS ?? effort(2_000, 15_000))
+const RESTARTS = Number(process.env.RESTARTS ?? effort(3, 20))
 /** Each user has so many streams, below the limit. */
 const STREAMS = 3
 const LIMIT = 4
