@@ -66,7 +66,7 @@ async function setUp(instance: FastifyInstance, options: HubAppOptions): Promise
   })
   const { routes, ...access } = keys === undefined ? open() : locked(keys)
   // What the hub is told takes the place of what the app would tell it, for every route.
-  const identity = { ...access.identity, ...hub }
+  const identity = { ...access.identity, onlineCounts: isOpen, ...hub }
   await instance.register(sseHub, identity)
   if (options.connections !== undefined) reportRefusals(instance, options.connections)
   await instance.register(async (api) => {
@@ -81,13 +81,12 @@ async function setUp(instance: FastifyInstance, options: HubAppOptions): Promise
     const guards: onRequestHookHandler[] = keys === undefined ? [] : [before(keys.requireCredentials)]
     if (perSecond > 0 && keys !== undefined) limitFailures(api, { perSecond, clock: hub.clock })
     if (perSecond > 0) {
-      const callerOf = (request: FastifyRequest) => keys?.publisherOf(request)?.id
+      const callerOf = (request: FastifyRequest) => keys?.nameOfPublisher(request)
       guards.unshift(await rateLimit(api, { perSecond, callerOf }))
     }
     guardMutations(api, guards)
-    // Whoever may open a stream may start the demo task; of an open hub, anybody.
-    const { authenticate } = isOpen ? {} : identity
-    await api.register(hubRoutes, { ...routes, authenticate, demo: true })
+    // The demo task publishes. On a locked hub that takes a publisher's credentials, which an event source cannot send.
+    await api.register(hubRoutes, { ...routes, demo: isOpen })
   })
   plainProbeRoute(instance)
   await instance.register(demoUiPlugin)
@@ -123,8 +122,12 @@ function open(): Access {
 }
 
 function locked(keys: Authentication): Access {
-  const { authenticate, authorizeTopic, authorizePublish, issueTicket, nameOfPublisher: publisherOf } = keys
-  return { identity: { authenticate, authorizeTopic }, routes: { authorizePublish, publisherOf, issueTicket } }
+  const { authenticate, authorizeTopic, nameOfPublisher: publisherOf, ...rest } = keys
+  const { authorizePublish, issueTicket, revokeTickets } = rest
+  return {
+    identity: { authenticate, authorizeTopic },
+    routes: { authorizePublish, publisherOf, issueTicket, revokeTickets }
+  }
 }
 
 function identityOfQuery(request: FastifyRequest): StreamIdentity | undefined {

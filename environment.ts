@@ -153,7 +153,7 @@ function origins(text: string | undefined): string[] {
     if (!URL.canParse(origin) || new URL(origin).origin !== origin || origin.includes('*')) {
       fail(
         'HUB_CORS_ORIGIN',
-        `is a list of origins like https://app.example, separated by commas; got ${JSON.stringify(origin)}`
+        `is a list of origins like https://app.example, separated by commas; entry ${list.indexOf(origin) + 1} is not`
       )
     }
   }
@@ -168,7 +168,7 @@ function trustProxy(text: string | undefined): boolean | number | string[] {
   const list = splitList(text)
   const bad = list.find((address) => !isAddress(address))
   if (bad !== undefined)
-    fail('HUB_TRUST_PROXY', `is true, false, a number of proxies, or addresses; got ${JSON.stringify(bad)}`)
+    fail('HUB_TRUST_PROXY', `is true, false, a number of proxies, or addresses; entry ${list.indexOf(bad) + 1} is not`)
   return list
 }
 

@@ -7,7 +7,7 @@ import type { RedisLogOptions } from './services/event-log/redis.ts'
 import type { Retention } from './services/event-log/retention.ts'
 import type { Nodes } from './services/nodes/nodes.ts'
 import { openShared } from './services/redis-hub.ts'
-import type { TicketStore } from './services/tickets.ts'
+import type { TicketStore } from './services/ticket-store.ts'
 
 type StoreLogger = NonNullable<RedisLogOptions['logger']> & NonNullable<EmbeddedLogOptions['logger']>
 

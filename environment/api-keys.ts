@@ -8,8 +8,8 @@ const MAX_KEYS = 1_000
 /** The one that is in use, and the one that takes its place. */
 const MAX_KEYS_OF_ID = 2
 const ID = /^[\w-]{1,64}$/
-/** No dot, which tells tokens from keys. 32 characters of hex are 128 bits. */
-const KEY = /^[A-Za-z0-9_~+/=-]{32,256}$/
+/** A key has no dot, which tells tokens from keys, and `=` only at its end (RFC 6750 §2.1). 32 characters of hex are 128 bits. */
+const KEY = /^(?=.{32,256}$)[A-Za-z0-9_~+/-]+=*$/
 const HASH = /^sha256-([0-9a-f]{64})$/i
 
 /**
@@ -18,7 +18,9 @@ const HASH = /^sha256-([0-9a-f]{64})$/i
  */
 export function readApiKeys(text: string | undefined): readonly ApiKey[] {
   const isPath = text !== undefined && /^\.{0,2}\//.test(text)
-  const entries = splitList(isPath ? readKeys(text) : text, /[;\n]/).filter((entry) => !entry.startsWith('#'))
+  const lines = splitList(isPath ? readKeys(text) : text, '\n')
+  // A comment ends with its line: a semicolon in it begins no entry.
+  const entries = splitList(lines.filter((line) => !line.startsWith('#')).join(';'), ';')
   if (text && entries.length === 0) fail(NAME, 'has no key')
   if (entries.length > MAX_KEYS) fail(NAME, `has at most ${MAX_KEYS} keys; got ${entries.length}`)
   const keys = entries.map(readEntry)
@@ -40,7 +42,10 @@ function readEntry(entry: string, index: number): ApiKey {
   if (!ID.test(id)) fail(NAME, `has an id of 1 to 64 letters, digits, _ and - in each entry; ${which} has not`)
   const [, hex] = HASH.exec(key) ?? []
   if (hex === undefined && (!KEY.test(key) || key.startsWith('sha256-'))) {
-    fail(NAME, `has keys of 32 to 256 letters, digits and _~+/=-, or sha256- and 64 hex digits; see "${id}" (${which})`)
+    fail(
+      NAME,
+      `has keys of 32 to 256 letters, digits and _~+/-, with = at the end only, or sha256- and 64 hex digits; see "${id}" (${which})`
+    )
   }
   const words = splitList(rest.join(':'))
   const scopes = words.length === 0 ? undefined : parseScopes(words)

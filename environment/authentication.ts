@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import type { TokenOptions } from '../plugins/token-verifier.ts'
 import type { ApiKey } from '../services/api-keys.ts'
-import { algorithmsOf } from '../services/token-keys.ts'
+import { algorithmsOf, keyFingerprint } from '../services/token-keys.ts'
 import { readApiKeys } from './api-keys.ts'
 import { fail, splitList, type Variables, wholeNumber } from './values.ts'
 
@@ -71,9 +71,10 @@ function readAuthentication(env: Variables): AuthenticationSettings | undefined 
   if (publishers === undefined && apiKeys.length === 0) {
     fail('HUB_API_KEYS', 'must be set, or a HUB_PUBLISH_JWT_SECRET or _PUBLIC_KEY: nobody could publish')
   }
-  if (publishers?.keys.some((key) => subscribers?.keys.includes(key))) {
+  const subscriberKeys = subscribers?.keys.map(keyFingerprint) ?? []
+  if (publishers?.keys.some((key) => subscriberKeys.includes(keyFingerprint(key)))) {
     const name = env.HUB_PUBLISH_JWT_SECRET ? 'HUB_PUBLISH_JWT_SECRET' : 'HUB_PUBLISH_JWT_PUBLIC_KEY'
-    fail(name, 'is not the key of the subscribers, or whoever signs for them could publish')
+    fail(name, 'is not the key of the subscribers, or everybody who signs for them could publish')
   }
   return { subscribers, publishers, apiKeys, cookie }
 }

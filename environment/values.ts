@@ -12,9 +12,13 @@ export function wholeNumber(env: Variables, name: string, least: number, most: n
   const text = env[name]
   if (text === undefined || text === '') return undefined
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
-  if (!(value >= least && value <= most))
-    fail(name, `is a whole number from ${least} to ${most}; got ${JSON.stringify(text.slice(0, 40))}`)
+  if (!(value >= least && value <= most)) fail(name, `is a whole number from ${least} to ${most}; got ${shown(text)}`)
   return value
+}
+
+/** A number as it was written. Other text is not repeated: it may be a secret that was set under the wrong name. */
+function shown(text: string): string {
+  return /^[-+\d.eE_, ]{1,20}$/.test(text) ? JSON.stringify(text) : `text of ${text.length} characters`
 }
 
 export function oneOf(name: string, value: string, values: readonly string[]): string {

@@ -1,13 +1,14 @@
 import { hash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
-import { type ApiKey, ApiKeys } from '../services/api-keys.ts'
+import { type ApiKey, ApiKeys, fingerprintOf } from '../services/api-keys.ts'
 import { describe, isName } from '../services/channel.ts'
-import { ForbiddenError, InvalidOptionError, NoCredentialsError } from '../services/errors.ts'
+import { ForbiddenError, InvalidOptionError, InvalidTicketError, NoCredentialsError } from '../services/errors.ts'
 import type { HubAction } from '../services/hub-action.ts'
 import { checkNames } from '../services/known-names.ts'
 import { isPattern, matchesAny } from '../services/name-pattern.ts'
 import { allows, parseScopes, type Scopes } from '../services/scopes.ts'
-import { type Ticket, Tickets, type TicketWish } from '../services/tickets.ts'
+import { MAX_TICKET_TOPICS, type Ticket, Tickets, type TicketWish } from '../services/tickets.ts'
+import { keyFingerprint } from '../services/token-keys.ts'
 import type { AnyInstance } from './any-server.ts'
 import { checkOrigin } from './origin.ts'
 import type { StreamIdentity } from './sse-hub.ts'
@@ -46,16 +47,23 @@ export interface AuthenticationOptions {
   readonly origins?: readonly string[] | undefined
 }
 
-/** A user who proved it, and the patterns of the topics that he may ask for. */
+/** An authenticated user, and the patterns of the topics that the credential grants. */
 export interface ProvenIdentity extends StreamIdentity {
   readonly mayAskFor: readonly string[]
 }
 
-/** Who publishes, and what he may do. */
+interface Subscriber {
+  readonly identity: ProvenIdentity & { readonly expiresAt: number }
+  /** The fingerprint of the key that verified the token. */
+  readonly issuer: string
+}
+
+/** An authenticated publisher. */
 interface Publisher {
-  readonly id: string
-  /** No two kinds of credentials share one. */
+  /** Credentials of different kinds never share a name. Limits and idempotency keys go by it. */
   readonly name: string
+  /** The fingerprint of the API key, or of the key that verified the token. */
+  readonly issuer: string
   readonly scopes: Scopes
 }
 
@@ -114,6 +122,8 @@ export class Authentication {
   readonly #tickets: Tickets
   readonly #cookie: string
   readonly #origins: readonly string[]
+  /** Fingerprints of all keys in use: a ticket is valid as long as the key that it was issued with. */
+  readonly #issuers: ReadonlySet<string>
 
   /** @internal See {@link authentication}. */
   constructor(options: AuthenticationOptions, readers: Readers) {
@@ -122,6 +132,9 @@ export class Authentication {
     this.#tickets = options.tickets ?? new Tickets()
     this.#cookie = options.cookie ?? ''
     this.#origins = options.origins ?? []
+    const { apiKeys = [], subscribers, publishers } = options
+    const tokenKeys = [...(subscribers?.keys ?? []), ...(publishers?.keys ?? [])]
+    this.#issuers = new Set([...apiKeys.map(fingerprintOf), ...tokenKeys.map(keyFingerprint)])
   }
 
   /**
@@ -133,7 +146,7 @@ export class Authentication {
   ): ProvenIdentity | undefined | Promise<ProvenIdentity | undefined> => {
     const { ticket } = (request.query ?? {}) as { ticket?: unknown }
     if (ticket !== undefined && bearerOf(request) === undefined) return this.#ofTicket(ticket)
-    return this.#ofToken(request)
+    return this.#ofToken(request)?.identity
   }
 
   /** Whether a topic that was asked for is within the `topics` of the token or ticket. */
@@ -151,35 +164,59 @@ export class Authentication {
   }
 
   /**
-   * Makes a ticket: for the caller himself, who is a subscriber with a token, or for the user that a publisher with the scope
-   * `ticket` names. Nobody hands on more than he has: no topic that his token does not name, no minute more than it is good.
-   * @throws {NoCredentialsError | ForbiddenError}
+   * Issues a ticket: for the caller's own user if the caller is a subscriber with a token, or for the user that a publisher
+   * with the scope `ticket` names. A ticket grants no topic that the subscriber's token does not grant, and does not outlive
+   * the token. It is valid only while the key of its issuer is in use.
+   * @throws {NoCredentialsError | ForbiddenError | InvalidTicketError}
    */
   readonly issueTicket = async (request: FastifyRequest, wish: Partial<TicketWish>): Promise<Ticket> => {
     const publisher = this.publisherOf(request)
     if (publisher !== undefined) {
       if (!publisher.scopes.ticket) throw new ForbiddenError('ticket')
-      // No user is a mistake that the tickets tell.
-      return this.#tickets.issue({ ...wish, user: wish.user as string })
+      // `issue` refuses a missing user.
+      return this.#tickets.issue({ ...wish, user: wish.user as string, issuer: publisher.issuer })
     }
-    const identity = this.#ofToken(request)
-    if (identity === undefined) throw new NoCredentialsError()
+    const subscriber = this.#ofToken(request)
+    if (subscriber === undefined) throw new NoCredentialsError()
+    const { identity, issuer } = subscriber
     const { user = identity.user, topics = identity.mayAskFor, ttl } = wish
     if (user !== identity.user) throw new ForbiddenError('a ticket for another user')
     const foreign = topics.find((topic) => !matchesAny(identity.mayAskFor, topic))
     if (foreign !== undefined) throw new ForbiddenError(`a ticket for the topic ${JSON.stringify(foreign)}`)
-    return this.#tickets.issue({ user, topics, ttl, notAfter: identity.expiresAt })
+    if (wish.topics === undefined && topics.length > MAX_TICKET_TOPICS) {
+      throw new InvalidTicketError(
+        `at most ${MAX_TICKET_TOPICS} topics are granted, and the token names ${topics.length}: choose with "topics"`
+      )
+    }
+    return this.#tickets.issue({ user, topics, ttl, notAfter: identity.expiresAt, issuer })
   }
 
   /**
-   * Refuses who brings no credentials at all, before his body is read; what they are good for is found out later.
+   * Revokes all tickets of a user: the caller's own, or with the scope `ticket` anybody's.
+   * @returns how many there were.
+   * @throws {NoCredentialsError | ForbiddenError}
+   */
+  readonly revokeTickets = async (request: FastifyRequest, user: string): Promise<number> => {
+    const publisher = this.publisherOf(request)
+    if (publisher !== undefined) {
+      if (!publisher.scopes.ticket) throw new ForbiddenError('ticket')
+    } else {
+      const subscriber = this.#ofToken(request)
+      if (subscriber === undefined) throw new NoCredentialsError()
+      if (subscriber.identity.user !== user) throw new ForbiddenError('tickets of another user')
+    }
+    return this.#tickets.revoke(user)
+  }
+
+  /**
+   * Rejects a request without valid credentials before its body is read. The routes check what the credentials allow.
    * @throws {NoCredentialsError}
    */
   readonly requireCredentials = (request: FastifyRequest): void => {
     if (this.publisherOf(request) === undefined && this.#ofToken(request) === undefined) throw new NoCredentialsError()
   }
 
-  /** Who publishes, if he has shown it. Only the header counts: what a browser sends by itself opens nothing here. */
+  /** The publisher of the request. Only the `Authorization` header counts: a browser never sends that one by itself. */
   publisherOf(request: FastifyRequest): Publisher | undefined {
     const marked = request as Marked
     if (marked[PUBLISHER] === undefined) marked[PUBLISHER] = this.#findPublisher(bearerOf(request)) ?? null
@@ -194,18 +231,20 @@ export class Authentication {
     // A key has no dots, and a token has two.
     if (!bearer.includes('.')) {
       const key = this.#apiKeys.find(bearer)
-      return key && { id: key.id, name: `key ${key.id}`, scopes: key.scopes }
+      return key && { name: `key ${key.id}`, issuer: fingerprintOf(key), scopes: key.scopes }
     }
-    const claims = this.#readers.publisher?.(bearer)
-    if (typeof claims?.scope !== 'string') return undefined
-    // A token may have scopes for others besides.
-    const scopes = parseScopes(claims.scope.split(' ').filter((word) => parseScopes([word]) !== undefined))
-    // Hashed, for a subject may be long, or hold what a name must not.
-    const name = `token ${hash('sha256', JSON.stringify([claims.iss, claims.sub]), 'base64url')}`
-    return scopes && { id: typeof claims.sub === 'string' ? claims.sub : '', name, scopes }
+    const verified = this.#readers.publisher?.(bearer)
+    if (typeof verified?.claims.scope !== 'string') return undefined
+    const { claims, key: issuer } = verified
+    // The claim may list scopes of other services.
+    const scopes = parseScopes(verified.claims.scope.split(' ').filter((word) => parseScopes([word]) !== undefined))
+    // A token without a subject stands for itself. Hashed, because a subject may be long.
+    const subject = typeof claims.sub === 'string' ? [claims.iss, claims.sub] : [bearer]
+    const name = `token ${hash('sha256', JSON.stringify(subject), 'base64url')}`
+    return scopes && { name, issuer, scopes }
   }
 
-  #ofToken(request: FastifyRequest): ProvenIdentity | undefined {
+  #ofToken(request: FastifyRequest): Subscriber | undefined {
     const bearer = bearerOf(request)
     if (bearer !== undefined) return this.#identity(bearer)
     const cookie = this.#cookieOf(request)
@@ -214,16 +253,17 @@ export class Authentication {
     return this.#identity(cookie)
   }
 
-  #identity(token: string): ProvenIdentity | undefined {
-    const claims = this.#readers.subscriber?.(token)
-    if (claims === undefined || !isName(claims.sub)) return undefined
-    const { sub: user, exp, topics = [] } = claims
+  #identity(token: string): Subscriber | undefined {
+    const verified = this.#readers.subscriber?.(token)
+    if (verified === undefined || !isName(verified.claims.sub)) return undefined
+    const { sub: user, exp, topics = [] } = verified.claims
     if (!Array.isArray(topics) || topics.length > MAX_CLAIMED_TOPICS || !topics.every(isPattern)) return undefined
-    return { user, mayAskFor: topics, expiresAt: exp * 1_000 }
+    return { identity: { user, mayAskFor: topics, expiresAt: exp * 1_000 }, issuer: verified.key }
   }
 
   async #ofTicket(ticket: unknown): Promise<ProvenIdentity | undefined> {
     const record = await this.#tickets.redeem(ticket)
+    if (record?.issuer !== undefined && !this.#issuers.has(record.issuer)) return undefined
     return record && { user: record.user, mayAskFor: record.topics, expiresAt: record.expiresAt }
   }
 

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { algorithmsOf } from '../services/token-keys.ts'
+import { algorithmsOf, keyFingerprint } from '../services/token-keys.ts'
 
 /** Which tokens are believed. */
 export interface TokenOptions {
@@ -17,8 +17,15 @@ export interface TokenOptions {
 /** What a token that is believed says. */
 export type Claims = Readonly<Record<string, unknown>> & { readonly exp: number }
 
-/** What a token says, or undefined if it is not believed. Why it is not, nobody is told. */
-export type VerifyToken = (token: string) => Claims | undefined
+/** A verified token. */
+export interface Verified {
+  readonly claims: Claims
+  /** The fingerprint of the key that verified it. */
+  readonly key: string
+}
+
+/** Verifies a token; undefined if it is invalid, for any reason. */
+export type VerifyToken = (token: string) => Verified | undefined
 
 /** Longer ones come from nobody who means well: all headers of a request share 16 KiB. */
 const MAX_LENGTH = 8_192
@@ -39,7 +46,7 @@ let made = 0
 export async function tokenVerifier(app: FastifyInstance, options: TokenOptions): Promise<VerifyToken> {
   const { keys, audience, issuer } = options
   const { fastifyJwt } = await import('@fastify/jwt')
-  const verifiers: ((token: string) => Decoded)[] = []
+  const verifiers: { key: string; verify: (token: string) => Decoded }[] = []
   // In a context of its own, so that it gets along with the host's.
   await app.register(async (own) => {
     for (const key of keys) {
@@ -57,14 +64,16 @@ export async function tokenVerifier(app: FastifyInstance, options: TokenOptions)
         }
       })
       const jwt = (own.jwt as unknown as Record<string, { verify(token: string): Decoded }>)[namespace]
-      verifiers.push((token) => (jwt as NonNullable<typeof jwt>).verify(token))
+      verifiers.push({ key: keyFingerprint(key), verify: (token) => (jwt as NonNullable<typeof jwt>).verify(token) })
     }
   })
   return (token) => {
     if (token.length > MAX_LENGTH) return undefined
-    for (const verify of verifiers) {
+    for (const { key, verify } of verifiers) {
       const decoded = attempt(() => verify(token))
-      if (decoded !== undefined) return believable(decoded)
+      if (decoded === undefined) continue
+      const claims = believable(decoded)
+      return claims && { claims, key }
     }
     return undefined
   }

@@ -1,4 +1,4 @@
-import type { FastifyRequest, preHandlerHookHandler } from 'fastify'
+import type { FastifyRequest, onRequestHookHandler } from 'fastify'
 import { ForbiddenError } from '../services/errors.ts'
 import type { HubAction } from '../services/hub-action.ts'
 import { isThenable } from '../services/thenable.ts'
@@ -6,7 +6,7 @@ import { isThenable } from '../services/thenable.ts'
 /** Whether the caller may. Throw an error of your own to answer 401. */
 export type AuthorizePublish = (request: FastifyRequest, action: HubAction) => boolean | Promise<boolean>
 
-export type Guard = (actionsOf: (request: FastifyRequest) => readonly HubAction[]) => preHandlerHookHandler
+export type Guard = (actionsOf: (request: FastifyRequest) => readonly HubAction[]) => onRequestHookHandler
 
 /** Makes the hook that lets a route be reached only by those who may do all that they ask for. */
 export function guardWith(authorize: AuthorizePublish): Guard {

@@ -4,13 +4,15 @@ import { describe } from '../services/channel.ts'
 import { InvalidOptionError } from '../services/errors.ts'
 import { checkFunction, checkNames } from '../services/known-names.ts'
 import { wholeNumber } from '../services/options.ts'
+import { boundBodies } from './body-bound.ts'
 import { demoTaskRoute } from './demo-task.ts'
 import { eventStreamRoute } from './event-stream.ts'
 import { type AuthorizePublish, guardWith } from './guard.ts'
+import { takeJsonOnly } from './json-body.ts'
 import { type PublisherOf, publishRoutes } from './publish.ts'
 import { serializerCompiler } from './serialization.ts'
 import { healthRoutes, statsRoute } from './status.ts'
-import { type IssueTicket, ticketsRoute } from './tickets.ts'
+import { type IssueTicket, type RevokeTickets, revokeTicketsRoute, ticketsRoute } from './tickets.ts'
 import { userRoutes } from './users.ts'
 import { validatorCompiler } from './validation.ts'
 
@@ -28,7 +30,9 @@ export interface HubRoutesOptions {
    */
   readonly authorizeTopic?: AuthorizeTopic | undefined
   /**
-   * Decides who may publish, close streams, and read presence, history and counts.
+   * Decides who may publish, close streams, and read presence, history and counts. Asked in `onRequest`, before the body is
+   * read, so a host that authenticates by a hook does it in `onRequest`, too. For a batch it is asked first with the empty
+   * target (may the caller publish anything?), and then for the target of each event.
    * @default undefined: those routes do not exist
    */
   readonly authorizePublish?: AuthorizePublish | undefined
@@ -44,7 +48,12 @@ export interface HubRoutesOptions {
    */
   readonly issueTicket?: IssueTicket | undefined
   /**
-   * Whether there is `GET /tasks/demo`, which anybody may start, or whoever `authenticate`, if it is given here, knows.
+   * Revokes tickets for `DELETE /users/:user/tickets`. An `Authentication` has such a function.
+   * @default undefined: the route does not exist
+   */
+  readonly revokeTickets?: RevokeTickets | undefined
+  /**
+   * Whether `GET /tasks/demo` exists. It publishes for every caller, so that it is only for hubs that anybody may use.
    * @default false
    */
   readonly demo?: boolean | undefined
@@ -57,7 +66,10 @@ export interface HubRoutesOptions {
 
 /** An hour: more is no demo. */
 const MAX_DEMO_STEP = 3_600_000
-const FUNCTIONS = ['authenticate', 'authorizeTopic', 'authorizePublish', 'publisherOf', 'issueTicket'] as const
+const FUNCTIONS = [
+  ...(['authenticate', 'authorizeTopic', 'authorizePublish', 'publisherOf'] as const),
+  ...(['issueTicket', 'revokeTickets'] as const)
+]
 /** What Fastify itself adds to a plugin's options. */
 const REGISTER_OPTIONS = ['prefix', 'logLevel', 'logSerializers', 'encapsulate']
 
@@ -74,15 +86,18 @@ function checkOptions(options: HubRoutesOptions): void {
 /** The HTTP API of the hub, for a host to mount under a prefix: closed unless it is told who may publish. */
 export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions): Promise<void> {
   checkOptions(options)
-  const { authenticate, authorizeTopic, authorizePublish, publisherOf, issueTicket, demo = false, demoStep } = options
+  const { authenticate, authorizeTopic, authorizePublish, publisherOf, demo = false, demoStep } = options
+  const { issueTicket, revokeTickets } = options
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   describeAsWritten(app)
   takeJsonOnly(app)
+  boundBodies(app)
   eventStreamRoute(app, { authenticate, authorizeTopic })
   healthRoutes(app)
   if (issueTicket !== undefined) ticketsRoute(app, issueTicket)
-  if (demo) demoTaskRoute(app, { step: demoStep, authenticate })
+  if (revokeTickets !== undefined) revokeTicketsRoute(app, revokeTickets)
+  if (demo) demoTaskRoute(app, { step: demoStep })
   if (authorizePublish === undefined) return
   const guard = guardWith(authorizePublish)
   publishRoutes(app, guard, publisherOf)
@@ -95,13 +110,4 @@ function describeAsWritten(app: FastifyInstance): void {
   app.addHook('onRoute', (route) => {
     route.config = { ...route.config, ...{ swaggerTransform: false } }
   })
-}
-
-/**
- * A form or plain text could be sent by any page in a browser, without a preflight; JSON cannot. Names that would reach into
- * prototypes are refused whatever the host has set.
- */
-function takeJsonOnly(app: FastifyInstance): void {
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
 }

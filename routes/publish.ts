@@ -27,7 +27,7 @@ export function publishRoutes(root: FastifyInstance, guard: Guard, publisherOf: 
 
   app.post(
     '/broadcast',
-    { schema: { body: Draft, response }, bodyLimit, preHandler: to(() => ({ everyone: true })) },
+    { schema: { body: Draft, response }, bodyLimit, onRequest: to(() => ({ everyone: true })) },
     async (request, reply) => {
       reply.code(202)
       return afterDelivery(app.sse.broadcast(withKey(request, request.body), by(request)))
@@ -39,7 +39,7 @@ export function publishRoutes(root: FastifyInstance, guard: Guard, publisherOf: 
     {
       schema: { params: UserParams, body: Draft, response },
       bodyLimit,
-      preHandler: to((request) => ({ users: [(request.params as { user: string }).user] }))
+      onRequest: to((request) => ({ users: [(request.params as { user: string }).user] }))
     },
     async (request, reply) => {
       reply.code(202)
@@ -52,7 +52,7 @@ export function publishRoutes(root: FastifyInstance, guard: Guard, publisherOf: 
     {
       schema: { params: TopicParams, body: Draft, response },
       bodyLimit,
-      preHandler: to((request) => ({ topics: [(request.params as { topic: string }).topic] }))
+      onRequest: to((request) => ({ topics: [(request.params as { topic: string }).topic] }))
     },
     async (request, reply) => {
       reply.code(202)
@@ -65,6 +65,7 @@ export function publishRoutes(root: FastifyInstance, guard: Guard, publisherOf: 
     {
       schema: { body: Batch, response: { 202: Receipts } },
       bodyLimit: Math.max(MAX_BATCH_BYTES, bodyLimit),
+      onRequest: to(() => ({})),
       preHandler: guard((request) =>
         (request.body as { to: Target }[]).map(({ to: target }) => ({ verb: 'publish' as const, target }))
       )

@@ -107,6 +107,8 @@ export const TicketBody = Type.Object(
 )
 export const TicketReceipt = Type.Object({ ticket: Type.String(), expiresAt: Type.String() })
 
+export const Revoked = Type.Object({ revoked: Type.Integer() })
+
 export const TaskQuery = Type.Object(
   {
     steps: Type.Optional(Type.Integer({ minimum: 1, maximum: 600 })),

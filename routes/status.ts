@@ -33,5 +33,5 @@ export function plainProbeRoute(app: FastifyInstance): void {
 
 /** `GET /stats`: counts of this node. */
 export function statsRoute(app: FastifyInstance, guard: Guard): void {
-  app.get('/stats', { preHandler: guard(() => [{ verb: 'read' }]) }, async () => app.sse.stats())
+  app.get('/stats', { onRequest: guard(() => [{ verb: 'read' }]) }, async () => app.sse.stats())
 }

@@ -1,12 +1,26 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Ticket, TicketWish } from '../services/tickets.ts'
-import { TicketBody, TicketReceipt } from './schemas.ts'
+import { Revoked, TicketBody, TicketReceipt, UserParams } from './schemas.ts'
 
-/** Makes a ticket for whoever asks, or throws what he is refused with. */
+/** Issues a ticket, or throws the refusal. */
 export type IssueTicket = (request: FastifyRequest, wish: Partial<TicketWish>) => Promise<Ticket>
 
-/** `POST /tickets`: what an event source, which cannot send headers, brings in its URL. */
+/** Revokes the tickets of a user and resolves with their number, or throws the refusal. */
+export type RevokeTickets = (request: FastifyRequest, user: string) => Promise<number>
+
+/** `DELETE /users/:user/tickets`. Streams stay open: `DELETE /users/:user/streams` closes them. */
+export function revokeTicketsRoute(app: FastifyInstance, revoke: RevokeTickets): void {
+  app
+    .withTypeProvider<TypeBoxTypeProvider>()
+    .delete(
+      '/users/:user/tickets',
+      { schema: { params: UserParams, response: { 200: Revoked } } },
+      async (request) => ({ revoked: await revoke(request, request.params.user) })
+    )
+}
+
+/** `POST /tickets`: a ticket authenticates an event source, which cannot send headers, by its URL. */
 export function ticketsRoute(app: FastifyInstance, issue: IssueTicket): void {
   app
     .withTypeProvider<TypeBoxTypeProvider>()

@@ -21,19 +21,19 @@ export function userRoutes(root: FastifyInstance, guard: Guard): void {
 
   app.get(
     '/users',
-    { schema: { querystring: PageQuery, response: { 200: OnlineUsers } }, preHandler: guard(() => [{ verb: 'read' }]) },
+    { schema: { querystring: PageQuery, response: { 200: OnlineUsers } }, onRequest: guard(() => [{ verb: 'read' }]) },
     (request) => app.sse.online(request.query)
   )
 
   app.get(
     '/users/:user',
-    { schema: { params: UserParams, response: { 200: UserPresence } }, preHandler: readUser },
+    { schema: { params: UserParams, response: { 200: UserPresence } }, onRequest: readUser },
     (request) => app.sse.presence(request.params.user)
   )
 
   app.get(
     '/users/:user/events',
-    { schema: { params: UserParams, querystring: PageQuery, response: { 200: History } }, preHandler: readUser },
+    { schema: { params: UserParams, querystring: PageQuery, response: { 200: History } }, onRequest: readUser },
     (request) => {
       const { after, limit } = request.query
       // As with an event source, an empty cursor is none.
@@ -45,7 +45,7 @@ export function userRoutes(root: FastifyInstance, guard: Guard): void {
     '/users/:user/streams',
     {
       schema: { params: UserParams, querystring: CloseQuery, response: { 200: Closed } },
-      preHandler: guard((request) => [{ verb: 'close', user: userOf(request) }])
+      onRequest: guard((request) => [{ verb: 'close', user: userOf(request) }])
     },
     async (request) => ({ closed: await app.sse.close(request.params.user, request.query) })
   )
@@ -54,7 +54,7 @@ export function userRoutes(root: FastifyInstance, guard: Guard): void {
     '/streams/:id',
     {
       schema: { params: StreamParams, querystring: CloseQuery, response: { 200: Closed } },
-      preHandler: guard((request) => [{ verb: 'close', stream: (request.params as { id: string }).id }])
+      onRequest: guard((request) => [{ verb: 'close', stream: (request.params as { id: string }).id }])
     },
     async (request) => ({ closed: await app.sse.close({ stream: request.params.id }, request.query) })
   )

@@ -15,6 +15,11 @@ export function hashSecret(secret: string): Buffer {
   return hash('sha256', secret, 'buffer')
 }
 
+/** Identifies a key without revealing its hash. Keys with one id have different fingerprints. */
+export function fingerprintOf({ hash: digest }: ApiKey): string {
+  return hash('sha256', Buffer.concat([Buffer.from('fastify-sse-hub api key\0'), digest]), 'base64url').slice(0, 22)
+}
+
 /** The keys of the publishers. */
 export class ApiKeys {
   readonly #keys: readonly ApiKey[]

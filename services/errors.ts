@@ -72,6 +72,16 @@ export const PipelinedError = createError(
   'An event stream takes a whole HTTP/1.1 connection; do not pipeline requests with one',
   400
 )
+export const JsonTooComplexError = createError(
+  'SSE_HUB_ERR_INVALID_BODY',
+  'The body nests deeper than %s levels, or has more than %s values',
+  400
+)
+export const TooManyBodiesError = createError(
+  'SSE_HUB_ERR_TOO_MANY_BODIES',
+  'The hub is receiving as much as it can; try again later',
+  503
+)
 
 export const ReplySentError = createError(
   'SSE_HUB_ERR_REPLY_SENT',

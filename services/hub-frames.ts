@@ -5,12 +5,13 @@ import { formatComment, formatEvent } from './event-stream-format.ts'
 
 /** The events that the hub itself puts on a stream. Publishers cannot use their names: `hub.` is reserved. */
 
-/** What a stream is told when it opens. */
+/** The data of `hub.welcome`. */
 export interface Welcome {
   /** The stream's id: what `DELETE /streams/:id` takes. */
   readonly stream: string
   readonly user: string | null
-  readonly online: { readonly users: number; readonly streams: number }
+  /** Counts of the whole hub, where the option `onlineCounts` is on. */
+  readonly online?: { readonly users: number; readonly streams: number }
   /** In milliseconds: a client that hears nothing for much longer knows that the stream is dead. */
   readonly heartbeatInterval: number
   /** Whether the stream goes on where the client's last event ID was, with nothing missing. */

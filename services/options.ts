@@ -57,6 +57,11 @@ export interface HubOptions {
    */
   readonly welcome?: boolean | undefined
   /**
+   * Whether `hub.welcome` has `online`, the number of users and streams of the whole hub.
+   * @default true
+   */
+  readonly onlineCounts?: boolean | undefined
+  /**
    * How many bytes the data of one event may have on the wire, where each line end takes seven; at most 1 MiB.
    * @default 65_536
    */
@@ -110,6 +115,7 @@ export interface ResolvedOptions {
   readonly stallTimeout: number
   readonly maxStreamAge: number
   readonly welcome: boolean
+  readonly onlineCounts: boolean
   readonly maxEventBytes: number
   readonly maxBatch: number
   readonly maxTopics: number
@@ -156,7 +162,7 @@ const RETENTION_NUMBERS = {
   bytes: [0, Number.MAX_SAFE_INTEGER]
 } as const
 
-const OTHERS = ['log', 'nodes', 'retention', 'welcome', 'onUserLimit', 'clock']
+const OTHERS = ['log', 'nodes', 'retention', 'welcome', 'onlineCounts', 'onUserLimit', 'clock']
 
 /** The names of all options of the hub. */
 export const HUB_OPTION_NAMES: readonly string[] = [...Object.keys(NUMBERS), ...OTHERS]
@@ -169,8 +175,17 @@ export function resolveOptions(options: HubOptions): ResolvedOptions {
       wholeNumber(name, options[name as keyof typeof NUMBERS] ?? preset, least, most)
     ])
   ) as Record<keyof typeof NUMBERS, number>
-  const { welcome = true, onUserLimit = 'replace', log, nodes = ALONE, clock = systemClock } = options
-  if (typeof welcome !== 'boolean') throw new InvalidOptionError('welcome', `is true or false; got ${show(welcome)}`)
+  const {
+    welcome = true,
+    onlineCounts = true,
+    onUserLimit = 'replace',
+    log,
+    nodes = ALONE,
+    clock = systemClock
+  } = options
+  for (const [name, value] of Object.entries({ welcome, onlineCounts })) {
+    if (typeof value !== 'boolean') throw new InvalidOptionError(name, `is true or false; got ${show(value)}`)
+  }
   if (onUserLimit !== 'replace' && onUserLimit !== 'reject') {
     throw new InvalidOptionError('onUserLimit', `is "replace" or "reject"; got ${show(onUserLimit)}`)
   }
@@ -188,7 +203,16 @@ export function resolveOptions(options: HubOptions): ResolvedOptions {
   if (!hasMethods(clock, ['now', 'monotonic', 'every', 'random'])) {
     throw new InvalidOptionError('clock', 'is a clock: now, monotonic, every and random')
   }
-  return { ...numbers, retention: resolveRetention(options.retention ?? {}), welcome, onUserLimit, log, nodes, clock }
+  return {
+    ...numbers,
+    retention: resolveRetention(options.retention ?? {}),
+    welcome,
+    onlineCounts,
+    onUserLimit,
+    log,
+    nodes,
+    clock
+  }
 }
 
 function hasMethods(value: unknown, names: readonly string[]): boolean {

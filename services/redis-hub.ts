@@ -1,7 +1,7 @@
 import { type RedisLog, type RedisLogOptions, redisLink, redisLogOn } from './event-log/redis.ts'
 import type { Nodes } from './nodes/nodes.ts'
 import { RedisNodes } from './nodes/redis/redis-nodes.ts'
-import type { TicketStore } from './tickets.ts'
+import type { TicketStore } from './ticket-store.ts'
 import { RedisTickets } from './tickets-redis.ts'
 
 export interface RedisHubOptions extends RedisLogOptions {

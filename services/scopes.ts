@@ -1,45 +1,46 @@
 import type { HubAction } from './hub-action.ts'
-import { isPattern, matchesAny } from './name-pattern.ts'
+import { isMatched, type NamePattern, parsePattern } from './name-pattern.ts'
 import type { Target } from './target.ts'
 
-/** What a publisher may do. Users and topics are patterns: a name, or the beginning of names and then `*`. */
+/** What a publisher may do. */
 export interface Scopes {
   readonly broadcast: boolean
-  readonly users: readonly string[]
-  readonly topics: readonly string[]
+  readonly users: readonly NamePattern[]
+  readonly topics: readonly NamePattern[]
   /** May close streams, of whomever. */
   readonly close: boolean
   /** May read presence, history and counts, of whomever. */
   readonly read: boolean
-  /** May have a ticket made for any user, and so become him. */
+  /** May issue and revoke tickets for any user, and so act as that user. */
   readonly ticket: boolean
 }
 
 /** The words of which scopes are made. */
 export const SCOPE_WORDS = 'publish, broadcast, user:<name>, topic:<name>, close, read, ticket'
 
+const ANY: NamePattern = { text: '', isPrefix: true }
 const FLAGS = ['broadcast', 'close', 'read', 'ticket'] as const
 
 /**
  * Reads scopes: `broadcast`, `user:alice`, `user:*`, `topic:orders/*`, `publish` for all of these, `close`, `read`, `ticket`.
- * What is special where they are written (a comma, a blank) is percent-encoded in a name.
+ * Special characters of the notation (a comma, a blank) are percent-encoded in a name; so is a `*` at the end of a name.
  * @returns undefined if one of them is none: a scope that is misspelled must not pass for one that was not wanted.
  */
 export function parseScopes(words: readonly string[]): Scopes | undefined {
-  const users: string[] = []
-  const topics: string[] = []
+  const users: NamePattern[] = []
+  const topics: NamePattern[] = []
   const flags = new Set<string>()
   for (const word of words) {
     if (word === 'publish') {
       flags.add('broadcast')
-      users.push('*')
-      topics.push('*')
+      users.push(ANY)
+      topics.push(ANY)
     } else if (FLAGS.some((flag) => flag === word)) {
       flags.add(word)
     } else {
       const [, kind, encoded = ''] = /^(user|topic):(.+)$/s.exec(word) ?? []
-      const pattern = decoded(encoded)
-      if (!isPattern(pattern)) return undefined
+      const pattern = parsePattern(encoded)
+      if (pattern === undefined) return undefined
       ;(kind === 'user' ? users : topics).push(pattern)
     }
   }
@@ -47,24 +48,16 @@ export function parseScopes(words: readonly string[]): Scopes | undefined {
   return { broadcast, users, topics, close, read, ticket }
 }
 
-/** Whether the scopes let their holder do that: all of it, or nothing. */
+/** Whether the scopes cover the whole action. An empty target asks whether they let their holder publish anything. */
 export function allows(scopes: Scopes, action: HubAction): boolean {
   return action.verb === 'publish' ? allowsTarget(scopes, action.target) : scopes[action.verb]
 }
 
 function allowsTarget(scopes: Scopes, { users = [], topics = [], everyone = false }: Target): boolean {
-  // Whatever else it is, it is not nothing: an event for nobody is refused as such, later.
   return (
+    (scopes.broadcast || scopes.users.length > 0 || scopes.topics.length > 0) &&
     (!everyone || scopes.broadcast) &&
-    users.every((user) => matchesAny(scopes.users, user)) &&
-    topics.every((topic) => matchesAny(scopes.topics, topic))
+    users.every((user) => isMatched(scopes.users, user)) &&
+    topics.every((topic) => isMatched(scopes.topics, topic))
   )
-}
-
-function decoded(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return undefined
-  }
 }

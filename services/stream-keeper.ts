@@ -304,13 +304,14 @@ export class StreamKeeper implements StreamHost, TailListener {
 
   welcome(stream: EventStream, resumed: boolean, replayed: number): Welcome | undefined {
     if (!this.#options.welcome) return undefined
-    const { elsewhere } = this.#nodes
-    const online = {
-      users: this.registry.users + elsewhere.users,
-      streams: this.registry.size + elsewhere.streams
-    }
-    const { heartbeatInterval } = this.#options
-    return { stream: stream.id, user: stream.user, online, heartbeatInterval, resumed, replayed }
+    const { heartbeatInterval, onlineCounts } = this.#options
+    const online = onlineCounts ? { online: this.#online() } : {}
+    return { stream: stream.id, user: stream.user, ...online, heartbeatInterval, resumed, replayed }
+  }
+
+  #online(): { users: number; streams: number } {
+    const { users, streams } = this.#nodes.elsewhere
+    return { users: this.registry.users + users, streams: this.registry.size + streams }
   }
 
   /** Spread by a half about the option; streams that are cut together are spread so that about a thousand return a second. */

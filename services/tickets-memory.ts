@@ -1,72 +1,84 @@
 import { Deadlines } from './deadlines.ts'
-import type { TicketRecord, TicketStore } from './tickets.ts'
+import { DEFAULT_BOUNDS, type TicketBounds, type TicketRecord, type TicketStore, weightOf } from './ticket-store.ts'
 
-export interface MemoryTicketsOptions {
-  /**
-   * How many tickets are kept in all. One more takes the place of the oldest.
-   * @default 100_000
-   */
-  readonly most?: number | undefined
-  /**
-   * How many tickets of one user are kept, so that no one user drives out the others.
-   * @default 100
-   */
-  readonly mostOfUser?: number | undefined
+/** A stored ticket: the record as JSON, which takes a fraction of the memory of its strings. */
+interface Stored {
+  readonly user: string
+  readonly text: string
 }
 
 /** Tickets of one node, in its memory. */
 export class MemoryTickets implements TicketStore {
   readonly #now: () => number
-  readonly #most: number
-  readonly #mostOfUser: number
-  /** In the order in which they were made. */
-  readonly #records = new Map<string, TicketRecord>()
+  readonly #bounds: Required<{ [Name in keyof TicketBounds]: number }>
+  /** In the order in which they were issued. */
+  readonly #records = new Map<string, Stored>()
   readonly #ofUser = new Map<string, Set<string>>()
-  readonly #lapses = new Deadlines<string>()
+  readonly #expiries = new Deadlines<string>()
+  #bytes = 0
 
-  constructor(now: () => number, { most = 100_000, mostOfUser = 100 }: MemoryTicketsOptions = {}) {
+  constructor(now: () => number, bounds: TicketBounds = {}) {
     this.#now = now
-    this.#most = most
-    this.#mostOfUser = mostOfUser
+    const { most = DEFAULT_BOUNDS.most, mostOfUser = DEFAULT_BOUNDS.mostOfUser, bytes = DEFAULT_BOUNDS.bytes } = bounds
+    this.#bounds = { most, mostOfUser, bytes }
   }
 
-  /** How many are kept. */
+  /** Number of stored tickets. */
   get size(): number {
     return this.#records.size
   }
 
+  /** Bytes that the stored tickets count for. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   async put(hash: string, record: TicketRecord, ttl: number): Promise<void> {
     const now = this.#now()
-    for (let due = this.#lapses.takeDue(now); due !== undefined; due = this.#lapses.takeDue(now)) this.#forget(due)
+    for (let due = this.#expiries.takeDue(now); due !== undefined; due = this.#expiries.takeDue(now)) this.#delete(due)
+    // Flat: a string that JSON.stringify returns keeps no parts alive.
+    const text = JSON.stringify(record)
     const ofUser = this.#ofUser.get(record.user) ?? new Set()
     this.#ofUser.set(record.user, ofUser)
-    if (ofUser.size >= this.#mostOfUser) this.#forgetFirst(ofUser)
-    if (this.#records.size >= this.#most) this.#forgetFirst(this.#records.keys())
-    this.#records.set(hash, record)
-    // Either may have taken the user's last one, and his set with it.
+    if (ofUser.size >= this.#bounds.mostOfUser) this.#deleteFirst(ofUser)
+    const room = this.#bounds.bytes - weightOf(text)
+    while (this.#records.size > 0 && (this.#records.size >= this.#bounds.most || this.#bytes > room))
+      this.#deleteFirst(this.#records.keys())
+    this.#records.set(hash, { user: record.user, text })
+    this.#bytes += weightOf(text)
+    // An eviction may have deleted the user's last ticket, and the set with it.
     this.#ofUser.set(record.user, ofUser.add(hash))
-    this.#lapses.set(hash, now + ttl)
+    this.#expiries.set(hash, now + ttl)
   }
 
   async get(hash: string): Promise<TicketRecord | undefined> {
-    const record = this.#records.get(hash)
-    return record !== undefined && record.expiresAt > this.#now() ? record : undefined
+    const stored = this.#records.get(hash)
+    if (stored === undefined) return undefined
+    const record = JSON.parse(stored.text) as TicketRecord
+    return record.expiresAt > this.#now() ? record : undefined
   }
 
-  #forgetFirst(hashes: Iterable<string>): void {
+  async deleteUser(user: string): Promise<number> {
+    const hashes = [...(this.#ofUser.get(user) ?? [])]
+    for (const hash of hashes) this.#delete(hash)
+    return hashes.length
+  }
+
+  #deleteFirst(hashes: Iterable<string>): void {
     for (const hash of hashes) {
-      this.#forget(hash)
+      this.#delete(hash)
       return
     }
   }
 
-  #forget(hash: string): void {
-    const record = this.#records.get(hash)
-    if (record === undefined) return
+  #delete(hash: string): void {
+    const stored = this.#records.get(hash)
+    if (stored === undefined) return
     this.#records.delete(hash)
-    this.#lapses.delete(hash)
-    const ofUser = this.#ofUser.get(record.user)
+    this.#bytes -= weightOf(stored.text)
+    this.#expiries.delete(hash)
+    const ofUser = this.#ofUser.get(stored.user)
     ofUser?.delete(hash)
-    if (ofUser?.size === 0) this.#ofUser.delete(record.user)
+    if (ofUser?.size === 0) this.#ofUser.delete(stored.user)
   }
 }

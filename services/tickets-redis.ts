@@ -1,27 +1,37 @@
 import type { RedisLink } from './event-log/redis/link.ts'
-import type { TicketRecord, TicketStore } from './tickets.ts'
+import { scriptsOf } from './event-log/redis/lua-scripts.ts'
+import { LUA } from './ticket-scripts/lua.ts'
+import { DEFAULT_BOUNDS, type TicketBounds, type TicketRecord, type TicketStore, weightOf } from './ticket-store.ts'
 
-/**
- * Tickets that are good on every node, kept in the Redis that the nodes share. How many there are is bounded by how long each is
- * good, and by how many calls that make one are taken.
- */
+const script = scriptsOf(LUA)
+const PUT = script('put')
+const REVOKE = script('revoke')
+
+/** Tickets that are valid on every node, stored in the Redis that the nodes share, within the same bounds as in memory. */
 export class RedisTickets implements TicketStore {
   readonly #link: RedisLink
+  readonly #name: string
+  readonly #bounds: readonly string[]
 
-  constructor(link: RedisLink) {
+  constructor(link: RedisLink, bounds: TicketBounds = {}) {
     this.#link = link
+    this.#name = link.key('tickets')
+    const { most = DEFAULT_BOUNDS.most, mostOfUser = DEFAULT_BOUNDS.mostOfUser, bytes = DEFAULT_BOUNDS.bytes } = bounds
+    this.#bounds = [most, mostOfUser, bytes].map(String)
   }
 
   async put(hash: string, record: TicketRecord, ttl: number): Promise<void> {
-    await this.#link.send(['SET', this.#key(hash), JSON.stringify(record), 'PX', String(Math.ceil(ttl))])
+    const text = JSON.stringify(record)
+    const args = [hash, record.user, text, String(Math.ceil(ttl)), String(weightOf(text)), ...this.#bounds]
+    await this.#link.run(PUT, this.#name, args)
   }
 
   async get(hash: string): Promise<TicketRecord | undefined> {
-    const text = await this.#link.send(['GET', this.#key(hash)])
+    const text = await this.#link.send(['GET', `${this.#name}:t:${hash}`])
     return text === null ? undefined : (JSON.parse(String(text)) as TicketRecord)
   }
 
-  #key(hash: string): string {
-    return this.#link.key(`ticket:${hash}`)
+  async deleteUser(user: string): Promise<number> {
+    return Number(await this.#link.run(REVOKE, this.#name, [user]))
   }
 }

@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject } from 'node:crypto'
+import { createPublicKey, hash, type KeyObject } from 'node:crypto'
 
 /** The least bytes of a secret (RFC 7518 §3.2): as many as its hash has. */
 const HMAC: readonly [string, number][] = [
@@ -39,4 +39,14 @@ function ofPublicKey(pem: string): readonly string[] {
   if (key.asymmetricKeyType === 'ec' && CURVES[namedCurve] !== undefined) return [CURVES[namedCurve]]
   if (key.asymmetricKeyType === 'ed25519') return ['EdDSA']
   throw new Error(`is RSA of at least ${MIN_RSA_BITS} bits, ECDSA over P-256, P-384 or P-521, or Ed25519`)
+}
+
+/**
+ * Identifies a key without revealing it: equal for one public key in different encodings (PKCS #1, SPKI, other line breaks).
+ * @param key a secret, or a public key in PEM that {@link algorithmsOf} accepts.
+ */
+export function keyFingerprint(key: string): string {
+  const bytes = key.includes('-----BEGIN') ? createPublicKey(key).export({ type: 'spki', format: 'der' }) : key
+  const domain = Buffer.from('fastify-sse-hub key\0')
+  return hash('sha256', Buffer.concat([domain, Buffer.from(bytes)]), 'base64url').slice(0, 22)
 }

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -71,10 +72,61 @@ t.test('a key has an id and scopes; the old one and the new one may have the sam
   const keys = readEnvironment({ HUB_API_KEYS: text }).authentication?.apiKeys
   t.match(keys, [
     { id: 'backend', hash: hashSecret(KEY), scopes: { broadcast: true, read: true, ticket: false } },
-    { id: 'backend', hash: hashSecret(OTHER), scopes: { broadcast: false, users: ['*'], topics: ['orders,/*'] } },
+    {
+      id: 'backend',
+      hash: hashSecret(OTHER),
+      scopes: {
+        broadcast: false,
+        users: [{ text: '', isPrefix: true }],
+        topics: [{ text: 'orders,/', isPrefix: true }]
+      }
+    },
     { id: 'mail', scopes: { ticket: true, users: [] } }
   ])
   t.notOk(JSON.stringify(keys).includes(KEY), 'the key itself is not kept')
+})
+
+t.test('a comment ends with its line, and a semicolon in it begins no entry', async (t) => {
+  const text = `# leaked; old:${OTHER}:publish; older:${'m'.repeat(32)}:publish\n backend:${KEY}:publish\n#;x:${'n'.repeat(32)}:read`
+  t.match(readEnvironment({ HUB_API_KEYS: text }).authentication?.apiKeys, [{ id: 'backend' }])
+  t.equal(readEnvironment({ HUB_API_KEYS: text }).authentication?.apiKeys.length, 1)
+})
+
+t.test('a key that no Bearer header could carry stops the start', async (t) => {
+  stops(t, { HUB_API_KEYS: `backend:${'k'.repeat(16)}=${'k'.repeat(16)}:publish` }, 'HUB_API_KEYS', /= at the end/)
+  const padded = `backend:${'k'.repeat(31)}==:publish`
+  t.equal(readEnvironment({ HUB_API_KEYS: padded }).authentication?.apiKeys.length, 1)
+})
+
+t.test('the key of the subscribers is recognized in any encoding', async (t) => {
+  const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 })
+  const spki = publicKey.export({ type: 'spki', format: 'pem' }) as string
+  const pkcs1 = publicKey.export({ type: 'pkcs1', format: 'pem' }) as string
+  stops(t, { HUB_JWT_PUBLIC_KEY: spki, HUB_PUBLISH_JWT_PUBLIC_KEY: pkcs1 }, 'HUB_PUBLISH_JWT_PUBLIC_KEY', /subscribers/)
+  const crlf = spki.replaceAll('\n', '\r\n')
+  stops(t, { HUB_JWT_PUBLIC_KEY: spki, HUB_PUBLISH_JWT_PUBLIC_KEY: crlf }, 'HUB_PUBLISH_JWT_PUBLIC_KEY', /subscribers/)
+})
+
+t.test('a secret that was set under the wrong name is not repeated', async (t) => {
+  const secret = 'correct-horse-battery-staple'
+  for (const name of [
+    'PORT',
+    'HUB_HEARTBEAT',
+    'HUB_CORS_ORIGIN',
+    'HUB_TRUST_PROXY',
+    'HUB_STORE',
+    'LOG_LEVEL',
+    'HUB_AUTH'
+  ]) {
+    const value = name === 'HUB_STORE' ? `${secret}://x` : secret
+    try {
+      readEnvironment({ [name]: value })
+      t.fail(name)
+    } catch (error) {
+      t.match((error as Error).message, name)
+      t.notMatch((error as Error).message, secret, name)
+    }
+  }
 })
 
 t.test('keys may stand in a file, one a line', async (t) => {

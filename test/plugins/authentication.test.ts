@@ -371,15 +371,21 @@ t.test('probes and the page are open, and what the page asks for is not', async 
   const app = await build(t)
   for (const url of ['/health/live', '/health/ready', '/', '/app.js'])
     t.equal((await app.inject(url)).statusCode, 200, url)
-  for (const url of ['/stats', '/users', '/events', '/tasks/demo', '/events?user=alice', '/tasks/demo?user=alice'])
+  for (const url of ['/stats', '/users', '/events', '/events?user=alice'])
     t.equal((await app.inject(url)).statusCode, 401, url)
 })
 
-t.test('the demo task belongs to who started it, whoever he says he is', async (t) => {
+t.test('a locked hub has no demo task, which would publish for every caller', async (t) => {
+  const app = await build(t)
+  for (const headers of [{}, bearer(tokenOf('alice'))])
+    t.equal((await app.inject({ url: '/tasks/demo', headers })).statusCode, 404)
+})
+
+t.test('the welcome of a locked hub does not count its users and streams', async (t) => {
   const app = await build(t)
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
-  const client = await StreamClient.open(`${url}/tasks/demo?user=bob&steps=1`, { headers: bearer(tokenOf('alice')) })
-  t.equal(JSON.parse((await client.event('hub.welcome')).data).user, 'alice')
+  const client = await StreamClient.open(`${url}/events`, { headers: bearer(tokenOf('alice')) })
+  t.notOk('online' in JSON.parse((await client.event('hub.welcome')).data))
   client.cut()
 })
 

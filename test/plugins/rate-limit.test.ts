@@ -4,6 +4,7 @@ import { type HubAppOptions, hubApp } from '../../app.ts'
 import { readApiKeys } from '../../environment/api-keys.ts'
 import { failOnWarnings } from '../support/build.ts'
 import { FakeClock } from '../support/fake-clock.ts'
+import { PUBLISH_SECRET, tokenOf } from '../support/tokens.ts'
 
 failOnWarnings(t)
 
@@ -179,4 +180,22 @@ t.test('addresses of one IPv6 customer are one', async (t) => {
 t.test('0 is no limit', async (t) => {
   const app = await build(t, { rateLimit: 0 })
   t.equal(taken(await statuses(app, 100)), 100)
+})
+
+t.test('a token with the subject of an API key, and tokens without a subject, use up no rate of another', async (t) => {
+  const app = await build(t, {
+    hub: { clock: new FakeClock() },
+    authentication: { apiKeys: readApiKeys(`backend:${KEYS[0]}:publish`), publishers: { keys: [PUBLISH_SECRET] } }
+  })
+  const callers = [
+    KEYS[0],
+    tokenOf('backend', { scope: 'publish' }, { key: PUBLISH_SECRET }),
+    tokenOf(undefined, { scope: 'publish', jti: 'one' }, { key: PUBLISH_SECRET }),
+    tokenOf(undefined, { scope: 'publish', jti: 'two' }, { key: PUBLISH_SECRET })
+  ]
+  for (const token of callers) {
+    const found = await statuses(app, 4 * LIMIT, { headers: { authorization: `Bearer ${token}` } })
+    t.ok(taken(found) >= LIMIT, `${taken(found)}`)
+    t.ok(found.includes(429))
+  }
 })

@@ -2,10 +2,12 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { hubApp } from '../../app.ts'
 import { readApiKeys } from '../../environment/api-keys.ts'
-import { type TicketStore, Tickets } from '../../services/tickets.ts'
+import type { TicketStore } from '../../services/ticket-store.ts'
+import { Tickets } from '../../services/tickets.ts'
+import { MemoryTickets } from '../../services/tickets-memory.ts'
 import { failOnWarnings } from '../support/build.ts'
 import { StreamClient } from '../support/stream-client.ts'
-import { inSeconds, PUBLISH_SECRET, SECRET, tokenOf } from '../support/tokens.ts'
+import { forge, inSeconds, PUBLISH_SECRET, SECRET, tokenOf } from '../support/tokens.ts'
 
 failOnWarnings(t)
 
@@ -159,10 +161,8 @@ t.test('what is no ticket, or is two, opens nothing, whatever else is there', as
 })
 
 t.test('while the store is away no ticket is made, and who comes with one is told to come back', async (t) => {
-  const store: TicketStore = {
-    put: () => Promise.reject(new Error('away')),
-    get: () => Promise.reject(new Error('away'))
-  }
+  const fail = () => Promise.reject(new Error('away'))
+  const store: TicketStore = { put: fail, get: fail, deleteUser: fail }
   const app = await build(t, new Tickets({ store }))
   t.match((await ask(app, bearer(KEY), { user: 'alice' })).json(), {
     statusCode: 503,
@@ -171,4 +171,63 @@ t.test('while the store is away no ticket is made, and who comes with one is tol
   const response = await app.inject(`/events?ticket=${'x'.repeat(43)}`)
   t.equal(response.statusCode, 200)
   t.match(response.payload, '"reason":"error","reconnect":true')
+})
+
+t.test(
+  'a ticket is valid as long as the key of its issuer is in use, on every node that shares the store',
+  async (t) => {
+    const store = new MemoryTickets(Date.now)
+    const hubWith = async (keys: string, secrets = [SECRET]) => {
+      const app = Fastify()
+      t.teardown(() => app.close())
+      const authentication = {
+        ...{ subscribers: { keys: secrets }, publishers: { keys: [PUBLISH_SECRET] } },
+        ...{ apiKeys: readApiKeys(keys), tickets: new Tickets({ store }) }
+      }
+      await app.register(hubApp, { authentication })
+      return app
+    }
+    const other = 'o'.repeat(43)
+    const before = await hubWith(`backend:${KEY}:ticket; backend:${other}:ticket`)
+    const publisher = forge({ sub: 'mail', exp: inSeconds(60), scope: 'ticket' }, { key: PUBLISH_SECRET })
+    const issued = await Promise.all(
+      [KEY, other, tokenOf('alice'), publisher].map(
+        async (token) => (await ask(before, bearer(token), { user: 'alice' })).json().ticket as string
+      )
+    )
+    const areValid = (app: FastifyInstance) =>
+      Promise.all(
+        issued.map(async (ticket) => (await app.inject({ method: 'HEAD', url: `/events?ticket=${ticket}` })).statusCode)
+      )
+    t.same(await areValid(before), [200, 200, 200, 200])
+    t.same(await areValid(await hubWith(`backend:${other}:ticket`)), [401, 200, 200, 200], 'a removed key')
+    const rotated = await hubWith(`backend:${KEY}:ticket`, ['another secret of the subscribers, long enough'])
+    t.same(await areValid(rotated), [200, 401, 401, 200], 'a removed secret')
+  }
+)
+
+t.test('tickets are revoked by their own user, or by a publisher with the scope "ticket"', async (t) => {
+  const app = await build(t)
+  const issue = async () => (await ask(app, bearer(KEY), { user: 'alice' })).json().ticket as string
+  const revoke = (token: string | undefined, user = 'alice') =>
+    app.inject({ method: 'DELETE', url: `/users/${user}/tickets`, headers: token === undefined ? {} : bearer(token) })
+  const ticket = await issue()
+  t.equal((await revoke(undefined)).statusCode, 401)
+  t.equal((await revoke(tokenOf('bob'))).statusCode, 403)
+  t.equal((await revoke(forge({ exp: inSeconds(60), scope: 'close' }, { key: PUBLISH_SECRET }))).statusCode, 403)
+  t.equal((await app.inject({ method: 'HEAD', url: `/events?ticket=${ticket}` })).statusCode, 200)
+  t.same((await revoke(tokenOf('alice'))).json(), { revoked: 1 })
+  t.equal((await app.inject({ method: 'HEAD', url: `/events?ticket=${ticket}` })).statusCode, 401)
+  await issue()
+  t.same((await revoke(KEY)).json(), { revoked: 1 })
+  t.same((await revoke(KEY)).json(), { revoked: 0 })
+  t.equal((await revoke(KEY, 'a%0Ab')).statusCode, 400)
+})
+
+t.test('a token that grants more topics than a ticket holds is answered with the way out', async (t) => {
+  const app = await build(t)
+  const token = tokenOf('alice', { topics: Array.from({ length: 101 }, (_, at) => `t${at}`) })
+  const refused = await ask(app, bearer(token))
+  t.match(refused.json(), { statusCode: 400, code: 'SSE_HUB_ERR_INVALID_TICKET', message: /101: choose with "topics"/ })
+  t.equal((await ask(app, bearer(token), { topics: ['t7'] })).statusCode, 201)
 })

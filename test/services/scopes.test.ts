@@ -20,7 +20,12 @@ t.test('a name ends where it ends, and only a star at its end stands for more', 
     ['user:a*e', 'a*e', true],
     ['user:a%2Cb', 'a,b', true],
     ['user:a:b', 'a:b', true],
-    ['user:%E4%BD%A0', '你', true]
+    ['user:%E4%BD%A0', '你', true],
+    ['user:bob%2A', 'bob*', true],
+    ['user:bob%2A', 'bob', false],
+    ['user:bob%2A', 'bobby', false],
+    ['user:bob%2A*', 'bob*by', true],
+    ['user:bob%2A*', 'bobby', false]
   ]
   for (const [scope, user, expected] of cases)
     t.equal(may([scope], publish({ users: [user] })), expected, `${scope} ${user}`)
@@ -34,6 +39,12 @@ t.test('an event for several is allowed only if it is allowed for each', async (
   t.notOk(may(scopes, publish({ users: ['a'], everyone: true })))
   t.notOk(may(['user:*', 'topic:*'], publish({ everyone: true })))
   t.ok(may(['publish'], publish({ users: ['a'], topics: ['b'], everyone: true })))
+})
+
+t.test('the empty target asks whether a publisher may publish anything', async (t) => {
+  for (const words of [['broadcast'], ['user:a'], ['topic:a*'], ['publish']])
+    t.ok(may(words, publish({})), words.join())
+  t.notOk(may(['read', 'close', 'ticket'], publish({})))
 })
 
 t.test('to read and to close are scopes of their own', async (t) => {

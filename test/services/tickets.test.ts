@@ -1,5 +1,6 @@
 import t from 'tap'
-import { type TicketRecord, type TicketStore, Tickets } from '../../services/tickets.ts'
+import type { TicketRecord, TicketStore } from '../../services/ticket-store.ts'
+import { Tickets } from '../../services/tickets.ts'
 import { MemoryTickets } from '../../services/tickets-memory.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
@@ -40,7 +41,8 @@ t.test('a store never sees a ticket, only its hash', async (t) => {
     async get(hash) {
       seen.push(hash)
       return undefined
-    }
+    },
+    deleteUser: async () => 0
   }
   const tickets = new Tickets({ store })
   const { ticket } = await tickets.issue({ user: 'alice' })
@@ -57,7 +59,8 @@ t.test('what is no ticket is found nowhere, and is not even looked for', async (
     get: async () => {
       asked++
       return undefined
-    }
+    },
+    deleteUser: async () => 0
   }
   const tickets = new Tickets({ store })
   const wrong = [
@@ -98,7 +101,16 @@ t.test('a wish that cannot be granted is refused, naming what is wrong', async (
     [{ user: 'a', topics: 'news' }, 'SSE_HUB_ERR_INVALID_TICKET', /topics/],
     [{ user: 'a', topics: [''] }, 'SSE_HUB_ERR_INVALID_TICKET', /topics/],
     [{ user: 'a', topics: ['x'.repeat(258)] }, 'SSE_HUB_ERR_INVALID_TICKET', /topics/],
-    [{ user: 'a', topics: Array.from({ length: 101 }, () => 'x') }, 'SSE_HUB_ERR_INVALID_TICKET', /topics/]
+    [
+      { user: 'a', topics: Array.from({ length: 101 }, () => 'x') },
+      'SSE_HUB_ERR_INVALID_TICKET',
+      /topics .* 101 entries/
+    ],
+    [
+      { user: 'a', topics: Array(17).fill('x'.repeat(250)) },
+      'SSE_HUB_ERR_INVALID_TICKET',
+      /4096 bytes in all; got 4250/
+    ]
   ]
   for (const [wish, code, message] of wrong)
     await t.rejects(tickets.issue(wish as never), { code, statusCode: 400, message }, JSON.stringify(wish).slice(0, 60))
@@ -107,7 +119,8 @@ t.test('a wish that cannot be granted is refused, naming what is wrong', async (
 
 t.test('a store that fails is told from one that knows nothing', async (t) => {
   const failure = new Error('away')
-  const store: TicketStore = { put: () => Promise.reject(failure), get: () => Promise.reject(failure) }
+  const fail = () => Promise.reject(failure)
+  const store: TicketStore = { put: fail, get: fail, deleteUser: fail }
   const tickets = new Tickets({ store })
   await t.rejects(tickets.issue({ user: 'alice' }), {
     code: 'SSE_HUB_ERR_TICKETS_UNAVAILABLE',
@@ -115,6 +128,7 @@ t.test('a store that fails is told from one that knows nothing', async (t) => {
     cause: failure
   })
   await t.rejects(tickets.redeem('x'.repeat(43)), failure)
+  await t.rejects(tickets.revoke('alice'), { code: 'SSE_HUB_ERR_TICKETS_UNAVAILABLE', cause: failure })
 })
 
 t.test("a user who makes tickets without end drives out his own, oldest first, and nobody else's", async (t) => {

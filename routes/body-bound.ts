@@ -1,0 +1,69 @@
+import { Transform } from 'node:stream'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { TooManyBodiesError } from '../services/errors.ts'
+
+/** Bytes of all bodies that are being received and processed, above which more of them are refused. */
+const MAX_BYTES = 67_108_864
+/** A body up to this size is not counted: the number of connections bounds these. */
+const UNCOUNTED = 16_384
+const RETRY_AFTER = '1'
+const BODILESS = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/**
+ * Bounds the memory that request bodies take together: each counts with its length, from its first byte until its response
+ * ends. A body beyond the bound is refused with 503 and `Retry-After`.
+ */
+export function boundBodies(app: FastifyInstance, maxBytes = MAX_BYTES): void {
+  let total = 0
+
+  /** Makes the function that counts bytes of one request, and returns whether there is room for them. */
+  const counter = (reply: FastifyReply): ((bytes: number) => boolean) => {
+    let own = 0
+    return (bytes) => {
+      if (total + bytes > maxBytes) return false
+      if (own === 0) reply.raw.once('close', () => (total -= own))
+      own += bytes
+      total += bytes
+      return true
+    }
+  }
+
+  const refuse = (reply: FastifyReply): Error => {
+    reply.header('retry-after', RETRY_AFTER)
+    return new TooManyBodiesError()
+  }
+
+  app.addHook('preParsing', (request, reply, payload, done) => {
+    const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
+    if (
+      BODILESS.has(request.method) ||
+      (length === undefined && encoding === undefined && request.raw.httpVersionMajor < 2)
+    ) {
+      done(null, payload)
+      return
+    }
+    if (length !== undefined) {
+      const bytes = Number(length)
+      // Fastify refuses a body that is longer than the route's limit by its length, without reading it.
+      const isCounted = bytes > UNCOUNTED && bytes <= request.routeOptions.bodyLimit
+      if (isCounted && !counter(reply)(bytes)) done(refuse(reply))
+      else done(null, payload)
+      return
+    }
+    // Without a length each chunk counts when it arrives.
+    const count = counter(reply)
+    let received = 0
+    const counted = new Transform({
+      transform(chunk: Buffer, _encoding, next) {
+        received += chunk.length
+        if (received <= UNCOUNTED || count(chunk.length)) next(null, chunk)
+        else next(refuse(reply))
+      }
+    })
+    payload.once('error', (error) => counted.destroy(error))
+    payload.once('close', () => payload.readableEnded || counted.destroy(new Error('the request was aborted')))
+    // Fastify holds the body against the route's limit by this property.
+    Object.defineProperty(counted, 'receivedEncodedLength', { get: () => received })
+    done(null, payload.pipe(counted))
+  })
+}

@@ -1,0 +1,66 @@
+import type { FastifyInstance } from 'fastify'
+import { JsonTooComplexError } from '../services/errors.ts'
+
+/** Twice as deep as the data of an event may nest, so that data which is a little too deep is refused with its own error. */
+const MAX_DEPTH = 128
+/**
+ * Values in a body: parsing, checking and serializing cost more for each value than for its bytes. A million short ones block the
+ * event loop for about a second.
+ */
+const MAX_VALUES = 200_000
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COMMA = 0x2c
+const OPEN_ARRAY = 0x5b
+const CLOSE_ARRAY = 0x5d
+const OPEN_OBJECT = 0x7b
+const CLOSE_OBJECT = 0x7d
+
+/**
+ * Accepts JSON bodies only: any page in a browser could send a form or plain text without a preflight. Names that reach into
+ * prototypes are refused, whatever the host has set.
+ */
+export function takeJsonOnly(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (isTooComplex(body)) done(new JsonTooComplexError(MAX_DEPTH, MAX_VALUES))
+    else void parse(request, body, done)
+  })
+}
+
+/** Whether a text nests deeper, or has more values, than any body may. Looks at each character once and parses nothing. */
+export function isTooComplex(text: string): boolean {
+  let depth = 0
+  let values = 1
+  for (let at = 0; at < text.length; at++) {
+    switch (text.charCodeAt(at)) {
+      case QUOTE:
+        at = endOfString(text, at)
+        break
+      case COMMA:
+        if (++values > MAX_VALUES) return true
+        break
+      case OPEN_ARRAY:
+      case OPEN_OBJECT:
+        if (++depth > MAX_DEPTH || ++values > MAX_VALUES) return true
+        break
+      case CLOSE_ARRAY:
+      case CLOSE_OBJECT:
+        depth--
+        break
+    }
+  }
+  return false
+}
+
+/** The position of the quote that ends the string, or the end of the text. */
+function endOfString(text: string, start: number): number {
+  for (let at = text.indexOf('"', start + 1); at !== -1; at = text.indexOf('"', at + 1)) {
+    let backslashes = 0
+    while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes++
+    if (backslashes % 2 === 0) return at
+  }
+  return text.length
+}

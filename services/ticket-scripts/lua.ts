@@ -1,0 +1,3 @@
+import { luaBeside } from '../event-log/redis/lua-files.ts'
+
+export const LUA = luaBeside(import.meta.url)
