@@ -98,7 +98,7 @@ function checkTokenOptions(name: string, given: TokenOptions | undefined): void 
   checkNames(option, given, TOKEN_OPTIONS)
 }
 
-/** Makes the doors of a hub. They are told to `sseHub` (streams) and `hubRoutes` (everything else). */
+/** Creates the authentication handlers, to be passed to `sseHub` (streams) and `hubRoutes` (the HTTP API). */
 export async function authentication(app: AnyInstance, options: AuthenticationOptions): Promise<Authentication> {
   checkOptions(options)
   const { subscribers, publishers, cookie } = options
