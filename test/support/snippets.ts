@@ -10,17 +10,20 @@ export interface Snippet {
   readonly code: string
 }
 
-/** Every block of code of the README and of `docs/*.md`, word for word. */
-export function allSnippets(): Snippet[] {
+/** The README and `docs/*.md`. */
+export function documents(): { path: string; text: string }[] {
   const docs = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'))
-  return ['README.md', ...docs.map((name) => join('docs', name))].flatMap(snippetsOf)
+  const paths = ['README.md', ...docs.map((name) => join('docs', name))]
+  return paths.map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }))
 }
 
-function snippetsOf(path: string): Snippet[] {
-  const text = readFileSync(join(ROOT, path), 'utf8')
-  return [...text.matchAll(/^```([\w-]*)\n(.*?)^```$/gms)].map(({ 1: language = '', 2: code = '', index }) => ({
-    where: `${path}:${text.slice(0, index).split('\n').length}`,
-    language,
-    code
-  }))
+/** Every block of code of the documentation, word for word. */
+export function allSnippets(): Snippet[] {
+  return documents().flatMap(({ path, text }) =>
+    [...text.matchAll(/^```([\w-]*)\n(.*?)^```$/gms)].map(({ 1: language = '', 2: code = '', index }) => ({
+      where: `${path}:${text.slice(0, index).split('\n').length}`,
+      language,
+      code
+    }))
+  )
 }
