@@ -28,6 +28,8 @@ mkdirSync(installed, { recursive: true })
 cpSync(join(ROOT, 'package.json'), join(installed, 'package.json'))
 symlinkSync(await compiledHub(), join(installed, 'dist'))
 cpSync(join(import.meta.dirname, 'fixture'), host, { recursive: true })
+// A package of its own: within this one, its name would stand for `dist`, as it was built last.
+writeFileSync(join(host, 'package.json'), JSON.stringify({ name: 'host', type: 'module' }))
 const pathOf = ({ where }: Snippet) => join(host, `${where.replace(/[/:.]/g, '-')}.ts`)
 for (const snippet of inTypeScript) writeFileSync(pathOf(snippet), snippet.code)
 
