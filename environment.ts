@@ -25,6 +25,7 @@ export interface Environment extends Access {
   readonly maxStreams: number | undefined
   readonly maxStreamsPerUser: number | undefined
   readonly maxStreamsPerAddress: number | undefined
+  readonly openingRate: number | undefined
   readonly maxEventBytes: number | undefined
   /** Of streams, and of all other answers. */
   readonly stallTimeout: number | undefined
@@ -63,6 +64,7 @@ const NAMES = [
   'HUB_MAX_STREAMS',
   'HUB_MAX_STREAMS_PER_USER',
   'HUB_MAX_STREAMS_PER_ADDRESS',
+  'HUB_OPENING_RATE',
   'HUB_MAX_EVENT_BYTES',
   'HUB_STALL_TIMEOUT',
   'HUB_MAX_CONNECTIONS',
@@ -109,6 +111,7 @@ export function readEnvironment(env: Variables): Environment {
     maxStreams: number('HUB_MAX_STREAMS', 0, 10_000_000),
     maxStreamsPerUser: number('HUB_MAX_STREAMS_PER_USER', 0, 10_000_000),
     maxStreamsPerAddress: number('HUB_MAX_STREAMS_PER_ADDRESS', 0, 10_000_000),
+    openingRate: number('HUB_OPENING_RATE', 0, 10_000),
     maxEventBytes: number('HUB_MAX_EVENT_BYTES', 1, 1_048_576),
     stallTimeout: number('HUB_STALL_TIMEOUT', 0, DAY),
     maxConnections: number('HUB_MAX_CONNECTIONS', 0, 10_000_000),

@@ -49,7 +49,7 @@ async function serve(
 ): Promise<void> {
   const { authentication, loopbackOnly, rateLimit } = environment
   const { heartbeatInterval, reconnectionTime, maxStreamAge, retention, corsOrigins } = environment
-  const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, maxEventBytes, stallTimeout } = environment
+  const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, openingRate, maxEventBytes, stallTimeout } = environment
   const { log, nodes, tickets, told, warning } = history
   await server.register(hubApp, {
     hub: {
@@ -62,6 +62,7 @@ async function serve(
       maxStreams,
       maxStreamsPerUser,
       maxStreamsPerAddress,
+      openingRate,
       maxEventBytes,
       stallTimeout,
       paceConnections: true

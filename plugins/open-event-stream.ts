@@ -92,7 +92,7 @@ export function openEventStream(
   }
   // To ask for an address is a call into the system, and the answer is kept with the socket.
   const address = keeper.limitsAddresses ? networkOf(request.ip) : ''
-  const refusal = keeper.admit(opening.user, address)
+  const refusal = keeper.isTooFast(opening.user, address) ? 'limit' : keeper.admit(opening.user, address)
   if (refusal !== undefined) {
     sendRefusal(keeper, request, reply, headers, refusal)
     return undefined

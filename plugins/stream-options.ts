@@ -52,7 +52,7 @@ export interface SseHubOptions extends HubOptions {
 export interface ConnectOptions {
   /** Begins with the oldest event that is held for the stream, so that a new device finds what is there. */
   readonly from?: 'oldest' | undefined
-  /** Begins with the newest so many events. */
+  /** Begins with the newest so many events, 1 to 1,000. */
   readonly last?: number | undefined
   /** Begins after this cursor, whatever the client brings. */
   readonly lastEventId?: string | undefined

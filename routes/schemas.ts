@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { MAX_LAST } from '../services/opening.ts'
 import { DEFAULT_TICKET_TTL, MAX_TICKET_TOPICS, MAX_TICKET_TTL, MIN_TICKET_TTL } from '../services/tickets.ts'
 
 /** How many users or topics one event may be addressed to over HTTP. */
@@ -51,7 +52,7 @@ export const StreamParams = Type.Object({ id: Type.String({ minLength: 1, maxLen
 export const StreamQuery = Type.Object({
   topics: Type.Optional(Type.Union([Type.Array(Type.String()), Type.String()])),
   from: Type.Optional(Type.Literal('oldest')),
-  last: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 }))
+  last: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_LAST }))
 })
 
 export const PageQuery = Type.Object(

@@ -221,7 +221,7 @@ export class EventStream implements Deliverable, SinkListener {
     try {
       // Made when they are asked for: an idle stream is thousands of times in memory, and reads nothing.
       const channels = channelsHeard(this.user, this.topics, this.follows)
-      const result = this.#host.log.read({ channels, from, limit, isTailed: true })
+      const result = this.#host.log.read({ channels, from, limit, isTailed: true, isWanted: () => !this.isClosed })
       if (result instanceof Promise) this.#await(result, limit)
       else this.#taken(result, limit)
     } catch (error) {

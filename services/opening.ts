@@ -1,6 +1,9 @@
 import { type Cursor, parseCursor } from './cursor.ts'
 import type { Beginning } from './stream-place.ts'
 
+/** How many of the newest events a stream may begin with: to find out which they are costs the log something for each. */
+export const MAX_LAST = 1_000
+
 /** Who a stream is for, what it listens to, and where it begins. */
 export interface Opening {
   /** The user that the stream belongs to and whose events it gets; null for a stream that only follows a topic. */
@@ -14,7 +17,7 @@ export interface Opening {
   readonly lastEventId?: string | undefined
   /** Begins with the oldest event that is held for the stream. */
   readonly from?: 'oldest' | undefined
-  /** Begins with the newest so many events that are held for the stream. */
+  /** Begins with the newest so many events that are held for the stream, 1 to 1,000. */
   readonly last?: number | undefined
   /** The network address of the client; empty if there is none. */
   readonly address?: string | undefined

@@ -98,6 +98,12 @@ export interface HubOptions {
    */
   readonly maxStreamsPerAddress?: number | undefined
   /**
+   * How many streams a second one user may open on this node, on average of 25 seconds, and one network address where
+   * `maxStreamsPerAddress` is set. More are refused softly. 0 is no limit.
+   * @default 20
+   */
+  readonly openingRate?: number | undefined
+  /**
    * Time and chance.
    * @default the system's
    */
@@ -123,6 +129,7 @@ export interface ResolvedOptions {
   readonly maxStreamsPerUser: number
   readonly onUserLimit: 'replace' | 'reject'
   readonly maxStreamsPerAddress: number
+  readonly openingRate: number
   readonly clock: Clock
 }
 
@@ -150,7 +157,8 @@ const NUMBERS = {
   maxTopics: [100, 0, 10_000],
   maxStreams: [0, 0, 10_000_000],
   maxStreamsPerUser: [100, 0, 10_000_000],
-  maxStreamsPerAddress: [0, 0, 10_000_000]
+  maxStreamsPerAddress: [0, 0, 10_000_000],
+  openingRate: [20, 0, 10_000]
 } as const
 
 const RETENTION_NUMBERS = {

@@ -10,7 +10,8 @@ import { Expiries } from './expiries.ts'
 import type { HubEvents, Logger } from './hub-events.ts'
 import { heartbeatFrame, seeYouFrame, type Welcome } from './hub-frames.ts'
 import type { Nodes, StreamEntry } from './nodes/nodes.ts'
-import { beginning, NO_HISTORY, type Opening } from './opening.ts'
+import { beginning, MAX_LAST, NO_HISTORY, type Opening } from './opening.ts'
+import { OpeningRate } from './opening-rate.ts'
 import type { ResolvedOptions } from './options.ts'
 import { OwedEvents } from './owed-events.ts'
 import { Pulse } from './pulse.ts'
@@ -60,6 +61,7 @@ export class StreamKeeper implements StreamHost, TailListener {
   readonly #queue: DeliveryQueue<EventStream>
   readonly #readFailures: ReadFailures
   readonly #pulse: Pulse<EventStream>
+  readonly #rate: OpeningRate | undefined
   readonly #expiries: Expiries<EventStream>
   readonly #full = new Set<EventStream>()
   readonly #unread = new Set<EventStream>()
@@ -77,7 +79,8 @@ export class StreamKeeper implements StreamHost, TailListener {
     this.#options = parts.options
     this.#events = parts.events
     this.#logger = parts.logger
-    const { clock, heartbeatInterval: interval } = this.#options
+    const { clock, heartbeatInterval: interval, openingRate } = this.#options
+    this.#rate = openingRate === 0 ? undefined : new OpeningRate(openingRate)
     this.#expiries = new Expiries(clock)
     this.#queue = new DeliveryQueue(clock, (stream, error) => this.#onFailure(stream, error))
     this.#readFailures = new ReadFailures(this.#logger, () => clock.monotonic())
@@ -113,8 +116,8 @@ export class StreamKeeper implements StreamHost, TailListener {
     if (!Array.isArray(topics)) throw new InvalidDraftError(`topics is an array; got ${describe(topics)}`)
     for (const topic of topics) topicChannel(topic)
     if (topics.length > this.#options.maxTopics) throw new TooManyTopicsError(this.#options.maxTopics)
-    if (last !== undefined && (!Number.isSafeInteger(last) || last < 1)) {
-      throw new InvalidDraftError('last is a whole number of at least 1')
+    if (last !== undefined && (!Number.isSafeInteger(last) || last < 1 || last > MAX_LAST)) {
+      throw new InvalidDraftError(`last is a whole number from 1 to ${MAX_LAST}`)
     }
     if (from !== undefined && from !== 'oldest') {
       throw new InvalidRequestError(`from is "oldest", or left out; got ${describe(from)}`)
@@ -132,6 +135,13 @@ export class StreamKeeper implements StreamHost, TailListener {
   /** Whether it matters where a stream comes from. */
   get limitsAddresses(): boolean {
     return this.#options.maxStreamsPerAddress > 0
+  }
+
+  /** Whether a user, or where addresses are limited an address, opens streams faster than it may; if not, counts one. */
+  isTooFast(user: string | null, address: string): boolean {
+    if (this.#rate === undefined) return false
+    const isOfUser = user === null || this.#rate.take(`u:${user}`, this.now)
+    return !isOfUser || (address !== '' && !this.#rate.take(`a:${address}`, this.now))
   }
 
   /** Why a stream cannot be opened now, if it cannot; a user's oldest stream may be closed to make room. */

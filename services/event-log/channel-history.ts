@@ -92,6 +92,13 @@ export class ChannelHistory {
     return at
   }
 
+  /** The index of the newest held entry before `index`; one without an entry if there is none. */
+  heldBefore(index: number): number {
+    let at = index - 1
+    while (at >= this.#start && this.#entries[at] === undefined) at--
+    return at
+  }
+
   /** How many entries are held at `index` and later. */
   countFrom(index: number): number {
     const { length } = this.#entries

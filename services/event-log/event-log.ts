@@ -25,7 +25,8 @@ export interface EventLog {
   /**
    * The events of some channels from a place on, oldest first, each once though it be filed under several of them.
    *
-   * Costs what it returns, not what the log holds. Never throws for a cursor, whatever it is: one that the log does not
+   * Costs what it returns, not what the log holds: a page ends with the event that brings its data to 1 Mi letters, however many
+   * more were asked for. Never throws for a cursor, whatever it is: one that the log does not
    * recognise yields a gap, and everything that is held. May answer at once, without a promise, if it holds all in memory.
    */
   read(query: ReadQuery): ReadResult | Promise<ReadResult>
@@ -117,7 +118,15 @@ export interface ReadQuery {
    * @default false
    */
   readonly isTailed?: boolean | undefined
+  /**
+   * Asked once more before a read that had to wait begins: false, and it is not made, and the promise is rejected.
+   * @default it is wanted
+   */
+  readonly isWanted?: (() => boolean) | undefined
 }
+
+/** A page of `read` ends with the event that brings its data to so many UTF-16 units. */
+export const MAX_PAGE_TEXT = 1_048_576
 
 export interface ReadResult {
   readonly events: readonly LogEvent[]

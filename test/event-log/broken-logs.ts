@@ -274,6 +274,13 @@ const REPEATING: BrokenLog[] = [
     }
   },
   {
+    fault: 'gives pages of any size',
+    caughtBy: 'ends a page when it has about so much text, and reads on from there',
+    spoil: ({ store }) => {
+      store.page = (entries) => [...entries]
+    }
+  },
+  {
     fault: 'has one scope for all keys',
     caughtBy: 'keeps the keys of one scope apart from those of another',
     spoil(log) {

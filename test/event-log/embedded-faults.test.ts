@@ -8,7 +8,7 @@ import { idempotent } from '../../services/event-log/contract/given.ts'
 import { EmbeddedLog } from '../../services/event-log/embedded/log.ts'
 import { openStore, type Store } from '../../services/event-log/embedded/store.ts'
 import { embeddedLog } from '../../services/event-log/embedded.ts'
-import type { EventLog, LogEvent, NewEvent } from '../../services/event-log/event-log.ts'
+import type { EventLog, LogEvent, NewEvent, ReadFrom, ReadResult } from '../../services/event-log/event-log.ts'
 import { DEFAULT_RETENTION } from '../../services/options.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
@@ -22,8 +22,14 @@ function draft(data: string, rest: Partial<NewEvent> = {}): NewEvent {
 }
 
 async function texts(log: EventLog): Promise<string[]> {
-  const { events } = await log.read({ channels: ['u:alice'], from: 'oldest', limit: 100_000 })
-  return events.map(({ data }) => data.slice(0, 20))
+  const found: string[] = []
+  for (let from: ReadFrom = 'oldest', left = 1; left > 0; ) {
+    const page: ReadResult = await log.read({ channels: ['u:alice'], from, limit: 100_000 })
+    found.push(...page.events.map(({ data }) => data.slice(0, 20)))
+    from = page.next
+    left = page.remaining
+  }
+  return found
 }
 
 /** What a store's parts can fail with. */

@@ -3,19 +3,20 @@ import type { Clock } from '../../services/clock.ts'
 import { type Cursor, formatCursor, newLife, newWitness, sameLife } from '../../services/cursor.ts'
 import { HubClosedError, IdempotencyKeyReusedError, LogUnavailableError } from '../../services/errors.ts'
 import type { Bounds } from '../../services/event-log/contract.ts'
-import type {
-  EventLog,
-  GapReason,
-  HealthCheck,
-  LogEvent,
-  LogStats,
-  NewEvent,
-  ReadFrom,
-  ReadQuery,
-  ReadResult,
-  Receipt,
-  Tail,
-  TailListener
+import {
+  type EventLog,
+  type GapReason,
+  type HealthCheck,
+  type LogEvent,
+  type LogStats,
+  MAX_PAGE_TEXT,
+  type NewEvent,
+  type ReadFrom,
+  type ReadQuery,
+  type ReadResult,
+  type Receipt,
+  type Tail,
+  type TailListener
 } from '../../services/event-log/event-log.ts'
 
 /** What became of an event in one of its channels. */
@@ -193,7 +194,7 @@ export class NaiveStore {
     const { after, gap } = this.recognise(from)
     const mine = this.select(channels).filter(({ seq }) => seq > after)
     const wanted = typeof from === 'object' && 'last' in from ? mine.slice(-from.last) : mine
-    const given = wanted.slice(0, limit)
+    const given = this.page(wanted.slice(0, limit))
     const remaining = wanted.length - given.length
     const evicted = this.evicted(channels)
     const next = remaining === 0 ? this.state.head : (given.at(-1)?.event.cursor ?? this.state.head)
@@ -205,6 +206,15 @@ export class NaiveStore {
       evicted,
       gap: gap ?? (isBehind ? 'evicted' : undefined)
     }
+  }
+
+  page(entries: readonly Entry[]): Entry[] {
+    let text = 0
+    return entries.filter(({ event }) => {
+      const isIn = text < MAX_PAGE_TEXT
+      text += event.data.length
+      return isIn
+    })
   }
 
   select(channels: readonly Channel[]): Entry[] {

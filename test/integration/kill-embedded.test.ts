@@ -9,7 +9,7 @@ import t, { type Test } from 'tap'
 import type { Cursor } from '../../services/cursor.ts'
 import { idempotent } from '../../services/event-log/contract/given.ts'
 import { type EmbeddedLogOptions, embeddedLog } from '../../services/event-log/embedded.ts'
-import type { EventLog, LogEvent } from '../../services/event-log/event-log.ts'
+import type { EventLog, LogEvent, ReadResult } from '../../services/event-log/event-log.ts'
 import { compiledHub } from '../support/compiled-hub.ts'
 import { effort } from '../support/effort.ts'
 import { Random } from '../support/random.ts'
@@ -102,9 +102,15 @@ t.test('a second process is refused while the first lives, and let in once it wa
 const textOf = ({ data }: LogEvent) => data.replace(/\.+$/, '')
 
 async function readAfter(log: EventLog, from: Cursor | 'oldest'): Promise<LogEvent[]> {
-  const page = await log.read({ channels: CHANNELS, from, limit: PLENTY })
-  if (page.gap !== undefined) throw new Error(`a gap: ${page.gap}`)
-  return [...page.events]
+  const events: LogEvent[] = []
+  for (let at = from, left = 1; left > 0; ) {
+    const page: ReadResult = await log.read({ channels: CHANNELS, from: at, limit: PLENTY })
+    if (page.gap !== undefined) throw new Error(`a gap: ${page.gap}`)
+    events.push(...page.events)
+    at = page.next
+    left = page.remaining
+  }
+  return events
 }
 
 for (const durability of ['sync', 'process'] as const) {

@@ -21,7 +21,8 @@ const NUMBERS = {
   maxTopics: [100, 0, 10_000],
   maxStreams: [0, 0, MANY],
   maxStreamsPerUser: [100, 0, MANY],
-  maxStreamsPerAddress: [0, 0, MANY]
+  maxStreamsPerAddress: [0, 0, MANY],
+  openingRate: [20, 0, 10_000]
 } as const
 
 /** Default, least and most of each bound of the retention. */

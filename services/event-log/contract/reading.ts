@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Channel } from '../../channel.ts'
 import type { Cursor } from '../../cursor.ts'
-import type { EventLog, LogEvent, ReadFrom, ReadResult } from '../event-log.ts'
+import { type EventLog, type LogEvent, MAX_PAGE_TEXT, type ReadFrom, type ReadResult } from '../event-log.ts'
 import { begun, cursorOf, type Define, draft, headOf, named, readAll, seqs, texts, textsOf, turn } from './given.ts'
 
 /** Where reading begins, how it goes on, and what it gives of one channel and of several. */
@@ -187,6 +187,23 @@ export function reading<Log extends EventLog>(define: Define<Log>): void {
     )
   })
 
+  define('ends a page when it has about so much text, and reads on from there', async (given) => {
+    const log = await given.log()
+    const text = 'x'.repeat(60_000)
+    for (let batch = 0; batch < 4; batch++) {
+      await log.append(named('', 10).map((name) => draft(batch % 2 ? 'u:alice' : 'everyone', name + text)))
+    }
+    const channels: Channel[] = ['u:alice', 'everyone']
+    for (const from of ['oldest', { last: 40 }] as const) {
+      const page = await log.read({ channels, from, limit: 1_000 })
+      const held = page.events.reduce((sum, { data }) => sum + data.length, 0)
+      assert.ok(held >= MAX_PAGE_TEXT / 2 && held <= MAX_PAGE_TEXT + 65_536, `${held} letters in a page`)
+      assert.ok(page.remaining >= 40 - page.events.length)
+      const rest = await pages(log, channels, 1_000, page.next)
+      assert.equal(page.events.length + rest.length, 40)
+    }
+  })
+
   define('does not change a page that it has given', async (given) => {
     const log = await given.log({ user: 3 })
     await log.append(named('a', 3).map((text) => draft('u:alice', text)))
@@ -211,16 +228,22 @@ async function mixture(log: EventLog): Promise<readonly LogEvent[]> {
   return (await readAll(log, ['u:alice', 'u:bob', 'everyone'], 'oldest')).events
 }
 
-async function pages(log: EventLog, channels: readonly Channel[], limit: number): Promise<string[]> {
+async function pages(
+  log: EventLog,
+  channels: readonly Channel[],
+  limit: number,
+  start: Cursor | 'oldest' = 'oldest'
+): Promise<string[]> {
   const met: string[] = []
-  for (let from: Cursor | 'oldest' = 'oldest'; ; ) {
+  for (let from = start; ; ) {
     assert.ok(met.length < 1_000, 'the pages come to no end')
     const page = await log.read({ channels, from, limit })
     assert.ok(page.events.length <= limit)
     assert.equal(page.gap, undefined)
     met.push(...texts(page))
     if (page.remaining === 0) return met
-    assert.equal(page.events.length, limit)
+    const isFull = page.events.reduce((sum, { data }) => sum + data.length, 0) >= MAX_PAGE_TEXT / 2
+    assert.ok(isFull || page.events.length === limit)
     from = page.next
   }
 }

@@ -1,7 +1,15 @@
 import type { Channel } from '../../channel.ts'
 import { type Cursor, sameLife } from '../../cursor.ts'
 import { LogUnavailableError } from '../../errors.ts'
-import type { GapReason, LogEvent, ReadFrom, ReadQuery, ReadResult } from '../event-log.ts'
+import {
+  type GapReason,
+  type LogEvent,
+  MAX_PAGE_TEXT,
+  type ReadFrom,
+  type ReadQuery,
+  type ReadResult
+} from '../event-log.ts'
+import { SequenceMerge } from '../sequence-merge.ts'
 import { countFrom } from './channel-places.ts'
 import { entryAt, eventOf } from './entries.ts'
 import type { RecentEvents } from './recent-events.ts'
@@ -53,7 +61,7 @@ export function readEvents(parts: ReadingParts, query: ReadQuery, now: number): 
   const last = typeof query.from === 'object' && 'last' in query.from ? query.from.last : undefined
   const start = last === undefined ? after : startOfLast(readers, last)
   for (const reader of readers) reader.startAfter(start)
-  const { events, hole } = merge(parts, readers, query.limit)
+  const { events, hole } = mergePlaces(parts, readers, query.limit)
   evicted = Math.max(evicted, hole)
   const remaining = readers.reduce((sum, reader) => sum + reader.countRest(), 0)
   const next = remaining === 0 ? head : (events[events.length - 1]?.cursor ?? head)
@@ -144,17 +152,21 @@ class PlaceReader {
     return next === undefined ? 0 : Math.max(1, countFrom(this.#tables, this.#row, next.seq, next.row[0]))
   }
 
-  /** The numbers of the newest so many. */
-  newest(count: number): number[] {
+  /** The numbers of the channel from the newest on back, fetched as they are needed. */
+  *back(): Generator<number, void> {
     const [id, , , held] = this.#row
-    const seqs: number[] = []
-    if (held === 0) return seqs
-    const range = { start: [id, END] as [number, number], end: [id, this.#aged] as [number, number], reverse: true }
-    for (const { key, value } of this.#tables.places.getRange(range)) {
-      if (seqs.length >= count) break
-      if (!this.#isLapsed(value)) seqs.push(key[1])
+    let before = held === 0 ? 0 : END
+    for (let limit = FEW; before > 0; limit = Math.min(2 * limit, MANY)) {
+      const range = {
+        start: [id, before] as [number, number],
+        end: [id, this.#aged] as [number, number],
+        reverse: true,
+        limit
+      }
+      const places = [...this.#tables.places.getRange(range)]
+      for (const { key, value } of places) if (!this.#isLapsed(value)) yield key[1]
+      before = places.length < limit ? 0 : (places.at(-1)?.key[1] ?? 1) - 1
     }
-    return seqs
   }
 
   #fetch(): void {
@@ -178,34 +190,46 @@ class PlaceReader {
   }
 }
 
-/** The number after which the newest `last` entries begin: they are among the newest `last` of each channel. */
+/** The number after which the newest `last` entries begin: the channels are walked back together from their ends. */
 function startOfLast(readers: readonly PlaceReader[], last: number): number {
-  const seqs = new Set(readers.flatMap((reader) => reader.newest(last)))
-  const sorted = [...seqs].sort((a, b) => b - a)
-  return (sorted[last - 1] ?? 1) - 1
+  const walks = readers.map((reader) => reader.back())
+  // Counted down, so that the highest number comes first.
+  const downFrom = (walk: Generator<number, void>) => -(walk.next().value ?? Number.NEGATIVE_INFINITY)
+  const merge = new SequenceMerge(walks.map(downFrom))
+  let seq = 1
+  for (let left = last; left > 0; left--) {
+    if (merge.lowest === Number.POSITIVE_INFINITY) return 0
+    seq = -merge.lowest
+    while (merge.lowest === -seq) merge.advance(downFrom(walks[merge.first] as Generator<number, void>))
+  }
+  return seq - 1
 }
 
-/** The entries of several channels as one sequence, each once, at most `limit`, and the number of the newest hole. */
-function merge(
+/** The entries of several channels as one sequence, each once, at most a page, and the number of the newest hole. */
+function mergePlaces(
   parts: ReadingParts,
   readers: readonly PlaceReader[],
   limit: number
 ): { events: LogEvent[]; hole: number } {
+  const numberOf = ({ next }: PlaceReader) => next?.seq ?? Number.POSITIVE_INFINITY
+  const merge = new SequenceMerge(readers.map(numberOf))
   const events: LogEvent[] = []
   let hole = 0
-  while (events.length < limit) {
-    let seq = Number.POSITIVE_INFINITY
-    for (const { next } of readers) if (next !== undefined && next.seq < seq) seq = next.seq
-    if (seq === Number.POSITIVE_INFINITY) break
+  let text = 0
+  for (let seq = merge.lowest; seq !== Number.POSITIVE_INFINITY; seq = merge.lowest) {
+    if (events.length === limit || text >= MAX_PAGE_TEXT) break
     const event = eventAt(parts, seq)
     let isAsked = false
-    for (const reader of readers) {
-      if (reader.next?.seq !== seq) continue
-      reader.advance()
+    while (merge.lowest === seq) {
+      const reader = readers[merge.first] as PlaceReader
       if (event?.channels.includes(reader.channel)) isAsked = true
       else hole = seq
+      reader.advance()
+      merge.advance(numberOf(reader))
     }
-    if (event !== undefined && isAsked) events.push(event)
+    if (event === undefined || !isAsked) continue
+    events.push(event)
+    text += event.data.length
   }
   return { events, hole }
 }

@@ -1,3 +1,4 @@
+import { Fifo } from '../../fifo.ts'
 import type { LogEvent } from '../event-log.ts'
 
 /** Text kept besides what the store holds, in UTF-16 units, about; an event weighs at least `LEAST`. */
@@ -10,6 +11,7 @@ const LEAST = 256
  */
 export class RecentEvents {
   readonly #events = new Map<number, LogEvent>()
+  readonly #order = new Fifo<LogEvent>()
   #size = 0
 
   get(seq: number): LogEvent | undefined {
@@ -20,11 +22,12 @@ export class RecentEvents {
     const seq = event.cursor?.seq
     if (seq === undefined || this.#events.has(seq)) return
     this.#events.set(seq, event)
+    this.#order.push(event)
     this.#size += sizeOf(event)
-    for (const [oldest, gone] of this.#events) {
-      if (this.#size <= CAPACITY) return
-      this.#events.delete(oldest)
-      this.#size -= sizeOf(gone)
+    while (this.#size > CAPACITY) {
+      const oldest = this.#order.shift() as LogEvent
+      this.#events.delete(oldest.cursor?.seq ?? 0)
+      this.#size -= sizeOf(oldest)
     }
   }
 }

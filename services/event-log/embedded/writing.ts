@@ -249,7 +249,11 @@ export class Writing {
         continue
       }
       const places = heaviestChannel(this.#tables, giver, this.#turn, (channel) => this.#open(channel))
-      if (places === undefined) return
+      // What is left of a count when nothing is held comes of a store that was damaged.
+      if (places === undefined) {
+        this.state[BYTES_OF[giver]] = 0
+        continue
+      }
       this.#turn = places.id
       if (!this.#evict(places)) this.#correct(places)
       this.#settle(places)

@@ -15,7 +15,7 @@ import type {
 import type { Retention } from '../retention.ts'
 import { Appender, candidate, unread } from './appender.ts'
 import { Heard } from './heard.ts'
-import type { LuaScript, OnMissing, RedisArgument, RedisLink } from './link.ts'
+import { LinkError, type LuaScript, type OnMissing, type RedisArgument, type RedisLink } from './link.ts'
 import { queryArgs, readPage } from './reading.ts'
 import { RecentEvents } from './recent-events.ts'
 import { APPEND, READ, WHERE } from './scripts.ts'
@@ -24,8 +24,8 @@ import { StoreTime } from './store-time.ts'
 import { BLOCK, RedisTail } from './tail.ts'
 import { Turnstile } from './turnstile.ts'
 
-/** How many reads are on their way at a time: so many, and no more, may lie before an append. */
-const READS = 32
+/** How many reads are on their way at a time: so many, and no more, may lie before an append. Each is small: see read.lua. */
+const READS = 4
 /** How long `close` waits for what was already taken, in milliseconds. */
 const GRACE = 1_000
 /** How long the first tail waits for Redis, in milliseconds. */
@@ -156,7 +156,11 @@ export class RedisLog implements EventLog, HealthCheck {
   async #ask(query: ReadQuery): Promise<ReadResult> {
     if (this.#isClosed) throw new HubClosedError()
     try {
-      const reply = await this.#turnstile.pass(() => this.#run(this.#link, READ, queryArgs(query)))
+      const reply = await this.#turnstile.pass(() => {
+        // What a reader asked who has gone meanwhile costs Redis nothing.
+        if (query.isWanted?.() === false) throw new LinkError('the reader is gone', false)
+        return this.#run(this.#link, READ, queryArgs(query))
+      })
       return readPage(this.#noted(reply), query.channels)
     } catch (error) {
       throw this.#isClosed ? new HubClosedError() : unread(error)

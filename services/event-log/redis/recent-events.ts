@@ -2,6 +2,7 @@ import type { Channel } from '../../channel.ts'
 import type { Clock } from '../../clock.ts'
 import type { Cursor } from '../../cursor.ts'
 import { Deadlines } from '../../deadlines.ts'
+import { Fifo } from '../../fifo.ts'
 import { ChannelHistory } from '../channel-history.ts'
 import type { ReadQuery, ReadResult } from '../event-log.ts'
 import { MemoryEntry } from '../memory-entry.ts'
@@ -37,6 +38,8 @@ export class RecentEvents {
   readonly #ends = new Deadlines<MemoryEntry>()
   /** Every entry after the floor, by its number: what a cursor's witness is compared with. */
   readonly #entries = new Map<number, MemoryEntry>()
+  /** The same in the order in which they came. */
+  readonly #order = new Fifo<MemoryEntry>()
   /** Everything after it is here. */
   #floor: Cursor | undefined
   #head: Cursor = { seq: 0, witness: '' }
@@ -63,6 +66,7 @@ export class RecentEvents {
     this.#histories.clear()
     this.#ends.clear()
     this.#entries.clear()
+    this.#order.clear()
     this.#floor = at
     this.#head = at
     this.#bytes = 0
@@ -108,6 +112,7 @@ export class RecentEvents {
     if (cursor === null) return entry
     this.#head = cursor
     this.#entries.set(cursor.seq, entry)
+    this.#order.push(entry)
     this.#bytes += entry.bytes
     for (const channel of entry.channels) this.#historyOf(channel).push(cursor.seq, entry)
     if (ends !== undefined) this.#ends.set(entry, appendedAt + ends - time)
@@ -132,11 +137,11 @@ export class RecentEvents {
 
   #trim(now: number): void {
     const horizon = now - this.#age
-    // One iterator for all that goes in this call: a new one for each would walk over those that are gone.
-    for (const entry of this.#entries.values()) {
+    for (let oldest = this.#order.first; oldest !== undefined; oldest = this.#order.first) {
       const isTooMuch = this.#bytes > this.#bytesMost || this.#entries.size > MOST
-      if (!isTooMuch && entry.appendedAt > horizon) return
-      this.#forget(entry)
+      if (!isTooMuch && oldest.appendedAt > horizon) return
+      this.#order.shift()
+      this.#forget(oldest)
     }
   }
 
