@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { ACCESS_NAMES, type Access, readAccess } from './environment/authentication.ts'
 import { fail, oneOf, splitList, type Variables, wholeNumber } from './environment/values.ts'
+import { readRedisUrl } from './services/event-log/redis/url.ts'
 import type { Retention } from './services/event-log/retention.ts'
 
 /** What the standalone hub is told by its environment, checked, with nothing left open. */
@@ -130,7 +131,7 @@ function isServiceLink(name: string, value = ''): boolean {
 /** Where history is kept; what looks like something else than a folder is no folder that anybody meant. */
 function store(text: string | undefined): string {
   if (!text) return DEFAULT_STORE
-  if (/^rediss?:/.test(text)) return redisStore(text)
+  if (/^rediss?[:+]/.test(text)) return redisStore(text)
   const isMemory = text.trim().toLowerCase() === 'memory'
   if ((isMemory && text !== 'memory') || /^[a-z][a-z\d+.-]+:/i.test(text) || text.includes('\0')) {
     // Not repeated: it may have a password in it.
@@ -141,10 +142,14 @@ function store(text: string | undefined): string {
 
 /** Never repeated in what is wrong with it: it may have a password in it. */
 function redisStore(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (!url?.hostname || !/^(\/\d{0,4})?$/.test(url.pathname) || url.hash !== '')
-    fail('HUB_STORE', 'is no URL like redis://user:password@host:6379/0')
-  const unknown = [...url.searchParams.keys()].find((name) => name !== 'prefix')
+  const [place = '', ...parameters] = text.split('?')
+  if (!/:\/\/[^/]/.test(place) || place.includes('#') || readRedisUrl(place) === undefined) {
+    fail(
+      'HUB_STORE',
+      'is no URL like redis://user:password@host:6379/0, redis+sentinel://host,host/name or redis+cluster://host,host'
+    )
+  }
+  const unknown = [...new URLSearchParams(parameters.join('?')).keys()].find((name) => name !== 'prefix')
   if (unknown !== undefined) fail('HUB_STORE', 'takes ?prefix= and no other parameter')
   return text
 }

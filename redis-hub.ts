@@ -1,4 +1,6 @@
 export {
+  type AddressMap,
+  type ClusterSettings,
   LinkError,
   type LuaScript,
   type RedisArgument,
@@ -7,8 +9,11 @@ export {
   type RedisLog,
   type RedisLogOptions,
   RedisReplyError,
+  type RedisTemplate,
+  type RedisTemplateFactory,
   redisLink,
-  redisLog
+  redisLog,
+  type SentinelSettings
 } from './services/event-log/redis.ts'
 export { RedisNodes, type RedisNodesOptions } from './services/nodes/redis/redis-nodes.ts'
 export { type RedisHubOptions, type RedisHubParts, redisHub } from './services/redis-hub.ts'

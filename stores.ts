@@ -46,7 +46,7 @@ export async function openHistory(
   logger: StoreLogger
 ): Promise<HistoryStore> {
   if (store === 'memory') return { told: IN_MEMORY }
-  const isRedis = /^rediss?:/.test(store)
+  const isRedis = /^rediss?[:+]/.test(store)
   try {
     return await (isRedis ? openRedis(store, retention, logger) : openFolder(store, retention, logger))
   } catch (error) {
@@ -79,10 +79,10 @@ async function openRedis(
   retention: Partial<Retention>,
   logger: RedisLogOptions['logger']
 ): Promise<HistoryStore> {
-  const url = new URL(store)
-  const prefix = url.searchParams.get('prefix') ?? undefined
-  url.search = ''
-  const parts = await openShared({ url: url.href, prefix, retention, logger })
+  const [url = '', parameters] = store.split('?')
+  const prefix = new URLSearchParams(parameters).get('prefix') ?? undefined
+  const parts = await openShared({ url, prefix, retention, logger })
+  const place = url.slice(Math.max(url.indexOf('://') + 3, url.lastIndexOf('@') + 1))
   // Without user and password.
-  return { ...parts, told: `history is kept in Redis at ${url.host}${url.pathname}, for all nodes that use it` }
+  return { ...parts, told: `history is kept in Redis at ${place}, for all nodes that use it` }
 }

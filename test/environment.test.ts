@@ -162,7 +162,9 @@ t.test('HUB_STORE is "memory", a folder or a Redis, and what looks like none of 
     './memory',
     'redis://localhost',
     'redis://127.0.0.1:6380/2',
-    'rediss://hub:secret@redis.example/0?prefix=orders'
+    'rediss://hub:secret@redis.example/0?prefix=orders',
+    'redis+sentinel://:secret@a:26379,b,[::1]:26380/main/2?prefix=orders',
+    'rediss+cluster://hub:secret@a:7000,b:7001'
   ]) {
     t.match(readEnvironment({ HUB_STORE: store }), { store, isDefaultStore: false })
   }
@@ -171,6 +173,10 @@ t.test('HUB_STORE is "memory", a folder or a Redis, and what looks like none of 
     'redis:x',
     'redis://:secret@h/db',
     'redis://:secret@h?x=1',
+    'redis+sentinel://:secret@a',
+    'redis+sentinel://:secret@a,/main',
+    'redis+cluster://:secret@a/0',
+    'redis+other://:secret@a',
     'redis://h/0#x',
     'REDIS://h'
   ]

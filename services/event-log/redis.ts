@@ -6,22 +6,34 @@ import { told } from './redis/client.ts'
 import { RedisConnection } from './redis/connection.ts'
 import type { RedisLink } from './redis/link.ts'
 import { RedisLog } from './redis/log.ts'
-import { openerFor, type RedisTemplate } from './redis/opener.ts'
+import { openerFor, type RedisTemplate, type RedisTemplateFactory } from './redis/opener.ts'
+import type { ClusterSettings, SentinelSettings } from './redis/settings.ts'
 import type { Retention } from './retention.ts'
 
 export type { LuaScript, RedisArgument, RedisLink } from './redis/link.ts'
 export { LinkError, RedisReplyError } from './redis/link.ts'
 export type { RedisLog } from './redis/log.ts'
+export type { RedisTemplate, RedisTemplateFactory } from './redis/opener.ts'
+export type { AddressMap, ClusterSettings, SentinelSettings } from './redis/settings.ts'
 
-/** How Redis is reached. One of `url` and `client`. */
+/** How Redis is reached. One of `url`, `client`, `sentinel` and `cluster`. */
 export interface RedisLinkOptions {
-  /** `redis://` or `rediss://` (TLS), with user, password and number of the database: `rediss://user:password@host:6379/0`. */
+  /**
+   * `redis://` or `rediss://` (TLS), with user, password and number of the database: `rediss://user:password@host:6379/0`. With
+   * Sentinels `redis+sentinel://user:password@host:26379,host:26379/name/0`, the password being that of the servers; in a cluster
+   * `redis+cluster://user:password@host:6379,host:6379`.
+   */
   readonly url?: string | undefined
   /**
    * A client of node-redis (`createClient`), for what a URL cannot say. It tells how to connect and nothing else: the log opens
-   * lines of its own with `client.duplicate()`, and closes them; the client stays its owner's, connected or not.
+   * lines of its own with `client.duplicate()`, and closes them; the client stays its owner's, connected or not. Or a function
+   * that makes one, called for each line: for an address or a password that changes.
    */
-  readonly client?: RedisTemplate | undefined
+  readonly client?: RedisTemplate | RedisTemplateFactory | undefined
+  /** What `createSentinel` of node-redis takes: the log asks the Sentinels where the master is, for each line that it opens. */
+  readonly sentinel?: SentinelSettings | undefined
+  /** What `createCluster` of node-redis takes: the log opens its lines to the node that has the keys of the hub, which share a slot. */
+  readonly cluster?: ClusterSettings | undefined
   /**
    * What the names of all keys begin with, in braces. Hubs with different prefixes share nothing.
    * @default 'sse-hub'
@@ -80,6 +92,8 @@ const START = 5_000
 const NAMES = [
   'url',
   'client',
+  'sentinel',
+  'cluster',
   'prefix',
   'timeout',
   'retention',
@@ -144,8 +158,9 @@ export async function redisLink(options: RedisLinkOptions, clock: Clock = system
     throw new InvalidOptionError('prefix', 'is 1 to 64 letters, digits and _ . : / -')
   }
   wholeNumber('timeout', timeout, 100, 60_000)
-  const open: ConstructorParameters<typeof RedisConnection>[0]['open'] = await openerFor(options)
-  return new RedisConnection({ open, prefix, timeout, random: () => clock.random(), onFault: reporter(options.logger) })
+  const onFault = reporter(options.logger)
+  const open = await openerFor(options, onFault)
+  return new RedisConnection({ open, prefix, timeout, random: () => clock.random(), onFault })
 }
 
 /** Reports errors that no call can report. */

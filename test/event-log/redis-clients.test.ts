@@ -3,6 +3,7 @@ import { createClient as createClient5 } from 'redis-5'
 import t, { type Test } from 'tap'
 import { idempotent } from '../../services/event-log/contract/given.ts'
 import { type RedisLog, type RedisLogOptions, redisLog } from '../../services/event-log/redis.ts'
+import { effort } from '../support/effort.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { Listening, toAlice } from '../support/tail-listener.ts'
@@ -14,8 +15,8 @@ const VERSIONS: [string, (url: string) => Template][] = [
   ['node-redis 6', (url) => createClient6({ url }) as unknown as Template]
 ]
 /** How often Redis is killed, and how often its connections are cut. */
-const KILLS = 12
-const CUTS = 25
+const KILLS = effort(5, 25)
+const CUTS = effort(15, 100)
 
 t.setTimeout(180_000)
 

@@ -18,6 +18,8 @@ export interface RedisServerOptions {
   readonly args?: readonly string[]
   /** Speaks TLS on a port of its own, as `args` say. */
   readonly hasTls?: boolean
+  /** It is a Sentinel, configured by this file. */
+  readonly sentinelConfig?: string
 }
 
 /** A Redis of the test's own, on a port of its own, in a folder that goes with it. */
@@ -47,7 +49,7 @@ export class RedisServer {
 
   /** Starts it again after it was killed, with what it has kept. */
   async start(): Promise<void> {
-    const { isDurable = false, args = [], hasTls = false } = this.#options
+    const { isDurable = false, args = [], hasTls = false, sentinelConfig } = this.#options
     const durability = isDurable ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no']
     const common = [
       '--port',
@@ -61,13 +63,16 @@ export class RedisServer {
       '--repl-diskless-sync-delay',
       '0'
     ]
+    const sentinel = ['--port', String(this.port), '--bind', '127.0.0.1', '--sentinel']
     this.#process = spawn(
       'redis-server',
-      [...common, ...durability, ...(hasTls ? ['--tls-port', String(this.tlsPort)] : []), ...args],
+      sentinelConfig !== undefined
+        ? [sentinelConfig, ...sentinel]
+        : [...common, ...durability, ...(hasTls ? ['--tls-port', String(this.tlsPort)] : []), ...args],
       { stdio: ['ignore', 'pipe', 'inherit'] }
     )
     for await (const line of createInterface(this.#process.stdout as NodeJS.ReadableStream)) {
-      if (line.includes('Ready to accept connections')) break
+      if (/Ready to accept connections|Sentinel ID is/.test(line)) break
     }
     this.#process.stdout?.resume()
   }
@@ -104,8 +109,19 @@ export class RedisServer {
   }
 
   /** Sends commands to it, one after the other, over a connection that is closed then. */
-  async ask(...commands: (readonly string[])[]): Promise<unknown> {
-    const client = createClient({ url: this.url, RESP: 2 })
+  ask(...commands: (readonly string[])[]): Promise<unknown> {
+    return this.#ask({}, commands)
+  }
+
+  /** The same with a password. */
+  askAs(password: string, ...commands: (readonly string[])[]): Promise<unknown> {
+    return this.#ask({ password }, commands)
+  }
+
+  async #ask(credentials: { password?: string }, commands: readonly (readonly string[])[]): Promise<unknown> {
+    const client = createClient({ url: this.url, RESP: 2, ...credentials })
+    // What goes wrong rejects the command as well.
+    client.on('error', () => undefined)
     await client.connect()
     try {
       let reply: unknown

@@ -80,9 +80,10 @@ export function makeEntry(user: string | null, stream: Partial<StreamEntry> = {}
 export async function until<Value>(
   ask: () => Value | Promise<Value>,
   isRight: (value: Value) => boolean,
-  what: string
+  what: string,
+  patience = PATIENCE
 ): Promise<Value> {
-  const end = performance.now() + PATIENCE
+  const end = performance.now() + patience
   for (;;) {
     const value = await ask()
     if (isRight(value)) return value

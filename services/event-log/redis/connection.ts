@@ -1,4 +1,5 @@
 import { type Address, endClient, type FaultListener, inTime, type RedisClient, told } from './client.ts'
+import { greet, isUnfit, movedTo } from './fitness.ts'
 import {
   LinkError,
   type LuaScript,
@@ -34,9 +35,6 @@ const CONNECT_TIMEOUT = 2_000
  */
 const FIRST_WAIT = 50
 const LONGEST_WAIT = 400
-/** A server that says one of these cannot do for now what is asked; another line may lead to one that can. */
-const UNFIT = new Set(['READONLY', 'LOADING', 'MASTERDOWN', 'CLUSTERDOWN', 'MOVED', 'NOAUTH', 'UNBLOCKED'])
-
 /**
  * One connection after the other to the same Redis. Each has a client of its own: one that is lost is given up with all that
  * waits on it, so that no command is done later than its sender believes, and a Redis that accepts and never answers (it is
@@ -89,7 +87,7 @@ export class RedisConnection implements RedisLink {
       const { message } = error as Error
       if (this.#client !== client || !client.isReady) throw new LinkError(`the line was lost: ${this.#problem}`, true)
       const refusal = new RedisReplyError(message)
-      if (UNFIT.has(refusal.kind)) this.#leave(refusal)
+      if (isUnfit(refusal)) this.#leave(refusal)
       throw refusal
     } finally {
       if (this.#client === client) {
@@ -194,7 +192,12 @@ export class RedisConnection implements RedisLink {
     }
     this.#lose = lose
     try {
-      client = await this.#options.open(this.#options.moved)
+      const opened = await this.#opened()
+      if (typeof opened === 'string') {
+        this.#problem = opened
+        return false
+      }
+      client = opened
       client.on('error', (error: Error) => lose(told(error)))
       client.on('end', () => lose('the line was closed'))
       client.on('connect', () => {
@@ -206,7 +209,7 @@ export class RedisConnection implements RedisLink {
         return true
       }
       this.#problem = failure
-      this.#options.moved = undefined
+      this.#options.moved = movedTo(failure)
       return false
     } finally {
       // Commands on their way are rejected before listeners learn of the loss.
@@ -214,11 +217,21 @@ export class RedisConnection implements RedisLink {
     }
   }
 
+  /** The next client, or why there is none. */
+  async #opened(): Promise<RedisClient | string> {
+    const { open, moved } = this.#options
+    try {
+      return await inTime(Promise.resolve(open(moved)), CONNECT_TIMEOUT)
+    } catch (error) {
+      if (error instanceof LinkError) return error.message
+      throw error
+    }
+  }
+
   /** What went wrong, if anything. */
   async #connect(client: RedisClient, lost: Promise<string>): Promise<string | undefined> {
-    // A server that is loading its data, or wants a password, lets anybody connect.
-    const connected = client.connect().then(() => client.sendCommand(['PING']))
-    const outcome = await inTime(Promise.race([connected.then(() => undefined, told), lost]), CONNECT_TIMEOUT)
+    const connected = client.connect().then(() => greet(client, this.key('probe')), told)
+    const outcome = await inTime(Promise.race([connected, lost]), CONNECT_TIMEOUT)
     return this.#isClosed ? 'it is closed' : outcome
   }
 
@@ -268,8 +281,8 @@ export class RedisConnection implements RedisLink {
 
   /** Leaves a server that cannot do what it is asked, for the one that it names, or for whoever answers next. */
   #leave(refusal: RedisReplyError): void {
-    const [, host, port] = /^MOVED \d+ (\S+):(\d+)$/.exec(refusal.message) ?? []
-    if (host !== undefined) this.#options.moved = { host, port: Number(port) }
+    const address = movedTo(refusal.message)
+    if (address !== undefined) this.#options.moved = address
     this.#lose?.(refusal.message)
   }
 
