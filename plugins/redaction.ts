@@ -28,6 +28,7 @@ function isSecret(name: string): boolean {
   try {
     return SECRET_PARAMETERS.has(decodeURIComponent(name).toLowerCase())
   } catch {
+    // What cannot be decoded may hide a secret.
     return true
   }
 }

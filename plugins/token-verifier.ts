@@ -89,6 +89,7 @@ function attempt<Value>(action: () => Value): Value | undefined {
   try {
     return action()
   } catch {
+    // What cannot be read is no token: its bearer is refused.
     return undefined
   }
 }

@@ -66,7 +66,9 @@ export function preferredLanguage() {
 function remember(value) {
   try {
     localStorage.setItem(STORED, value)
-  } catch {}
+  } catch {
+    // See above: nothing is lost but the choice.
+  }
 }
 
 function recall() {

@@ -45,6 +45,7 @@ function decoded(text: string): string | undefined {
   try {
     return decodeURIComponent(text)
   } catch {
+    // A pattern that cannot be decoded fits no name.
     return undefined
   }
 }

@@ -530,3 +530,22 @@ faultTest('hands a stream no transient event from before it was opened, and all 
   t.same(textsOf(there), ['before', 'after'])
   t.same(textsOf(sink), ['after'], 'its client may have been given the first by another node')
 })
+
+faultTest('logs once why the tail cannot be read, and goes on when it can', async (t) => {
+  const redis = await startRedis(t)
+  await redis.ask(['ACL', 'SETUSER', 'hub', 'on', '>pw', '~*', '+@all'])
+  const reasons: string[] = []
+  const warn = ({ err }: { err?: Error }, message: string) => {
+    if (err !== undefined) reasons.push(`${message}: ${err.message}`)
+  }
+  const log = await open(t, { url: `redis://hub:pw@127.0.0.1:${redis.port}`, logger: { warn, info: () => {} } })
+  const listening = await Listening.to(log)
+  await redis.ask(['ACL', 'SETUSER', 'hub', '-xread'])
+  while (reasons.length === 0) await pause(10)
+  await pause(1_500)
+  t.match(reasons, [/^the tail of the event log cannot be read: NOPERM/])
+  t.equal(reasons.length, 1)
+  await redis.ask(['ACL', 'SETUSER', 'hub', '+xread'])
+  await log.append([toAlice('a')])
+  await listening.met('a')
+})

@@ -246,7 +246,7 @@ async function inTime<Result>(promise: Promise<Result>, milliseconds: number, to
 
 /** Begins what is waited for later: if it fails before that, it is told then. */
 export function begun<Result>(promise: Promise<Result>): Promise<Result> {
-  promise.catch(() => {})
+  promise.catch(() => undefined)
   return promise
 }
 

@@ -124,8 +124,8 @@ export class EmbeddedLog implements EventLog, HealthCheck {
 
   async ready(): Promise<boolean> {
     if (this.#closed !== undefined || this.#failed !== undefined || !this.#isInPlace()) return false
-    // What failed is tried again, with nothing.
-    if (this.#isFailing) await this.append([]).catch(() => {})
+    // What failed is tried again, with nothing; if it fails again, the log is not ready.
+    if (this.#isFailing) await this.append([]).catch(() => undefined)
     return !this.#isFailing && this.#closed === undefined && this.#failed === undefined
   }
 

@@ -192,6 +192,7 @@ export function channelRow(tables: Pick<Tables, 'channels'>, channel: Channel): 
   try {
     row = tables.channels.get(channel)
   } catch {
+    // The row is no MessagePack.
     return 'damaged'
   }
   if (row === undefined) return undefined

@@ -66,6 +66,7 @@ export function parseEntry(text: string, seq: number | null, life: string): Entr
       ends: Number(ends) < 0 ? undefined : Number(ends)
     }
   } catch {
+    // No hub has written this; the reader reports it.
     return undefined
   }
 }

@@ -84,7 +84,7 @@ export class RedisLog implements EventLog, HealthCheck {
       () =>
         void this.#run(link, WHERE, []).then(
           (reply) => this.#noted(reply),
-          () => {}
+          () => undefined
         )
     )
     const line = link.duplicate({ blocking: BLOCK })

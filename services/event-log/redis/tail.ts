@@ -1,6 +1,6 @@
 import type { Cursor } from '../../cursor.ts'
 import type { LogEvent } from '../event-log.ts'
-import type { RedisLink } from './link.ts'
+import { LinkError, type RedisLink } from './link.ts'
 import { type Piece, type RawPiece, readPiece } from './piece.ts'
 import type { RecentEvents } from './recent-events.ts'
 import type { LogState } from './state.ts'
@@ -47,6 +47,7 @@ export class RedisTail {
   #later: Promise<void> | undefined
   #appended: LogState | undefined
   #renewedFor = ''
+  #problem = ''
 
   constructor(parts: TailParts) {
     this.#parts = parts
@@ -103,7 +104,8 @@ export class RedisTail {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#parts.link.close()
-    await this.#started?.catch(() => {})
+    // A start that fails has been rejected to its caller.
+    await this.#started?.catch(() => undefined)
     await this.#later
     await this.#running
   }
@@ -160,8 +162,9 @@ export class RedisTail {
       try {
         if (mayBeOther) await this.#check()
         mayBeOther = !(await this.#take(BLOCK))
-      } catch {
+      } catch (error) {
         // The line was lost, or Redis could not answer. What has happened until it is back is seen by the check.
+        if (!(error instanceof LinkError)) this.#report(error as Error)
         this.#isWell = false
         mayBeOther = true
         await this.#untilUp()
@@ -169,14 +172,22 @@ export class RedisTail {
     }
   }
 
+  /** Logs why the tail cannot be read, once for each reason. */
+  #report(error: Error): void {
+    if (error.message === this.#problem) return
+    this.#problem = error.message
+    this.#parts.onFault(error, 'the tail of the event log cannot be read')
+  }
+
   /** Waits for a line; one that is up, and answers with errors, is not asked again at once. */
   async #untilUp(): Promise<void> {
     const { link } = this.#parts
     const wasUp = link.isUp
-    await link.untilUp(BLOCK).catch(() => {})
+    // A link that stays down is no error here: the next attempt waits again, and the link's loss is logged.
+    await link.untilUp(BLOCK).catch(() => undefined)
     if (wasUp && !this.#isClosed) {
       link.renew('the tail could not be read')
-      await link.untilUp(BLOCK).catch(() => {})
+      await link.untilUp(BLOCK).catch(() => undefined)
     }
   }
 
