@@ -55,7 +55,14 @@ function naming(name: string, message = '') {
 t.test('with nothing said, every option has its default', async (t) => {
   const numbers = Object.fromEntries(Object.entries(NUMBERS).map(([name, [preset]]) => [name, preset]))
   const retention = Object.fromEntries(Object.entries(RETENTION).map(([name, [preset]]) => [name, preset]))
-  const others = { welcome: true, onUserLimit: 'replace', log: undefined, nodes: ALONE, clock: systemClock }
+  const others = {
+    welcome: true,
+    onlineCounts: true,
+    onUserLimit: 'replace',
+    log: undefined,
+    nodes: ALONE,
+    clock: systemClock
+  }
   t.strictSame(resolve({}), { ...numbers, ...others, retention })
   t.strictSame(DEFAULT_RETENTION, retention)
 })
@@ -103,10 +110,12 @@ t.test('a retention that is no object is refused', async (t) => {
   }
 })
 
-t.test('welcome is true or false', async (t) => {
-  for (const welcome of [true, false]) t.equal(resolve({ welcome }).welcome, welcome)
-  for (const welcome of [null, 0, 1, 'true', {}, Object.create(null)])
-    t.throws(() => resolve({ welcome }), naming('welcome'))
+t.test('welcome and onlineCounts are true or false', async (t) => {
+  for (const name of ['welcome', 'onlineCounts'] as const) {
+    for (const value of [true, false]) t.equal(resolve({ [name]: value })[name], value)
+    for (const value of [null, 0, 1, 'true', {}, Object.create(null)])
+      t.throws(() => resolve({ [name]: value }), naming(name))
+  }
 })
 
 t.test('onUserLimit is "replace" or "reject"', async (t) => {
@@ -153,7 +162,16 @@ t.test('an error shows what was given, in short', async (t) => {
 })
 
 t.test('the names of all options are known', async (t) => {
-  const names = [...Object.keys(NUMBERS), 'log', 'nodes', 'retention', 'welcome', 'onUserLimit', 'clock']
+  const names = [
+    ...Object.keys(NUMBERS),
+    'log',
+    'nodes',
+    'retention',
+    'welcome',
+    'onlineCounts',
+    'onUserLimit',
+    'clock'
+  ]
   t.strictSame([...HUB_OPTION_NAMES].sort(), names.sort())
   t.strictSame(Object.keys(resolve({})).sort(), names.sort())
 })

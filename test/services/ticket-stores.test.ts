@@ -16,6 +16,7 @@ const stores: Record<string, { skip: string | false; open: OpenStore }> = {
     async open(t, bounds) {
       const link = await redisLink({ url: server?.url as string, prefix: `t${randomBytes(4).toString('hex')}` })
       t.teardown(() => link.close())
+      await link.untilUp(10_000)
       return new RedisTickets(link, bounds)
     }
   }
@@ -94,6 +95,7 @@ t.test(
     const prefix = 'evicted'
     const link = await redisLink({ url: server?.url as string, prefix })
     t.teardown(() => link.close())
+    await link.untilUp(10_000)
     for (const lost of ['issued', 'bytes', 'u:alice', 'all']) {
       const tickets = new Tickets({ store: new RedisTickets(link, { most: 3, mostOfUser: 3 }) })
       for (let made = 0; made < 3; made++) await tickets.issue({ user: 'alice' })
