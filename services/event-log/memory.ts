@@ -1,6 +1,6 @@
 import type { Channel } from '../channel.ts'
 import type { Clock } from '../clock.ts'
-import { type Cursor, newLife, newWitness, sameLife } from '../cursor.ts'
+import { type Cursor, newLife, sameLife } from '../cursor.ts'
 import { Deadlines } from '../deadlines.ts'
 import { HubClosedError } from '../errors.ts'
 import { ChannelHistory } from './channel-history.ts'
@@ -24,6 +24,7 @@ import { MemoryEntry } from './memory-entry.ts'
 import { mergeHistories } from './merge-histories.ts'
 import { type ChannelKind, countBound, type Giver, giverOf, type Retention } from './retention.ts'
 import { SizeClasses } from './size-classes.ts'
+import { newWitnessKey, Witnesses } from './witnesses.ts'
 
 /** What a channel weighs that holds anything, besides its events. Measured over 100,000 channels of one event. */
 const CHANNEL_OVERHEAD = 550
@@ -42,6 +43,7 @@ export class MemoryLog implements EventLog {
   readonly #retention: Retention
   readonly #clock: Clock
   readonly #life = newLife()
+  readonly #witnesses = new Witnesses(newWitnessKey())
   readonly #histories = new Map<Channel, ChannelHistory>()
   readonly #sizes: Record<ChannelKind, SizeClasses<ChannelHistory>> = {
     user: new SizeClasses(),
@@ -58,7 +60,7 @@ export class MemoryLog implements EventLog {
   #isHanding = false
   /** How many times something was handed over, or is about to be. */
   #handed = 0
-  /** Every held entry by its number: what a cursor's witness is compared with. */
+  /** Every held entry by its number. */
   readonly #entries = new Map<number, MemoryEntry>()
   #oldest: MemoryEntry | undefined
   #newest: MemoryEntry | undefined
@@ -73,7 +75,7 @@ export class MemoryLog implements EventLog {
     this.#clock = options.clock
     this.#keys = new IdempotencyKeys(options.idempotencyWindow)
     this.#emptied = new EmptiedChannels(options.retention.bytes * MARKS_SHARE)
-    this.#head = { seq: 0, witness: newWitness(this.#life) }
+    this.#head = { seq: 0, witness: this.#witnessOf(0) }
   }
 
   async append(events: readonly NewEvent[]): Promise<readonly Receipt[]> {
@@ -159,13 +161,12 @@ export class MemoryLog implements EventLog {
     if (from === 'head') return { after: this.#head.seq }
     if (from === 'oldest' || 'last' in from) return { after: 0 }
     if (!sameLife(from.witness, this.#life)) return { after: 0, gap: 'reset' }
-    const entry = from.seq === this.#head.seq ? this.#head : this.#entries.get(from.seq)?.cursor
-    const isOther = entry != null && entry.witness !== from.witness
+    const isOther = from.witness !== this.#witnessOf(from.seq)
     return from.seq > this.#head.seq || isOther ? { after: 0, gap: 'diverged' } : { after: from.seq }
   }
 
   #store(event: NewEvent, time: number, now: number): MemoryEntry {
-    const cursor = { seq: this.#head.seq + 1, witness: newWitness(this.#life) }
+    const cursor = { seq: this.#head.seq + 1, witness: this.#witnessOf(this.#head.seq + 1) }
     this.#head = cursor
     const entry = new MemoryEntry(event, cursor, time, now)
     this.#entries.set(cursor.seq, entry)
@@ -209,6 +210,10 @@ export class MemoryLog implements EventLog {
   /** All that the log holds. */
   get #allBytes(): number {
     return this.#bytes + this.#keys.bytes + this.#emptied.bytes
+  }
+
+  #witnessOf(seq: number): string {
+    return this.#life + this.#witnesses.of(seq)
   }
 
   /** Brings the whole log under its bound. */

@@ -274,6 +274,17 @@ const REPEATING: BrokenLog[] = [
     }
   },
   {
+    fault: 'believes any witness of an entry that it no longer holds',
+    caughtBy: 'answers a wrong witness alike, whether the entry is held, evicted, or of another reader',
+    spoil: ({ store }) => {
+      store.recognise = (from) => {
+        const seq = typeof from === 'object' && 'seq' in from ? from.seq : 0
+        const isHeld = store.allHeld().some((entry) => entry.seq === seq)
+        return seq > 0 && !isHeld ? { after: seq } : Store.recognise.call(store, from)
+      }
+    }
+  },
+  {
     fault: 'gives pages of any size',
     caughtBy: 'ends a page when it has about so much text, and reads on from there',
     spoil: ({ store }) => {

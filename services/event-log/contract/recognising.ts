@@ -64,6 +64,18 @@ export function recognising<Log extends EventLog>(define: Define<Log>): void {
     }
   )
 
+  define('answers a wrong witness alike, whether the entry is held, evicted, or of another reader', async (given) => {
+    const log = await given.log({ user: 2, topic: 0 })
+    await log.append(named('a', 5).map((text) => draft('u:alice', text)))
+    await log.append([draft('t:none', 'n'), draft('u:bob', 'b'), draft('u:bob', 'c')])
+    const { seq: head, witness } = await headOf(log)
+    const wrong = witness.slice(0, -1) + (witness.endsWith('0') ? '1' : '0')
+    for (let seq = 1; seq <= head; seq++) {
+      const page = await readAll(log, 'u:carol', { seq, witness: wrong })
+      assert.equal(page.gap, 'diverged', `${seq} of ${head}`)
+    }
+  })
+
   define('never fails for a cursor, however strange', async (given) => {
     const log = await given.log()
     await log.append(named('a', 3).map((text) => draft('u:alice', text)))

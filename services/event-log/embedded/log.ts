@@ -89,10 +89,10 @@ export class EmbeddedLog implements EventLog, HealthCheck {
 
   read(query: ReadQuery): ReadResult {
     if (this.#closed !== undefined) throw new HubClosedError()
-    const { tables, life } = this.#store
+    const { tables, life, witnessKeys } = this.#store
     const { age } = this.#parts.retention
     try {
-      return readEvents({ tables, life, recent: this.#recent, age }, query, this.#now())
+      return readEvents({ tables, life, witnessKeys, recent: this.#recent, age }, query, this.#now())
     } catch (error) {
       throw error instanceof LogUnavailableError ? error : new LogUnavailableError(unreadable(error))
     }
@@ -176,9 +176,9 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   /** All that the body does and what falls due with it, or nothing. Until it is committed, all else is as before. */
   async #write(body: (writing: Writing) => void): Promise<readonly LogEvent[]> {
     const { retention, idempotencyWindow, clock } = this.#parts
-    const { life, owner } = this.#store
+    const { life, owner, witnesses, witnessKeys } = this.#store
     const now = this.#now()
-    const place = { owner, turn: this.#turn, overfull: this.#overfull, slice: SLICE }
+    const place = { witnesses, witnessKeys, owner, turn: this.#turn, overfull: this.#overfull, slice: SLICE }
     let writing: Writing
     try {
       writing = await this.#store.transaction((tables) => {

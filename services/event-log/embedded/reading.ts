@@ -10,6 +10,7 @@ import {
   type ReadResult
 } from '../event-log.ts'
 import { SequenceMerge } from '../sequence-merge.ts'
+import { type WitnessKeys, witnessOf } from '../witnesses.ts'
 import { countFrom } from './channel-places.ts'
 import { entryAt, eventOf } from './entries.ts'
 import type { RecentEvents } from './recent-events.ts'
@@ -22,6 +23,7 @@ const MANY = 256
 export interface ReadingParts {
   readonly tables: Tables
   readonly life: string
+  readonly witnessKeys: WitnessKeys
   readonly recent: RecentEvents
   /** How long an event is kept, in milliseconds. */
   readonly age: number
@@ -74,8 +76,9 @@ function recognise(parts: ReadingParts, from: ReadFrom, head: Cursor): { after: 
   if (from === 'oldest' || 'last' in from) return { after: 0 }
   if (!sameLife(from.witness, parts.life)) return { after: 0, gap: 'reset' }
   if (from.seq > head.seq) return { after: 0, gap: 'diverged' }
-  const known = from.seq === head.seq ? head : eventAt(parts, from.seq)?.cursor
-  return known != null && known.witness !== from.witness ? { after: 0, gap: 'diverged' } : { after: from.seq }
+  const own = witnessOf(parts.witnessKeys, from.seq)
+  const known = from.seq === head.seq ? head.witness : own && parts.life + own
+  return known !== undefined && known !== from.witness ? { after: 0, gap: 'diverged' } : { after: from.seq }
 }
 
 function eventAt({ tables, recent }: ReadingParts, seq: number): LogEvent | undefined {

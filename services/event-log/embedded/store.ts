@@ -4,11 +4,12 @@ import type { RootDatabase } from 'lmdb'
 import type { Clock } from '../../clock.ts'
 import { newLife, newWitness, randomText } from '../../cursor.ts'
 import { LogInUseError, LogStoreError, MissingPackageError } from '../../errors.ts'
+import { newWitnessKey, Witnesses, type WitnessKeys, withKey } from '../witnesses.ts'
 import { checkBeginning, checkFile } from './check-file.ts'
 import { FolderWatch } from './folder-watch.ts'
 import { OWNER_FILES, Ownership } from './ownership.ts'
 import { makePrivate, makePrivateFolder } from './private-files.ts'
-import { newState, openTables, readState, type State, type Tables, writeState } from './tables.ts'
+import { newState, openTables, readState, type State, type Tables, WITNESS_KEYS, writeState } from './tables.ts'
 import { commitElsewhere, commitHere, type Transaction } from './transactions.ts'
 
 /** Says what the folder holds. It is written last when a store is made, so without it a store was never finished. */
@@ -28,6 +29,9 @@ export interface Store {
   readonly life: string
   /** As it was last committed. */
   readonly state: State
+  /** What makes the witnesses of new entries, and the keys of all that were made. */
+  readonly witnesses: Witnesses
+  readonly witnessKeys: WitnessKeys
   /** The random name by which this hub writes. */
   readonly owner: string
   /** What the folder shows of the files that are open. */
@@ -118,7 +122,7 @@ async function identify(
   { folder, tables, transaction, flush }: Pick<Store, 'folder' | 'tables' | 'transaction' | 'flush'>,
   isNew: boolean,
   clock: Clock
-): Promise<Pick<Store, 'life' | 'state' | 'owner'>> {
+): Promise<Pick<Store, 'life' | 'state' | 'owner' | 'witnesses' | 'witnessKeys'>> {
   if (tables.meta.get('version') === undefined) {
     if (!isNew) throw new LogStoreError(folder, `it is damaged: its tables are empty. ${WAY_OUT}`)
     await transaction((tables) => {
@@ -137,14 +141,20 @@ async function identify(
   if (typeof life !== 'string' || state === undefined)
     throw new LogStoreError(folder, `it is damaged: it does not know itself. ${WAY_OUT}`)
   const owner = randomText(16)
+  const key = newWitnessKey()
+  const witnessKeys = withKey((tables.meta.get(WITNESS_KEYS) ?? []) as WitnessKeys, state.head + 1, key)
+  const own = { life, owner, witnesses: new Witnesses(key), witnessKeys }
   const claimed = { ...state, owner }
   try {
-    await transaction((tables) => writeState(tables, claimed))
+    await transaction((tables) => {
+      writeState(tables, claimed)
+      tables.meta.putSync(WITNESS_KEYS, witnessKeys)
+    })
   } catch {
     // On a full disk history can still be read. The first append claims the store, if there is room by then.
-    return { life, state, owner }
+    return { ...own, state }
   }
-  return { life, state: claimed, owner }
+  return { ...own, state: claimed }
 }
 
 /** Checks the data, unless there is none yet. */

@@ -139,6 +139,8 @@ export function openTables(root: RootDatabase): Tables {
 }
 
 const STATE = 'state'
+/** Under which the table of metadata has the keys of witnesses. */
+export const WITNESS_KEYS = 'witnessKeys'
 
 /** What a new store knows, in the order in which it is stored. */
 const NEW_STATE: State = {

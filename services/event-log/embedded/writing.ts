@@ -1,14 +1,14 @@
 import type { Channel } from '../../channel.ts'
-import { newWitness } from '../../cursor.ts'
 import type { LogEvent, NewEvent, Receipt } from '../event-log.ts'
 import { refuseOtherContent } from '../idempotency.ts'
 import { countBound, giverOf, type Retention } from '../retention.ts'
+import type { Witnesses, WitnessKeys } from '../witnesses.ts'
 import { ChannelPlaces, sizeClassOf } from './channel-places.ts'
 import { entryAt, eventOf } from './entries.ts'
 import { firstClassOf, heaviestChannel } from './heaviest-channel.ts'
 import { HeldEntries } from './held-entries.ts'
 import { IdempotencyKeys } from './idempotency-keys.ts'
-import { channelRow, type EntryFields, type State, type Tables, writeState } from './tables.ts'
+import { channelRow, type EntryFields, type State, type Tables, WITNESS_KEYS, writeState } from './tables.ts'
 import { weightOf } from './weight.ts'
 
 /** What a channel weighs that holds anything, besides its places. */
@@ -30,6 +30,9 @@ export interface WritingParts {
   /** Now on the log's own clock, and for people. */
   readonly now: number
   readonly time: number
+  /** What makes the witnesses of new entries, and the keys of all that were made. */
+  readonly witnesses: Witnesses
+  readonly witnessKeys: WitnessKeys
   /** The random name of the hub that writes. */
   readonly owner: string
   /** Where the turn among the heaviest channels was. */
@@ -51,6 +54,7 @@ export class Writing {
   readonly #tables: Tables
   readonly #held: HeldEntries
   readonly #life: string
+  readonly #witnesses: Witnesses
   readonly #retention: Retention
   readonly #keys: IdempotencyKeys
   readonly #now: number
@@ -70,6 +74,8 @@ export class Writing {
     this.#tables = parts.tables
     this.#held = new HeldEntries(parts.tables, this.state)
     this.#life = parts.life
+    this.#witnesses = parts.witnesses
+    if (state.owner !== parts.owner) parts.tables.meta.putSync(WITNESS_KEYS, parts.witnessKeys)
     this.#retention = parts.retention
     this.#now = parts.now
     this.#keys = new IdempotencyKeys(parts.tables, this.state, parts.now, parts.idempotencyWindow)
@@ -134,7 +140,7 @@ export class Writing {
 
   #store(event: NewEvent): LogEvent {
     const seq = ++this.state.head
-    const witness = newWitness(this.#life)
+    const witness = this.#life + this.#witnesses.of(seq)
     this.state.witness = witness
     const channels = [...event.channels]
     const fields: EntryFields = [witness, this.#time, this.#now, channels, event.event, event.data, event.final]

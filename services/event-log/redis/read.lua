@@ -16,7 +16,8 @@ local after, gap = 0, ''
 if asked == 'head' then
   after = head
 elseif asked == 'cursor' then
-  local isKnown = number == 0 or isOfThisLog(number, string.sub(told, 9))
+  -- What the ring of witnesses has no more is believed, for to compare it with the entry would tell whether that is held.
+  local isKnown = number <= head - RING or number == 0 or isOfThisLog(number, string.sub(told, 9))
   if string.sub(told, 1, 8) ~= life then gap = 'reset'
   elseif number > head or not isKnown then gap = 'diverged'
   else after = number end
