@@ -122,6 +122,7 @@ export const RateLimitedError = createError(
   'Too many calls; try again in %s s. HUB_RATE_LIMIT says how many a second are taken',
   429
 )
+export const UnknownMethodError = createError('SSE_HUB_ERR_UNKNOWN_METHOD', 'HTTP has no such method', 501)
 export const NotFoundError = createError('SSE_HUB_ERR_NOT_FOUND', 'There is no %s', 404)
 
 // What the hub can do now

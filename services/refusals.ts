@@ -8,6 +8,7 @@
  * - `unread`: answers that clients did not read took more memory than they may.
  * - `stalled`: a client read nothing of its answer for `stallTimeout`.
  * - `unresponsive`: an HTTP/2 client did not acknowledge a ping.
+ * - `cancelled`: an HTTP/2 client cancelled more streams than it may.
  * - `unfinished`: an HTTP/2 client did not finish the body of a request within `requestTimeout`.
  * - `unknownMethod`: a method that HTTP does not know, which only HTTP/2 lets through.
  */
@@ -21,6 +22,7 @@ export const REFUSALS = [
   'unread',
   'stalled',
   'unresponsive',
+  'cancelled',
   'unfinished',
   'unknownMethod'
 ] as const

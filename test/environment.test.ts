@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { EnvironmentError, readEnvironment } from '../environment.ts'
 
@@ -253,4 +255,11 @@ t.test('the links of a Kubernetes service that is called "hub" are no misspelled
   }
   t.doesNotThrow(() => readEnvironment(links))
   t.throws(() => readEnvironment({ HUB_PORTAL: '1' }), /HUB_PORTAL/)
+})
+
+t.test('every variable that is a limit stands in the table of limits, with its default', async (t) => {
+  const table = readFileSync(join(import.meta.dirname, '..', 'docs', 'limits.md'), 'utf8')
+  const notLimits = ['PORT', 'HUB_HEARTBEAT', 'HUB_RETRY', 'HUB_DRAIN_DELAY']
+  for (const name of Object.keys(NUMBERS).filter((name) => !notLimits.includes(name)))
+    t.match(table, new RegExp(`^\\| \`${name}\` +\\| [a-z0-9]`, 'm'), name)
 })

@@ -1,4 +1,12 @@
-import { createServer, type IncomingMessage, METHODS, type Server, type ServerOptions, ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  METHODS,
+  type Server,
+  type ServerOptions,
+  ServerResponse,
+  STATUS_CODES
+} from 'node:http'
 import {
   createServer as createHttp2Server,
   createSecureServer,
@@ -10,11 +18,13 @@ import {
 import { createServer as createHttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { FastifyServerFactory, RawServerDefault } from 'fastify'
+import { UnknownMethodError } from '../../services/errors.ts'
 import type { Refusal } from '../../services/refusals.ts'
 import type { RawRequest, RawResponse } from '../response-sink.ts'
 import { AddressCounts } from './address-counts.ts'
 import { Http2Peers } from './http2-peers.ts'
 import { type ConnectionLimits, type ResolvedLimits, resolveLimits } from './limits.ts'
+import { Pipelines } from './pipelines.ts'
 import { UnreadResponses } from './unread-responses.ts'
 
 /** How often connections are looked at, in milliseconds. */
@@ -22,11 +32,8 @@ const SWEEP = 1_000
 /** How often Node looks for requests that take too long, in milliseconds. */
 const CHECK_INTERVAL = 5_000
 const KNOWN_METHODS = new Set(METHODS)
-const UNKNOWN_METHOD = JSON.stringify({ statusCode: 501, error: 'Not Implemented', message: 'HTTP has no such method' })
-const QUEUED = Symbol('sse hub queued requests')
 
 type Handler = (request: RawRequest, response: RawResponse) => void
-type Queue = Socket & { [QUEUED]?: number }
 
 /** What Fastify hands a server factory, as far as it is of use here. */
 interface FactoryOptions {
@@ -44,6 +51,7 @@ interface FactoryOptions {
 export class ConnectionGuard {
   readonly #limits: ResolvedLimits
   readonly #addresses: AddressCounts
+  readonly #pipelines: Pipelines
   readonly #unread: UnreadResponses
   readonly #peers: Http2Peers
   #onRefusal: (reason: Refusal) => void = () => {}
@@ -52,9 +60,10 @@ export class ConnectionGuard {
   /** @throws {InvalidOptionError} */
   constructor(limits: ConnectionLimits = {}) {
     this.#limits = resolveLimits(limits)
-    const { clock, maxUnreadBytes, stallTimeout } = this.#limits
+    const { clock, maxPipelined, maxUnreadBytes, stallTimeout } = this.#limits
     const onCut = (reason: Refusal) => this.#onRefusal(reason)
     this.#addresses = new AddressCounts(this.#limits)
+    this.#pipelines = new Pipelines({ maxQueued: maxPipelined, onCut })
     this.#unread = new UnreadResponses({ maxBytes: maxUnreadBytes, stallTimeout, onCut })
     this.#peers = new Http2Peers({ ...this.#limits, now: () => clock.monotonic(), onCut })
   }
@@ -66,10 +75,12 @@ export class ConnectionGuard {
 
   /** For Fastify's option of this name. Its options `http`, `https`, `http2` and the timeouts of connections count as ever. */
   readonly serverFactory: FastifyServerFactory = (handler, options) => {
-    const server = this.#create(this.#guarded(handler as unknown as Handler), options as FactoryOptions)
+    const given = options as FactoryOptions
+    const server = this.#create(this.#guarded(handler as unknown as Handler, given), given)
     const { maxConnections, maxRequestsPerConnection } = this.#limits
     if (maxConnections > 0) server.maxConnections = maxConnections
     server.maxRequestsPerSocket = maxRequestsPerConnection
+    this.#answerForNode(server)
     this.#watch(server)
     return server as RawServerDefault
   }
@@ -82,7 +93,8 @@ export class ConnectionGuard {
     const { PlainResponse, StreamResponse } = meteredResponses(this.#unread)
     const connectionsCheckingInterval = Math.min(CHECK_INTERVAL, headersTimeout)
     const times = { headersTimeout, requestTimeout, connectionsCheckingInterval, keepAliveTimeout }
-    const http1 = { ...times, ServerResponse: PlainResponse }
+    // The guard looks for the header itself, once a request is known to be worth an answer.
+    const http1 = { ...times, ServerResponse: PlainResponse, requireHostHeader: false }
     const tls = { handshakeTimeout: headersTimeout, ...(typeof https === 'object' ? https : {}) }
     const settings = { ...tls.settings, maxConcurrentStreams: maxStreamsPerSession }
     const own = { settings, Http1ServerResponse: PlainResponse, Http2ServerResponse: StreamResponse }
@@ -99,35 +111,31 @@ export class ConnectionGuard {
   }
 
   /** What is not worth its answer does not reach the app. */
-  #guarded(handler: Handler): Handler {
+  #guarded(handler: Handler, { http }: FactoryOptions): Handler {
+    const requiresHost = http?.requireHostHeader ?? true
     return (request, response) => {
       if (request.httpVersionMajor === 1) {
-        // Without a socket it waits behind another answer of its connection.
-        if (response.socket === null && !this.#mayQueue(request.socket, response)) return
+        const plain = response as ServerResponse
+        if (!this.#pipelines.admit(request as IncomingMessage, plain)) return
+        if (requiresHost && request.httpVersionMinor === 1 && request.headers.host === undefined) {
+          plain.writeHead(400, { connection: 'close' }).end()
+          return
+        }
       } else if (!KNOWN_METHODS.has(request.method as string)) {
         this.#onRefusal('unknownMethod')
-        ;(response as ServerResponse).writeHead(501, { 'content-type': 'application/json; charset=utf-8' })
-        ;(response as ServerResponse).end(UNKNOWN_METHOD)
+        answerUnknownMethod(response as ServerResponse)
         return
       }
       handler(request, response)
     }
   }
 
-  #mayQueue(socket: Queue, response: RawResponse): boolean {
-    // Node reads the rest of what has arrived from a connection that was cut.
-    if (socket.destroyed) return false
-    const queued = socket[QUEUED] ?? 0
-    if (queued >= this.#limits.maxPipelined) {
-      this.#onRefusal('pipelined')
-      socket.destroy()
-      return false
-    }
-    socket[QUEUED] = queued + 1
-    response.once('finish', () => {
-      socket[QUEUED] = (socket[QUEUED] as number) - 1
+  /** What Node answers by itself would be queued without a bound otherwise. */
+  #answerForNode(server: Server): void {
+    server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+      if (this.#pipelines.admit(request, response)) response.writeHead(417).end()
     })
-    return true
+    server.on('dropRequest', (_request: IncomingMessage, socket: Socket) => this.#pipelines.dropped(socket))
   }
 
   #watch(server: Server): void {
@@ -165,6 +173,13 @@ export class ConnectionGuard {
     // After the listeners of the server, which take it for one that is open.
     process.nextTick(() => socket.resetAndDestroy())
   }
+}
+
+/** Fastify would answer 404, and log two lines about a fault of its own for each. */
+function answerUnknownMethod(response: ServerResponse): void {
+  const { code, message, statusCode = 501 } = new UnknownMethodError()
+  response.writeHead(statusCode, { 'content-type': 'application/json; charset=utf-8' })
+  response.end(JSON.stringify({ statusCode, code, error: STATUS_CODES[statusCode], message }))
 }
 
 /** Responses that list themselves when they are written to their end and have not left. */

@@ -5,6 +5,10 @@ import type { Refusal } from '../../services/refusals.ts'
 /** How often a client is asked whether it is there, and how long its answer may take, in milliseconds. */
 const PING_INTERVAL = 10_000
 const PING_TIMEOUT = 15_000
+/** How many streams a client may cancel a second, besides all that it may have at a time. */
+const CANCELS_A_SECOND = 50
+/** Streams that were cancelled and are not seen to be closed yet, as a part of those that a session may have. */
+const UNSEEN = 1 / 2
 /** How long a session that has ended may keep its connection, in milliseconds. */
 const GRACE = 2_000
 
@@ -12,6 +16,7 @@ export interface Http2PeerOptions {
   readonly headersTimeout: number
   readonly requestTimeout: number
   readonly sessionTimeout: number
+  readonly maxStreamsPerSession: number
   readonly now: () => number
   readonly onCut: (reason: Refusal) => void
 }
@@ -27,6 +32,9 @@ interface Peer {
   heardAt: number
   askedAt: number | undefined
   endedAt: number | undefined
+  /** Streams that it has cancelled, less those that time has forgiven. */
+  cancelled: number
+  cancelledAt: number
 }
 
 /**
@@ -51,7 +59,8 @@ export class Http2Peers {
     const now = this.#options.now()
     const peer: Peer = {
       ...{ session, socket, bodies: new Map(), streams: 0, isUsed: false },
-      ...{ idleSince: now, heardAt: now, askedAt: undefined, endedAt: undefined }
+      ...{ idleSince: now, heardAt: now, askedAt: undefined, endedAt: undefined },
+      ...{ cancelled: 0, cancelledAt: now }
     }
     this.#peers.add(peer)
     socket.once('close', () => this.#peers.delete(peer))
@@ -75,7 +84,27 @@ export class Http2Peers {
     stream.once('close', () => {
       peer.bodies.delete(stream)
       if (--peer.streams === 0) peer.idleSince = this.#options.now()
+      // Also where the answer was written by then: it cost as much.
+      if (stream.aborted || stream.rstCode === constants.NGHTTP2_CANCEL) this.#cancelled(peer)
     })
+    // Streams that are cancelled as soon as they are asked for are counted before they are seen to be closed.
+    if (peer.streams > (1 + UNSEEN) * this.#options.maxStreamsPerSession) this.#cut(peer, 'cancelled')
+  }
+
+  /** Each costs a whole request, and makes room for the next at once: the limit of streams at a time does not bound them. */
+  #cancelled(peer: Peer): void {
+    const { now, maxStreamsPerSession } = this.#options
+    const forgiven = ((now() - peer.cancelledAt) / 1_000) * CANCELS_A_SECOND
+    peer.cancelledAt = now()
+    peer.cancelled = Math.max(0, peer.cancelled - forgiven) + 1
+    if (peer.cancelled > maxStreamsPerSession) this.#cut(peer, 'cancelled')
+  }
+
+  #cut({ session, socket }: Peer, reason: Refusal): void {
+    if (socket.destroyed) return
+    session.destroy()
+    socket.destroy()
+    this.#options.onCut(reason)
   }
 
   #hasEnded(peer: Peer): boolean {
@@ -107,12 +136,10 @@ export class Http2Peers {
   }
 
   #ask(peer: Peer): void {
-    const { now, onCut } = this.#options
+    const { now } = this.#options
     if (peer.askedAt !== undefined) {
       if (now() - peer.askedAt < PING_TIMEOUT) return
-      peer.session.destroy()
-      peer.socket.destroy()
-      onCut('unresponsive')
+      this.#cut(peer, 'unresponsive')
       return
     }
     if (peer.session.destroyed || now() - peer.heardAt < PING_INTERVAL) return

@@ -31,7 +31,7 @@ export interface ConnectionLimits {
   readonly maxPipelined?: number | undefined
   /**
    * Streams that an HTTP/2 session may have at a time, event streams among them.
-   * @default 256
+   * @default 128
    */
   readonly maxStreamsPerSession?: number | undefined
   /**
@@ -85,7 +85,7 @@ const NUMBERS = {
   maxConnections: [0, 0, MANY],
   maxRequestsPerConnection: [10_000, 0, 1_000_000_000],
   maxPipelined: [32, 0, 100_000],
-  maxStreamsPerSession: [256, 1, 1_000_000],
+  maxStreamsPerSession: [128, 1, 1_000_000],
   headersTimeout: [30_000, 10, DAY],
   requestTimeout: [60_000, 10, DAY],
   sessionTimeout: [72_000, 10, DAY],

@@ -162,6 +162,39 @@ t.test('one connection may have a quarter of all that is unread', async (t) => {
   await gone
 })
 
+t.test('what Node would answer by itself is bounded like all that is queued', async (t) => {
+  const server = await GuardedServer.listen(t, { maxRequestsPerConnection: 50 }, (app) => app.get('/', async () => 'x'))
+  const texts: Record<string, string> = {
+    'an expectation that is none': GET('/', 'Expect: the unexpected\r\n'),
+    'requests beyond the last': GET('/')
+  }
+  for (const [what, text] of Object.entries(texts)) {
+    const before = server.refused.pipelined
+    const socket = await server.connect()
+    socket.write(text.repeat(1_000))
+    const answers = (await untilEnd(socket)).split('HTTP/1.1 ').length
+    t.ok(answers < 100, `${what}: ${answers}`)
+    t.equal(server.refused.pipelined, before + 1, what)
+  }
+})
+
+for (const protocol of ['http', 'tls'] as const) {
+  t.test(`over ${protocol} an HTTP/1.1 request without a Host is answered 400, and HTTP/1.0 needs none`, async (t) => {
+    const server = await GuardedServer.listen(t, {}, (app) => app.get('/', async () => 'x'), protocol)
+    const ask = async (text: string) => {
+      const socket =
+        protocol === 'http' ? await server.connect() : connectTls({ port: server.port, rejectUnauthorized: false })
+      socket.on('error', () => {})
+      socket.write(text)
+      return untilEnd(socket)
+    }
+    t.match(await ask('GET / HTTP/1.1\r\n\r\n'), /^HTTP\/1\.1 400 /)
+    t.match(await ask('GET / HTTP/1.0\r\n\r\n'), OK)
+    t.match(await ask(GET('/', LAST)), OK)
+    t.match(await ask(GET('/', `Expect: x\r\n${LAST}`)), /^HTTP\/1\.1 417 /)
+  })
+}
+
 t.test('the answer to the last request that a connection may have says so', async (t) => {
   const server = await GuardedServer.listen(t, { maxRequestsPerConnection: 3 }, (app) => app.get('/', async () => 'x'))
   const socket = await server.connect()

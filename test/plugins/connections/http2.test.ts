@@ -140,7 +140,7 @@ t.test('a method that HTTP does not know is answered without the app, and logs n
   const server = await GuardedServer.listen(t, {}, routes, 'tls')
   const client = await Http2Frames.open(server.port)
   client.request(1, 'FOO', '/')
-  t.match(`${(await client.frame(FRAME.data, 1)).payload}`, '"statusCode":501')
+  t.match(`${(await client.frame(FRAME.data, 1)).payload}`, /"statusCode":501,"code":"SSE_HUB_ERR_UNKNOWN_METHOD"/)
   client.request(3, 'GET', '/')
   t.equal(`${(await client.frame(FRAME.data, 3)).payload}`, 'x')
   t.match(server.refused, { unknownMethod: 1 })
@@ -166,6 +166,56 @@ t.test('a session is told how many streams it may have at a time, and ends if it
   await server.untilPassing(() => server.sockets.size === 0, 'the connection to be closed')
   t.equal(asked, 4)
 })
+
+t.test(
+  'a client that cancels streams without end is cut, and one that leaves all its streams at once is not',
+  async (t) => {
+    let asked = 0
+    const hanging = (app: FastifyInstance) => {
+      app.get('/', () => {
+        asked++
+        return new Promise(() => {})
+      })
+      app.get('/refused', (_request, reply) => {
+        asked++
+        reply.code(401).send({ error: 'Unauthorized' })
+      })
+    }
+    const server = await GuardedServer.listen(t, { maxStreamsPerSession: 50 }, hanging, 'tls')
+    const cancel = (stream: number) => frame(FRAME.reset, FLAG.none, stream, Buffer.from([0, 0, 0, 8]))
+    const polite = await Http2Frames.open(server.port)
+    for (let stream = 1; stream < 100; stream += 2) polite.request(stream, 'GET', '/')
+    await server.until(() => asked === 50, 'fifty requests')
+    for (let stream = 1; stream < 100; stream += 2) polite.send(cancel(stream))
+    polite.request(101, 'GET', '/')
+    await server.until(() => asked === 51, 'another request')
+    t.notOk(polite.isClosed)
+
+    const ways = ['/', '/refused'].flatMap((path) => [true, false].map((isAtOnce) => ({ path, isAtOnce })))
+    for (const { path, isAtOnce } of ways) {
+      const before = asked
+      const hasty = await Http2Frames.open(server.port)
+      const burst: Buffer[] = []
+      for (let stream = 1; stream < 2_000 && !hasty.isClosed; stream += 2) {
+        burst.push(
+          frame(FRAME.headers, FLAG.endStream | FLAG.endHeaders, stream, headerBlock('GET', path)),
+          cancel(stream)
+        )
+        if (isAtOnce) continue
+        hasty.send(...burst.splice(0))
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      hasty.send(...burst)
+      await hasty.closed()
+      t.ok(
+        asked - before >= 50 && asked - before <= 100,
+        `${asked - before} requests of ${path}, ${isAtOnce ? 'at once' : 'one by one'}`
+      )
+    }
+    t.match(server.refused, { cancelled: 4 })
+    t.same(server.errors, [])
+  }
+)
 
 t.test('CONTINUATION without end closes the connection', async (t) => {
   const server = await GuardedServer.listen(t, {}, routes, 'tls')
