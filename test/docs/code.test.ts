@@ -1,14 +1,13 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import ts from 'typescript'
-import { compiledHub } from '../support/compiled-hub.ts'
-import { ROOT } from '../support/packed-host.ts'
+import { linkedHost } from '../support/linked-host.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { allSnippets, type Snippet } from '../support/snippets.ts'
 import { StreamClient } from '../support/stream-client.ts'
@@ -19,17 +18,7 @@ const snippets = allSnippets()
 const inTypeScript = snippets.filter(({ language }) => language === 'ts')
 const inJavaScript = snippets.filter(({ language }) => language === 'js')
 
-// A host app in which the package is installed, as far as its examples can see.
-mkdirSync(join(ROOT, '.tap'), { recursive: true })
-const host = mkdtempSync(join(ROOT, '.tap', 'snippets-'))
-t.teardown(() => rmSync(host, { recursive: true, force: true }))
-const installed = join(host, 'node_modules', 'fastify-sse-hub')
-mkdirSync(installed, { recursive: true })
-cpSync(join(ROOT, 'package.json'), join(installed, 'package.json'))
-symlinkSync(await compiledHub(), join(installed, 'dist'))
-cpSync(join(import.meta.dirname, 'fixture'), host, { recursive: true })
-// A package of its own: within this one, its name would stand for `dist`, as it was built last.
-writeFileSync(join(host, 'package.json'), JSON.stringify({ name: 'host', type: 'module' }))
+const host = await linkedHost(t, join(import.meta.dirname, 'fixture'))
 const pathOf = ({ where }: Snippet) => join(host, `${where.replace(/[/:.]/g, '-')}.ts`)
 for (const snippet of inTypeScript) writeFileSync(pathOf(snippet), snippet.code)
 

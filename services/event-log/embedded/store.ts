@@ -9,6 +9,7 @@ import { checkBeginning, checkFile } from './check-file.ts'
 import { FolderWatch } from './folder-watch.ts'
 import { OWNER_FILES, Ownership } from './ownership.ts'
 import { makePrivate, makePrivateFolder } from './private-files.ts'
+import type { StoreLogger } from './store-logger.ts'
 import { newState, openTables, readState, type State, type Tables, WITNESS_KEYS, writeState } from './tables.ts'
 import { commitElsewhere, commitHere, type Transaction } from './transactions.ts'
 
@@ -40,12 +41,6 @@ export interface Store {
   /** Resolves when all that was committed is on the disk. */
   flush(): Promise<void>
   close(): Promise<void>
-}
-
-/** Where the store reports what its user should know of the folder. */
-export interface StoreLogger {
-  warn(details: object, message: string): void
-  error(details: object, message: string): void
 }
 
 /**
