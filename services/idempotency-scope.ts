@@ -26,10 +26,18 @@ export function idempotencyOf(
   }
   if (idempotencyKey === undefined) return undefined
   return {
-    scope: short([publisher]),
+    scope: scopeOf(publisher),
     key: short([idempotencyKey, ...[...channels].sort()]),
     digest: short([event, data, ttl, collapseKey, transient, final])
   }
+}
+
+/** The last publisher and its scope: mostly the next event is of the same. */
+let known = { publisher: '', scope: short(['']) }
+
+function scopeOf(publisher: string): string {
+  if (publisher !== known.publisher) known = { publisher, scope: short([publisher]) }
+  return known.scope
 }
 
 function short(parts: readonly unknown[]): string {

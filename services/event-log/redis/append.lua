@@ -143,7 +143,7 @@ local isRefused = function(batch)
   return false
 end
 
-local receipts = answer()
+local receipts = {}
 local texts, count = 12, 0
 
 local append = function(event)
@@ -190,8 +190,9 @@ end
 
 -- The tail makes room for what comes, before it is known what else has to give.
 local trimTail = function(coming, least)
+  if tailBytes + coming <= tailMost then return end
   local left = call('LLEN', TAIL_SIZES)
-  if tailBytes + coming <= tailMost or left <= least then return end
+  if left <= least then return end
   while tailBytes + coming > tailMost and left > least do
     tailBytes = tailBytes - tonumber(call('LPOP', TAIL_SIZES))
     left = left - 1
@@ -237,13 +238,13 @@ for index, each in ipairs(pieces) do
 end
 if #pieces > 0 then trimTail(0, 1) end
 
-for _ = 1, 100 + 2 * count do
+for _ = 1, held.keys > 0 and 100 + 2 * count or 0 do
   local scope = call('ZRANGEBYSCORE', SCOPE_LAPSES, '-inf', now, 'LIMIT', 0, 1)[1]
   if not scope then break end
   forgetKey(scope)
 end
 
 save()
-local final = answer()
-for index = 1, #final do receipts[index] = final[index] end
-return receipts
+local answers = answer()
+for _, receipt in ipairs(receipts) do answers[#answers + 1] = receipt end
+return answers
