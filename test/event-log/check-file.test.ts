@@ -69,11 +69,21 @@ t.test('whatever is wrong with a page is told', async (t) => {
     [/page \d+ is garbled/, LEAF, (page) => page.writeUInt32LE(PAGE, firstNode(page))],
     [/page \d+ is garbled/, LEAF, (page) => page.writeUInt16LE(0xffff, firstNode(page) + 6)],
     [/page \d+ is missing: the file was cut off at \d+ bytes/, LEAF, makeBig],
-    [/page \d+ is in a loop/, BRANCH, (page, number) => page.writeUInt32LE(number, firstNode(page))],
+    [/page \d+ is newer than what leads to it/, LEAF, (page) => page.writeBigUInt64LE(1n << 40n, 8)],
+    [/page \d+ is out of order/, LEAF, (page) => page.readUInt16LE(20) > 2 && swapFirst(page)],
+    [/page \d+ is out of order/, LEAF, (page) => page.fill(0, firstNode(page) + 8, firstNode(page) + 9)],
+    [/page \d+ is garbled/, BRANCH, (page) => page.writeUInt16LE(0xffff, firstNode(page) + 6)],
+    // Below itself a page has less room for its keys.
+    [/page \d+ is (in a loop|out of order)/, BRANCH, (page, number) => page.writeUInt32LE(number, firstNode(page))],
     [/page \d+ is missing/, BRANCH, (page) => page.writeUInt32LE(0xffff_ffff, firstNode(page))],
     [/page \d+ is none of a large row/, OVERFLOW, (page, number) => page.writeBigUInt64LE(BigInt(number + 1), 0)],
     [/page \d+ is none of a large row/, OVERFLOW, (page) => page.writeUInt16LE(LEAF, 18)]
   ]
+  function swapFirst(page: Buffer): void {
+    const [first, second] = [page.readUInt16LE(HEADER), page.readUInt16LE(HEADER + 2)]
+    page.writeUInt16LE(second, HEADER)
+    page.writeUInt16LE(first, HEADER + 2)
+  }
   /** The first row of a page becomes one that says that its bytes are elsewhere, beyond the end of the file. */
   function makeBig(page: Buffer): void {
     const node = firstNode(page)

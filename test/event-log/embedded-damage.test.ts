@@ -5,12 +5,17 @@ import { open } from 'lmdb'
 import t, { type Test } from 'tap'
 import type { Channel } from '../../services/channel.ts'
 import { parseCursor } from '../../services/cursor.ts'
-import { openTables, type Tables } from '../../services/event-log/embedded/tables.ts'
+import { EmbeddedLog } from '../../services/event-log/embedded/log.ts'
+import { openStore } from '../../services/event-log/embedded/store.ts'
+import { readState, type State, type Tables, writeState } from '../../services/event-log/embedded/tables.ts'
 import { type EmbeddedLogOptions, embeddedLog } from '../../services/event-log/embedded.ts'
 import type { EventLog, NewEvent, ReadFrom, ReadResult } from '../../services/event-log/event-log.ts'
+import { DEFAULT_RETENTION } from '../../services/options.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
 // What a store shows whose rows were damaged while it was closed: a row that leads to another user's event, or to none.
+
+const SILENT = { warn: () => {}, error: () => {} }
 
 function draft(channels: Channel | Channel[], data: string, rest: Partial<NewEvent> = {}): NewEvent {
   const to = typeof channels === 'string' ? [channels] : channels
@@ -18,10 +23,12 @@ function draft(channels: Channel | Channel[], data: string, rest: Partial<NewEve
 }
 
 interface Scene {
-  readonly options: EmbeddedLogOptions & { readonly clock: FakeClock }
+  readonly options: { readonly path: string; readonly durability: 'process'; readonly clock: FakeClock }
   /** The ids of what was appended before. */
   readonly ids: readonly string[]
   readonly start: ReadFrom
+  /** What is done to the rows once they were checked. */
+  damage: (tables: Tables) => void
 }
 
 /** A store of some events, closed. */
@@ -33,18 +40,20 @@ async function stored(t: Test, events: readonly NewEvent[]): Promise<Scene> {
   const start = (await read(log, 'everyone')).next
   const receipts = await log.append(events)
   await log.close()
-  return { options, ids: receipts.map(({ id }) => `${id}`), start }
+  return { options, ids: receipts.map(({ id }) => `${id}`), start, damage: () => {} }
 }
 
-/** Changes rows as no hub does. */
-async function damage({ options }: Scene, change: (tables: Tables) => void): Promise<void> {
-  const root = open({ path: options.path, noSubdir: false, maxDbs: 16, pageSize: 4_096, overlappingSync: false })
-  root.transactionSync(() => change(openTables(root)))
-  await root.close()
-}
-
-async function reopened(t: Test, { options }: Scene, rest: Partial<EmbeddedLogOptions> = {}): Promise<EventLog> {
-  const log = await embeddedLog({ ...options, ...rest })
+/** Opens the store, damages it once it was checked, and makes a log of it. */
+async function reopened(
+  t: Test,
+  { options, damage }: Scene,
+  rest: Partial<EmbeddedLogOptions> = {}
+): Promise<EventLog> {
+  const { path, clock, durability } = options
+  const store = await openStore(path, durability, clock, SILENT)
+  await store.transaction(damage)
+  const retention = { ...DEFAULT_RETENTION, ...rest.retention }
+  const log = new EmbeddedLog({ store, durability, retention, idempotencyWindow: 300_000, clock, logger: SILENT })
   t.teardown(() => log.close())
   return log
 }
@@ -59,11 +68,11 @@ const idOf = (tables: Tables, channel: Channel) => tables.channels.get(channel)?
 
 t.test('a place that leads to an event of another user is a hole', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:bob', 'b2'), draft('u:alice', 'a3')])
-  await damage(scene, (tables) => {
+  scene.damage = (tables) => {
     const row = tables.places.get([idOf(tables, 'u:alice'), 1])
     if (row !== undefined) tables.places.putSync([idOf(tables, 'u:alice'), 2], [1, ...row.slice(1)] as typeof row)
     tables.places.removeSync([idOf(tables, 'u:alice'), 1])
-  })
+  }
   const log = await reopened(t, scene)
   const page = await read(log, 'u:alice', scene.start)
   t.same([texts(page), page.gap, page.evicted], [['a3'], 'evicted', 2])
@@ -78,7 +87,7 @@ t.test('a place that leads to an event of another user is a hole', async (t) => 
 
 t.test('a channel that has the places of another user is nothing but holes', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:bob', 'b2'), draft('u:bob', 'b3')])
-  await damage(scene, (tables) => tables.channels.putSync('u:alice', tables.channels.get('u:bob') as never))
+  scene.damage = (tables) => tables.channels.putSync('u:alice', tables.channels.get('u:bob') as never)
   const log = await reopened(t, scene)
   const page = await read(log, 'u:alice', scene.start)
   t.same([texts(page), page.gap, page.remaining], [[], 'evicted', 0])
@@ -108,7 +117,7 @@ t.test('an entry that is not as it was written is a hole', async (t) => {
     const scene = await stored(t, [
       ...[draft('u:alice', 'a1'), draft('u:alice', 'a2'), draft('u:alice', 'a3'), draft('u:bob', 'b4')]
     ])
-    await damage(scene, change)
+    scene.damage = change
     const log = await reopened(t, scene)
     const page = await read(log, 'u:alice', scene.start)
     t.same([texts(page), page.gap, page.evicted], [['a1', 'a3'], 'evicted', 2], name)
@@ -119,29 +128,72 @@ function with_<Row extends unknown[]>(row: Row, at: number, value: unknown): Row
   return row.map((field, index) => (index === at ? value : field)) as Row
 }
 
-t.test('a row that is no MessagePack costs its own channel a gap, and others nothing', async (t) => {
+t.test('an entry that is no MessagePack is a hole, and any other row like it is refused at the start', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:alice', 'a2'), draft('u:bob', 'b3')])
-  const root = open({ path: scene.options.path, noSubdir: false, maxDbs: 16, pageSize: 4_096, overlappingSync: false })
   const garbage = Buffer.from([0x9f, 0xc1, 0xff])
-  await root.openDB<Buffer, number>('entries', { encoding: 'binary' }).put(1, garbage)
-  await root.close()
+  const spoil = async (table: string, key: string | number | [number, number]) => {
+    const root = open({
+      path: scene.options.path,
+      noSubdir: false,
+      maxDbs: 16,
+      pageSize: 4_096,
+      overlappingSync: false
+    })
+    await root.openDB<Buffer, typeof key>(table, { encoding: 'binary' }).put(key, garbage)
+    await root.close()
+  }
+  await spoil('entries', 1)
   const log = await reopened(t, scene)
   const page = await read(log, 'u:alice', scene.start)
   t.same([texts(page), page.gap], [['a2'], 'evicted'])
   await log.close()
-  const again = open({ path: scene.options.path, noSubdir: false, maxDbs: 16, pageSize: 4_096, overlappingSync: false })
-  await again.openDB<Buffer, string>('channels', { encoding: 'binary' }).put('u:alice', garbage)
-  await again.openDB<Buffer, [number, number]>('places', { encoding: 'binary' }).put([2, 3], garbage)
-  await again.close()
-  const last = await reopened(t, scene, { retention: { user: 1 } })
-  const unknown = await read(last, 'u:alice', scene.start)
+  await spoil('channels', 'u:alice')
+  await t.rejects(embeddedLog(scene.options), { code: 'SSE_HUB_ERR_LOG_STORE', message: /is damaged/ })
+})
+
+t.test('a row that is none of a channel or a place costs its channel a gap, and others nothing', async (t) => {
+  const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:alice', 'a2'), draft('u:bob', 'b3')])
+  scene.damage = (tables) => {
+    tables.places.putSync([idOf(tables, 'u:bob'), 3], 'text' as never)
+    tables.channels.putSync('u:alice', [1, 2] as never)
+  }
+  const log = await reopened(t, scene, { retention: { user: 1 } })
+  const unknown = await read(log, 'u:alice', scene.start)
   t.same([texts(unknown), unknown.gap, unknown.evicted], [[], 'evicted', 3], 'what it held is not known')
-  t.throws(() => last.read({ channels: ['u:bob'], from: 'oldest', limit: 1 }), { code: 'SSE_HUB_ERR_LOG_UNAVAILABLE' })
-  await last.append([draft('u:alice', 'a4'), draft('u:bob', 'b5')])
-  t.same(texts(await read(last, 'u:alice')), ['a4'])
-  const mended = await read(last, 'u:bob', scene.start)
+  await log.append([draft('u:alice', 'a4'), draft('u:bob', 'b5')])
+  t.same(texts(await read(log, 'u:alice')), ['a4'])
+  const mended = await read(log, 'u:bob', scene.start)
   t.same([texts(mended), mended.gap], [['b5'], 'evicted'], 'retention has removed the damaged place')
 })
+
+t.test('a store whose tables do not agree is refused', async (t) => {
+  type Row = [number, number, number, number, number, number, number]
+  const channel = (tables: Tables, at: number, value: number) =>
+    tables.channels.putSync('u:alice', with_(tables.channels.get('u:alice') as Row, at, value))
+  const changes: [RegExp, (tables: Tables) => void][] = [
+    [/holds 2 entries, and counts 3/, (tables) => channel(tables, 3, 3)],
+    [/begins with another entry/, (tables) => channel(tables, 1, 1)],
+    [/ends with another entry/, (tables) => channel(tables, 2, 1)],
+    [/ends with another entry/, (tables) => channel(tables, 6, 1)],
+    [/its channels hold 3 entries, and count 1/, (tables) => tables.channels.removeSync('u:alice')],
+    [/u:alice holds 1 entries, and counts 2/, (tables) => tables.places.removeSync([idOf(tables, 'u:alice'), 2])],
+    [/it holds 2 entries, and counts 3/, (tables) => tables.entries.removeSync(2)],
+    [/it holds entry 9, and counts 3/, (tables) => tables.entries.putSync(9, tables.entries.get(1) as never)],
+    [/its newest entry is another/, (tables) => changeWitness(tables)]
+  ]
+  for (const [message, change] of changes) {
+    const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:alice', 'a2'), draft('u:bob', 'b3')])
+    const store = await openStore(scene.options.path, 'process', scene.options.clock, SILENT)
+    await store.transaction(change)
+    await store.close()
+    const refusal = new RegExp(`is damaged: .*${message.source}.*Nothing in it was changed`)
+    await t.rejects(embeddedLog(scene.options), { code: 'SSE_HUB_ERR_LOG_STORE', message: refusal }, message.source)
+  }
+})
+
+function changeWitness(tables: Tables): void {
+  writeState(tables, { ...(readState(tables) as State), witness: 'x'.repeat(14) })
+}
 
 t.test('an idempotency key that leads to another event, or to one that never was, is not believed', async (t) => {
   const idempotency = { scope: 's', key: 'k', digest: 'd' }
@@ -151,9 +203,9 @@ t.test('an idempotency key that leads to another event, or to one that never was
     () => 'no cursor'
   ]) {
     const scene = await stored(t, [draft('u:alice', 'a1', { idempotency }), draft('u:bob', 'b2')])
-    await damage(scene, ({ keys }) => {
+    scene.damage = ({ keys }) => {
       for (const { key, value } of [...keys.getRange({})]) keys.putSync(key, with_(value, 0, change(scene)))
-    })
+    }
     const log = await reopened(t, scene)
     const [receipt] = await log.append([draft('u:alice', 'a3', { idempotency })])
     t.match(receipt, { isRepeat: false, id: /^3\./ })
@@ -166,11 +218,11 @@ t.test('an index of scopes that leads to none keeps the bound and does not hang'
       draft('u:alice', 'x', { transient: true, idempotency: { scope: 's', key: `${at}`, digest: '' } })
     )
   const scene = await stored(t, keys(100))
-  await damage(scene, ({ scopeSizes, scopeLapses }) => {
+  scene.damage = ({ scopeSizes, scopeLapses }) => {
     for (let id = 10; id < 20; id++) scopeSizes.putSync([30, id], id % 2 === 0 ? 's' : 'none')
     scopeSizes.putSync([29, 1], 's')
     for (let id = 10; id < 20; id++) scopeLapses.putSync([1, id], 'none')
-  })
+  }
   const log = await reopened(t, scene, { retention: { bytes: 10_000 } })
   await log.append(keys(200))
   t.equal((await log.append(keys(200).slice(-1)))[0]?.isRepeat, true)
@@ -178,10 +230,10 @@ t.test('an index of scopes that leads to none keeps the bound and does not hang'
 
 t.test('an index of what lapses that leads to an event without a TTL drops nothing', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1', { ttl: 500 }), draft('u:bob', 'b2')])
-  await damage(scene, ({ lapsing }) => {
+  scene.damage = ({ lapsing }) => {
     const [[until] = [0]] = lapsing.getKeys({ limit: 1 })
     for (const seq of [2, 7]) lapsing.putSync([until - 1, seq], true)
-  })
+  }
   const log = await reopened(t, scene)
   scene.options.clock.advance(1_000)
   await log.append([draft('u:eve', 'e3')])
@@ -191,7 +243,7 @@ t.test('an index of what lapses that leads to an event without a TTL drops nothi
 
 t.test('an index of collapse keys that leads to another event drops nothing', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:alice', 'a2', { collapseKey: 'k' })])
-  await damage(scene, (tables) => tables.collapsed.putSync([idOf(tables, 'u:alice'), 'k'], 1))
+  scene.damage = (tables) => tables.collapsed.putSync([idOf(tables, 'u:alice'), 'k'], 1)
   const log = await reopened(t, scene)
   await log.append([draft('u:alice', 'a3', { collapseKey: 'k' })])
   t.same(texts(await read(log, 'u:alice')), ['a1', 'a2', 'a3'])
@@ -199,9 +251,9 @@ t.test('an index of collapse keys that leads to another event drops nothing', as
 
 t.test('an index of sizes that leads to other channels keeps the bound and does not hang', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a'.repeat(1_000)), draft('u:bob', 'b'.repeat(100))])
-  await damage(scene, (tables) => {
+  scene.damage = (tables) => {
     for (let id = 100; id < 20_100; id++) tables.sizes.putSync([40, id], id % 2 === 0 ? 'u:bob' : `u:nobody ${id}`)
-  })
+  }
   const log = await reopened(t, scene, { retention: { bytes: 2_500 } })
   await log.append([draft('u:eve', 'e'.repeat(1_000))])
   t.ok(log.stats().bytes <= 2_500)
@@ -211,10 +263,10 @@ t.test('an index of sizes that leads to other channels keeps the bound and does 
 t.test('a channel that counts more than it has is brought under its bounds', async (t) => {
   for (const retention of [{ user: 3 }, { channelBytes: 1_000 }, { bytes: 1_000 }]) {
     const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:alice', 'a2')])
-    await damage(scene, (tables) => {
+    scene.damage = (tables) => {
       const [id, first, , , , , last] = tables.channels.get('u:alice') as number[]
       tables.channels.putSync('u:alice', [id, first, 1_000, 900, 90_000, 0, last] as never)
-    })
+    }
     const log = await reopened(t, scene, { retention })
     for (let count = 0; count < 3; count++) await log.append([draft('u:alice', 'a3'), draft('u:alice', 'a4')])
     const page = await read(log, 'u:alice', scene.start)
@@ -226,9 +278,9 @@ t.test('a channel that counts more than it has is brought under its bounds', asy
 t.test('a count of holes that is too large does not end the reading', async (t) => {
   const events = Array.from({ length: 9_000 }, (_, at) => draft('t:news', `${at}`, at % 2 ? { collapseKey: 'k' } : {}))
   const scene = await stored(t, events)
-  await damage(scene, (tables) => {
+  scene.damage = (tables) => {
     for (const { key, value } of [...tables.blocks.getRange({})]) tables.blocks.putSync(key, [value[0], 1_000_000])
-  })
+  }
   const log = await reopened(t, scene)
   const seen: string[] = []
   for (let from: ReadFrom = 'oldest'; ; ) {
@@ -242,10 +294,10 @@ t.test('a count of holes that is too large does not end the reading', async (t) 
 
 t.test('entries that no place leads to go with their age', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:bob', 'b2'), draft('u:eve', 'e3')])
-  await damage(scene, (tables) => {
+  scene.damage = (tables) => {
     tables.places.removeSync([idOf(tables, 'u:alice'), 1])
     tables.entries.putSync(2, 'text' as never)
-  })
+  }
   const log = await reopened(t, scene, { retention: { age: 500 } })
   scene.options.clock.advance(1_000)
   await log.append([draft('u:alice', 'a4')])

@@ -36,12 +36,14 @@ async function texts(log: EventLog): Promise<string[]> {
 interface Faults {
   transaction?: Error | undefined
   commit?: Error | undefined
+  /** Reported although everything was committed. */
+  committed?: Error | undefined
   flush?: Error | undefined
   /** Until when the end of a transaction is not told. */
   held?: Promise<void> | undefined
 }
 
-async function faulty(t: Test, durability: 'sync' | 'process' = 'sync') {
+async function faulty(t: Test, durability: 'sync' | 'process' = 'sync', parts: Partial<Store> = {}) {
   const path = mkdtempSync(join(tmpdir(), 'embedded-faults-'))
   const clock = new FakeClock()
   const store = await openStore(path, durability, clock, logger)
@@ -49,15 +51,18 @@ async function faulty(t: Test, durability: 'sync' | 'process' = 'sync') {
   const transactions = new EventEmitter()
   const failing: Store = {
     ...store,
+    ...parts,
     transaction: async (body) => {
       transactions.emit('begun')
       try {
-        return await store.transaction((tables) => {
+        const done = await store.transaction((tables) => {
           if (faults.transaction !== undefined) throw faults.transaction
           const result = body(tables)
           if (faults.commit !== undefined) throw faults.commit
           return result
         })
+        if (faults.committed !== undefined) throw faults.committed
+        return done
       } finally {
         await faults.held
         setImmediate(() => transactions.emit('settled'))
@@ -106,6 +111,72 @@ t.test('a write that fails for want of room is refused as a whole, and the next 
   t.same(await texts(log), ['a', 'b', 'c'])
   t.same(handed, ['a', 'b', 'c'])
   t.equal(log.stats().head, 3)
+})
+
+t.test(
+  'a disk of which not even the free space can be learnt refuses appends, and takes them when it is well',
+  async (t) => {
+    const { log, faults } = await faulty(t, 'sync', { folder: join(tmpdir(), 'embedded-faults-nowhere') })
+    for (let again = 0; again < 3; again++) {
+      faults.commit = withCode('Input/output error', 5)
+      await t.rejects(log.append([draft('a')]), { ...UNAVAILABLE, message: /Input\/output error/ })
+      faults.commit = undefined
+      await log.append([draft('b')])
+    }
+    t.same(await texts(log), ['b', 'b', 'b'])
+  }
+)
+
+t.test('a listener that throws keeps neither the others nor the publisher waiting', async (t) => {
+  const { log, handed } = await faulty(t)
+  await log.tail({
+    onEvents: () => {
+      throw new Error('a listener failed')
+    },
+    onBreak: () => {}
+  })
+  const later: string[] = []
+  await log.tail({ onEvents: (events) => later.push(...events.map(({ data }) => data)), onBreak: () => {} })
+  await log.append([draft('a')])
+  await log.append([draft('b')])
+  t.same(
+    [handed, later],
+    [
+      ['a', 'b'],
+      ['a', 'b']
+    ]
+  )
+})
+
+t.test('a write that is reported as failed and is there all the same gives no number twice', async (t) => {
+  const { log, faults } = await faulty(t)
+  await log.append([draft('a')])
+  faults.committed = withCode('Input/output error', 5)
+  await t.rejects(log.append([draft('b')]), UNAVAILABLE)
+  faults.committed = undefined
+  await t.rejects(log.append([draft('c')]), { code: 'SSE_HUB_ERR_LOG_LOST', message: /reported as failed is there/ })
+  t.equal(await log.ready(), false)
+})
+
+t.test('a folder that cannot be looked into refuses appends until it can be, and is logged once', async (t) => {
+  const eacces = withCode('EACCES: permission denied, stat', 'EACCES')
+  let error: Error | undefined
+  const look = () => {
+    if (error !== undefined) throw error
+    return undefined
+  }
+  const watch = Object.defineProperties({}, { dataLoss: { get: look }, loss: { get: look } }) as Store['watch']
+  const { log, clock } = await faulty(t, 'sync', { watch })
+  await log.append([draft('a')])
+  error = eacces
+  await t.rejects(log.append([draft('b')]), { ...UNAVAILABLE, message: /EACCES/ })
+  t.equal(await log.ready(), false)
+  clock.advance(3_000)
+  t.same(await texts(log), ['a'])
+  error = undefined
+  t.equal(await log.ready(), true)
+  await log.append([draft('c')])
+  t.same(await texts(log), ['a', 'c'])
 })
 
 t.test('a write that fails for another reason is refused as unavailable', async (t) => {

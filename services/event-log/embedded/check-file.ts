@@ -44,6 +44,19 @@ function withFile(path: string, check: (file: number) => void): void {
   }
 }
 
+type Compare = (a: Buffer, b: Buffer) => number
+
+/** What leads to a page says of it. */
+interface PagePlace {
+  readonly compare: Compare
+  /** Its keys are from `low` on, and below `high`. */
+  readonly low?: Buffer | undefined
+  readonly high?: Buffer | undefined
+  /** It was written by this transaction, or before. */
+  readonly txn: bigint
+  readonly depth: number
+}
+
 class FileCheck {
   readonly #file: number
   readonly #size: number
@@ -65,11 +78,14 @@ class FileCheck {
   }
 
   check(transaction: number): void {
-    for (const root of this.#rootsAt(transaction)) this.#checkTree(root)
+    const [free, tables] = this.#rootsAt(transaction)
+    const txn = BigInt(transaction)
+    if (free !== NO_PAGE) this.#checkPage(free, { compare: compareNumbers, txn, depth: 0 })
+    this.#checkTree(tables, txn)
   }
 
   /** The trees of free pages and of tables, as the head page of the transaction has them. */
-  #rootsAt(transaction: number): bigint[] {
+  #rootsAt(transaction: number): [free: bigint, tables: bigint] {
     this.checkBeginning()
     // Two heads take turns; between them is what was last known to be on the disk.
     for (const offset of [0, this.#pageSize / 2, this.#pageSize]) {
@@ -80,39 +96,45 @@ class FileCheck {
     throw new Error(`there is no head page of transaction ${transaction}`)
   }
 
-  #checkTree(root: bigint): void {
-    if (root !== NO_PAGE) this.#checkPage(root, 0)
+  #checkTree(root: bigint, txn: bigint): void {
+    if (root !== NO_PAGE) this.#checkPage(root, { compare: Buffer.compare, txn, depth: 0 })
   }
 
-  #checkPage(number: bigint, depth: number): void {
-    if (depth > MAX_DEPTH) throw new Error(`page ${number} is in a loop`)
+  #checkPage(number: bigint, place: PagePlace): void {
+    if (place.depth > MAX_DEPTH) throw new Error(`page ${number} is in a loop`)
     const page = this.#page(number)
     const kind = page.readUInt16LE(18) & (BRANCH | LEAF | OVERFLOW)
     if (kind !== BRANCH && kind !== LEAF) throw new Error(`page ${number} is none of a table`)
+    const txn = page.readBigUInt64LE(8)
+    // Whatever leads to a page is written with it, or after it.
+    if (txn > place.txn) throw new Error(`page ${number} is newer than what leads to it`)
     if (kind === LEAF) this.#leaves++
-    const count = page.readUInt16LE(20) >> 1
-    if (HEADER + 2 * count > page.length) throw new Error(`page ${number} is garbled`)
-    for (let at = 0; at < count; at++) {
-      const node = HEADER + page.readUInt16LE(HEADER + 2 * at)
-      if (node + 8 > page.length) throw new Error(`page ${number} is garbled`)
-      if (kind === BRANCH) this.#checkChild(page, node, depth)
-      else this.#checkRow(page, node, number)
+    const nodes = nodesOf(page, number)
+    const keys = nodes.map((node) => keyOf(page, node, number))
+    // The first key of a branch is not written: it is the least that is possible.
+    const first = kind === BRANCH ? 1 : 0
+    checkOrder(keys.slice(first), place, number)
+    for (const [at, node] of nodes.entries()) {
+      const low = at === 0 ? place.low : keys[at]
+      const high = keys[at + 1] ?? place.high
+      if (kind === LEAF) this.#checkRow(page, node, number, txn)
+      else this.#checkChild(page, node, { compare: place.compare, low, high, txn, depth: place.depth + 1 })
     }
   }
 
-  #checkChild(page: Buffer, node: number, depth: number): void {
+  #checkChild(page: Buffer, node: number, place: PagePlace): void {
     const child = BigInt(page.readUInt32LE(node)) + (BigInt(page.readUInt16LE(node + 4)) << 32n)
-    if (this.#leaves < MAX_LEAVES) this.#checkPage(child, depth + 1)
+    if (this.#leaves < MAX_LEAVES) this.#checkPage(child, place)
     else this.#checkWithin(child, 1n)
   }
 
-  #checkRow(page: Buffer, node: number, number: bigint): void {
+  #checkRow(page: Buffer, node: number, number: bigint, txn: bigint): void {
     const flags = page.readUInt16LE(node + 4)
     const data = node + 8 + page.readUInt16LE(node + 6)
     const size = page.readUInt32LE(node)
     const inline = (flags & IS_BIG) !== 0 ? 24 : size
     if (data + inline > page.length) throw new Error(`page ${number} is garbled`)
-    if ((flags & IS_TREE) !== 0) this.#checkTree(page.readBigUInt64LE(data + 40))
+    if ((flags & IS_TREE) !== 0) this.#checkTree(page.readBigUInt64LE(data + 40), txn)
     if ((flags & IS_BIG) === 0) return
     const first = page.readBigUInt64LE(data)
     this.#checkWithin(first, BigInt(Math.ceil((size + HEADER) / this.#pageSize)))
@@ -143,4 +165,36 @@ class FileCheck {
     }
     return bytes
   }
+}
+
+function nodesOf(page: Buffer, number: bigint): number[] {
+  const count = page.readUInt16LE(20) >> 1
+  if (HEADER + 2 * count > page.length) throw new Error(`page ${number} is garbled`)
+  return Array.from({ length: count }, (_, at) => {
+    const node = HEADER + page.readUInt16LE(HEADER + 2 * at)
+    if (node + 8 > page.length) throw new Error(`page ${number} is garbled`)
+    return node
+  })
+}
+
+function keyOf(page: Buffer, node: number, number: bigint): Buffer {
+  const end = node + 8 + page.readUInt16LE(node + 6)
+  if (end > page.length) throw new Error(`page ${number} is garbled`)
+  return page.subarray(node + 8, end)
+}
+
+function checkOrder(keys: readonly Buffer[], { compare, low, high }: PagePlace, number: bigint): void {
+  keys.forEach((key, at) => {
+    const before = at === 0 ? low : keys[at - 1]
+    const order = before === undefined ? 1 : compare(key, before)
+    // What leads to a page may name its first key.
+    const isAbove = order > 0 || (order === 0 && at === 0)
+    if (!isAbove || (high !== undefined && compare(key, high) >= 0)) throw new Error(`page ${number} is out of order`)
+  })
+}
+
+/** Free pages are filed under the numbers of transactions. */
+function compareNumbers(a: Buffer, b: Buffer): number {
+  if (a.length !== 8 || b.length !== 8) return 0
+  return Number(a.readBigUInt64LE() - b.readBigUInt64LE())
 }

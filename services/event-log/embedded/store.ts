@@ -6,6 +6,7 @@ import { newLife, newWitness, randomText } from '../../cursor.ts'
 import { LogInUseError, LogStoreError, MissingPackageError } from '../../errors.ts'
 import { newWitnessKey, Witnesses, type WitnessKeys, withKey } from '../witnesses.ts'
 import { checkBeginning, checkFile } from './check-file.ts'
+import { checkTables } from './check-tables.ts'
 import { FolderWatch } from './folder-watch.ts'
 import { OWNER_FILES, Ownership } from './ownership.ts'
 import { makePrivate, makePrivateFolder } from './private-files.ts'
@@ -135,6 +136,11 @@ async function identify(
   const state = readState(tables)
   if (typeof life !== 'string' || state === undefined)
     throw new LogStoreError(folder, `it is damaged: it does not know itself. ${WAY_OUT}`)
+  try {
+    checkTables(tables, state)
+  } catch (error) {
+    throw new LogStoreError(folder, `it is damaged: ${(error as Error).message}. ${WAY_OUT}`)
+  }
   const owner = randomText(16)
   const key = newWitnessKey()
   const witnessKeys = withKey((tables.meta.get(WITNESS_KEYS) ?? []) as WitnessKeys, state.head + 1, key)

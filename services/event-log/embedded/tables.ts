@@ -188,6 +188,11 @@ export function isPlace(row: unknown): row is PlaceRow {
   return Array.isArray(row) && row.length === 6 && row.slice(0, 4).every((value) => Number.isFinite(value))
 }
 
+/** Whether a hub may have written this as the row of a channel. */
+export function isChannelRow(row: unknown): row is ChannelRow {
+  return Array.isArray(row) && row.length === 7 && row.every((value) => Number.isSafeInteger(value) && value >= 0)
+}
+
 /** The row of a channel; undefined if there is none; `damaged` if there is one that no hub wrote. */
 export function channelRow(tables: Pick<Tables, 'channels'>, channel: Channel): ChannelRow | 'damaged' | undefined {
   let row: unknown
@@ -198,7 +203,5 @@ export function channelRow(tables: Pick<Tables, 'channels'>, channel: Channel): 
     return 'damaged'
   }
   if (row === undefined) return undefined
-  const isRow =
-    Array.isArray(row) && row.length === 7 && row.every((value) => Number.isSafeInteger(value) && value >= 0)
-  return isRow ? (row as ChannelRow) : 'damaged'
+  return isChannelRow(row) ? row : 'damaged'
 }

@@ -1,0 +1,48 @@
+import { execFile, execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { NODE_COMMAND } from '../support/node-command.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+const SUPPORT = join(ROOT, 'test', 'support')
+
+/** What makes the disk fail, compiled; undefined where that cannot be done. */
+function compiled(folder: string): string | undefined {
+  const library = join(folder, 'failing-disk.so')
+  try {
+    execFileSync('cc', ['-shared', '-fPIC', '-o', library, join(SUPPORT, 'failing-disk.c'), '-ldl'], {
+      stdio: 'ignore'
+    })
+  } catch {
+    return undefined
+  }
+  return process.platform === 'linux' ? library : undefined
+}
+
+t.test('a disk that fails refuses appends with a code, and takes them again when it is well', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'failing-disk-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const library = compiled(folder)
+  if (library === undefined) {
+    const why = 'NOT TESTED: a disk that fails, for which a C compiler on Linux is needed'
+    if (process.env.CI === 'true') return t.fail(why)
+    t.comment(why)
+    return t.pass(why, { skip: why })
+  }
+  const [node = '', ...args] = NODE_COMMAND
+  for (const durability of ['sync', 'process']) {
+    const child = [...args, join(SUPPORT, 'failing-disk-child.ts'), join(folder, durability), durability]
+    const env = { ...process.env, LD_PRELOAD: library, FAILING_DISK: folder }
+    const { stdout } = await promisify(execFile)(node, child, { cwd: ROOT, env, timeout: 60_000 })
+    const refused = ['b', 'c', 'd'].map((data) => `${data} SSE_HUB_ERR_LOG_UNAVAILABLE`)
+    t.same(JSON.parse(stdout.trim().split('\n').at(-1) as string), {
+      answers: ['a taken', ...refused, 'e taken'],
+      ready: [false, true],
+      during: ['a'],
+      after: ['a', 'e']
+    })
+  }
+})
