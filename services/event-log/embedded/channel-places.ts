@@ -56,10 +56,18 @@ export class ChannelPlaces {
     this.last = seq
   }
 
-  /** The number of the oldest entry. */
-  get oldest(): number | undefined {
-    const [key] = this.#tables.places.getKeys({ start: [this.id, 0], end: [this.id, END], limit: 1 })
-    return key?.[1]
+  /** The number of the oldest entry, and its place unless that is damaged. */
+  oldest(): { seq: number; place?: PlaceRow } | undefined {
+    const { places } = this.#tables
+    const range = { start: [this.id, 0] as [number, number], end: [this.id, END] as [number, number], limit: 1 }
+    try {
+      for (const { key, value } of places.getRange(range))
+        return isPlace(value) ? { seq: key[1], place: value } : { seq: key[1] }
+    } catch {
+      // The row is no MessagePack.
+      for (const key of places.getKeys(range)) return { seq: key[1] }
+    }
+    return undefined
   }
 
   /** When the entry lapses on the log's clock: 0 if it does not, undefined if it has no place here. */
@@ -79,10 +87,13 @@ export class ChannelPlaces {
     this.bytes = 0
   }
 
-  /** Takes the place of an entry out; undefined if there is none, or a damaged one. */
-  remove(seq: number): PlaceRow | undefined {
+  /**
+   * Takes the place of an entry out; undefined if there is none, or a damaged one.
+   * @param known the place, where it was just read.
+   */
+  remove(seq: number, known?: PlaceRow): PlaceRow | undefined {
     const { places, collapsed } = this.#tables
-    const place = this.#placeOf(seq)
+    const place = known ?? this.#placeOf(seq)
     if (place === undefined) {
       if (places.removeSync([this.id, seq])) this.count = Math.max(0, this.count - 1)
       return undefined
@@ -125,8 +136,7 @@ export class ChannelPlaces {
   }
 
   #firstHeld(): number {
-    const { oldest } = this
-    return (oldest === undefined ? undefined : this.#placeOf(oldest)?.[0]) ?? this.first + 1
+    return this.oldest()?.place?.[0] ?? this.first + 1
   }
 
   /** The block that the oldest place is in is counted place by place, and may have no row. */

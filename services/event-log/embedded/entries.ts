@@ -35,7 +35,7 @@ type TransientFields = [witness: null, number, number, Channel[], string, string
 
 function checksum(seq: number, row: EntryFields | EntryRow): number {
   const [witness, time, appendedAt, channels, event, data, final] = row
-  return crc32(data, crc32(`${seq} ${witness} ${time} ${appendedAt} ${final} ${event}\n${channels.join('\n')}`))
+  return crc32(`${seq} ${witness} ${time} ${appendedAt} ${final} ${event}\n${channels.join('\n')}\n\n${data}`)
 }
 
 function isEntry(row: unknown): row is EntryRow {

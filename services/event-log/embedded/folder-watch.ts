@@ -1,10 +1,10 @@
-import { type BigIntStats, statSync } from 'node:fs'
+import { type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 interface Known {
   readonly name: string
   readonly path: string
-  readonly is: BigIntStats
+  readonly is: Stats
 }
 
 /**
@@ -18,7 +18,7 @@ export class FolderWatch {
   constructor(folder: string, names: readonly string[]) {
     this.#files = names.map((name) => {
       const path = join(folder, name)
-      return { name, path, is: statSync(path, { bigint: true }) }
+      return { name, path, is: statSync(path) }
     })
   }
 
@@ -44,7 +44,7 @@ export class FolderWatch {
 }
 
 function lossOf({ name, path, is }: Known): string | undefined {
-  const now = statSync(path, { bigint: true, throwIfNoEntry: false })
+  const now = statSync(path, { throwIfNoEntry: false })
   if (now === undefined) return `${name} was deleted or moved`
   return now.ino === is.ino && now.dev === is.dev ? undefined : `${name} was replaced`
 }

@@ -1,5 +1,5 @@
 import type { NewEvent } from '../event-log.ts'
-import { entryAt, entryRow } from './entries.ts'
+import { entryRow } from './entries.ts'
 import type { EntryFields, PlaceRow, State, Tables } from './tables.ts'
 
 type Held = Pick<Tables, 'entries' | 'shared' | 'lapsing'>
@@ -67,12 +67,21 @@ export class HeldEntries {
   }
 
   #findOldest(): void {
-    this.#state.oldest = Number.POSITIVE_INFINITY
-    this.#state.oldestAt = Number.POSITIVE_INFINITY
-    for (const seq of this.#tables.entries.getKeys({ limit: 1 })) {
-      this.#state.oldest = seq
-      // Nobody knows how old a damaged one is: it goes next.
-      this.#state.oldestAt = entryAt(this.#tables, seq)?.[2] ?? 0
+    const [seq, appendedAt] = this.#oldest() ?? [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+    this.#state.oldest = seq
+    this.#state.oldestAt = appendedAt
+  }
+
+  /** Number and time of the oldest entry. Nobody knows how old a damaged one is: it goes next. */
+  #oldest(): [seq: number, appendedAt: number] | undefined {
+    const { entries } = this.#tables
+    try {
+      for (const { key, value } of entries.getRange({ limit: 1 }))
+        return [key, Number.isFinite(value?.[2]) ? value[2] : 0]
+    } catch {
+      // The row is no MessagePack.
+      for (const key of entries.getKeys({ limit: 1 })) return [key, 0]
     }
+    return undefined
   }
 }

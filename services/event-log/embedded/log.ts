@@ -21,12 +21,13 @@ import type {
   TailListener
 } from '../event-log.ts'
 import type { Retention } from '../retention.ts'
+import { DiskRoom } from './disk-room.ts'
 import { readEvents } from './reading.ts'
 import { RecentEvents } from './recent-events.ts'
-import { hasLessRoom, type Store } from './store.ts'
+import type { Store } from './store.ts'
 import type { StoreLogger } from './store-logger.ts'
-import { readState, type State, type Tables } from './tables.ts'
-import { type Waiting, WaitingAppends } from './waiting.ts'
+import { isStored, readState, type State, type Tables } from './tables.ts'
+import { textOf, type Waiting, WaitingAppends } from './waiting.ts'
 import { Writing } from './writing.ts'
 
 /** How much is dropped at a time, so that the event loop never stands still for it. */
@@ -35,6 +36,10 @@ const SLICE = 256
 const LOOK_AFTER = 1_000
 /** With less room than this on the disk, what fails to be written fails for want of it. */
 const ROOM = 4_194_304
+/** What a write may take of the disk at most, besides its texts and events: pages are written anew, and never in place. */
+const LEAST_ROOM = 65_536
+const BYTES_OF_UNIT = 3
+const BYTES_OF_EVENT = 1_024
 
 export interface EmbeddedLogParts {
   readonly store: Store
@@ -52,6 +57,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   readonly #recent = new RecentEvents()
   readonly #waiting = new WaitingAppends()
   readonly #tails = new Set<TailListener>()
+  readonly #room: DiskRoom
   readonly #stopLookingAfter: () => void
   /** What the log's own clock is ahead of the one that never jumps. The log's never goes back, over restarts neither. */
   readonly #ahead: number
@@ -74,6 +80,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     this.#parts = parts
     this.#store = parts.store
     this.#state = parts.store.state
+    this.#room = new DiskRoom(parts.store.folder, () => parts.clock.monotonic())
     this.#handed = { seq: this.#state.head, witness: this.#state.witness }
     const { clock, retention } = parts
     this.#isDropping = this.#state.bytes > retention.bytes
@@ -154,13 +161,11 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     let appended: readonly LogEvent[] = []
     try {
       if (this.#failed !== undefined) throw this.#failed
-      const { watch } = this.#store
-      this.#checkLoss(watch.dataLoss)
+      this.#checkLoss(this.#store.watch.dataLoss)
+      this.#checkRoom(group)
       appended = await this.#write((writing) => {
         receipts = group.map(({ events }) => appendedOrRefused(writing, events))
       })
-      // What was committed to a file that is not in its folder any more is not acknowledged.
-      this.#checkLoss(watch.dataLoss)
     } catch (error) {
       const failure = this.#failureOf(error as Error)
       for (const { reject } of group) reject(failure)
@@ -172,6 +177,20 @@ export class EmbeddedLog implements EventLog, HealthCheck {
       if (answer instanceof Error) reject(answer)
       else resolve(answer)
     })
+  }
+
+  /**
+   * A write that fails for want of room must not get as far as LMDB: its message about it is longer than the memory that it
+   * takes for it, which can end the process.
+   * @throws {LogFullError}
+   */
+  #checkRoom(group: readonly Waiting[]): void {
+    const needed = group.reduce(
+      (sum, { events }) => sum + BYTES_OF_UNIT * textOf(events) + BYTES_OF_EVENT * events.length,
+      LEAST_ROOM
+    )
+    if (group.length > 0 && !this.#room.take(needed))
+      throw new LogFullError(`the disk of ${this.#store.folder} has less than ${needed} bytes left`)
   }
 
   /** All that the body does and what falls due with it, or nothing. Until it is committed, all else is as before. */
@@ -207,10 +226,8 @@ export class EmbeddedLog implements EventLog, HealthCheck {
 
   /** What is stored is what this hub stored last, or else another hub writes to the same store. */
   #checkOwner(tables: Tables): void {
-    const stored = readState(tables)
-    const { owner, head, witness } = this.#state
-    if (stored?.owner === owner && stored.head === head && stored.witness === witness) return
-    const isOwn = stored?.owner === owner
+    if (isStored(tables, this.#state)) return
+    const isOwn = readState(tables)?.owner === this.#state.owner
     this.#checkLoss(isOwn ? 'a write that the disk reported as failed is there' : 'another hub writes to it')
   }
 
@@ -261,10 +278,13 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   }
 
   #failureOf(error: Error): Error {
-    if (error instanceof LogUnavailableError || error instanceof LogLostError) return error
+    if ([LogUnavailableError, LogLostError, LogFullError].some((known) => error instanceof known)) {
+      this.#isFailing ||= error instanceof LogFullError
+      return error
+    }
     const { code } = error as { code?: unknown }
     const isFull = code === 28 || code === 122 || /MAP_FULL|ENOSPC/.test(error.message)
-    if (isFull || hasLessRoom(this.#store.folder, ROOM)) return new LogFullError(error.message)
+    if (isFull || this.#room.isBelow(ROOM)) return new LogFullError(error.message)
     return new LogUnavailableError(error.message)
   }
 

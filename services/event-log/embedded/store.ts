@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, realpathSync, renameSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RootDatabase } from 'lmdb'
 import type { Clock } from '../../clock.ts'
@@ -221,15 +221,4 @@ function flushed(root: RootDatabase): Promise<void> {
       else resolve()
     })
   })
-}
-
-/** Whether the folder's disk is known to have less room left than this, in bytes. */
-export function hasLessRoom(folder: string, bytes: number): boolean {
-  try {
-    const { bavail, bsize } = statfsSync(folder)
-    return bavail * bsize < bytes
-  } catch {
-    // The folder cannot be looked into, for a reason that the failed write reports.
-    return false
-  }
 }

@@ -165,6 +165,7 @@ const NEW_STATE: State = {
   owner: ''
 }
 const STATE_NAMES = Object.keys(NEW_STATE) as (keyof State)[]
+const OWNER = STATE_NAMES.indexOf('owner')
 
 /** JSON has no infinity, and MessagePack's is read differently by different readers: both are written as null. */
 export function readState(tables: Tables): State | undefined {
@@ -172,6 +173,12 @@ export function readState(tables: Tables): State | undefined {
   if (!Array.isArray(row) || !Number.isSafeInteger(row[0]) || typeof row[1] !== 'string') return undefined
   const entries = STATE_NAMES.map((name, at) => [name, row[at] ?? Number.POSITIVE_INFINITY])
   return Object.fromEntries(entries) as State
+}
+
+/** Whether the state is stored as it is, as far as it tells hubs and their writes apart. */
+export function isStored(tables: Tables, { head, witness, owner }: State): boolean {
+  const row = tables.meta.get(STATE)
+  return Array.isArray(row) && row[0] === head && row[1] === witness && row[OWNER] === owner
 }
 
 export function writeState(tables: Tables, state: State): void {
@@ -185,7 +192,9 @@ export function newState(witness: string, time: number): State {
 
 /** Whether a hub may have written this as a place. */
 export function isPlace(row: unknown): row is PlaceRow {
-  return Array.isArray(row) && row.length === 6 && row.slice(0, 4).every((value) => Number.isFinite(value))
+  if (!Array.isArray(row) || row.length !== 6) return false
+  const [ordinal, bytes, until, appendedAt] = row
+  return [ordinal, bytes, until, appendedAt].every(Number.isFinite)
 }
 
 /** Whether a hub may have written this as the row of a channel. */

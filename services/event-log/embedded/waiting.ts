@@ -60,6 +60,7 @@ export class WaitingAppends {
   }
 }
 
-function textOf(events: readonly NewEvent[]): number {
+/** In UTF-16 units. */
+export function textOf(events: readonly NewEvent[]): number {
   return events.reduce((sum, { data }) => sum + data.length, 0)
 }

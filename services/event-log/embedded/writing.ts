@@ -8,7 +8,15 @@ import { entryAt, eventOf } from './entries.ts'
 import { firstClassOf, heaviestChannel } from './heaviest-channel.ts'
 import { HeldEntries } from './held-entries.ts'
 import { IdempotencyKeys } from './idempotency-keys.ts'
-import { channelRow, type EntryFields, type State, type Tables, WITNESS_KEYS, writeState } from './tables.ts'
+import {
+  channelRow,
+  type EntryFields,
+  type PlaceRow,
+  type State,
+  type Tables,
+  WITNESS_KEYS,
+  writeState
+} from './tables.ts'
 import { weightOf } from './weight.ts'
 
 /** What a channel weighs that holds anything, besides its places. */
@@ -200,10 +208,10 @@ export class Writing {
 
   /** Whether there was something to evict. */
   #evict(places: ChannelPlaces): boolean {
-    const { oldest } = places
+    const oldest = places.oldest()
     if (oldest === undefined) return false
-    places.evicted = Math.max(places.evicted, oldest)
-    this.#take(places, oldest)
+    places.evicted = Math.max(places.evicted, oldest.seq)
+    this.#take(places, oldest.seq, oldest.place)
     return true
   }
 
@@ -231,8 +239,8 @@ export class Writing {
     if (this.state.oldest === seq) this.#held.discard(seq)
   }
 
-  #take(places: ChannelPlaces, seq: number): boolean {
-    const place = places.remove(seq)
+  #take(places: ChannelPlaces, seq: number, known?: PlaceRow): boolean {
+    const place = places.remove(seq, known)
     if (place === undefined) return false
     this.#held.release(seq, place)
     return true
