@@ -23,6 +23,7 @@ import type { Refusal } from '../../services/refusals.ts'
 import type { RawRequest, RawResponse } from '../response-sink.ts'
 import { AddressCounts } from './address-counts.ts'
 import { Http2Peers } from './http2-peers.ts'
+import { IdleConnections } from './idle-connections.ts'
 import { type ConnectionLimits, type ResolvedLimits, resolveLimits } from './limits.ts'
 import { Pipelines } from './pipelines.ts'
 import { UnreadResponses } from './unread-responses.ts'
@@ -51,6 +52,7 @@ interface FactoryOptions {
 export class ConnectionGuard {
   readonly #limits: ResolvedLimits
   readonly #addresses: AddressCounts
+  readonly #idle: IdleConnections
   readonly #pipelines: Pipelines
   readonly #unread: UnreadResponses
   readonly #peers: Http2Peers
@@ -63,6 +65,7 @@ export class ConnectionGuard {
     const { clock, maxPipelined, maxUnreadBytes, stallTimeout } = this.#limits
     const onCut = (reason: Refusal) => this.#onRefusal(reason)
     this.#addresses = new AddressCounts(this.#limits)
+    this.#idle = new IdleConnections(() => clock.monotonic())
     this.#pipelines = new Pipelines({ maxQueued: maxPipelined, onCut })
     this.#unread = new UnreadResponses({ maxBytes: maxUnreadBytes, stallTimeout, onCut })
     this.#peers = new Http2Peers({ ...this.#limits, now: () => clock.monotonic(), onCut })
@@ -90,7 +93,7 @@ export class ConnectionGuard {
     { http, https, http2, keepAliveTimeout = 72_000, connectionTimeout = 0 }: FactoryOptions
   ): Server {
     const { headersTimeout, requestTimeout, maxStreamsPerSession } = this.#limits
-    const { PlainResponse, StreamResponse } = meteredResponses(this.#unread)
+    const { PlainResponse, StreamResponse } = meteredResponses(this.#unread, this.#idle)
     const connectionsCheckingInterval = Math.min(CHECK_INTERVAL, headersTimeout)
     const times = { headersTimeout, requestTimeout, connectionsCheckingInterval, keepAliveTimeout }
     // The guard looks for the header itself, once a request is known to be worth an answer.
@@ -116,6 +119,7 @@ export class ConnectionGuard {
     return (request, response) => {
       if (request.httpVersionMajor === 1) {
         const plain = response as ServerResponse
+        this.#idle.used(request as IncomingMessage)
         if (!this.#pipelines.admit(request as IncomingMessage, plain)) return
         if (requiresHost && request.httpVersionMinor === 1 && request.headers.host === undefined) {
           plain.writeHead(400, { connection: 'close' }).end()
@@ -155,13 +159,13 @@ export class ConnectionGuard {
       })
       stop = clock.every(SWEEP, () => {
         this.#peers.sweep()
-        if (this.#hasDropped) server.closeIdleConnections?.()
+        this.#idle.sweep(this.#hasDropped, (socket) => this.#pipelines.isBusy(socket))
         this.#hasDropped = false
       })
     })
     server.on('drop', () => {
       this.#onRefusal('connections')
-      // Connections that have nothing to do make room for the next client.
+      // Idle connections make room for the next client.
       this.#hasDropped = true
     })
     server.once('close', () => stop?.())
@@ -183,9 +187,10 @@ function answerUnknownMethod(response: ServerResponse): void {
 }
 
 /** Responses that list themselves when they are written to their end and have not left. */
-function meteredResponses(unread: UnreadResponses) {
+function meteredResponses(unread: UnreadResponses, idle: IdleConnections) {
   class PlainResponse<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
     override end(...args: unknown[]): this {
+      idle.answered(this as ServerResponse)
       super.end(...(args as []))
       unread.add(this as ServerResponse)
       return this

@@ -33,6 +33,11 @@ export class Pipelines {
     return true
   }
 
+  /** Whether requests of a connection wait for their turn. */
+  isBusy(socket: Socket): boolean {
+    return ((socket as Queue)[QUEUED] ?? 0) > 0
+  }
+
   /** Takes note of a request that Node has answered itself, because its connection has had all that it may. */
   dropped(socket: Socket): void {
     this.#enqueue(socket)
