@@ -197,6 +197,16 @@ function meteredResponses(unread: UnreadResponses, idle: IdleConnections) {
     }
   }
   class StreamResponse<Request extends Http2ServerRequest = Http2ServerRequest> extends Http2ServerResponse<Request> {
+    /** HTTP/2 has no such header; Fastify sets it beside bodies that are too large, and Node warns of it. */
+    override writeHead(...args: unknown[]): this {
+      const headers = args.at(-1)
+      if (typeof headers === 'object' && headers !== null && 'connection' in headers) {
+        const { connection: _, ...others } = headers
+        args[args.length - 1] = others
+      }
+      return super.writeHead(...(args as [number]))
+    }
+
     override end(...args: unknown[]): this {
       super.end(...(args as []))
       unread.add(this as Http2ServerResponse)

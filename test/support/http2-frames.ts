@@ -118,6 +118,8 @@ export class Http2Frames {
 
   /** Leaves without the end of TLS or of TCP. */
   resetConnection(): void {
+    // Not in one turn: Node crashes if a client's TLS socket is destroyed while the socket below it is being closed.
+    this.#tcp.once('close', () => setImmediate(() => this.socket.destroy()))
     this.#tcp.resetAndDestroy()
   }
 

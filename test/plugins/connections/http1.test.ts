@@ -33,6 +33,30 @@ t.test('connections of one address beyond its limit are reset, and there is room
   t.same(server.errors, [])
 })
 
+t.test(
+  'over TLS connections beyond the limit are reset before their handshake, and those within it are served',
+  async (t) => {
+    const server = await GuardedServer.listen(
+      t,
+      { maxConnectionsPerAddress: 1 },
+      (app) => app.get('/', async () => 'x'),
+      'tls'
+    )
+    const held = connectTls({ port: server.port, host: '127.0.0.1', rejectUnauthorized: false })
+    held.on('error', () => {})
+    await once(held, 'secureConnect')
+    for (let count = 0; count < 100; count++) {
+      const refused = await server.connect()
+      refused.write('\x16\x03\x01\x02\x00\x01', 'latin1')
+      t.equal(await untilEnd(refused), '')
+    }
+    t.equal(server.refused.connectionsOfAddress, 100)
+    held.write(GET('/', LAST))
+    t.match(await untilEnd(held), OK)
+    t.same(server.errors, [])
+  }
+)
+
 t.test('proxies, and by default this machine, may have any number of connections', async (t) => {
   const trusting = await GuardedServer.listen(
     t,
