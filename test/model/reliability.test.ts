@@ -5,7 +5,7 @@ import type { ConnectionLog } from '../support/oracle.ts'
 
 /** The seed of the first sequence; the others count up from it. A failure names its own, to be run alone with MODEL_RUNS=1. */
 const SEED = Number(process.env.MODEL_SEED ?? 1)
-const RUNS = Number(process.env.MODEL_RUNS ?? effort(1_000, 20_000))
+const RUNS = Number(process.env.MODEL_RUNS ?? effort(1_000, 2_000))
 const STEPS = Number(process.env.MODEL_STEPS ?? 50)
 
 /** What a run of full length has to come across, or the model has gone blind. */
