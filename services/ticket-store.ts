@@ -28,7 +28,14 @@ export interface TicketBounds {
   readonly bytes?: number | undefined
 }
 
-export const DEFAULT_BOUNDS = { most: 100_000, mostOfUser: 100, bytes: 33_554_432 }
+/** The bounds with their defaults. */
+export function resolveBounds({ most = 100_000, mostOfUser = 100, bytes = 33_554_432 }: TicketBounds): {
+  readonly most: number
+  readonly mostOfUser: number
+  readonly bytes: number
+} {
+  return { most, mostOfUser, bytes }
+}
 
 /** Room for the hash, the expiry and the indexes of a ticket. Measured: 600 bytes in the memory of Node, 500 in Redis. */
 const OVERHEAD = 600

@@ -1,5 +1,5 @@
 import { Deadlines } from './deadlines.ts'
-import { DEFAULT_BOUNDS, type TicketBounds, type TicketRecord, type TicketStore, weightOf } from './ticket-store.ts'
+import { resolveBounds, type TicketBounds, type TicketRecord, type TicketStore, weightOf } from './ticket-store.ts'
 
 /** A stored ticket: the record as JSON, which takes a fraction of the memory of its strings. */
 interface Stored {
@@ -10,7 +10,7 @@ interface Stored {
 /** Tickets of one node, in its memory. */
 export class MemoryTickets implements TicketStore {
   readonly #now: () => number
-  readonly #bounds: Required<{ [Name in keyof TicketBounds]: number }>
+  readonly #bounds: ReturnType<typeof resolveBounds>
   /** In the order in which they were issued. */
   readonly #records = new Map<string, Stored>()
   readonly #ofUser = new Map<string, Set<string>>()
@@ -19,8 +19,7 @@ export class MemoryTickets implements TicketStore {
 
   constructor(now: () => number, bounds: TicketBounds = {}) {
     this.#now = now
-    const { most = DEFAULT_BOUNDS.most, mostOfUser = DEFAULT_BOUNDS.mostOfUser, bytes = DEFAULT_BOUNDS.bytes } = bounds
-    this.#bounds = { most, mostOfUser, bytes }
+    this.#bounds = resolveBounds(bounds)
   }
 
   /** Number of stored tickets. */

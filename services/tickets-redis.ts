@@ -1,7 +1,7 @@
 import type { RedisLink } from './event-log/redis/link.ts'
 import { scriptsOf } from './event-log/redis/lua-scripts.ts'
 import { LUA } from './ticket-scripts/lua.ts'
-import { DEFAULT_BOUNDS, type TicketBounds, type TicketRecord, type TicketStore, weightOf } from './ticket-store.ts'
+import { resolveBounds, type TicketBounds, type TicketRecord, type TicketStore, weightOf } from './ticket-store.ts'
 
 const script = scriptsOf(LUA)
 const PUT = script('put')
@@ -16,7 +16,7 @@ export class RedisTickets implements TicketStore {
   constructor(link: RedisLink, bounds: TicketBounds = {}) {
     this.#link = link
     this.#name = link.key('tickets')
-    const { most = DEFAULT_BOUNDS.most, mostOfUser = DEFAULT_BOUNDS.mostOfUser, bytes = DEFAULT_BOUNDS.bytes } = bounds
+    const { most, mostOfUser, bytes } = resolveBounds(bounds)
     this.#bounds = [most, mostOfUser, bytes].map(String)
   }
 

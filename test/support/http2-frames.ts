@@ -1,9 +1,8 @@
 import { EventEmitter, once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
+import { untilChange } from './waiting.ts'
 
-/** How long a test waits for a frame that does not come, in milliseconds. */
-const PATIENCE = 10_000
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 const HEAD_BYTES = 9
 
@@ -138,15 +137,8 @@ export class Http2Frames {
   }
 
   async until(isTrue: () => boolean, what: string): Promise<void> {
-    const patience = AbortSignal.timeout(PATIENCE)
-    while (!isTrue()) {
-      try {
-        await once(this.#changes, 'change', { signal: patience })
-      } catch {
-        const types = this.frames.map(({ type, stream }) => `${type}@${stream}`)
-        throw new Error(`waited in vain for ${what}; received: ${types.slice(-50)}`)
-      }
-    }
+    const types = () => this.frames.map(({ type, stream }) => `${type}@${stream}`)
+    await untilChange(this.#changes, isTrue, what, () => `${types().slice(-50)}`)
   }
 
   #receive(bytes: Buffer): void {

@@ -1,9 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { StrictParser } from './strict-parser.ts'
-
-/** How long a test waits for bytes that do not come, in milliseconds. */
-const PATIENCE = 10_000
+import { untilChange } from './waiting.ts'
 
 /** A plain TCP connection, for tests that want to send what no HTTP client would. */
 export class RawSocket {
@@ -67,14 +65,7 @@ export class RawSocket {
   }
 
   async until(isTrue: () => boolean, what: string): Promise<void> {
-    const patience = AbortSignal.timeout(PATIENCE)
-    while (!isTrue()) {
-      try {
-        await once(this.#changes, 'change', { signal: patience })
-      } catch {
-        throw new Error(`waited in vain for ${what}; received: ${this.text.slice(-2_000)}`)
-      }
-    }
+    await untilChange(this.#changes, isTrue, what, () => this.text.slice(-2_000))
   }
 }
 

@@ -1,10 +1,9 @@
-import { EventEmitter, once } from 'node:events'
+import { EventEmitter } from 'node:events'
 import { EventSource as EventSourcePackage } from 'eventsource'
 import { createEventSource } from 'eventsource-client'
 import { EventSource as UndiciEventSource } from 'undici'
+import { untilChange } from './waiting.ts'
 
-/** How long a test waits for what does not come, in milliseconds. */
-const PATIENCE = 10_000
 const NAMES = ['message', 'hub.welcome', 'hub.gap', 'hub.close']
 
 export interface Seen {
@@ -42,14 +41,7 @@ export class ReconnectingClient {
   }
 
   async until(isTrue: () => boolean, what: string): Promise<void> {
-    const patience = AbortSignal.timeout(PATIENCE)
-    while (!isTrue()) {
-      try {
-        await once(this.#changes, 'change', { signal: patience })
-      } catch {
-        throw new Error(`waited in vain for ${what}; got ${JSON.stringify(this.seen).slice(-1_000)}`)
-      }
-    }
+    await untilChange(this.#changes, isTrue, what, () => JSON.stringify(this.seen).slice(-1_000))
   }
 }
 

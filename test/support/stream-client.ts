@@ -1,14 +1,12 @@
 import { EventEmitter, once } from 'node:events'
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { type Dispatched, StrictParser } from './strict-parser.ts'
+import { untilChange } from './waiting.ts'
 
 export interface ClientOptions {
   readonly lastEventId?: string | undefined
   readonly headers?: Record<string, string>
 }
-
-/** How long a test waits for an event that does not come, in milliseconds. */
-const PATIENCE = 10_000
 
 /** A client on a real socket, for tests that want to see every byte. It does not reconnect: the test does. */
 export class StreamClient {
@@ -83,14 +81,7 @@ export class StreamClient {
   }
 
   async until(isTrue: () => boolean, what: string): Promise<void> {
-    const patience = AbortSignal.timeout(PATIENCE)
-    while (!isTrue()) {
-      try {
-        await once(this.#changes, 'change', { signal: patience })
-      } catch {
-        throw new Error(`waited in vain for ${what}; received: ${this.text.slice(-2_000)}`)
-      }
-    }
+    await untilChange(this.#changes, isTrue, what, () => this.text.slice(-2_000))
   }
 
   /** Cuts the connection without a word. */

@@ -1,9 +1,7 @@
-import { EventEmitter, once } from 'node:events'
+import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
 import { type Dispatched, StrictParser } from './strict-parser.ts'
-
-/** How long a test waits for an event that does not come, in milliseconds. */
-const PATIENCE = 10_000
+import { untilChange } from './waiting.ts'
 
 /** Reads an event stream from whatever yields its bytes: an HTTP/2 stream, a response over TLS, what `inject` returns. */
 export class StreamReader {
@@ -54,13 +52,6 @@ export class StreamReader {
   }
 
   async until(isTrue: () => boolean, what: string): Promise<void> {
-    const patience = AbortSignal.timeout(PATIENCE)
-    while (!isTrue()) {
-      try {
-        await once(this.#changes, 'change', { signal: patience })
-      } catch {
-        throw new Error(`waited in vain for ${what}; received: ${JSON.stringify(this.events.slice(-5))}`)
-      }
-    }
+    await untilChange(this.#changes, isTrue, what, () => JSON.stringify(this.events.slice(-5)))
   }
 }
