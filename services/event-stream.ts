@@ -332,8 +332,7 @@ export class EventStream implements Deliverable, SinkListener {
   #take(page: ReadResult): void {
     const isOutdated = this.#isOutdated
     this.#isOutdated = false
-    this.#tellOpening(page)
-    if (!this.#writePage(page.events)) return
+    if (!this.#writePage(page.events, this.#openingOf(page))) return
     this.#place.passed(page.next)
     if (isOutdated || page.remaining > 0 || this.#host.head.seq > page.next.seq) {
       if (!this.#isFull) this.#catchUpSoon()
@@ -368,8 +367,8 @@ export class EventStream implements Deliverable, SinkListener {
     else this.#catchUpSoon()
   }
 
-  /** What comes before the events of a page: on the first page the welcome, on any page a gap that was not told yet. */
-  #tellOpening(page: ReadResult): void {
+  /** The text before the events of a page: the welcome on the first page, and a gap that the client does not know on any page. */
+  #openingOf(page: ReadResult): string {
     const gap = this.#place.gapIn(page)
     let text = ''
     if (!this.#isWelcome) {
@@ -378,8 +377,8 @@ export class EventStream implements Deliverable, SinkListener {
       if (text !== '') this.#place.welcomed(cursor)
     }
     if (gap !== undefined) text += this.#place.tellGap(page, gap)
-    if (text !== '') this.#write(new WireBytes(text))
-    else this.#greet()
+    if (text === '') this.#greet()
+    return text
   }
 
   /** The text of the welcome; empty if there is none. */
@@ -402,11 +401,15 @@ export class EventStream implements Deliverable, SinkListener {
     if (!this.#isGreeted) this.#write(GREETING_BYTES)
   }
 
-  /** Writes until the socket is full. Returns false if it did not come to the end of the page. */
-  #writePage(events: readonly LogEvent[]): boolean {
+  /**
+   * Writes until the socket is full. Returns false if it did not come to the end of the page. The opening is written even to a
+   * full socket, and the first events with it: a gap is followed by an event whose cursor notices the next loss of the log.
+   */
+  #writePage(events: readonly LogEvent[], opening: string): boolean {
+    if (opening !== '' && events.length === 0) this.#write(new WireBytes(opening))
     for (let at = 0; at < events.length; ) {
-      if (this.#isFull) return false
-      let text = ''
+      if (this.#isFull && (at > 0 || opening === '')) return false
+      let text = at === 0 ? opening : ''
       let last: LogEvent | undefined
       while (at < events.length && text.length < PIECE && !(this.follows && last?.final)) {
         last = events[at++] as LogEvent

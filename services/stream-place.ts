@@ -115,11 +115,7 @@ export class StreamPlace {
     const frame = gapFrame({ from: this.cursor, oldest: page.events[0]?.id ?? null, reason }, next)
     if (next !== undefined) this.#told = next.seq
     this.#toldGap = page.evicted
-    // Where the client was is nowhere in this log: that is told once, even if nothing after it can be written yet.
-    if (reason !== 'evicted') {
-      this.#from = 'oldest'
-      this.#opened = undefined
-    }
+    if (reason !== 'evicted') this.#opened = undefined
     return frame
   }
 }
