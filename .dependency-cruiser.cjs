@@ -1,40 +1,79 @@
-/** The import rules of the house: down only, no cycles. */
+/** The import rules: imports point down, and a room imports only the rooms below it. Imports of types count. */
+
+const ROOT_FILES = '^(app|embedded|index|redis-hub|server)\\.ts$'
+const ABOVE_PLUGINS = ['^routes/', ROOT_FILES, '^standalone/', '^event-log-contract/']
+
+/** The rooms of `services/`, and what each may import beside the files of `services/` itself and packages. */
+const ROOMS = {
+  events: [],
+  redis: [],
+  'event-log': ['events'],
+  'event-log/memory': ['events', 'event-log'],
+  'event-log/embedded': ['events', 'event-log', 'event-log/memory'],
+  'event-log/redis': ['events', 'event-log', 'event-log/memory', 'redis'],
+  access: ['events', 'redis', 'access/ticket-scripts'],
+  'access/ticket-scripts': ['redis'],
+  cluster: ['events'],
+  'cluster/redis': ['events', 'cluster', 'redis'],
+  streams: ['events', 'event-log', 'cluster'],
+  hub: [
+    'events',
+    'event-log',
+    'event-log/memory',
+    'event-log/redis',
+    'redis',
+    'access',
+    'cluster',
+    'cluster/redis',
+    'streams'
+  ]
+}
+
+const filesOf = (room) => `^services/${room}/[^/]+$`
+
+const rooms = Object.entries(ROOMS).map(([room, below]) => ({
+  name: `room-${room.replaceAll('/', '-')}`,
+  severity: 'error',
+  from: { path: filesOf(room) },
+  to: { path: '^services/.+/', pathNot: [room, ...below].map(filesOf) }
+}))
+
 module.exports = {
   forbidden: [
+    ...rooms,
     {
-      name: 'no-cycles',
+      name: 'every-room-is-listed',
       severity: 'error',
-      from: {},
-      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } }
+      from: { path: '^services/.+/', pathNot: Object.keys(ROOMS).map(filesOf) },
+      to: {}
     },
     {
-      name: 'services-know-no-framework',
+      name: 'root-of-services-imports-no-room',
+      severity: 'error',
+      from: { path: '^services/[^/]+$' },
+      to: { path: '^services/.+/' }
+    },
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'services-without-fastify',
       comment: 'The hub runs without Fastify; @fastify/error is a class factory that needs none.',
       severity: 'error',
       from: { path: '^services/' },
-      to: {
-        path: [
-          '^plugins/',
-          '^routes/',
-          '^(app|server|environment|index)\\.ts$',
-          '^environment/',
-          'node_modules/(fastify|fastify-plugin|@fastify/(?!error))'
-        ]
-      }
+      to: { path: ['^plugins/', ...ABOVE_PLUGINS, 'node_modules/(fastify|fastify-plugin|@fastify/(?!error))'] }
     },
     {
-      name: 'plugins-know-no-routes',
+      name: 'plugins-without-routes',
       severity: 'error',
       from: { path: '^plugins/' },
-      to: { path: ['^routes/', '^(app|server|environment|index)\\.ts$', '^environment/'] }
+      to: { path: ABOVE_PLUGINS }
     },
     {
-      name: 'routes-speak-to-the-decorator',
-      comment: 'Routes use fastify.sse. From plugins/ they may have its types, from services/ types and errors.',
+      name: 'routes-use-the-decorator',
+      comment: 'Routes use fastify.sse. From plugins/ they may import types.',
       severity: 'error',
       from: { path: '^routes/' },
       to: {
-        path: ['^plugins/', '^(app|server|environment|index)\\.ts$', '^environment/'],
+        path: ['^plugins/', ROOT_FILES, '^standalone/', '^event-log-contract/'],
         dependencyTypesNot: ['type-only']
       }
     },
@@ -42,19 +81,25 @@ module.exports = {
       name: 'routes-see-no-log-and-no-registry',
       severity: 'error',
       from: { path: '^routes/' },
-      to: { path: ['^services/event-log/', '^services/(stream-registry|stream-keeper|event-stream)\\.ts$'] }
-    },
-    {
-      name: 'logs-know-no-streams',
-      severity: 'error',
-      from: { path: '^services/event-log/' },
-      to: { path: '^services/(event-stream\\.ts|stream-|hub|delivery-queue|owed-events|pulse|presence|sink)' }
+      to: { path: ['^services/(event-log|cluster|redis)/', '^services/streams/(?!stream-request\\.ts)'] }
     },
     {
       name: 'wire-format-imports-nothing',
       severity: 'error',
-      from: { path: '^services/event-stream-format\\.ts$' },
+      from: { path: '^services/events/wire-format\\.ts$' },
       to: {}
+    },
+    {
+      name: 'contract-imports-the-port',
+      severity: 'error',
+      from: { path: '^event-log-contract/' },
+      to: { path: '^(plugins|routes|standalone|services/(?!event-log/[^/]+$|events/|[^/]+$))' }
+    },
+    {
+      name: 'nothing-imports-the-contract',
+      severity: 'error',
+      from: { path: '^(plugins|routes|standalone|services)/|^[^/]+\\.ts$' },
+      to: { path: '^event-log-contract/' }
     },
     { name: 'no-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
     {

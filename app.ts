@@ -11,8 +11,8 @@ import { type SseHubOptions, type StreamIdentity, sseHub } from './plugins/sse-h
 import { type HubRoutesOptions, hubRoutes } from './routes/hub-routes.ts'
 import { isProbe, plainProbeRoute } from './routes/status.ts'
 import { NotFoundError } from './services/errors.ts'
-import { closeParts } from './services/passed-parts.ts'
-import type { Refused } from './services/refusals.ts'
+import { closeParts } from './services/hub/close-parts.ts'
+import type { Refused } from './services/hub/refusals.ts'
 
 export interface HubAppOptions {
   /** What the hub itself is told. */

@@ -1,3 +1,4 @@
+export { RedisNodes, type RedisNodesOptions } from './services/cluster/redis/redis-cluster.ts'
 export {
   type AddressMap,
   type ClusterSettings,
@@ -14,6 +15,5 @@ export {
   redisLink,
   redisLog,
   type SentinelSettings
-} from './services/event-log/redis.ts'
-export { RedisNodes, type RedisNodesOptions } from './services/nodes/redis/redis-nodes.ts'
-export { type RedisHubOptions, type RedisHubParts, redisHub } from './services/redis-hub.ts'
+} from './services/event-log/redis/open-redis-log.ts'
+export { type RedisHubOptions, type RedisHubParts, redisHub } from './services/hub/redis-hub-parts.ts'

@@ -5,14 +5,14 @@ import { createSecureContext } from 'node:tls'
 import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { hubApp } from './app.ts'
-import { type Environment, EnvironmentError, readEnvironment } from './environment.ts'
 import { ConnectionGuard } from './plugins/connections/connection-guard.ts'
 import type { ConnectionLimits } from './plugins/connections/limits.ts'
 import { closeInOrder } from './plugins/last-connections.ts'
 import { answerUnreadableUrl, redactingSerializers } from './plugins/redaction.ts'
-import { closeParts } from './services/passed-parts.ts'
-import { Tickets } from './services/tickets.ts'
-import { type HistoryStore, openHistory } from './stores.ts'
+import { Tickets } from './services/access/ticket-issuer.ts'
+import { closeParts } from './services/hub/close-parts.ts'
+import { type Environment, EnvironmentError, readEnvironment } from './standalone/environment.ts'
+import { type HistoryStore, openHistory } from './standalone/stores.ts'
 
 /** How long a stop may take, in milliseconds. */
 const STOP_WITHIN = 10_000

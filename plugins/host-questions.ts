@@ -1,6 +1,6 @@
 import type { Clock } from '../services/clock.ts'
-import type { Logger } from '../services/hub-events.ts'
-import { isThenable } from '../services/thenable.ts'
+import type { Logger } from '../services/logger.ts'
+import { isThenable } from '../services/promise-like.ts'
 
 /** How long the host may take for an answer, in milliseconds. */
 const ANSWER_TIMEOUT = 5_000

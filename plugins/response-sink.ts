@@ -1,8 +1,8 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { Socket } from 'node:net'
-import type { Sink, SinkListener } from '../services/sink.ts'
-import { LAST_CHUNK, type WireBytes } from '../services/wire-bytes.ts'
+import { LAST_CHUNK, type WireBytes } from '../services/events/wire-bytes.ts'
+import type { Sink, SinkListener } from '../services/streams/sink.ts'
 
 export type RawRequest = IncomingMessage | Http2ServerRequest
 export type RawResponse = ServerResponse | Http2ServerResponse

@@ -1,8 +1,9 @@
 import type { FastifyRequest } from 'fastify'
-import { describe, isName } from '../services/channel.ts'
 import { InvalidDraftError, InvalidOptionError } from '../services/errors.ts'
-import { checkFunction, checkNames } from '../services/known-names.ts'
-import { HUB_OPTION_NAMES, type HubOptions } from '../services/options.ts'
+import { isName } from '../services/events/channel.ts'
+import { HUB_OPTION_NAMES, type HubOptions } from '../services/hub/options.ts'
+import { checkFunction, checkNames } from '../services/option-checks.ts'
+import { describe } from '../services/text.ts'
 
 /** Who a stream is for: what `authenticate` finds out, or the host knows. */
 export interface StreamIdentity {

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { algorithmsOf, keyFingerprint } from '../services/token-keys.ts'
+import { algorithmsOf, keyFingerprint } from '../services/access/jwt-keys.ts'
 
 /** Which tokens are believed. */
 export interface TokenOptions {

@@ -1,7 +1,7 @@
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
+import type { HubAction } from '../services/access/action.ts'
 import { ForbiddenError } from '../services/errors.ts'
-import type { HubAction } from '../services/hub-action.ts'
-import { isThenable } from '../services/thenable.ts'
+import { isThenable } from '../services/promise-like.ts'
 
 /** Whether the caller may. Throw an error of your own to answer 401. */
 export type AuthorizePublish = (request: FastifyRequest, action: HubAction) => boolean | Promise<boolean>

@@ -1,6 +1,6 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Target } from '../services/target.ts'
+import type { Target } from '../services/events/target.ts'
 import { afterDelivery } from './answering.ts'
 import type { Guard } from './guard.ts'
 import { Batch, Draft, type DraftBody, Receipt, Receipts, TopicParams, UserParams } from './schemas.ts'

@@ -1,6 +1,11 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { MAX_LAST } from '../services/opening.ts'
-import { DEFAULT_TICKET_TTL, MAX_TICKET_TOPICS, MAX_TICKET_TTL, MIN_TICKET_TTL } from '../services/tickets.ts'
+import {
+  DEFAULT_TICKET_TTL,
+  MAX_TICKET_TOPICS,
+  MAX_TICKET_TTL,
+  MIN_TICKET_TTL
+} from '../services/access/ticket-issuer.ts'
+import { MAX_LAST } from '../services/streams/stream-request.ts'
 
 /** How many users or topics one event may be addressed to over HTTP. */
 const MAX_TARGETS = 1_000

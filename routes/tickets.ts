@@ -1,6 +1,6 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Ticket, TicketWish } from '../services/tickets.ts'
+import type { Ticket, TicketWish } from '../services/access/ticket-issuer.ts'
 import { Revoked, TicketBody, TicketReceipt, UserParams } from './schemas.ts'
 
 /** Issues a ticket, or throws the refusal. */

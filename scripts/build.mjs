@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * Compiles the package into a folder, `dist` unless another is named. The modules `lua.ts`, which read Lua files at run
- * time, become modules that hold the text, so that a bundle of a host has no file to look for.
+ * Compiles the package into a folder, `dist` unless another is named. Modules named `…-lua.ts`, which read Lua files at
+ * run time, become modules that hold the text, so that a bundle of a host has no file to look for.
  */
 const ROOT = join(import.meta.dirname, '..')
 const { 2: folder = join(ROOT, 'dist') } = process.argv
@@ -24,9 +24,13 @@ function foldersWithLua(path) {
 }
 
 function embed(path) {
-  const target = join(folder, path, 'lua.js')
-  if (!existsSync(target)) throw new Error(`${path} has Lua files and no lua.ts that names them`)
-  const files = readdirSync(join(ROOT, path)).filter((name) => name.endsWith('.lua'))
+  const names = readdirSync(join(ROOT, path))
+  const module = names.find((name) => name.endsWith('-lua.ts'))
+  if (module === undefined) throw new Error(`${path} has Lua files and no module …-lua.ts that reads them`)
+  const files = names.filter((name) => name.endsWith('.lua'))
   const sources = files.map((name) => [name.slice(0, -'.lua'.length), readFileSync(join(ROOT, path, name), 'utf8')])
-  writeFileSync(target, `export const LUA = ${JSON.stringify(Object.fromEntries(sources), undefined, 2)}\n`)
+  writeFileSync(
+    join(folder, path, module.replace(/\.ts$/, '.js')),
+    `export const LUA = ${JSON.stringify(Object.fromEntries(sources), undefined, 2)}\n`
+  )
 }

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Fastify from 'fastify'
+import { embeddedLog } from '../../dist/embedded.js'
 import sseHub from '../../dist/index.js'
-import { embeddedLog } from '../../dist/services/event-log/embedded.js'
 import { answering } from '../lib/answering.mjs'
 
 // A hub without streams, over the log that it is told.

@@ -1,4 +1,4 @@
-import { redisLog } from '../../dist/services/event-log/redis.js'
+import { redisLog } from '../../dist/redis-hub.js'
 import { answering } from '../lib/answering.mjs'
 import { percentiles } from '../lib/statistics.mjs'
 

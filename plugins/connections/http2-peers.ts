@@ -1,6 +1,6 @@
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
-import type { Refusal } from '../../services/refusals.ts'
+import type { Refusal } from '../../services/hub/refusals.ts'
 
 /** How often a client is asked whether it is there, and how long its answer may take, in milliseconds. */
 const PING_INTERVAL = 10_000

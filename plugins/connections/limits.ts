@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../../services/clock.ts'
 import { InvalidOptionError } from '../../services/errors.ts'
-import { wholeNumber } from '../../services/options.ts'
+import { wholeNumber } from '../../services/option-checks.ts'
 
 /** Bounds on what the connections of a server may cost. Durations in milliseconds, sizes in bytes. */
 export interface ConnectionLimits {

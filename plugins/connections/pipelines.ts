@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Refusal } from '../../services/refusals.ts'
+import type { Refusal } from '../../services/hub/refusals.ts'
 
 const QUEUED = Symbol('sse hub queued requests')
 /** What tells Node's parser that no HTTP follows. */

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { constants, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
-import type { Refusal } from '../../services/refusals.ts'
+import type { Refusal } from '../../services/hub/refusals.ts'
 import { isHttp2, type RawResponse } from '../response-sink.ts'
 
 /** What an answer weighs beside its bytes, about. */

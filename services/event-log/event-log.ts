@@ -1,5 +1,7 @@
-import type { Channel } from '../channel.ts'
-import type { Cursor } from '../cursor.ts'
+import type { Channel } from '../events/channel.ts'
+import type { Cursor } from '../events/cursor.ts'
+import type { GapReason } from '../events/gap-reason.ts'
+import type { LogEvent, NewEvent } from '../events/log-event.ts'
 
 /**
  * The event log: ordered, bounded history, and the bus between nodes. Four verbs.
@@ -45,33 +47,6 @@ export interface EventLog {
   stats(): LogStats
 }
 
-/** An event on its way into the log. */
-export interface NewEvent {
-  /** Where it is filed: at least one, none twice. */
-  readonly channels: readonly Channel[]
-  readonly event: string
-  readonly data: string
-  /** Milliseconds after which it is neither replayed nor kept; its absence is no gap. */
-  readonly ttl?: number | undefined
-  /** In each of its channels it takes the place of the event that had the same key; that one's absence is no gap. */
-  readonly collapseKey?: string | undefined
-  readonly idempotency?: Idempotency | undefined
-  /** Handed to `tail`, but neither numbered nor kept. */
-  readonly transient: boolean
-  readonly final: boolean
-  /** How many open streams it is addressed to: kept beside the idempotency key, so that the receipt can be given again. */
-  readonly streams: number
-}
-
-/** What makes an event append once. The three are short texts that the log compares and never interprets. */
-export interface Idempotency {
-  /** Keys of different scopes never meet. Each scope holds so many keys; beyond that it loses its own oldest. */
-  readonly scope: string
-  readonly key: string
-  /** Equal for events of equal content. */
-  readonly digest: string
-}
-
 /** What the log gives back for an event. */
 export interface Receipt {
   /** The event's cursor as text, or null if it is transient. */
@@ -80,27 +55,6 @@ export interface Receipt {
   readonly streams: number
   /** Whether nothing was appended, because the idempotency key is known: then all else is of the first receipt. */
   readonly isRepeat: boolean
-}
-
-/** An event as the log hands it out. The same object may be handed out many times; nobody changes it but `frame`. */
-export interface LogEvent {
-  /** Its place, or null if it is transient. */
-  readonly cursor: Cursor | null
-  /** Its cursor as text, or null if it is transient. */
-  readonly id: string | null
-  readonly channels: readonly Channel[]
-  readonly event: string
-  readonly data: string
-  /** When it was appended, in milliseconds since the epoch. For people to read; order is by the sequence alone. */
-  readonly time: number
-  /**
-   * When it was appended, on this process's clock that never jumps, as well as the log knows; or a little later, never earlier.
-   * Undefined if the log hands events over the moment that they are appended.
-   */
-  readonly appendedAt?: number | undefined
-  readonly final: boolean
-  /** The hub's encoded form, kept beside the event so that it is made once, however many streams are given it. */
-  frame: string | undefined
 }
 
 /** Where to begin: after a cursor, with the oldest that is held, with the newest `last`, or with what comes next. */
@@ -145,16 +99,6 @@ export interface ReadResult {
   /** Present if and only if something after the cursor `from`, filed under one of the channels, is no longer held. */
   readonly gap?: GapReason | undefined
 }
-
-/**
- * Why history between a cursor and now is not all there.
- *
- * - `evicted`: part of it is not held any more: retention has dropped it, or the store has lost it. What follows the cursor is there.
- * - `reset`: the cursor is from another life of the log: it was restarted without memory, or flushed.
- * - `diverged`: the cursor is of this life, but of an entry that this log never had: a failover lost its tail.
- * - `unknown`: the cursor is none that a hub writes.
- */
-export type GapReason = 'evicted' | 'reset' | 'diverged' | 'unknown'
 
 export interface TailListener {
   /** Must not throw. */

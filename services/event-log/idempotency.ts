@@ -1,5 +1,15 @@
 import { IdempotencyKeyReusedError } from '../errors.ts'
-import type { Idempotency, NewEvent } from './event-log.ts'
+import type { Idempotency, NewEvent } from '../events/log-event.ts'
+import { wholeNumber } from '../option-checks.ts'
+
+/** How long an idempotency key is stored, in milliseconds: default, least, greatest. */
+export const IDEMPOTENCY_WINDOW = [300_000, 1_000, 7 * 86_400_000] as const
+
+/** @throws {InvalidOptionError} */
+export function resolveIdempotencyWindow(window: number | undefined): number {
+  const [preset, min, max] = IDEMPOTENCY_WINDOW
+  return wholeNumber('idempotencyWindow', window ?? preset, min, max)
+}
 
 /**
  * Refuses a batch in which an idempotency key comes with another digest than it is known with, or than it had earlier in the

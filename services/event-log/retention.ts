@@ -1,4 +1,6 @@
-import type { Channel } from '../channel.ts'
+import { InvalidOptionError } from '../errors.ts'
+import type { Channel } from '../events/channel.ts'
+import { show, wholeNumber } from '../option-checks.ts'
 
 /** What a log keeps. Each bound is hard; what goes first is always the oldest of a channel. */
 export interface Retention {
@@ -17,6 +19,45 @@ export interface Retention {
    * of that kind the channel that holds about the most: see {@link SHARES}.
    */
   readonly bytes: number
+}
+
+const YEAR = 365 * 86_400_000
+
+export const DEFAULT_RETENTION: Retention = {
+  user: 1_000,
+  topic: 10_000,
+  broadcast: 10_000,
+  age: 86_400_000,
+  channelBytes: 16_777_216,
+  bytes: 134_217_728
+}
+
+const RETENTION_NUMBERS = {
+  user: [0, 10_000_000],
+  topic: [0, 10_000_000],
+  broadcast: [0, 10_000_000],
+  age: [1, 10 * YEAR],
+  channelBytes: [0, Number.MAX_SAFE_INTEGER],
+  bytes: [0, Number.MAX_SAFE_INTEGER]
+} as const
+
+/** @throws {InvalidOptionError} */
+export function resolveRetention(given: Partial<Retention>): Retention {
+  if (typeof given !== 'object' || Array.isArray(given))
+    throw new InvalidOptionError('retention', `is an object; got ${show(given)}`)
+  for (const name of Object.keys(given)) {
+    if (!Object.hasOwn(RETENTION_NUMBERS, name)) {
+      throw new InvalidOptionError(
+        `retention.${name}`,
+        `is none; there are ${Object.keys(RETENTION_NUMBERS).join(', ')}`
+      )
+    }
+  }
+  const entries = Object.entries(RETENTION_NUMBERS).map(([name, [least, most]]) => {
+    const value = given[name as keyof Retention] ?? DEFAULT_RETENTION[name as keyof Retention]
+    return [name, wholeNumber(`retention.${name}`, value, least, most)]
+  })
+  return Object.fromEntries(entries) as Record<keyof Retention, number>
 }
 
 /** The kinds of channels, which have bounds of their own. */

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { ChannelHistory } from '../../services/event-log/channel-history.ts'
-import { MemoryEntry } from '../../services/event-log/memory-entry.ts'
-import { mergeHistories } from '../../services/event-log/merge-histories.ts'
+import { ChannelHistory } from '../../services/event-log/memory/channel-history.ts'
+import { MemoryEntry } from '../../services/event-log/memory/memory-entry.ts'
+import { mergeHistories } from '../../services/event-log/memory/merge-histories.ts'
 
 function entry(seq: number): MemoryEntry {
   const about = { event: 'message', data: `${seq}`, transient: false, final: false, streams: 0 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { checkBeginning, checkFile } from '../../services/event-log/embedded/check-file.ts'
-import { embeddedLog } from '../../services/event-log/embedded.ts'
+import { embeddedLog } from '../../services/event-log/embedded/open-embedded-log.ts'
 
 const PAGE = 4_096
 const HEADER = 24

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { open } from 'lmdb'
 import t, { type Test } from 'tap'
-import { type EmbeddedLogOptions, embeddedLog } from '../../services/event-log/embedded.ts'
-import type { EventLog, NewEvent } from '../../services/event-log/event-log.ts'
+import { type EmbeddedLogOptions, embeddedLog } from '../../services/event-log/embedded/open-embedded-log.ts'
+import type { EventLog } from '../../services/event-log/event-log.ts'
+import type { NewEvent } from '../../services/events/log-event.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
 // What the embedded log holds stays within its bounds, and it comes to smaller ones slice by slice.

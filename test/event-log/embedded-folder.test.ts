@@ -15,8 +15,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { type EmbeddedLogOptions, embeddedLog } from '../../services/event-log/embedded.ts'
-import type { EventLog, NewEvent } from '../../services/event-log/event-log.ts'
+import { type EmbeddedLogOptions, embeddedLog } from '../../services/event-log/embedded/open-embedded-log.ts'
+import type { EventLog } from '../../services/event-log/event-log.ts'
+import type { NewEvent } from '../../services/events/log-event.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
 // What happens to the folder of an open store, and who may look into it.
@@ -143,7 +144,7 @@ await log.append([{ channels: ['u:alice'], event: 'message', data: 'other', tran
 console.log('appended')
 await log.close()`
 
-const EMBEDDED = new URL('../../services/event-log/embedded.ts', import.meta.url).href
+const EMBEDDED = new URL('../../services/event-log/embedded/open-embedded-log.ts', import.meta.url).href
 
 async function otherProcess(path: string, umask = 0o022): Promise<string> {
   const args = [...process.execArgv, '--input-type=module', '-e', CHILD, EMBEDDED, path, `${umask}`]

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Receipt } from '../../services/event-log/event-log.ts'
-import { IdempotencyKeys } from '../../services/event-log/idempotency-keys.ts'
+import { IdempotencyKeys } from '../../services/event-log/memory/idempotency-keys.ts'
 
 const WINDOW = 1_000
 const MAX_KEYS = 100_000

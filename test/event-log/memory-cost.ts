@@ -1,11 +1,11 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
-import type { Channel } from '../../services/channel.ts'
-import type { NewEvent } from '../../services/event-log/event-log.ts'
-import { MemoryLog } from '../../services/event-log/memory.ts'
+import { MemoryLog } from '../../services/event-log/memory/memory-log.ts'
 import type { Retention } from '../../services/event-log/retention.ts'
-import { frameOf } from '../../services/owed-events.ts'
+import type { Channel } from '../../services/events/channel.ts'
+import type { NewEvent } from '../../services/events/log-event.ts'
+import { frameOf } from '../../services/streams/pending-events.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
 /**

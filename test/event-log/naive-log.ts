@@ -1,16 +1,11 @@
-import type { Channel } from '../../services/channel.ts'
+import type { Bounds } from '../../event-log-contract/contract.ts'
 import type { Clock } from '../../services/clock.ts'
-import { type Cursor, formatCursor, newLife, newWitness, sameLife } from '../../services/cursor.ts'
 import { HubClosedError, IdempotencyKeyReusedError, LogUnavailableError } from '../../services/errors.ts'
-import type { Bounds } from '../../services/event-log/contract.ts'
 import {
   type EventLog,
-  type GapReason,
   type HealthCheck,
-  type LogEvent,
   type LogStats,
   MAX_PAGE_TEXT,
-  type NewEvent,
   type ReadFrom,
   type ReadQuery,
   type ReadResult,
@@ -18,6 +13,10 @@ import {
   type Tail,
   type TailListener
 } from '../../services/event-log/event-log.ts'
+import type { Channel } from '../../services/events/channel.ts'
+import { type Cursor, formatCursor, newLife, newWitness, sameLife } from '../../services/events/cursor.ts'
+import type { GapReason } from '../../services/events/gap-reason.ts'
+import type { LogEvent, NewEvent } from '../../services/events/log-event.ts'
 
 /** What became of an event in one of its channels. */
 type Fate = 'held' | 'evicted' | 'collapsed' | 'lapsed'

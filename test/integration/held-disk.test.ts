@@ -32,7 +32,7 @@ t.test('while the disk is waited for, the event loop turns, and nobody sees what
     t.comment(why)
     return t.pass(why, { skip: why })
   }
-  const embedded = pathToFileURL(join(await compiledHub(), 'services', 'event-log', 'embedded.js')).href
+  const embedded = pathToFileURL(join(await compiledHub(), 'embedded.js')).href
   // It ends by itself only if its event loop answers the disk; else it is ended.
   const { stdout } = await run(
     process.execPath,

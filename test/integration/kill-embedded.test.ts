@@ -6,10 +6,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
-import type { Cursor } from '../../services/cursor.ts'
-import { idempotent } from '../../services/event-log/contract/given.ts'
-import { type EmbeddedLogOptions, embeddedLog } from '../../services/event-log/embedded.ts'
-import type { EventLog, LogEvent, ReadResult } from '../../services/event-log/event-log.ts'
+import { idempotent } from '../../event-log-contract/given.ts'
+import { type EmbeddedLogOptions, embeddedLog } from '../../services/event-log/embedded/open-embedded-log.ts'
+import type { EventLog, ReadResult } from '../../services/event-log/event-log.ts'
+import type { Cursor } from '../../services/events/cursor.ts'
+import type { LogEvent } from '../../services/events/log-event.ts'
 import { compiledHub } from '../support/compiled-hub.ts'
 import { effort } from '../support/effort.ts'
 import { Random } from '../support/random.ts'
@@ -31,7 +32,7 @@ t.comment(`TEST_SEED=${SEED} KILLS=${KILLS}`)
 const home = mkdtempSync(join(tmpdir(), 'kill-embedded-'))
 t.teardown(() => rmSync(home, { recursive: true, force: true }))
 // Compiled, so that each process is there at once.
-const embedded = pathToFileURL(join(await compiledHub(), 'services', 'event-log', 'embedded.js')).href
+const embedded = pathToFileURL(join(await compiledHub(), 'embedded.js')).href
 // From here on: compiling may take its time.
 t.setTimeout(120_000 + KILLS * 3_000)
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { RedisLink } from '../../services/event-log/redis/link.ts'
-import { redisLink, redisLogOn } from '../../services/event-log/redis.ts'
+import { redisLink, redisLogOn } from '../../services/event-log/redis/open-redis-log.ts'
+import type { RedisLink } from '../../services/redis/link.ts'
 import { pause, startServer } from '../support/exactly-once.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { StreamClient } from '../support/stream-client.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { redisLog } from '../../services/event-log/redis.ts'
+import { redisLog } from '../../services/event-log/redis/open-redis-log.ts'
 import { effort } from '../support/effort.ts'
 import {
   EVERYTHING,

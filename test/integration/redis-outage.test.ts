@@ -1,5 +1,5 @@
 import t from 'tap'
-import { redisLog } from '../../services/event-log/redis.ts'
+import { redisLog } from '../../services/event-log/redis/open-redis-log.ts'
 import { pause, startServer } from '../support/exactly-once.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { StreamClient } from '../support/stream-client.ts'

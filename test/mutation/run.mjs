@@ -20,18 +20,18 @@ const LOG = [
 ]
 /** The tests of a source, from `test/`. */
 const SOURCES = {
-  'services/cursor.ts': ['services/cursor', 'event-log/memory', 'services/event-stream'],
-  'services/event-stream-format.ts': ['services/event', 'conformance/event-stream', 'conformance/statements'],
-  'services/event-stream.ts': [
+  'services/events/cursor.ts': ['services/cursor', 'event-log/memory', 'services/event-stream'],
+  'services/events/wire-format.ts': ['services/event', 'conformance/event-stream', 'conformance/statements'],
+  'services/streams/event-stream.ts': [
     ...['services/event-stream', 'services/delivery', 'services/hub-endings', 'services/hub-slow-log'],
     ...['services/stream-keeper', 'services/producer', 'services/hub', 'model/reliability']
   ],
-  'services/event-log/memory.ts': LOG,
-  'services/event-log/memory-entry.ts': LOG,
-  'services/event-log/channel-history.ts': LOG,
-  'services/event-log/merge-histories.ts': LOG,
-  'services/event-log/emptied-channels.ts': LOG,
-  'services/event-log/idempotency-keys.ts': LOG,
+  'services/event-log/memory/memory-log.ts': LOG,
+  'services/event-log/memory/memory-entry.ts': LOG,
+  'services/event-log/memory/channel-history.ts': LOG,
+  'services/event-log/memory/merge-histories.ts': LOG,
+  'services/event-log/memory/emptied-channels.ts': LOG,
+  'services/event-log/memory/idempotency-keys.ts': LOG,
   'services/event-log/size-classes.ts': LOG
 }
 

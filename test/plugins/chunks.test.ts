@@ -1,6 +1,6 @@
 import { get, type IncomingMessage } from 'node:http'
 import t from 'tap'
-import { WireBytes } from '../../services/wire-bytes.ts'
+import { WireBytes } from '../../services/events/wire-bytes.ts'
 import { buildHub } from '../support/build.ts'
 import { RawSocket } from '../support/raw-socket.ts'
 

@@ -5,10 +5,10 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { hubApp } from '../../app.ts'
 import { type SseHubOptions, sseHub } from '../../plugins/sse-hub.ts'
-import { embeddedLog } from '../../services/event-log/embedded.ts'
+import type { Nodes } from '../../services/cluster/cluster.ts'
+import { ALONE } from '../../services/cluster/single-node.ts'
+import { embeddedLog } from '../../services/event-log/embedded/open-embedded-log.ts'
 import type { EventLog } from '../../services/event-log/event-log.ts'
-import { ALONE } from '../../services/nodes/alone.ts'
-import type { Nodes } from '../../services/nodes/nodes.ts'
 
 // A start that fails half way, and a close of which a step fails, release what the hub was given.
 

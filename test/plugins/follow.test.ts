@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import type { Producer } from '../../services/producer.ts'
+import type { Producer } from '../../services/streams/feed.ts'
 import { buildHub, failOnWarnings, type HubHost } from '../support/build.ts'
 import { StreamClient } from '../support/stream-client.ts'
 

@@ -1,7 +1,7 @@
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import { type HubAppOptions, hubApp } from '../../app.ts'
-import { readApiKeys } from '../../environment/api-keys.ts'
+import { readApiKeys } from '../../standalone/read-api-keys.ts'
 import { failOnWarnings } from '../support/build.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { PUBLISH_SECRET, tokenOf } from '../support/tokens.ts'

@@ -1,7 +1,7 @@
 import type { InjectOptions } from 'fastify'
 import t from 'tap'
 import { hubRoutes } from '../../routes/hub-routes.ts'
-import type { HubAction } from '../../services/hub-action.ts'
+import type { HubAction } from '../../services/access/action.ts'
 import { buildHub, buildRoutes, failOnWarnings, userOfQuery } from '../support/build.ts'
 import { StreamClient } from '../support/stream-client.ts'
 

@@ -1,7 +1,7 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { hubApp } from '../../app.ts'
-import { readApiKeys } from '../../environment/api-keys.ts'
+import { readApiKeys } from '../../standalone/read-api-keys.ts'
 import { failOnWarnings } from '../support/build.ts'
 import { RawSocket } from '../support/raw-socket.ts'
 

@@ -3,8 +3,8 @@ import Fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerO
 import type { Test } from 'tap'
 import { type SseHubOptions, type StreamIdentity, sseHub } from '../../plugins/sse-hub.ts'
 import { type HubRoutesOptions, hubRoutes } from '../../routes/hub-routes.ts'
-import type { CloseReason } from '../../services/close-reason.ts'
-import type { EventStream } from '../../services/event-stream.ts'
+import type { CloseReason } from '../../services/events/close-reason.ts'
+import type { EventStream } from '../../services/streams/event-stream.ts'
 import { type ClientOptions, StreamClient } from './stream-client.ts'
 
 export interface BuildOptions {

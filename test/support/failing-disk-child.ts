@@ -1,6 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { embeddedLog } from '../../services/event-log/embedded.ts'
+import { embeddedLog } from '../../services/event-log/embedded/open-embedded-log.ts'
 
 // Appends to a log whose disk fails for a while, and prints what was answered.
 const [path = '', durability = 'sync'] = process.argv.slice(2)

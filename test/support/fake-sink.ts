@@ -1,5 +1,5 @@
-import type { Sink, SinkListener } from '../../services/sink.ts'
-import type { WireBytes } from '../../services/wire-bytes.ts'
+import type { WireBytes } from '../../services/events/wire-bytes.ts'
+import type { Sink, SinkListener } from '../../services/streams/sink.ts'
 import { type Dispatched, StrictParser } from './strict-parser.ts'
 
 /** A sink that keeps what it is given, and says "full" when the test wants it to. */

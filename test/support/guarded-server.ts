@@ -3,7 +3,7 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import type { Test } from 'tap'
 import { ConnectionGuard } from '../../plugins/connections/connection-guard.ts'
 import type { ConnectionLimits } from '../../plugins/connections/limits.ts'
-import { noRefusals, type Refused } from '../../services/refusals.ts'
+import { noRefusals, type Refused } from '../../services/hub/refusals.ts'
 import { FakeClock } from './fake-clock.ts'
 import { selfSigned } from './self-signed.ts'
 

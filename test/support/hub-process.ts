@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import { closeInOrder } from '../../plugins/last-connections.ts'
 import { sseHub } from '../../plugins/sse-hub.ts'
 import { hubRoutes } from '../../routes/hub-routes.ts'
-import { redisHub } from '../../services/redis-hub.ts'
+import { redisHub } from '../../services/hub/redis-hub-parts.ts'
 import { userOfQuery } from './build.ts'
 
 /** One node of a hub, as a process of its own; `node-process.ts` starts it. */

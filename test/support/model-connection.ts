@@ -1,5 +1,5 @@
-import type { Channel } from '../../services/channel.ts'
-import { END_SUFFIX, isEnded } from '../../services/cursor.ts'
+import type { Channel } from '../../services/events/channel.ts'
+import { END_SUFFIX, isEnded } from '../../services/events/cursor.ts'
 import { isFor, isGone, isHeld, type ModelEntry, type ModelLog, type Place } from './model-log.ts'
 import type { Dispatched } from './strict-parser.ts'
 

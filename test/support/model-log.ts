@@ -1,7 +1,7 @@
-import type { Channel } from '../../services/channel.ts'
-import { parseCursor } from '../../services/cursor.ts'
-import type { LogEvent } from '../../services/event-log/event-log.ts'
 import type { Retention } from '../../services/event-log/retention.ts'
+import type { Channel } from '../../services/events/channel.ts'
+import { parseCursor } from '../../services/events/cursor.ts'
+import type { LogEvent } from '../../services/events/log-event.ts'
 
 /** What a publisher asked for, beside what the log hands out. */
 export interface Handling {

@@ -1,7 +1,7 @@
-import { type Channel, channelsHeard } from '../../services/channel.ts'
+import type { CloseCommand, LocalNode, Nodes, StreamEntry } from '../../services/cluster/cluster.ts'
 import { NodesUnavailableError } from '../../services/errors.ts'
-import { compareNames } from '../../services/name-order.ts'
-import type { CloseCommand, LocalNode, Nodes, StreamEntry } from '../../services/nodes/nodes.ts'
+import { type Channel, channelsHeard } from '../../services/events/channel.ts'
+import { compareNames } from '../../services/events/utf8-order.ts'
 
 /** Nodes of one process that ask each other directly: what the port promises, without a store between. */
 export class NodeNetwork {

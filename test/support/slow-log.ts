@@ -1,17 +1,16 @@
-import type { Cursor } from '../../services/cursor.ts'
 import { HubClosedError, LogUnavailableError } from '../../services/errors.ts'
 import type {
   EventLog,
-  LogEvent,
   LogStats,
-  NewEvent,
   ReadQuery,
   ReadResult,
   Receipt,
   Tail,
   TailListener
 } from '../../services/event-log/event-log.ts'
-import type { MemoryLog } from '../../services/event-log/memory.ts'
+import type { MemoryLog } from '../../services/event-log/memory/memory-log.ts'
+import type { Cursor } from '../../services/events/cursor.ts'
+import type { LogEvent, NewEvent } from '../../services/events/log-event.ts'
 
 interface WaitingRead {
   readonly query: ReadQuery

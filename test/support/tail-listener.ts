@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events'
-import type { Cursor } from '../../services/cursor.ts'
-import type { EventLog, LogEvent, NewEvent, TailListener } from '../../services/event-log/event-log.ts'
+import type { EventLog, TailListener } from '../../services/event-log/event-log.ts'
+import type { Cursor } from '../../services/events/cursor.ts'
+import type { LogEvent, NewEvent } from '../../services/events/log-event.ts'
 
 /** How long a test waits for what must come, in milliseconds. */
 const PATIENCE = 20_000

@@ -1,8 +1,8 @@
 import type { Test } from 'tap'
-import type { EventStream } from '../../services/event-stream.ts'
-import { Hub } from '../../services/hub.ts'
-import type { Opening } from '../../services/opening.ts'
-import type { HubOptions } from '../../services/options.ts'
+import { Hub } from '../../services/hub/hub.ts'
+import type { HubOptions } from '../../services/hub/options.ts'
+import type { EventStream } from '../../services/streams/event-stream.ts'
+import type { Opening } from '../../services/streams/stream-request.ts'
 import { FakeClock } from './fake-clock.ts'
 import { FakeSink } from './fake-sink.ts'
 

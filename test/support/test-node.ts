@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import { type Channel, channelsHeard } from '../../services/channel.ts'
-import type { CloseCommand, LocalNode, Nodes, StreamEntry } from '../../services/nodes/nodes.ts'
+import type { CloseCommand, LocalNode, Nodes, StreamEntry } from '../../services/cluster/cluster.ts'
+import { type Channel, channelsHeard } from '../../services/events/channel.ts'
 
 const PATIENCE = 10_000
 

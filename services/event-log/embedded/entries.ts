@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
-import type { Channel } from '../../channel.ts'
-import { type Cursor, formatCursor } from '../../cursor.ts'
-import type { LogEvent } from '../event-log.ts'
+import type { Channel } from '../../events/channel.ts'
+import { type Cursor, formatCursor } from '../../events/cursor.ts'
+import type { LogEvent } from '../../events/log-event.ts'
 import type { EntryFields, EntryRow, Tables } from './tables.ts'
 
 /** The row of an entry. Its checksum covers its number and all its fields, so that damage to any of them shows. */

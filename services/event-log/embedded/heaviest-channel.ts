@@ -1,6 +1,6 @@
-import type { Channel } from '../../channel.ts'
+import type { Channel } from '../../events/channel.ts'
 import type { ChannelKind } from '../retention.ts'
-import type { ChannelPlaces } from './channel-places.ts'
+import type { ChannelPlaces } from './channel-positions.ts'
 import { END, type Tables } from './tables.ts'
 
 /** There are fewer size classes than this. */

@@ -1,5 +1,5 @@
 import type { Database, Key, RootDatabase } from 'lmdb'
-import type { Channel } from '../../channel.ts'
+import type { Channel } from '../../events/channel.ts'
 
 // Everything is in rows that are arrays of plain values: MessagePack writes them short, and any version can read them.
 

@@ -1,4 +1,4 @@
-import type { NewEvent } from '../event-log.ts'
+import type { NewEvent } from '../../events/log-event.ts'
 
 const PAGE = 4_096
 /** LMDB gives a row that is larger than this pages of its own. */

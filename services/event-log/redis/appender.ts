@@ -1,10 +1,12 @@
-import { formatCursor, newLife, newWitness, randomText } from '../../cursor.ts'
 import { BatchTooLargeError, HubClosedError, IdempotencyKeyReusedError, LogUnavailableError } from '../../errors.ts'
-import type { NewEvent, Receipt } from '../event-log.ts'
+import { formatCursor, newLife, newWitness } from '../../events/cursor.ts'
+import type { NewEvent } from '../../events/log-event.ts'
+import { randomText } from '../../random.ts'
+import { LinkError, type OnMissing } from '../../redis/link.ts'
+import type { Receipt } from '../event-log.ts'
 import { CallOrder } from './call-order.ts'
-import { type EntryHeader, headerOf, textOf } from './entry.ts'
-import { LinkError, type OnMissing } from './link.ts'
-import type { LogState } from './state.ts'
+import type { LogState } from './log-state.ts'
+import { type EntryHeader, headerOf, textOf } from './redis-entry.ts'
 
 /** What one call of the script holds at most, unless a single batch is more: Redis does nothing else meanwhile. */
 const CALL_EVENTS = 512

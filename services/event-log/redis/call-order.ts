@@ -1,4 +1,4 @@
-import { RedisReplyError } from './link.ts'
+import { RedisReplyError } from '../../redis/link.ts'
 
 type HandOver<Result> = () => Promise<Result>
 /** Sends a call. If Redis does not know the script, `onMissing` decides when the call is handed over with the script's text. */

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import type { EventLog, HealthCheck } from '../services/event-log/event-log.ts'
+import { type Define, draft, headOf, idempotent, named, readAll, texts, textsOf } from './given.ts'
+import { nodes } from './sharing.ts'
+
+/** A node that loses the line to its store, and gets it back. */
+export function cutting<Log extends EventLog>(define: Define<Log>): void {
+  define('hands over what was appended while its line was cut, once it is mended', async (given) => {
+    const { one, two, listeners } = await nodes(given)
+    await one.append([draft('u:alice', 'before')])
+    await listeners[0]?.met('before')
+    const mend = await given.cut(one)
+    await two.append(named('a', 10).map((text) => draft('u:alice', text)))
+    await listeners[1]?.met('a10')
+    await mend()
+    await two.append([draft('u:alice', 'end')])
+    await listeners[0]?.met('end')
+    assert.deepEqual(listeners[0]?.texts, ['before', ...named('a', 10), 'end'])
+    assert.deepEqual(listeners[0]?.breaks, [])
+  })
+
+  define('tells a break when more was appended while its line was cut than is held', async (given) => {
+    const one = await given.log({ user: 5, topic: 5, broadcast: 5 })
+    const two = await given.secondNode(one)
+    const [cutOff, other] = [await given.listener(one), await given.listener(two)]
+    await one.append([draft('u:alice', 'before')])
+    await cutOff.met('before')
+    const mend = await given.cut(one)
+    for (let batch = 0; batch < 15; batch++) {
+      await two.append(named(`${batch}/`, 100).map((text) => draft('u:alice', text)))
+      await other.met(`${batch}/100`)
+    }
+    await mend()
+    await two.append([draft('u:alice', 'end')])
+    // What is no longer held for readers may still be held for tails: then all of it comes, and else a break.
+    await cutOff.until(() => cutOff.texts.includes('end') || cutOff.breaks.length > 0, 'a break, or everything')
+    if (cutOff.breaks.length === 0) return assert.deepEqual(cutOff.texts, ['before', ...other.texts.slice(1)])
+    await two.append([draft('u:alice', 'last')])
+    await cutOff.met('last')
+    const position = cutOff.breaks.at(-1)
+    assert.ok(position && position.seq > 1)
+    const handed = cutOff.seqs.filter((seq) => seq > position.seq)
+    assert.deepEqual(
+      handed,
+      Array.from({ length: handed.length }, (_, index) => position.seq + 1 + index)
+    )
+    assert.deepEqual(
+      cutOff.seqs,
+      [...new Set(cutOff.seqs)].sort((a, b) => a - b)
+    )
+    assert.equal((await readAll(one, 'u:alice', position)).gap, undefined)
+  })
+
+  define(
+    'refuses to append while its line is cut, in time and with a code, and repeats safely after',
+    async (given) => {
+      const { one, two } = await nodes(given)
+      const start = await headOf(two)
+      const mend = await given.cut(one)
+      const event = draft('u:alice', 'a', { idempotency: idempotent('k') })
+      await assert.rejects(one.append([event, draft('u:alice', 'b', { idempotency: idempotent('l') })]), {
+        code: 'SSE_HUB_ERR_LOG_UNAVAILABLE'
+      })
+      const health: EventLog & Partial<HealthCheck> = one
+      if (health.ready !== undefined) assert.equal(await health.ready(), false)
+      await mend()
+      await one.append([event, draft('u:alice', 'b', { idempotency: idempotent('l') })])
+      assert.deepEqual(texts(await readAll(two, 'u:alice', start)), ['a', 'b'])
+      if (health.ready !== undefined) assert.equal(await health.ready(), true)
+    }
+  )
+
+  define('answers a reader while its line is cut, or refuses in time and with a code', async (given) => {
+    const { one } = await nodes(given)
+    const start = await headOf(one)
+    await one.append([draft('u:alice', 'a')])
+    const mend = await given.cut(one)
+    const held = await readAll(one, 'u:alice', start).then(texts, (error) => error.code)
+    if (held !== 'SSE_HUB_ERR_LOG_UNAVAILABLE') assert.deepEqual(held, ['a'])
+    await mend()
+    assert.deepEqual(texts(await readAll(one, 'u:alice', start)), ['a'])
+  })
+
+  define('can be closed while its line is cut', async (given) => {
+    const { one, two } = await nodes(given)
+    const mend = await given.cut(one)
+    const appending = one.append([draft('u:alice', 'a')]).catch((error) => assert.match(error.code, /^SSE_HUB_ERR_/))
+    await one.close()
+    await appending
+    await mend()
+    await two.append([draft('u:alice', 'b')])
+    assert.equal((await textsOf(two, 'u:alice')).at(-1), 'b')
+  })
+}

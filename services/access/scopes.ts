@@ -1,0 +1,63 @@
+import type { Target } from '../events/target.ts'
+import type { HubAction } from './action.ts'
+import { isMatched, type NamePattern, parsePattern } from './name-pattern.ts'
+
+/** What a publisher may do. */
+export interface Scopes {
+  readonly broadcast: boolean
+  readonly users: readonly NamePattern[]
+  readonly topics: readonly NamePattern[]
+  /** May close streams, of whomever. */
+  readonly close: boolean
+  /** May read presence, history and counts, of whomever. */
+  readonly read: boolean
+  /** May issue and revoke tickets for any user, and so act as that user. */
+  readonly ticket: boolean
+}
+
+/** The words of which scopes are made. */
+export const SCOPE_WORDS = 'publish, broadcast, user:<name>, topic:<name>, close, read, ticket'
+
+const ANY: NamePattern = { text: '', isPrefix: true }
+const FLAGS = ['broadcast', 'close', 'read', 'ticket'] as const
+
+/**
+ * Reads scopes: `broadcast`, `user:alice`, `user:*`, `topic:orders/*`, `publish` for all of these, `close`, `read`, `ticket`.
+ * Special characters of the notation (a comma, a blank) are percent-encoded in a name; so is a `*` at the end of a name.
+ * @returns undefined if one of them is none: a scope that is misspelled must not pass for one that was not wanted.
+ */
+export function parseScopes(words: readonly string[]): Scopes | undefined {
+  const users: NamePattern[] = []
+  const topics: NamePattern[] = []
+  const flags = new Set<string>()
+  for (const word of words) {
+    if (word === 'publish') {
+      flags.add('broadcast')
+      users.push(ANY)
+      topics.push(ANY)
+    } else if (FLAGS.some((flag) => flag === word)) {
+      flags.add(word)
+    } else {
+      const [, kind, encoded = ''] = /^(user|topic):(.+)$/s.exec(word) ?? []
+      const pattern = parsePattern(encoded)
+      if (pattern === undefined) return undefined
+      ;(kind === 'user' ? users : topics).push(pattern)
+    }
+  }
+  const [broadcast, close, read, ticket] = FLAGS.map((flag) => flags.has(flag)) as [boolean, boolean, boolean, boolean]
+  return { broadcast, users, topics, close, read, ticket }
+}
+
+/** Whether the scopes cover the whole action. An empty target asks whether they let their holder publish anything. */
+export function allows(scopes: Scopes, action: HubAction): boolean {
+  return action.verb === 'publish' ? allowsTarget(scopes, action.target) : scopes[action.verb]
+}
+
+function allowsTarget(scopes: Scopes, { users = [], topics = [], everyone = false }: Target): boolean {
+  return (
+    (scopes.broadcast || scopes.users.length > 0 || scopes.topics.length > 0) &&
+    (!everyone || scopes.broadcast) &&
+    users.every((user) => isMatched(scopes.users, user)) &&
+    topics.every((topic) => isMatched(scopes.topics, topic))
+  )
+}

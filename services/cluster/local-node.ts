@@ -1,0 +1,77 @@
+import type { Clock } from '../clock.ts'
+import type { Channel } from '../events/channel.ts'
+import type { CloseReason } from '../events/close-reason.ts'
+import type { Logger } from '../logger.ts'
+import type { CloseCommand, LocalNode, StreamEntry } from './cluster.ts'
+
+/** A command that is no older is about whatever is open: how long it was on its way is not known exactly. */
+const FRESH = 1_000
+
+/** A stream of this node. */
+interface LocalStream extends StreamEntry {
+  /** When it was opened, in milliseconds on the monotonic clock. */
+  readonly openedAt: number
+  close(reason: CloseReason, reconnect?: boolean): boolean
+}
+
+/** The streams of this node by id, user and channel. */
+interface LocalStreams {
+  readonly size: number
+  readonly users: number
+  all(): Iterable<LocalStream>
+  ofUser(user: string): Iterable<LocalStream>
+  get(id: string): LocalStream | undefined
+  countOfUser(user: string): number
+  countListeners(channels: readonly Channel[]): number
+}
+
+interface LocalNodeOptions {
+  readonly clock: Clock
+  readonly onUserLimit: 'replace' | 'reject'
+  readonly maxStreamsPerUser: number
+}
+
+/** The streams of this node, and how they are closed, for the other nodes. */
+export class ThisNode implements LocalNode {
+  readonly logger: Logger
+  readonly replaceAbove: number
+  readonly #registry: LocalStreams
+  readonly #now: () => number
+
+  constructor(registry: LocalStreams, options: LocalNodeOptions, logger: Logger) {
+    this.logger = logger
+    this.replaceAbove = options.onUserLimit === 'replace' ? options.maxStreamsPerUser : 0
+    this.#registry = registry
+    this.#now = () => options.clock.monotonic()
+  }
+
+  get size(): number {
+    return this.#registry.size
+  }
+
+  get users(): number {
+    return this.#registry.users
+  }
+
+  streams(): Iterable<StreamEntry> {
+    return this.#registry.all()
+  }
+
+  countOfUser(user: string): number {
+    return this.#registry.countOfUser(user)
+  }
+
+  countListeners(channel: Channel): number {
+    return this.#registry.countListeners([channel])
+  }
+
+  close(command: CloseCommand, age = 0): number {
+    const { of, reason, reconnect } = command
+    // How long ago, not when: the wall clocks of two nodes need not agree, and may be set.
+    const openedBy = age <= FRESH ? Number.POSITIVE_INFINITY : this.#now() - age
+    const streams = 'user' in of ? [...this.#registry.ofUser(of.user)] : of.streams.map((id) => this.#registry.get(id))
+    return streams.filter(
+      (stream) => stream !== undefined && stream.openedAt <= openedBy && stream.close(reason, reconnect)
+    ).length
+  }
+}

@@ -1,0 +1,97 @@
+import { EVERYONE } from '../../events/channel.ts'
+import type { LocalNode, StreamEntry } from '../cluster.ts'
+
+/** What has changed about a stream since it was last written. */
+export type Change = 'opened' | 'held' | 'closed'
+
+interface Entry {
+  readonly stream: StreamEntry
+  readonly change: Change
+}
+
+/** Changes on their way to Redis. */
+export interface Batch {
+  readonly entries: readonly Entry[]
+  /** The streams among them that were just opened. */
+  readonly opened: readonly StreamEntry[]
+  /** As `write.lua` takes it. */
+  readonly json: string
+}
+
+/** A script blocks Redis for everybody, so it is given so many streams at most; that is about two milliseconds. */
+const MOST = 250
+
+/**
+ * What is new of this node's streams and not written yet. Says how things are, not how they have changed, so that writing it
+ * twice does no harm; and holds one entry a stream, however often it came and went.
+ */
+export class News {
+  readonly #local: LocalNode
+  readonly #entries = new Map<string, Entry>()
+
+  constructor(local: LocalNode) {
+    this.#local = local
+  }
+
+  get isEmpty(): boolean {
+    return this.#entries.size === 0
+  }
+
+  note(stream: StreamEntry, change: Change): void {
+    this.#entries.set(stream.id, { stream, change })
+  }
+
+  /** Begins anew with everything that there is. */
+  noteAll(): void {
+    this.clear()
+    for (const stream of this.#local.streams()) this.note(stream, 'held')
+  }
+
+  clear(): void {
+    this.#entries.clear()
+  }
+
+  take(): Batch {
+    const entries: Entry[] = []
+    for (const [id, entry] of this.#entries) {
+      if (entries.length === MOST) break
+      entries.push(entry)
+      this.#entries.delete(id)
+    }
+    const opened = entries.filter(({ change }) => change === 'opened').map(({ stream }) => stream)
+    return { entries, opened, json: JSON.stringify(this.#tell(entries)) }
+  }
+
+  /** Takes a batch back that was not written; what has changed since then is newer. */
+  putBack({ entries }: Batch): void {
+    for (const entry of entries) if (!this.#entries.has(entry.stream.id)) this.#entries.set(entry.stream.id, entry)
+  }
+
+  #tell(entries: readonly Entry[]) {
+    const opened: unknown[] = []
+    const closed: unknown[] = []
+    const counts = new Map<string, number>([
+      ['streams', this.#local.size],
+      ['everyone', this.#local.countListeners(EVERYONE)]
+    ])
+    for (const { stream, change } of entries) {
+      const { user, topics, follows, since } = stream
+      for (const topic of topics) counts.set(`t:${topic}`, this.#local.countListeners(`t:${topic}`))
+      if (user === null) continue
+      if (follows) counts.set(`f:${user}`, this.#local.countOfUser(user) - this.#local.countListeners(`u:${user}`))
+      if (change === 'closed') closed.push([user, textOf(stream)])
+      else opened.push([user, textOf(stream), since, change === 'opened'])
+    }
+    return { opened, closed, counts: [...counts] }
+  }
+}
+
+/** A stream as it stands in Redis: its id, and its topics if it has any. */
+export function textOf({ id, topics }: StreamEntry): string {
+  return topics.length === 0 ? id : `${id} ${JSON.stringify(topics)}`
+}
+
+export function parseText(text: string): { id: string; topics: string[] } {
+  const [id = ''] = text.split(' ', 1)
+  return { id, topics: id.length === text.length ? [] : JSON.parse(text.slice(id.length + 1)) }
+}

@@ -1,0 +1,218 @@
+import { type Clock, systemClock } from '../../clock.ts'
+import { InvalidOptionError, NodesUnavailableError } from '../../errors.ts'
+import type { Channel } from '../../events/channel.ts'
+import { compareNames } from '../../events/utf8-order.ts'
+import { wholeNumber } from '../../option-checks.ts'
+import { randomText } from '../../random.ts'
+import { LinkError, type LuaScript, type RedisArgument, type RedisLink } from '../../redis/link.ts'
+import type { CloseCommand, LocalNode, Nodes, StreamEntry } from '../cluster.ts'
+import { Answers } from './acknowledgements.ts'
+import { ANSWER, COMMAND, COUNT, OF_USER, RESERVE, USERS } from './cluster-scripts.ts'
+import { Hearing, type Said } from './command-stream.ts'
+import { Counting } from './counts.ts'
+import { Membership } from './membership.ts'
+import { parseText, textOf } from './presence-changes.ts'
+
+export interface RedisNodesOptions {
+  /** The line to Redis. It may be the event log's, and is not closed with the nodes. */
+  readonly link: RedisLink
+  /**
+   * For how long a node counts after its last sign of life, in milliseconds, 500 to 600,000: so long, at most, one that died
+   * without a word is counted, and for so long its event loop may stand still before it is taken for dead.
+   * @default 10_000
+   */
+  readonly lease?: number | undefined
+  readonly clock?: Clock | undefined
+}
+
+/** A place that Redis is asked for. */
+interface Reservation {
+  /** Nobody waits for the answer any more. */
+  isLate: boolean
+  /** The place was given back. */
+  isReleased: boolean
+}
+
+const NOBODY = { users: 0, streams: 0 }
+/** How long `close()` and `reserve()` wait for others, in milliseconds. */
+const CLOSE_WITHIN = 2_000
+const RESERVE_WITHIN = 1_000
+
+/** Joins the nodes of a hub through Redis: each writes down what it has, and asks about the others with one script each. */
+export class RedisNodes implements Nodes {
+  readonly #link: RedisLink
+  readonly #key: string
+  readonly #lease: number
+  readonly #clock: Clock
+  readonly #answers: Answers
+  readonly #counting: Counting
+  /** By which what it says itself is known. */
+  readonly #self = randomText(10)
+  readonly #reservations = new Map<string, Reservation>()
+  #local: LocalNode | undefined
+  #membership: Membership | undefined
+  #hearing: Hearing | undefined
+
+  /** @throws {InvalidOptionError} */
+  constructor({ link, lease = 10_000, clock = systemClock }: RedisNodesOptions) {
+    this.#link = link
+    this.#key = link.key('nodes')
+    this.#lease = wholeNumber('lease', lease, 500, 600_000)
+    this.#clock = clock
+    this.#answers = new Answers(clock)
+    this.#counting = new Counting((targets) => this.#ask(COUNT, [JSON.stringify(targets)]) as Promise<number[]>)
+  }
+
+  get isAlone(): boolean {
+    return this.isSettled && this.#membership?.others.length === 0
+  }
+
+  get isSettled(): boolean {
+    return this.#membership?.isSettled === true
+  }
+
+  get elsewhere(): { readonly users: number; readonly streams: number } {
+    return this.#membership?.elsewhere ?? NOBODY
+  }
+
+  async join(local: LocalNode): Promise<void> {
+    if (this.#membership !== undefined) throw new InvalidOptionError('nodes', 'belongs to one hub; make one for each')
+    this.#local = local
+    const hearing = new Hearing(this.#link, this.#key, (said, age) => this.#hear(said, age))
+    this.#hearing = hearing
+    this.#membership = new Membership(local, {
+      link: this.#link,
+      key: this.#key,
+      lease: this.#lease,
+      clock: this.#clock,
+      onJoined: (last) => hearing.begin(last),
+      onSeen: (others) => this.#answers.onlyFrom(others)
+    })
+    await this.#membership.join()
+  }
+
+  opened(stream: StreamEntry): void {
+    this.#membership?.note(stream, 'opened')
+  }
+
+  closed(stream: StreamEntry): void {
+    const reservation = this.#reservations.get(stream.id)
+    if (reservation !== undefined) reservation.isReleased = true
+    this.#membership?.note(stream, 'closed')
+  }
+
+  async reserve(stream: StreamEntry, limit: number): Promise<boolean> {
+    const reservation = { isLate: false, isReleased: false }
+    this.#reservations.set(stream.id, reservation)
+    const asking = this.#askForRoom(stream, limit, reservation).finally(() => {
+      this.#reservations.delete(stream.id)
+      // The place may have been taken only after it was given back.
+      if (reservation.isReleased) this.#membership?.note(stream, 'closed')
+    })
+    try {
+      return await this.#inTime(asking, RESERVE_WITHIN)
+    } catch {
+      // In doubt the stream is let in. That the others cannot be asked is logged by the membership.
+      reservation.isLate = true
+      return true
+    }
+  }
+
+  async #askForRoom(stream: StreamEntry, limit: number, reservation: Reservation): Promise<boolean> {
+    const membership = this.#joined()
+    if (!membership.isMember) throw new NodesUnavailableError('this node joins them anew')
+    // What was closed here just now makes room.
+    await membership.written()
+    if (reservation.isLate) throw new NodesUnavailableError('it is too late')
+    const args = [String(limit), stream.user as string, textOf(stream), String(stream.since)]
+    try {
+      return (await membership.run(RESERVE, args)) !== 0
+    } catch (error) {
+      // The place may still be taken under the present name, at any time.
+      if (error instanceof LinkError && error.wasSent) membership.lapse()
+      throw error
+    }
+  }
+
+  countListeners(targets: readonly (readonly Channel[])[]): Promise<readonly number[]> {
+    return this.#counting.count(targets)
+  }
+
+  async countOfUser(user: string): Promise<number> {
+    return (await this.#ask(OF_USER, [user, '1'])) as number
+  }
+
+  async ofUser(user: string): Promise<Pick<StreamEntry, 'id' | 'since' | 'topics'>[]> {
+    const found = (await this.#ask(OF_USER, [user, '0'])) as string[]
+    const streams = []
+    for (let at = 0; at < found.length; at += 2) {
+      streams.push({ ...parseText(found[at] as string), since: Number(found[at + 1]) })
+    }
+    return streams
+  }
+
+  async users(after: string, limit: number): Promise<{ user: string; streams: number }[]> {
+    const found = (await this.#ask(USERS, [after, String(limit)])) as (string | number)[]
+    const counts = new Map<string, number>()
+    for (let at = 0; at < found.length; at += 2) {
+      const user = found[at] as string
+      counts.set(user, (counts.get(user) ?? 0) + Number(found[at + 1]))
+    }
+    const users = Array.from(counts, ([user, streams]) => ({ user, streams }))
+    return users.sort((one, other) => compareNames(one.user, other.user)).slice(0, limit)
+  }
+
+  async close(command: CloseCommand): Promise<number> {
+    const id = randomText(12)
+    const said: Said = { command, from: this.#self, id }
+    const say = async () => (await this.#ask(COMMAND, [JSON.stringify(said)])) as string[]
+    return this.#answers.gather(id, CLOSE_WITHIN, say)
+  }
+
+  async leave(): Promise<void> {
+    this.#hearing?.close()
+    await this.#membership?.leave()
+  }
+
+  #hear(said: Said, age: number): void {
+    if ('joined' in said || 'look' in said) this.#membership?.lookSoon()
+    else if ('answer' in said) this.#answers.take(said.answer, said.node, said.closed)
+    else if (said.from !== this.#self) this.#obey(said.command, age, said.id)
+  }
+
+  #obey(command: CloseCommand, age: number, id: string | undefined): void {
+    const closed = (this.#local as LocalNode).close(command, age)
+    const { name = '' } = this.#membership ?? {}
+    if (id === undefined) return
+    // The command is carried out; its sender counts too few. That Redis cannot be asked is logged by the membership.
+    this.#ask(ANSWER, [JSON.stringify({ answer: id, node: name, closed })]).catch(() => undefined)
+  }
+
+  async #ask(script: LuaScript, args: readonly RedisArgument[]): Promise<unknown> {
+    const membership = this.#joined()
+    try {
+      return await membership.ask(script, args)
+    } catch (error) {
+      throw new NodesUnavailableError((error as Error).message)
+    }
+  }
+
+  /** @throws {NodesUnavailableError} */
+  #joined(): Membership {
+    const membership = this.#membership
+    if (membership?.canAsk === true) return membership
+    throw new NodesUnavailableError(this.#link.problem || 'this node has not joined them yet')
+  }
+
+  async #inTime<Answer>(answer: Promise<Answer>, milliseconds: number): Promise<Answer> {
+    let stop: (() => void) | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      stop = this.#clock.every(milliseconds, () => reject(new NodesUnavailableError('no answer in time')))
+    })
+    try {
+      return await Promise.race([answer, late])
+    } finally {
+      stop?.()
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import { LogUnavailableError } from '../../errors.ts'
+import type { NewEvent } from '../../events/log-event.ts'
+import type { Receipt } from '../event-log.ts'
+
+/** Appends that wait go together until there is so much of them: what is more would keep others waiting. */
+const GROUP_EVENTS = 1_000
+const GROUP_TEXT = 4_194_304
+/** More than this does not wait for a disk that is slow; the text is in UTF-16 units. */
+const MAX_EVENTS = 20_000
+const MAX_TEXT = 33_554_432
+
+/** An append on its way. */
+export interface Waiting {
+  readonly events: readonly NewEvent[]
+  readonly resolve: (receipts: readonly Receipt[]) => void
+  readonly reject: (error: Error) => void
+}
+
+/** The appends that came while another group was being written, in their order. */
+export class WaitingAppends {
+  #waiting: Waiting[] = []
+  #events = 0
+  #text = 0
+
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0
+  }
+
+  /** Fulfilled or rejected by whoever takes it; rejected at once when too much waits. A single one may be as large as it is. */
+  add(events: readonly NewEvent[]): Promise<readonly Receipt[]> {
+    const text = textOf(events)
+    const isTooMuch = this.#events + events.length > MAX_EVENTS || this.#text + text > MAX_TEXT
+    if (isTooMuch && !this.isEmpty) return Promise.reject(new LogUnavailableError('too many events wait for the disk'))
+    this.#events += events.length
+    this.#text += text
+    return new Promise((resolve, reject) => this.#waiting.push({ events, resolve, reject }))
+  }
+
+  /** Those that are written next, together. */
+  takeGroup(): Waiting[] {
+    let events = 0
+    let text = 0
+    let count = 0
+    for (const waiting of this.#waiting) {
+      if (events >= GROUP_EVENTS || text >= GROUP_TEXT) break
+      events += waiting.events.length
+      text += textOf(waiting.events)
+      count++
+    }
+    this.#events -= events
+    this.#text -= text
+    return this.#waiting.splice(0, count)
+  }
+
+  rejectAll(error: Error): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    this.#events = 0
+    this.#text = 0
+    for (const { reject } of waiting) reject(error)
+  }
+}
+
+/** In UTF-16 units. */
+export function textOf(events: readonly NewEvent[]): number {
+  return events.reduce((sum, { data }) => sum + data.length, 0)
+}

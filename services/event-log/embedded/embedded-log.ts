@@ -1,0 +1,348 @@
+import type { Clock } from '../../clock.ts'
+import {
+  HubClosedError,
+  IdempotencyKeyReusedError,
+  LogFullError,
+  LogLostError,
+  LogUnavailableError
+} from '../../errors.ts'
+import type { Channel } from '../../events/channel.ts'
+import type { Cursor } from '../../events/cursor.ts'
+import type { LogEvent, NewEvent } from '../../events/log-event.ts'
+import type {
+  EventLog,
+  HealthCheck,
+  LogStats,
+  ReadQuery,
+  ReadResult,
+  Receipt,
+  Tail,
+  TailListener
+} from '../event-log.ts'
+import type { Retention } from '../retention.ts'
+import { textOf, type Waiting, WaitingAppends } from './append-queue.ts'
+import { DiskRoom } from './disk-room.ts'
+import { RecentEvents } from './embedded-recent-events.ts'
+import { readEvents } from './read-events.ts'
+import type { Store } from './store.ts'
+import type { StoreLogger } from './store-logger.ts'
+import { isStored, readState, type State, type Tables } from './tables.ts'
+import { Writing } from './write-events.ts'
+
+/** How much is dropped at a time, so that the event loop never stands still for it. */
+const SLICE = 256
+/** How often it is looked after what is due, and, without `sync`, what was written is brought to the disk. */
+const LOOK_AFTER = 1_000
+/** With less room than this on the disk, what fails to be written fails for want of it. */
+const ROOM = 4_194_304
+/** What a write may take of the disk at most, besides its texts and events: pages are written anew, and never in place. */
+const LEAST_ROOM = 65_536
+const BYTES_OF_UNIT = 3
+const BYTES_OF_EVENT = 1_024
+
+export interface EmbeddedLogParts {
+  readonly store: Store
+  readonly durability: 'sync' | 'process'
+  readonly retention: Retention
+  readonly idempotencyWindow: number
+  readonly clock: Clock
+  readonly logger: StoreLogger
+}
+
+/** The event log in a folder of this machine. All that is decided is decided within a transaction, from what is stored. */
+export class EmbeddedLog implements EventLog, HealthCheck {
+  readonly #parts: EmbeddedLogParts
+  readonly #store: Store
+  readonly #recent = new RecentEvents()
+  readonly #waiting = new WaitingAppends()
+  readonly #tails = new Set<TailListener>()
+  readonly #room: DiskRoom
+  readonly #stopLookingAfter: () => void
+  /** What the log's own clock is ahead of the one that never jumps. The log's never goes back, over restarts neither. */
+  readonly #ahead: number
+  #state: State
+  /** Up to where events were handed to the tails. */
+  #handed: Cursor
+  #turn = 0
+  #overfull: ReadonlySet<Channel> = new Set()
+  /** Something is due to be dropped. */
+  #isDropping: boolean
+  #running: Promise<void> | undefined
+  #flushing: Promise<void> | undefined
+  #isUnflushed = false
+  /** The last write failed; or, for good, what was written is lost or may be. */
+  #isFailing = false
+  #failed: Error | undefined
+  #closed: Promise<void> | undefined
+
+  constructor(parts: EmbeddedLogParts) {
+    this.#parts = parts
+    this.#store = parts.store
+    this.#state = parts.store.state
+    this.#room = new DiskRoom(parts.store.folder, () => parts.clock.monotonic())
+    this.#handed = { seq: this.#state.head, witness: this.#state.witness }
+    const { clock, retention } = parts
+    this.#isDropping = this.#state.bytes > retention.bytes
+    this.#ahead = Math.max(clock.now(), this.#state.time) - clock.monotonic()
+    this.#stopLookingAfter = clock.every(LOOK_AFTER, () => this.#lookAfter())
+  }
+
+  append(events: readonly NewEvent[]): Promise<readonly Receipt[]> {
+    if (this.#closed !== undefined) return Promise.reject(new HubClosedError())
+    const appended = this.#waiting.add(events)
+    this.#running ??= this.#run()
+    return appended
+  }
+
+  read(query: ReadQuery): ReadResult {
+    if (this.#closed !== undefined) throw new HubClosedError()
+    const { tables, life, witnessKeys } = this.#store
+    const { age } = this.#parts.retention
+    try {
+      return readEvents({ tables, life, witnessKeys, recent: this.#recent, age }, query, this.#now())
+    } catch (error) {
+      throw error instanceof LogUnavailableError ? error : new LogUnavailableError(unreadable(error))
+    }
+  }
+
+  async tail(listener: TailListener): Promise<Tail> {
+    if (this.#closed !== undefined) throw new HubClosedError()
+    // An object of its own, so that a listener may listen twice.
+    const tail: TailListener = {
+      onEvents: (events) => listener.onEvents(events),
+      onBreak: (position) => listener.onBreak(position)
+    }
+    this.#tails.add(tail)
+    const stop = async () => {
+      this.#tails.delete(tail)
+    }
+    return { position: this.#handed, stop }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  stats(): LogStats {
+    const { events, bytes, channels, head } = this.#state
+    return { kind: 'embedded', events, bytes, channels, head }
+  }
+
+  async ready(): Promise<boolean> {
+    if (this.#closed !== undefined || this.#failed !== undefined || !this.#isInPlace()) return false
+    // What failed is tried again, with nothing; if it fails again, the log is not ready.
+    if (this.#isFailing) await this.append([]).catch(() => undefined)
+    return !this.#isFailing && this.#closed === undefined && this.#failed === undefined
+  }
+
+  #now(): number {
+    return this.#ahead + this.#parts.clock.monotonic()
+  }
+
+  /** Writes what waits, group by group, and what is due with it, until there is nothing more. One at a time. */
+  async #run(): Promise<void> {
+    // Whatever else is published in this turn of the event loop goes with it.
+    await new Promise((resolve) => setImmediate(resolve))
+    while ((!this.#waiting.isEmpty || this.#isDropping) && this.#closed === undefined) {
+      this.#isDropping = false
+      await this.#appendGroup(this.#waiting.takeGroup())
+      // Between two groups the event loop turns.
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    this.#running = undefined
+    if (this.#closed !== undefined) this.#waiting.rejectAll(new HubClosedError())
+  }
+
+  /** Never rejects: a group that fails rejects its appends. */
+  async #appendGroup(group: readonly Waiting[]): Promise<void> {
+    let receipts: (readonly Receipt[] | Error)[] = []
+    let appended: readonly LogEvent[] = []
+    try {
+      if (this.#failed !== undefined) throw this.#failed
+      this.#checkLoss(this.#store.watch.dataLoss)
+      this.#checkRoom(group)
+      appended = await this.#write((writing) => {
+        receipts = group.map(({ events }) => appendedOrRefused(writing, events))
+      })
+    } catch (error) {
+      const failure = this.#failureOf(error as Error)
+      for (const { reject } of group) reject(failure)
+      return
+    }
+    this.#handOver(appended)
+    group.forEach(({ resolve, reject }, index) => {
+      const answer = receipts[index] as readonly Receipt[] | Error
+      if (answer instanceof Error) reject(answer)
+      else resolve(answer)
+    })
+  }
+
+  /**
+   * A write that fails for want of room must not get as far as LMDB: its message about it is longer than the memory that it
+   * takes for it, which can end the process.
+   * @throws {LogFullError}
+   */
+  #checkRoom(group: readonly Waiting[]): void {
+    const needed = group.reduce(
+      (sum, { events }) => sum + BYTES_OF_UNIT * textOf(events) + BYTES_OF_EVENT * events.length,
+      LEAST_ROOM
+    )
+    if (group.length > 0 && !this.#room.take(needed))
+      throw new LogFullError(`the disk of ${this.#store.folder} has less than ${needed} bytes left`)
+  }
+
+  /** All that the body does and what falls due with it, or nothing. Until it is committed, all else is as before. */
+  async #write(body: (writing: Writing) => void): Promise<readonly LogEvent[]> {
+    const { retention, idempotencyWindow, clock } = this.#parts
+    const { life, owner, witnesses, witnessKeys } = this.#store
+    const now = this.#now()
+    const place = { witnesses, witnessKeys, owner, turn: this.#turn, overfull: this.#overfull, slice: SLICE }
+    let writing: Writing
+    try {
+      writing = await this.#store.transaction((tables) => {
+        this.#checkOwner(tables)
+        const parts = { tables, life, retention, idempotencyWindow, now, time: clock.now(), ...place }
+        const writing = new Writing(parts, this.#state)
+        writing.expire()
+        body(writing)
+        writing.finish()
+        return writing
+      })
+    } catch (error) {
+      this.#isFailing = true
+      throw error
+    }
+    this.#state = writing.state
+    this.#turn = writing.turn
+    this.#overfull = writing.overfull
+    this.#isFailing = false
+    this.#isUnflushed = this.#parts.durability === 'process'
+    this.#isDropping = writing.isUnfinished || Writing.isDue(this.#state, retention, this.#now())
+    for (const event of writing.appended) this.#recent.add(event)
+    return writing.appended
+  }
+
+  /** What is stored is what this hub stored last, or else another hub writes to the same store. */
+  #checkOwner(tables: Tables): void {
+    if (isStored(tables, this.#state)) return
+    const isOwn = readState(tables)?.owner === this.#state.owner
+    this.#checkLoss(isOwn ? 'a write that the disk reported as failed is there' : 'another hub writes to it')
+  }
+
+  /** @throws {LogLostError} after which nothing is accepted any more. */
+  #checkLoss(loss: string | undefined): void {
+    if (loss === undefined) return
+    const { folder } = this.#store
+    if (this.#failed === undefined) {
+      this.#failed = new LogLostError(folder, loss)
+      this.#parts.logger.error(
+        { err: this.#failed, folder },
+        'the event log is lost; nothing is published until a restart'
+      )
+    }
+    throw this.#failed
+  }
+
+  /** Whether the folder still shows what is open, and no other hub writes to it. */
+  #isInPlace(): boolean {
+    try {
+      this.#checkLoss(this.#store.watch.loss)
+      // Of a write that is under way it is not known whether it is committed.
+      if (this.#running === undefined) this.#checkOwner(this.#store.tables)
+      return true
+    } catch (error) {
+      // A folder that cannot be looked into now may come back.
+      if (this.#failed === undefined && !this.#isFailing)
+        this.#parts.logger.error(
+          { err: error, folder: this.#store.folder },
+          'the folder of the event log cannot be read'
+        )
+      this.#isFailing = true
+      return false
+    }
+  }
+
+  /** Of what is not committed to the disk. Once it fails nobody knows what is on the disk: it is not tried again, and nothing more is taken. */
+  async #flush(): Promise<void> {
+    this.#isUnflushed = false
+    try {
+      await this.#store.flush()
+    } catch (error) {
+      this.#failed = new LogUnavailableError(
+        `it could not be brought to the disk (${(error as Error).message}); what was published last may be there or not, and the hub has to be restarted`
+      )
+      throw this.#failed
+    }
+  }
+
+  #failureOf(error: Error): Error {
+    if ([LogUnavailableError, LogLostError, LogFullError].some((known) => error instanceof known)) {
+      this.#isFailing ||= error instanceof LogFullError
+      return error
+    }
+    const { code } = error as { code?: unknown }
+    const isFull = code === 28 || code === 122 || /MAP_FULL|ENOSPC/.test(error.message)
+    if (isFull || this.#room.isBelow(ROOM)) return new LogFullError(error.message)
+    return new LogUnavailableError(error.message)
+  }
+
+  #handOver(events: readonly LogEvent[]): void {
+    if (events.length === 0) return
+    this.#handed = events.findLast(({ cursor }) => cursor !== null)?.cursor ?? this.#handed
+    for (const tail of [...this.#tails]) {
+      if (!this.#tails.has(tail)) continue
+      try {
+        tail.onEvents(events)
+      } catch (error) {
+        this.#parts.logger.error({ err: error }, 'a listener of the event log failed')
+      }
+    }
+  }
+
+  /** Drops what is due, slice by slice, and brings to the disk what nobody waits for. */
+  #lookAfter(): void {
+    if (this.#closed !== undefined || this.#failed !== undefined) return
+    this.#isInPlace()
+    if (this.#failed !== undefined) return
+    // What failed is tried again.
+    if (this.#isFailing || this.#isDropping || Writing.isDue(this.#state, this.#parts.retention, this.#now())) {
+      this.#isDropping = true
+      this.#running ??= this.#run()
+    }
+    if (this.#isUnflushed && this.#flushing === undefined) {
+      const done = () => {
+        this.#flushing = undefined
+      }
+      this.#flushing = this.#flush().then(done, done)
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#stopLookingAfter()
+    this.#tails.clear()
+    try {
+      await this.#running
+      await this.#flushing
+      if (this.#isUnflushed && this.#failed === undefined) await this.#flush()
+    } catch (error) {
+      this.#parts.logger.error({ err: error }, 'the event log could not be brought to the disk when it was closed')
+    } finally {
+      await this.#store.close()
+    }
+  }
+}
+
+/** A batch that is refused for its content leaves the others of its group as they are. */
+function appendedOrRefused(writing: Writing, events: readonly NewEvent[]): readonly Receipt[] | Error {
+  try {
+    return writing.append(events)
+  } catch (error) {
+    if (error instanceof IdempotencyKeyReusedError) return error
+    throw error
+  }
+}
+
+function unreadable(error: unknown): string {
+  return `the store cannot be read (${(error as Error).message})`
+}

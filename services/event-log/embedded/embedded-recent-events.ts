@@ -1,0 +1,37 @@
+import type { LogEvent } from '../../events/log-event.ts'
+import { Fifo } from '../../fifo.ts'
+
+/** Text kept besides what the store holds, in UTF-16 units, about; an event weighs at least `LEAST`. */
+const CAPACITY = 16_777_216
+const LEAST = 256
+
+/**
+ * The events that were last appended or read, so that those who read the same are given the same object, with the frame that
+ * the hub encoded once.
+ */
+export class RecentEvents {
+  readonly #events = new Map<number, LogEvent>()
+  readonly #order = new Fifo<LogEvent>()
+  #size = 0
+
+  get(seq: number): LogEvent | undefined {
+    return this.#events.get(seq)
+  }
+
+  add(event: LogEvent): void {
+    const seq = event.cursor?.seq
+    if (seq === undefined || this.#events.has(seq)) return
+    this.#events.set(seq, event)
+    this.#order.push(event)
+    this.#size += sizeOf(event)
+    while (this.#size > CAPACITY) {
+      const oldest = this.#order.shift() as LogEvent
+      this.#events.delete(oldest.cursor?.seq ?? 0)
+      this.#size -= sizeOf(oldest)
+    }
+  }
+}
+
+function sizeOf({ data, channels }: LogEvent): number {
+  return LEAST + 2 * data.length + 16 * channels.length
+}

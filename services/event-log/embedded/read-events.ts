@@ -1,0 +1,233 @@
+import { LogUnavailableError } from '../../errors.ts'
+import type { Channel } from '../../events/channel.ts'
+import { type Cursor, sameLife } from '../../events/cursor.ts'
+import type { GapReason } from '../../events/gap-reason.ts'
+import type { LogEvent } from '../../events/log-event.ts'
+import { MAX_PAGE_TEXT, type ReadFrom, type ReadQuery, type ReadResult } from '../event-log.ts'
+import { SequenceMerge } from '../sequence-merge.ts'
+import { type WitnessKeys, witnessOf } from '../witnesses.ts'
+import { countFrom } from './channel-positions.ts'
+import type { RecentEvents } from './embedded-recent-events.ts'
+import { entryAt, eventOf } from './entries.ts'
+import { type ChannelRow, channelRow, END, type PlaceRow, readState, type Tables } from './tables.ts'
+
+/** How many places are fetched at a time, at first and at most. */
+const FEW = 8
+const MANY = 256
+
+export interface ReadingParts {
+  readonly tables: Tables
+  readonly life: string
+  readonly witnessKeys: WitnessKeys
+  readonly recent: RecentEvents
+  /** How long an event is kept, in milliseconds. */
+  readonly age: number
+}
+
+interface Place {
+  readonly seq: number
+  readonly row: PlaceRow
+}
+
+/**
+ * Reads the store as it was last committed. What is too old or has outlived its `ttl` is passed over here already, for it is
+ * dropped a while later; until then it may be counted as remaining. A place whose entry is missing, damaged or filed under
+ * other channels is a hole: it counts as evicted.
+ * @throws {LogUnavailableError} when the store is damaged so that it cannot be read.
+ */
+export function readEvents(parts: ReadingParts, query: ReadQuery, now: number): ReadResult {
+  const { tables } = parts
+  const state = readState(tables)
+  if (state === undefined) throw new LogUnavailableError('the store is damaged: its state is gone')
+  const head: Cursor = { seq: state.head, witness: state.witness }
+  const { after, gap } = recognise(parts, query.from, head)
+  const isAging = state.oldestAt <= now - parts.age
+  const isLapsing = state.nextUntil <= now
+  let evicted = 0
+  const readers: PlaceReader[] = []
+  for (const channel of query.channels) {
+    const found = channelRow(tables, channel)
+    // Nobody knows what a damaged channel held: all of it counts as evicted.
+    if (found === 'damaged') evicted = head.seq
+    const row = found === 'damaged' ? undefined : found
+    const aged = row !== undefined && isAging ? lastAged(tables, row, now - parts.age) : 0
+    evicted = Math.max(evicted, row?.[5] ?? state.forgotten, aged)
+    if (row !== undefined) readers.push(new PlaceReader(tables, channel, row, aged, isLapsing ? now : 0))
+  }
+  const isCursor = typeof query.from === 'object' && 'seq' in query.from
+  const last = typeof query.from === 'object' && 'last' in query.from ? query.from.last : undefined
+  const start = last === undefined ? after : startOfLast(readers, last)
+  for (const reader of readers) reader.startAfter(start)
+  const { events, hole } = mergePlaces(parts, readers, query.limit)
+  evicted = Math.max(evicted, hole)
+  const remaining = readers.reduce((sum, reader) => sum + reader.countRest(), 0)
+  const next = remaining === 0 ? head : (events[events.length - 1]?.cursor ?? head)
+  return { events, remaining, next, evicted, gap: gap ?? (isCursor && evicted > after ? 'evicted' : undefined) }
+}
+
+/** The number after which to read, and what is wrong with the cursor, if anything is: then all that is held is read. */
+function recognise(parts: ReadingParts, from: ReadFrom, head: Cursor): { after: number; gap?: GapReason } {
+  if (from === 'head') return { after: head.seq }
+  if (from === 'oldest' || 'last' in from) return { after: 0 }
+  if (!sameLife(from.witness, parts.life)) return { after: 0, gap: 'reset' }
+  if (from.seq > head.seq) return { after: 0, gap: 'diverged' }
+  const own = witnessOf(parts.witnessKeys, from.seq)
+  const known = from.seq === head.seq ? head.witness : own && parts.life + own
+  return known !== undefined && known !== from.witness ? { after: 0, gap: 'diverged' } : { after: from.seq }
+}
+
+function eventAt({ tables, recent }: ReadingParts, seq: number): LogEvent | undefined {
+  const known = recent.get(seq)
+  if (known !== undefined) return known
+  const row = entryAt(tables, seq)
+  if (row === undefined) return undefined
+  const event = eventOf({ seq, witness: row[0] }, row)
+  recent.add(event)
+  return event
+}
+
+/** The number of the newest entry of a channel that is too old, 0 if none is: they lie in the order of their time. */
+function lastAged(tables: Tables, [id, , , count, , , last]: ChannelRow, horizon: number): number {
+  const at = (seq: number) => firstPlace(tables, id, seq)
+  let oldest = count === 0 ? undefined : at(0)
+  if (oldest === undefined || oldest.row[3] > horizon) return 0
+  for (let high = last; oldest.seq < high; ) {
+    const middle = Math.floor((oldest.seq + high + 1) / 2)
+    const place = at(middle)
+    if (place !== undefined && place.row[3] <= horizon) oldest = place
+    else high = middle - 1
+  }
+  return oldest.seq
+}
+
+function firstPlace(tables: Tables, id: number, seq: number): Place | undefined {
+  for (const { key, value } of tables.places.getRange({ start: [id, seq], end: [id, END], limit: 1 })) {
+    return { seq: key[1], row: value }
+  }
+  return undefined
+}
+
+/** Walks along the places of one channel, and fetches them as they are needed. */
+class PlaceReader {
+  readonly channel: Channel
+  readonly #tables: Tables
+  readonly #row: ChannelRow
+  readonly #aged: number
+  readonly #now: number
+  #fetched: Place[] = []
+  #at = 0
+  #after = 0
+  #size = FEW
+  #isAtEnd = false
+
+  /** @param now what lapsed until then is passed over; 0 if nothing has. */
+  constructor(tables: Tables, channel: Channel, row: ChannelRow, aged: number, now: number) {
+    this.channel = channel
+    this.#tables = tables
+    this.#row = row
+    this.#aged = aged
+    this.#now = now
+  }
+
+  startAfter(seq: number): void {
+    this.#after = Math.max(seq, this.#aged)
+    this.#isAtEnd = this.#row[3] === 0 || this.#row[6] <= this.#after
+  }
+
+  /** The next place, or undefined at the end. */
+  get next(): Place | undefined {
+    while (this.#at === this.#fetched.length && !this.#isAtEnd) this.#fetch()
+    return this.#fetched[this.#at]
+  }
+
+  advance(): void {
+    this.#at++
+  }
+
+  countRest(): number {
+    const { next } = this
+    // A count that damage has made too small must not end the reading.
+    return next === undefined ? 0 : Math.max(1, countFrom(this.#tables, this.#row, next.seq, next.row[0]))
+  }
+
+  /** The numbers of the channel from the newest on back, fetched as they are needed. */
+  *back(): Generator<number, void> {
+    const [id, , , held] = this.#row
+    let before = held === 0 ? 0 : END
+    for (let limit = FEW; before > 0; limit = Math.min(2 * limit, MANY)) {
+      const range = {
+        start: [id, before] as [number, number],
+        end: [id, this.#aged] as [number, number],
+        reverse: true,
+        limit
+      }
+      const places = [...this.#tables.places.getRange(range)]
+      for (const { key, value } of places) if (!this.#isLapsed(value)) yield key[1]
+      before = places.length < limit ? 0 : (places.at(-1)?.key[1] ?? 1) - 1
+    }
+  }
+
+  #fetch(): void {
+    const id = this.#row[0]
+    const limit = this.#size
+    const range = { start: [id, this.#after + 1] as [number, number], end: [id, END] as [number, number], limit }
+    this.#fetched = []
+    this.#at = 0
+    let fetched = 0
+    for (const { key, value } of this.#tables.places.getRange(range)) {
+      fetched++
+      this.#after = key[1]
+      if (!this.#isLapsed(value)) this.#fetched.push({ seq: key[1], row: value })
+    }
+    this.#isAtEnd = fetched < limit
+    this.#size = Math.min(2 * limit, MANY)
+  }
+
+  #isLapsed(place: PlaceRow): boolean {
+    return place[2] > 0 && place[2] <= this.#now
+  }
+}
+
+/** The number after which the newest `last` entries begin: the channels are walked back together from their ends. */
+function startOfLast(readers: readonly PlaceReader[], last: number): number {
+  const walks = readers.map((reader) => reader.back())
+  // Counted down, so that the highest number comes first.
+  const downFrom = (walk: Generator<number, void>) => -(walk.next().value ?? Number.NEGATIVE_INFINITY)
+  const merge = new SequenceMerge(walks.map(downFrom))
+  let seq = 1
+  for (let left = last; left > 0; left--) {
+    if (merge.lowest === Number.POSITIVE_INFINITY) return 0
+    seq = -merge.lowest
+    while (merge.lowest === -seq) merge.advance(downFrom(walks[merge.first] as Generator<number, void>))
+  }
+  return seq - 1
+}
+
+/** The entries of several channels as one sequence, each once, at most a page, and the number of the newest hole. */
+function mergePlaces(
+  parts: ReadingParts,
+  readers: readonly PlaceReader[],
+  limit: number
+): { events: LogEvent[]; hole: number } {
+  const numberOf = ({ next }: PlaceReader) => next?.seq ?? Number.POSITIVE_INFINITY
+  const merge = new SequenceMerge(readers.map(numberOf))
+  const events: LogEvent[] = []
+  let hole = 0
+  let text = 0
+  for (let seq = merge.lowest; seq !== Number.POSITIVE_INFINITY; seq = merge.lowest) {
+    if (events.length === limit || text >= MAX_PAGE_TEXT) break
+    const event = eventAt(parts, seq)
+    let isAsked = false
+    while (merge.lowest === seq) {
+      const reader = readers[merge.first] as PlaceReader
+      if (event?.channels.includes(reader.channel)) isAsked = true
+      else hole = seq
+      reader.advance()
+      merge.advance(numberOf(reader))
+    }
+    if (event === undefined || !isAsked) continue
+    events.push(event)
+    text += event.data.length
+  }
+  return { events, hole }
+}

@@ -1,0 +1,87 @@
+import type { NewEvent } from '../../events/log-event.ts'
+import { entryRow } from './entries.ts'
+import type { EntryFields, PlaceRow, State, Tables } from './tables.ts'
+
+type Held = Pick<Tables, 'entries' | 'shared' | 'lapsing'>
+
+/** The entries that are held, however many channels lead to them, and what the state knows of them as a whole. */
+export class HeldEntries {
+  readonly #tables: Held
+  readonly #state: State
+
+  constructor(tables: Held, state: State) {
+    this.#tables = tables
+    this.#state = state
+  }
+
+  /** @param until when it lapses on the log's clock; 0 if it does not. */
+  add(seq: number, fields: EntryFields, { channels }: Pick<NewEvent, 'channels'>, bytes: number, until: number): void {
+    const { entries, shared, lapsing } = this.#tables
+    const state = this.#state
+    entries.putSync(seq, entryRow(seq, fields))
+    state.events++
+    state.bytes += bytes
+    if (state.oldest > seq) {
+      state.oldest = seq
+      state.oldestAt = fields[2]
+    }
+    if (channels.length > 1) shared.putSync(seq, channels.length)
+    if (until === 0) return
+    lapsing.putSync([until, seq], true)
+    state.nextUntil = Math.min(state.nextUntil, until)
+  }
+
+  /** One channel fewer holds the entry; the last one lets it go. */
+  release(seq: number, [, bytes, until, , isShared]: PlaceRow): void {
+    const { entries, shared } = this.#tables
+    const state = this.#state
+    if (isShared) {
+      const held = (shared.get(seq) ?? 1) - 1
+      if (held > 0) {
+        shared.putSync(seq, held)
+        return
+      }
+      shared.removeSync(seq)
+    }
+    if (entries.removeSync(seq)) state.events--
+    state.bytes = Math.max(0, state.bytes - bytes)
+    if (until > 0) this.lapsed(until, seq)
+    if (seq === state.oldest) this.#findOldest()
+  }
+
+  /** Removes an entry that no place leads to, or that is damaged: its places count it until they go. */
+  discard(seq: number): void {
+    if (this.#tables.entries.removeSync(seq)) this.#state.events--
+    this.#findOldest()
+  }
+
+  /** What lapses first: when, and its number. */
+  get nextLapsing(): [until: number, seq: number] | undefined {
+    const [first] = this.#tables.lapsing.getKeys({ limit: 1 })
+    return first
+  }
+
+  lapsed(until: number, seq: number): void {
+    this.#tables.lapsing.removeSync([until, seq])
+    if (until <= this.#state.nextUntil) this.#state.nextUntil = this.nextLapsing?.[0] ?? Number.POSITIVE_INFINITY
+  }
+
+  #findOldest(): void {
+    const [seq, appendedAt] = this.#oldest() ?? [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+    this.#state.oldest = seq
+    this.#state.oldestAt = appendedAt
+  }
+
+  /** Number and time of the oldest entry. Nobody knows how old a damaged one is: it goes next. */
+  #oldest(): [seq: number, appendedAt: number] | undefined {
+    const { entries } = this.#tables
+    try {
+      for (const { key, value } of entries.getRange({ limit: 1 }))
+        return [key, Number.isFinite(value?.[2]) ? value[2] : 0]
+    } catch {
+      // The row is no MessagePack.
+      for (const key of entries.getKeys({ limit: 1 })) return [key, 0]
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,336 @@
+import type { Channel } from '../../events/channel.ts'
+import type { LogEvent, NewEvent } from '../../events/log-event.ts'
+import type { Receipt } from '../event-log.ts'
+import { refuseOtherContent } from '../idempotency.ts'
+import { countBound, giverOf, type Retention } from '../retention.ts'
+import type { Witnesses, WitnessKeys } from '../witnesses.ts'
+import { ChannelPlaces, sizeClassOf } from './channel-positions.ts'
+import { entryAt, eventOf } from './entries.ts'
+import { firstClassOf, heaviestChannel } from './heaviest-channel.ts'
+import { HeldEntries } from './retained-entries.ts'
+import { IdempotencyKeys } from './stored-idempotency-keys.ts'
+import {
+  channelRow,
+  type EntryFields,
+  type PlaceRow,
+  type State,
+  type Tables,
+  WITNESS_KEYS,
+  writeState
+} from './tables.ts'
+import { weightOf } from './weight.ts'
+
+/** What a channel weighs that holds anything, besides its places. */
+const CHANNEL_OVERHEAD = 400
+/** More channels than this that hold nothing, and those that were evicted longest ago are remembered by one number for all. */
+const MAX_EMPTIED = 100_000
+/** The part of the bound in bytes that they may take, and what one takes on disk besides its name. */
+const EMPTIED_SHARE = 1 / 8
+const EMPTIED_OVERHEAD = 150
+/** How many of them one transaction forgets, besides two for each channel that it has changed. */
+const FORGET_AT_ONCE = 128
+const BYTES_OF = { user: 'userBytes', topic: 'topicBytes', everyone: 'everyoneBytes' } as const
+
+export interface WritingParts {
+  readonly tables: Tables
+  readonly life: string
+  readonly retention: Retention
+  readonly idempotencyWindow: number
+  /** Now on the log's own clock, and for people. */
+  readonly now: number
+  readonly time: number
+  /** What makes the witnesses of new entries, and the keys of all that were made. */
+  readonly witnesses: Witnesses
+  readonly witnessKeys: WitnessKeys
+  /** The random name of the hub that writes. */
+  readonly owner: string
+  /** Where the turn among the heaviest channels was. */
+  readonly turn: number
+  /** Channels that earlier transactions left above their bounds. */
+  readonly overfull: Iterable<Channel>
+  /** How many entries are dropped at most, each, for their age and for bounds that were larger when they were stored. */
+  readonly slice: number
+}
+
+/**
+ * What one transaction does to the store. Nothing of it counts until it is committed: whoever made it throws it away
+ * otherwise, with the state that it was given a copy of.
+ */
+export class Writing {
+  readonly state: State
+  /** The events of this transaction in order, transient ones too. */
+  readonly appended: LogEvent[] = []
+  readonly #tables: Tables
+  readonly #held: HeldEntries
+  readonly #life: string
+  readonly #witnesses: Witnesses
+  readonly #retention: Retention
+  readonly #keys: IdempotencyKeys
+  readonly #now: number
+  readonly #time: number
+  readonly #channels = new Map<Channel, ChannelPlaces>()
+  /** Channels that are left above their bounds, for the next transactions. */
+  readonly overfull: Set<Channel>
+  /** What the log held, and how much it remembered, before this transaction. */
+  readonly #before: Readonly<State>
+  #slice: number
+  #turn: number
+  #isUnfinished = false
+
+  constructor(parts: WritingParts, state: State) {
+    this.state = { ...state, time: parts.now, owner: parts.owner }
+    this.#before = state
+    this.#tables = parts.tables
+    this.#held = new HeldEntries(parts.tables, this.state)
+    this.#life = parts.life
+    this.#witnesses = parts.witnesses
+    if (state.owner !== parts.owner) parts.tables.meta.putSync(WITNESS_KEYS, parts.witnessKeys)
+    this.#retention = parts.retention
+    this.#now = parts.now
+    this.#keys = new IdempotencyKeys(parts.tables, this.state, parts.now, parts.idempotencyWindow)
+    this.#time = parts.time
+    this.#turn = parts.turn
+    this.#slice = parts.slice
+    this.overfull = new Set(parts.overfull)
+  }
+
+  get turn(): number {
+    return this.#turn
+  }
+
+  /** Whether the next transaction has to go on dropping. */
+  get isUnfinished(): boolean {
+    return this.#isUnfinished || this.overfull.size > 0
+  }
+
+  /** Whether something is due to be dropped. */
+  static isDue(state: State, retention: Retention, now: number): boolean {
+    return state.oldestAt <= now - retention.age || state.nextUntil <= now
+  }
+
+  /** @throws {IdempotencyKeyReusedError} when nothing was done; what other batches did stays. */
+  append(events: readonly NewEvent[]): Receipt[] {
+    refuseOtherContent(events, (idempotency) => this.#keys.digestOf(idempotency))
+    return events.map((event) => {
+      const known = event.idempotency === undefined ? undefined : this.#keys.receiptOf(event.idempotency)
+      if (known !== undefined) return known
+      const appended = event.transient
+        ? eventOf(null, [null, this.#time, this.#now, [...event.channels], event.event, event.data, event.final])
+        : this.#store(event)
+      this.appended.push(appended)
+      const receipt = { id: appended.id, streams: event.streams, isRepeat: false }
+      if (event.idempotency !== undefined) this.#keys.add(event.idempotency, receipt)
+      return receipt
+    })
+  }
+
+  /** Drops a slice of what is too old, which is a gap, and of what outlived its `ttl`, which is none. */
+  expire(): void {
+    let left = this.#slice
+    while (this.state.nextUntil <= this.#now && left-- > 0) {
+      const first = this.#held.nextLapsing
+      if (first === undefined) this.state.nextUntil = Number.POSITIVE_INFINITY
+      else this.#lapse(first)
+    }
+    while (this.state.oldestAt <= this.#now - this.#retention.age && left-- > 0) this.#age(this.state.oldest)
+  }
+
+  /** Brings the log towards its bounds, and forgets what no longer matters. Writes down what has changed. */
+  finish(): State {
+    this.#keys.expire()
+    for (const channel of [...this.overfull]) this.#trim(this.#open(channel))
+    this.#shrink()
+    for (const places of this.#channels.values()) this.#settle(places)
+    this.#forgetChannels()
+    this.#keys.settle()
+    writeState(this.#tables, this.state)
+    return this.state
+  }
+
+  #store(event: NewEvent): LogEvent {
+    const seq = ++this.state.head
+    const witness = this.#life + this.#witnesses.of(seq)
+    this.state.witness = witness
+    const channels = [...event.channels]
+    const fields: EntryFields = [witness, this.#time, this.#now, channels, event.event, event.data, event.final]
+    const bytes = weightOf(event)
+    const until = event.ttl === undefined ? 0 : this.#now + event.ttl
+    this.#held.add(seq, fields, event, bytes, until)
+    for (const channel of channels) {
+      this.#file(channel, seq, bytes, [until, this.#now, channels.length > 1, event.collapseKey ?? null])
+    }
+    return eventOf({ seq, witness }, fields)
+  }
+
+  #file(channel: Channel, seq: number, bytes: number, rest: [number, number, boolean, string | null]): void {
+    const places = this.#open(channel)
+    const collapseKey = rest[3]
+    if (collapseKey !== null) {
+      const before = this.#tables.collapsed.get([places.id, collapseKey])
+      if (before !== undefined && places.collapseKeyOf(before) === collapseKey) this.#take(places, before)
+      this.#tables.collapsed.putSync([places.id, collapseKey], seq)
+    }
+    places.push(seq, bytes, rest)
+    this.#trim(places)
+  }
+
+  /**
+   * Brings a channel under its bounds. What this transaction added is made room for at once; what was there under larger
+   * bounds goes slice by slice.
+   */
+  #trim(places: ChannelPlaces): void {
+    const { channel, kind, stored } = places
+    const { channelBytes } = this.#retention
+    const count = countBound(this.#retention, kind)
+    this.overfull.delete(channel)
+    while (places.count > count || (places.bytes > channelBytes && places.count > 1)) {
+      const hasGrown =
+        places.count > Math.max(stored.count, count) || places.bytes > Math.max(stored.bytes, channelBytes)
+      if (!hasGrown && this.#slice-- <= 0) {
+        this.overfull.add(channel)
+        return
+      }
+      if (!this.#evict(places)) this.#correct(places)
+    }
+  }
+
+  #open(channel: Channel): ChannelPlaces {
+    const open = this.#channels.get(channel)
+    if (open !== undefined) return open
+    const found = channelRow(this.#tables, channel)
+    // Nobody knows what a damaged channel held: all of it counts as evicted.
+    const evicted = found === 'damaged' ? this.#before.head : this.state.forgotten
+    const isStored = found !== undefined && found !== 'damaged'
+    const row = isStored ? found : ([this.state.nextChannel++, 0, 0, 0, 0, evicted, 0] as const)
+    const places = new ChannelPlaces(this.#tables, channel, [...row], isStored)
+    this.#channels.set(channel, places)
+    return places
+  }
+
+  /** Whether there was something to evict. */
+  #evict(places: ChannelPlaces): boolean {
+    const oldest = places.oldest()
+    if (oldest === undefined) return false
+    places.evicted = Math.max(places.evicted, oldest.seq)
+    this.#take(places, oldest.seq, oldest.place)
+    return true
+  }
+
+  /** A channel that damage lets count more than it has. */
+  #correct(places: ChannelPlaces): void {
+    this.state.bytes = Math.max(0, this.state.bytes - places.bytes)
+    places.correct()
+  }
+
+  #lapse([until, seq]: [number, number]): void {
+    for (const channel of entryAt(this.#tables, seq)?.[3] ?? []) {
+      const places = this.#open(channel)
+      // An entry that lapses at another time, or never, is not the one that the index means.
+      if (places.lapsesAt(seq) === until) this.#take(places, seq)
+    }
+    this.#held.lapsed(until, seq)
+  }
+
+  #age(seq: number): void {
+    for (const channel of entryAt(this.#tables, seq)?.[3] ?? []) {
+      const places = this.#open(channel)
+      if (this.#take(places, seq)) places.evicted = Math.max(places.evicted, seq)
+    }
+    // An entry that is damaged, or that no place leads to.
+    if (this.state.oldest === seq) this.#held.discard(seq)
+  }
+
+  #take(places: ChannelPlaces, seq: number, known?: PlaceRow): boolean {
+    const place = places.remove(seq, known)
+    if (place === undefined) return false
+    this.#held.release(seq, place)
+    return true
+  }
+
+  #shrink(): void {
+    for (const places of this.#channels.values()) this.#settle(places)
+    const { bytes } = this.#retention
+    const before = stored(this.#before)
+    while (stored(this.state) > bytes) {
+      if (stored(this.state) <= before && this.#slice-- <= 0) {
+        this.#isUnfinished = true
+        return
+      }
+      const { keyBytes: keys, userBytes: user, topicBytes: topic, everyoneBytes: everyone } = this.state
+      const giver = giverOf({ keys, user, topic, everyone }, bytes - this.state.emptiedBytes)
+      if (giver === undefined) return
+      if (giver === 'keys') {
+        if (!this.#keys.forgetOne()) return
+        continue
+      }
+      const places = heaviestChannel(this.#tables, giver, this.#turn, (channel) => this.#open(channel))
+      // What is left of a count when nothing is held comes of a store that was damaged.
+      if (places === undefined) {
+        this.state[BYTES_OF[giver]] = 0
+        continue
+      }
+      this.#turn = places.id
+      if (!this.#evict(places)) this.#correct(places)
+      this.#settle(places)
+    }
+  }
+
+  /** Brings the tables up to date with what a channel has become. */
+  #settle(places: ChannelPlaces): void {
+    const { channels, sizes, emptied } = this.#tables
+    const { storedAs, id, channel, kind, bytes } = places
+    const sizeClass = sizeClassOf(bytes)
+    if (sizeClass !== storedAs.sizeClass) {
+      const classes = firstClassOf(kind)
+      if (storedAs.sizeClass > 0) sizes.removeSync([classes + storedAs.sizeClass, id])
+      if (sizeClass > 0) sizes.putSync([classes + sizeClass, id], channel)
+    }
+    const isHeld = places.count > 0
+    const overhead = (Number(isHeld) - Number(storedAs.isHeld)) * CHANNEL_OVERHEAD
+    this.state.channels += Number(isHeld) - Number(storedAs.isHeld)
+    this.state.bytes += overhead
+    this.state[BYTES_OF[kind]] += bytes - storedAs.bytes + overhead
+    const emptiedAt = !isHeld && places.evicted > this.state.forgotten ? places.evicted : 0
+    if (emptiedAt !== storedAs.emptied) {
+      if (storedAs.emptied > 0) emptied.removeSync([storedAs.emptied, id])
+      if (emptiedAt > 0) emptied.putSync([emptiedAt, id], channel)
+      this.#countEmptied(channel, Number(emptiedAt > 0) - Number(storedAs.emptied > 0))
+    }
+    places.storedAs = { isHeld, sizeClass, bytes, emptied: emptiedAt }
+    if (isHeld || emptiedAt > 0) channels.putSync(channel, places.row)
+    else this.#forget(channel, places)
+  }
+
+  #forget(channel: Channel, places: ChannelPlaces): void {
+    places.dropBlocks()
+    this.#tables.channels.removeSync(channel)
+    this.#channels.delete(channel)
+  }
+
+  #countEmptied(channel: Channel, count: number): void {
+    this.state.emptied += count
+    this.state.emptiedBytes += count * (EMPTIED_OVERHEAD + 2 * Buffer.byteLength(channel))
+  }
+
+  #forgetChannels(): void {
+    const bytesMost = this.#retention.bytes * EMPTIED_SHARE
+    for (let left = FORGET_AT_ONCE + 2 * this.#channels.size; left > 0; left--) {
+      if (this.state.emptied <= MAX_EMPTIED && this.state.emptiedBytes <= bytesMost) return
+      const [first] = [...this.#tables.emptied.getRange({ limit: 1 })]
+      if (first === undefined) return
+      const channel = first.value as Channel
+      this.#countEmptied(channel, -1)
+      this.#tables.emptied.removeSync(first.key)
+      const places = this.#open(channel)
+      // A channel that holds something is not the one that the index means.
+      if (places.id !== first.key[1] || places.count > 0) continue
+      this.state.forgotten = Math.max(this.state.forgotten, first.key[0])
+      this.#forget(channel, places)
+    }
+  }
+}
+
+/** What counts against the bound in bytes. */
+function stored({ bytes, keyBytes, emptiedBytes }: State): number {
+  return bytes + keyBytes + emptiedBytes
+}

@@ -1,0 +1,271 @@
+import type { Clock } from '../../clock.ts'
+import { Deadlines } from '../../deadline-heap.ts'
+import { HubClosedError } from '../../errors.ts'
+import type { Channel } from '../../events/channel.ts'
+import { type Cursor, newLife, sameLife } from '../../events/cursor.ts'
+import type { GapReason } from '../../events/gap-reason.ts'
+import type { LogEvent, NewEvent } from '../../events/log-event.ts'
+import type { EventLog, LogStats, ReadFrom, ReadQuery, ReadResult, Receipt, Tail, TailListener } from '../event-log.ts'
+import { refuseOtherContent } from '../idempotency.ts'
+import { type ChannelKind, countBound, type Giver, giverOf, type Retention } from '../retention.ts'
+import { SizeClasses } from '../size-classes.ts'
+import { newWitnessKey, Witnesses } from '../witnesses.ts'
+import { ChannelHistory } from './channel-history.ts'
+import { EmptiedChannels } from './emptied-channels.ts'
+import { IdempotencyKeys } from './idempotency-keys.ts'
+import { MemoryEntry } from './memory-entry.ts'
+import { mergeHistories } from './merge-histories.ts'
+
+/** What a channel weighs that holds anything, besides its events. Measured over 100,000 channels of one event. */
+const CHANNEL_OVERHEAD = 550
+/** The part of the bound in bytes that the marks of emptied channels may weigh. */
+const MARKS_SHARE = 1 / 8
+
+export interface MemoryLogOptions {
+  readonly retention: Retention
+  /** How long an idempotency key is remembered, in milliseconds. */
+  readonly idempotencyWindow: number
+  readonly clock: Clock
+}
+
+/** The event log in this process's memory: the library's default. A restart begins a new life, and cursors tell. */
+export class MemoryLog implements EventLog {
+  readonly #retention: Retention
+  readonly #clock: Clock
+  readonly #life = newLife()
+  readonly #witnesses = new Witnesses(newWitnessKey())
+  readonly #histories = new Map<Channel, ChannelHistory>()
+  readonly #sizes: Record<ChannelKind, SizeClasses<ChannelHistory>> = {
+    user: new SizeClasses(),
+    topic: new SizeClasses(),
+    everyone: new SizeClasses()
+  }
+  /** What each giver holds; an entry in several channels counts for each. */
+  readonly #held: Record<Giver, number> = { keys: 0, user: 0, topic: 0, everyone: 0 }
+  readonly #keys: IdempotencyKeys
+  readonly #ttls = new Deadlines<MemoryEntry>()
+  readonly #tails = new Set<{ readonly listener: TailListener; readonly since: number }>()
+  /** What was appended while a listener was being called, and waits until all have been. */
+  readonly #unhanded: (readonly LogEvent[])[] = []
+  #isHanding = false
+  /** How many times something was handed over, or is about to be. */
+  #handed = 0
+  /** Every held entry by its number. */
+  readonly #entries = new Map<number, MemoryEntry>()
+  #oldest: MemoryEntry | undefined
+  #newest: MemoryEntry | undefined
+  readonly #emptied: EmptiedChannels
+  #head: Cursor
+  /** What entries and channels weigh. */
+  #bytes = 0
+  #closed = false
+
+  constructor(options: MemoryLogOptions) {
+    this.#retention = options.retention
+    this.#clock = options.clock
+    this.#keys = new IdempotencyKeys(options.idempotencyWindow)
+    this.#emptied = new EmptiedChannels(options.retention.bytes * MARKS_SHARE)
+    this.#head = { seq: 0, witness: this.#witnessOf(0) }
+  }
+
+  async append(events: readonly NewEvent[]): Promise<readonly Receipt[]> {
+    if (this.#closed) throw new HubClosedError()
+    const now = this.#clock.monotonic()
+    const time = this.#clock.now()
+    this.#expire(now)
+    refuseOtherContent(events, (idempotency) => this.#keys.find(idempotency, now)?.digest)
+    const receipts: Receipt[] = []
+    const appended: MemoryEntry[] = []
+    for (const event of events) {
+      const known = event.idempotency === undefined ? undefined : this.#keys.find(event.idempotency, now)
+      if (known !== undefined) {
+        receipts.push({ ...known.receipt, isRepeat: true })
+        continue
+      }
+      const entry = event.transient ? new MemoryEntry(event, null, time, now) : this.#store(event, time, now)
+      appended.push(entry)
+      const receipt = { id: entry.id, streams: event.streams, isRepeat: false }
+      receipts.push(receipt)
+      if (event.idempotency !== undefined) this.#keys.add(event.idempotency, receipt, now)
+    }
+    this.#shrink()
+    if (appended.length > 0) this.#handOver(appended)
+    return receipts
+  }
+
+  read(query: ReadQuery): ReadResult {
+    this.#expire(this.#clock.monotonic())
+    const { after, gap } = this.#recognise(query.from)
+    const histories: ChannelHistory[] = []
+    let evicted = 0
+    for (const channel of query.channels) {
+      const history = this.#histories.get(channel)
+      if (history !== undefined) histories.push(history)
+      evicted = Math.max(evicted, history?.evicted ?? this.#emptied.evictedFrom(channel))
+    }
+    const last = typeof query.from === 'object' && 'last' in query.from ? query.from.last : undefined
+    const { events, remaining, hole } = mergeHistories(histories, after, query.limit, last)
+    evicted = Math.max(evicted, hole)
+    const next = remaining === 0 ? this.#head : (events[events.length - 1]?.cursor ?? this.#head)
+    const isCursor = typeof query.from === 'object' && 'seq' in query.from
+    return { events, remaining, next, evicted, gap: gap ?? (isCursor && evicted > after ? 'evicted' : undefined) }
+  }
+
+  async tail(listener: TailListener): Promise<Tail> {
+    if (this.#closed) throw new HubClosedError()
+    const tail = { listener, since: this.#handed + this.#unhanded.length }
+    this.#tails.add(tail)
+    const stop = async () => {
+      this.#tails.delete(tail)
+    }
+    return { position: this.#head, stop }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#tails.clear()
+  }
+
+  stats(): LogStats {
+    const { size: channels } = this.#histories
+    return { kind: 'memory', events: this.#entries.size, bytes: this.#allBytes, channels, head: this.#head.seq }
+  }
+
+  /** In the order of the sequence for every listener, even if one of them appends, or begins to listen, while it is called. */
+  #handOver(events: readonly LogEvent[]): void {
+    this.#unhanded.push(events)
+    if (this.#isHanding) return
+    this.#isHanding = true
+    try {
+      for (let next = this.#unhanded.shift(); next !== undefined; next = this.#unhanded.shift()) {
+        this.#handed++
+        for (const { listener, since } of this.#tails) if (since < this.#handed) listener.onEvents(next)
+      }
+    } finally {
+      this.#isHanding = false
+    }
+  }
+
+  /** The number after which to read, and what is wrong with the cursor, if anything is: then all that is held is read. */
+  #recognise(from: ReadFrom): { after: number; gap?: GapReason } {
+    if (from === 'head') return { after: this.#head.seq }
+    if (from === 'oldest' || 'last' in from) return { after: 0 }
+    if (!sameLife(from.witness, this.#life)) return { after: 0, gap: 'reset' }
+    const isOther = from.witness !== this.#witnessOf(from.seq)
+    return from.seq > this.#head.seq || isOther ? { after: 0, gap: 'diverged' } : { after: from.seq }
+  }
+
+  #store(event: NewEvent, time: number, now: number): MemoryEntry {
+    const cursor = { seq: this.#head.seq + 1, witness: this.#witnessOf(this.#head.seq + 1) }
+    this.#head = cursor
+    const entry = new MemoryEntry(event, cursor, time, now)
+    this.#entries.set(cursor.seq, entry)
+    this.#bytes += entry.bytes
+    entry.older = this.#newest
+    if (this.#newest === undefined) this.#oldest = entry
+    else this.#newest.newer = entry
+    this.#newest = entry
+    for (const channel of event.channels) this.#file(channel, cursor.seq, entry)
+    if (event.ttl !== undefined && entry.held > 0) this.#ttls.set(entry, now + event.ttl)
+    return entry
+  }
+
+  #file(channel: Channel, seq: number, entry: MemoryEntry): void {
+    let history = this.#histories.get(channel)
+    if (history === undefined) {
+      history = new ChannelHistory(channel, this.#emptied.evictedFrom(channel))
+      this.#emptied.delete(channel)
+      this.#histories.set(channel, history)
+      this.#bytes += CHANNEL_OVERHEAD
+      this.#held[history.kind] += CHANNEL_OVERHEAD
+    }
+    const before = history.bytes
+    const replaced = history.push(seq, entry)
+    this.#weigh(history, before)
+    if (replaced !== undefined) this.#release(replaced)
+    const { channelBytes } = this.#retention
+    const count = countBound(this.#retention, history.kind)
+    while (history.count > count || (history.bytes > channelBytes && history.count > 1)) this.#evict(history)
+  }
+
+  /** Drops what is too old, which is a gap, and what outlived its `ttl`, which is none. */
+  #expire(now: number): void {
+    for (let entry = this.#ttls.takeDue(now); entry !== undefined; entry = this.#ttls.takeDue(now))
+      this.#drop(entry, false)
+    this.#keys.expire(now)
+    const horizon = now - this.#retention.age
+    while (this.#oldest !== undefined && this.#oldest.appendedAt <= horizon) this.#drop(this.#oldest, true)
+  }
+
+  /** All that the log holds. */
+  get #allBytes(): number {
+    return this.#bytes + this.#keys.bytes + this.#emptied.bytes
+  }
+
+  #witnessOf(seq: number): string {
+    return this.#life + this.#witnesses.of(seq)
+  }
+
+  /** Brings the whole log under its bound. */
+  #shrink(): void {
+    const { bytes } = this.#retention
+    while (this.#allBytes > bytes) {
+      this.#held.keys = this.#keys.bytes
+      const giver = giverOf(this.#held, bytes - this.#emptied.bytes)
+      if (giver === undefined) return
+      if (giver === 'keys') this.#keys.forgetOne()
+      else this.#evict(this.#sizes[giver].heaviest() as ChannelHistory)
+    }
+  }
+
+  /** To be called when the bytes of a channel have changed. */
+  #weigh(history: ChannelHistory, before: number): void {
+    this.#sizes[history.kind].place(history, before)
+    this.#held[history.kind] += history.bytes - before
+  }
+
+  #evict(history: ChannelHistory): void {
+    const before = history.bytes
+    const entry = history.shift()
+    if (entry?.cursor == null) return
+    history.evicted = entry.cursor.seq
+    this.#taken(history, entry, before)
+  }
+
+  #drop(entry: MemoryEntry, isGap: boolean): void {
+    const seq = entry.cursor?.seq ?? 0
+    for (const channel of entry.channels) {
+      const history = this.#histories.get(channel)
+      if (history === undefined) continue
+      const before = history.bytes
+      if (history.remove(seq) === undefined) continue
+      if (isGap) history.evicted = Math.max(history.evicted, seq)
+      this.#taken(history, entry, before)
+    }
+  }
+
+  #taken(history: ChannelHistory, entry: MemoryEntry, bytesBefore: number): void {
+    this.#weigh(history, bytesBefore)
+    if (history.count === 0) {
+      this.#histories.delete(history.channel)
+      this.#bytes -= CHANNEL_OVERHEAD
+      this.#held[history.kind] -= CHANNEL_OVERHEAD
+      this.#emptied.add(history.channel, history.evicted)
+    }
+    this.#release(entry)
+  }
+
+  /** One channel fewer holds the entry; the last one lets it go. */
+  #release(entry: MemoryEntry): void {
+    if (--entry.held > 0) return
+    this.#entries.delete(entry.cursor?.seq ?? 0)
+    this.#ttls.delete(entry)
+    this.#bytes -= entry.bytes
+    if (entry.older === undefined) this.#oldest = entry.newer
+    else entry.older.newer = entry.newer
+    if (entry.newer === undefined) this.#newest = entry.older
+    else entry.newer.older = entry.older
+    entry.older = undefined
+    entry.newer = undefined
+  }
+}

@@ -1,0 +1,8 @@
+import { scriptsOf } from '../../redis/lua-scripts.ts'
+import { LUA } from './log-lua.ts'
+
+const script = scriptsOf(LUA, ['log-common'])
+
+export const APPEND = script('append')
+export const READ = script('read')
+export const POSITION = script('position')

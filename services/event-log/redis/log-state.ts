@@ -1,0 +1,55 @@
+import type { Cursor } from '../../events/cursor.ts'
+import type { LogStats } from '../event-log.ts'
+
+/** What every answer of a script begins with: where the log is, and what it holds. */
+export interface LogState {
+  readonly life: string
+  readonly head: Cursor
+  readonly stats: LogStats
+  /** The number of the tail's newest entry. */
+  readonly pos: number
+  /** The time by the store's clock, in milliseconds since the epoch. */
+  readonly time: number
+  /** The number of the newest loss, 0 if there was none. */
+  readonly loss: number
+  /** When it was recorded, or else the life of the log began: a later one has a higher value. */
+  readonly born: number
+  /** The rest of the answer. */
+  readonly rest: readonly (string | number)[]
+}
+
+const FIELDS = 10
+const TIME = 7
+
+type Fields = [
+  life: string,
+  head: number,
+  witness: string,
+  events: number,
+  bytes: number,
+  channels: number,
+  pos: number,
+  time: number,
+  loss: number,
+  born: number
+]
+
+export function readState(reply: unknown): LogState {
+  const values = reply as (string | number)[]
+  const [life, head, witness, events, bytes, channels, pos, time, loss, born] = values as Fields
+  return {
+    life,
+    head: { seq: head, witness },
+    pos,
+    time,
+    loss,
+    born,
+    stats: { kind: 'redis', events, bytes, channels, head },
+    rest: values.slice(FIELDS)
+  }
+}
+
+/** The time by the store's clock in what a script has answered. */
+export function timeIn(reply: unknown): number {
+  return (reply as Fields)[TIME]
+}

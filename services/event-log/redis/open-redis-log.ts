@@ -1,0 +1,182 @@
+import type { Clock } from '../../clock.ts'
+import { systemClock } from '../../clock.ts'
+import { InvalidOptionError, LogUnavailableError } from '../../errors.ts'
+import { wholeNumber } from '../../option-checks.ts'
+import { told } from '../../redis/client.ts'
+import { openerFor, type RedisTemplate, type RedisTemplateFactory } from '../../redis/client-factory.ts'
+import { RedisConnection } from '../../redis/connection.ts'
+import type { RedisLink } from '../../redis/link.ts'
+import type { ClusterSettings, SentinelSettings } from '../../redis/settings.ts'
+import { resolveIdempotencyWindow } from '../idempotency.ts'
+import type { Retention } from '../retention.ts'
+import { resolveRetention } from '../retention.ts'
+import { RedisLog } from './redis-log.ts'
+
+export type { RedisTemplate, RedisTemplateFactory } from '../../redis/client-factory.ts'
+export type { LuaScript, RedisArgument, RedisLink } from '../../redis/link.ts'
+export { LinkError, RedisReplyError } from '../../redis/link.ts'
+export type { AddressMap, ClusterSettings, SentinelSettings } from '../../redis/settings.ts'
+export type { RedisLog } from './redis-log.ts'
+
+/** How Redis is reached. One of `url`, `client`, `sentinel` and `cluster`. */
+export interface RedisLinkOptions {
+  /**
+   * `redis://` or `rediss://` (TLS), with user, password and number of the database: `rediss://user:password@host:6379/0`. With
+   * Sentinels `redis+sentinel://user:password@host:26379,host:26379/name/0`, the password being that of the servers; in a cluster
+   * `redis+cluster://user:password@host:6379,host:6379`.
+   */
+  readonly url?: string | undefined
+  /**
+   * A client of node-redis (`createClient`), for what a URL cannot say. It tells how to connect and nothing else: the log opens
+   * lines of its own with `client.duplicate()`, and closes them; the client stays its owner's, connected or not. Or a function
+   * that makes one, called for each line: for an address or a password that changes.
+   */
+  readonly client?: RedisTemplate | RedisTemplateFactory | undefined
+  /** What `createSentinel` of node-redis takes: the log asks the Sentinels where the master is, for each line that it opens. */
+  readonly sentinel?: SentinelSettings | undefined
+  /** What `createCluster` of node-redis takes: the log opens its lines to the node that has the keys of the hub, which share a slot. */
+  readonly cluster?: ClusterSettings | undefined
+  /**
+   * What the names of all keys begin with, in braces. Hubs with different prefixes share nothing.
+   * @default 'sse-hub'
+   */
+  readonly prefix?: string | undefined
+  /**
+   * How long Redis may owe an answer, in milliseconds: then the line is given up, and what waited for an answer is refused.
+   * @default 2_000
+   */
+  readonly timeout?: number | undefined
+  /**
+   * Logs when Redis is lost, when it is back, and errors that no call can report: a logger of pino's kind.
+   * @default undefined: only such errors are told, as warnings of the process
+   */
+  readonly logger?: OutageLogger | undefined
+}
+
+export interface RedisLogOptions extends RedisLinkOptions {
+  /** What the log keeps. All nodes of a hub are told the same. */
+  readonly retention?: Partial<Retention> | undefined
+  /**
+   * How long an idempotency key is remembered, in milliseconds.
+   * @default 300_000
+   */
+  readonly idempotencyWindow?: number | undefined
+  /**
+   * How much of what was appended last Redis keeps for nodes that were cut off, in bytes; beyond it they read history again.
+   * @default 16_777_216
+   */
+  readonly tailBytes?: number | undefined
+  /**
+   * How much of it each node keeps in its own memory, in bytes, so that streams that missed little are not read from Redis.
+   * 0 turns it off.
+   * @default 33_554_432
+   */
+  readonly recentBytes?: number | undefined
+  /**
+   * Whether to begin though Redis cannot be reached: events are refused and streams told to come back until it can.
+   * @default false: fails after five seconds
+   */
+  readonly startDegraded?: boolean | undefined
+  /**
+   * Time and chance, for tests.
+   * @default the server's time
+   */
+  readonly clock?: Clock | undefined
+}
+
+export interface OutageLogger {
+  warn(details: object, message: string): void
+  info(details: object, message: string): void
+}
+
+/** How long to wait for Redis at the start, in milliseconds. */
+const START = 5_000
+const NAMES = [
+  'url',
+  'client',
+  'sentinel',
+  'cluster',
+  'prefix',
+  'timeout',
+  'retention',
+  'idempotencyWindow',
+  'tailBytes',
+  'recentBytes',
+  'startDegraded',
+  'logger',
+  'clock'
+]
+
+/**
+ * Opens the event log in Redis (7 or later) or Valkey: nodes that are given the same one are one hub. Pass it as the hub's
+ * `log`; the hub closes it.
+ * @throws {InvalidOptionError} for bad options, and when the package `redis` is not installed.
+ * @throws {LogUnavailableError} when Redis cannot be reached within five seconds, unless `startDegraded`.
+ */
+export async function redisLog(options: RedisLogOptions): Promise<RedisLog> {
+  const link = await redisLink(options, options.clock)
+  try {
+    return await redisLogOn(link, options)
+  } catch (error) {
+    link.close()
+    throw error
+  }
+}
+
+/** The same over a line that is there already, and that is closed with the log. */
+export async function redisLogOn(link: RedisLink, options: RedisLogOptions): Promise<RedisLog> {
+  for (const name of Object.keys(options)) {
+    if (!NAMES.includes(name)) throw new InvalidOptionError(name, `is none of redisLog: there are ${NAMES.join(', ')}`)
+  }
+  const { startDegraded = false, clock, logger } = options
+  const parts = {
+    retention: resolveRetention(options.retention ?? {}),
+    idempotencyWindow: resolveIdempotencyWindow(options.idempotencyWindow),
+    tailBytes: wholeNumber('tailBytes', options.tailBytes ?? 16_777_216, 0, 2 ** 32),
+    recentBytes: wholeNumber('recentBytes', options.recentBytes ?? 33_554_432, 0, 2 ** 32)
+  }
+  if (!startDegraded) await reached(link)
+  if (logger !== undefined) {
+    link.onDown((problem) => logger.warn({ problem }, 'Redis is lost; events are refused until it is back'))
+    link.onUp(() => logger.info({}, 'Redis is there'))
+  }
+  return new RedisLog({
+    ...parts,
+    link,
+    clock: clock ?? systemClock,
+    isOwnTime: clock !== undefined,
+    startDegraded,
+    onFault: reporter(logger)
+  })
+}
+
+/**
+ * A line to the Redis of a hub, for what its nodes share besides the log. Whoever asks for it closes it.
+ * @throws {InvalidOptionError} for bad options, and when the package `redis` is not installed.
+ */
+export async function redisLink(options: RedisLinkOptions, clock: Clock = systemClock): Promise<RedisLink> {
+  const { prefix = 'sse-hub', timeout = 2_000 } = options
+  if (typeof prefix !== 'string' || !/^[\w.:/-]{1,64}$/.test(prefix)) {
+    throw new InvalidOptionError('prefix', 'is 1 to 64 letters, digits and _ . : / -')
+  }
+  wholeNumber('timeout', timeout, 100, 60_000)
+  const onFault = reporter(options.logger)
+  const open = await openerFor(options, onFault)
+  return new RedisConnection({ open, prefix, timeout, random: () => clock.random(), onFault })
+}
+
+/** Reports errors that no call can report. */
+function reporter(logger: OutageLogger | undefined): (error: unknown, what: string) => void {
+  return (error, what) => {
+    if (logger === undefined) process.emitWarning(`fastify-sse-hub: ${what}: ${told(error)}`)
+    else logger.warn({ err: error }, what)
+  }
+}
+
+async function reached(link: RedisLink): Promise<void> {
+  try {
+    await link.untilUp(START)
+  } catch (error) {
+    throw new LogUnavailableError(`${(error as Error).message}. Start it, or set startDegraded`)
+  }
+}

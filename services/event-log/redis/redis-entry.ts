@@ -1,0 +1,78 @@
+import type { Channel } from '../../events/channel.ts'
+import { type Cursor, formatCursor } from '../../events/cursor.ts'
+import type { LogEvent, NewEvent } from '../../events/log-event.ts'
+import { isEventName } from '../../events/wire-format.ts'
+
+// An entry is text: a line of its own witness, its time and its end, which the script writes; a line of its channels, a line of
+// its collapse key, a line of its name, each as JSON, so that whatever is in them they are lines; and its data as it is.
+
+/** What a script is told of an event besides its text: see append.lua. */
+export type EntryHeader = readonly [
+  witness: string,
+  isTransient: 0 | 1,
+  ttl: number,
+  idempotency: '' | readonly [scope: string, key: string, digest: string],
+  streams: number,
+  channels: readonly string[],
+  collapseKey: string
+]
+
+export function headerOf(event: NewEvent, witness: string): EntryHeader {
+  const { transient, ttl = -1, idempotency, streams, channels, collapseKey } = event
+  const { scope = '', key = '', digest = '' } = idempotency ?? {}
+  const once = idempotency === undefined ? '' : ([scope, key, digest] as const)
+  return [witness, transient ? 1 : 0, ttl, once, streams, channels, collapseText(collapseKey)]
+}
+
+/** The text of an event, but for its first line. */
+export function textOf({ channels, collapseKey, event, final, data }: NewEvent): string {
+  return `${JSON.stringify(channels)}\n${collapseText(collapseKey)}\n${final ? '!' : '-'}${JSON.stringify(event)}\n${data}`
+}
+
+function collapseText(collapseKey: string | undefined): string {
+  return collapseKey === undefined ? '' : JSON.stringify(collapseKey.toWellFormed())
+}
+
+/** An event as it was stored. */
+export interface Entry extends LogEvent {
+  readonly collapseKey: string | undefined
+  /** When it ends, in milliseconds since the epoch; undefined if it does not. */
+  readonly ends: number | undefined
+}
+
+/** Reads an entry, or undefined for a text that no hub has written. */
+export function parseEntry(text: string, seq: number | null, life: string): Entry | undefined {
+  const first = text.indexOf('\n')
+  const second = text.indexOf('\n', first + 1)
+  const third = text.indexOf('\n', second + 1)
+  const fourth = text.indexOf('\n', third + 1)
+  const [witness = '', time, ends] = text.slice(0, first).split(' ')
+  if (first === -1 || second === -1 || third === -1 || fourth === -1 || !/^[0-9a-z]{6}$/.test(witness)) return undefined
+  try {
+    const collapse = text.slice(second + 1, third)
+    const event: unknown = JSON.parse(text.slice(third + 2, fourth))
+    if (!isEventName(event)) return undefined
+    const cursor: Cursor | null = seq === null ? null : { seq, witness: life + witness }
+    return {
+      cursor,
+      id: cursor === null ? null : formatCursor(cursor),
+      channels: channelsIn(text.slice(first + 1, second)),
+      event,
+      data: text.slice(fourth + 1),
+      time: Number(time),
+      final: text[third + 1] === '!',
+      frame: undefined,
+      collapseKey: collapse === '' ? undefined : (JSON.parse(collapse) as string),
+      ends: Number(ends) < 0 ? undefined : Number(ends)
+    }
+  } catch {
+    // No hub has written this; the reader reports it.
+    return undefined
+  }
+}
+
+function channelsIn(text: string): readonly Channel[] {
+  const channels: unknown = JSON.parse(text)
+  if (!Array.isArray(channels)) throw new TypeError('channels are an array')
+  return channels as Channel[]
+}

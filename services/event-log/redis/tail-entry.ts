@@ -1,0 +1,66 @@
+import type { Channel } from '../../events/channel.ts'
+import type { Cursor } from '../../events/cursor.ts'
+import { type Entry, parseEntry } from './redis-entry.ts'
+
+/** An entry of the tail: what one call has appended, and what came before it. */
+export interface Piece {
+  readonly pos: number
+  readonly nonce: string
+  readonly before: string
+  readonly head: Cursor
+  readonly entries: readonly Entry[]
+  readonly evictions: readonly (readonly [Channel, number])[]
+  /** Whether some of its entries could not be read, and whether one of them has a number. */
+  readonly isSpoilt: boolean
+  readonly hasHole: boolean
+  /** Whether it says that the log has lost entries; then `head` is the number that the loss has taken. */
+  readonly isLoss: boolean
+}
+
+export type RawPiece = readonly [id: string, fields: readonly string[]]
+
+/** Five fields of the piece itself, then two of each event: its number, or '-', and its text. */
+const OWN_FIELDS = 10
+
+/** Reads a piece, or undefined for one that no hub has written. */
+export function readPiece([id, fields]: RawPiece, life: string): Piece | undefined {
+  const [p, before, n, nonce, h, head, w, witness, x, evictions] = fields as string[]
+  const pos = /^(\d+)-0$/.exec(id)?.[1]
+  if (pos === undefined || p !== 'p' || n !== 'n' || h !== 'h' || w !== 'w' || x !== 'x') return undefined
+  const isLoss = evictions === '!'
+  const evicted = isLoss ? [] : readEvictions(evictions ?? '')
+  if (evicted === undefined) return undefined
+  let isSpoilt = false
+  let hasHole = false
+  const entries: Entry[] = []
+  for (let at = OWN_FIELDS; at < fields.length; at += 2) {
+    const seq = fields[at] as string
+    const entry = parseEntry(fields[at + 1] ?? '', seq === '-' ? null : Number(seq), life)
+    if (entry !== undefined) entries.push(entry)
+    else {
+      isSpoilt = true
+      hasHole ||= seq !== '-'
+    }
+  }
+  return {
+    pos: Number(pos),
+    before: before as string,
+    nonce: nonce as string,
+    head: { seq: Number(head), witness: witness as string },
+    entries,
+    evictions: evicted,
+    isSpoilt,
+    hasHole,
+    isLoss
+  }
+}
+
+function readEvictions(text: string): Piece['evictions'] | undefined {
+  if (text === '') return []
+  try {
+    return Object.entries(JSON.parse(text)) as [Channel, number][]
+  } catch {
+    // No hub has written this.
+    return undefined
+  }
+}

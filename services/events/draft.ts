@@ -1,0 +1,198 @@
+import {
+  EventTooLargeError,
+  InvalidDataError,
+  InvalidDraftError,
+  InvalidEventNameError,
+  ReservedEventNameError
+} from '../errors.ts'
+import { unknownName } from '../option-checks.ts'
+import { describe, isBoundedText } from '../text.ts'
+import type { NewEvent } from './log-event.ts'
+import { dataBytes } from './wire-format.ts'
+
+/** A map from event name to payload; {@link SseHub} takes one, and then a wrong name or payload does not compile. */
+export type EventMap = Record<string, unknown>
+
+/** How an event is kept. Everything is optional: by default an event is kept until the retention of its channel evicts it. */
+export interface EventHandling {
+  /**
+   * How long the event is worth replaying, in milliseconds: later it is evicted, which is no gap.
+   * @default undefined: as long as the retention of its channel
+   */
+  readonly ttl?: number | undefined
+  /**
+   * In one channel only the newest event of a key is replayed: a progress, a counter, a status. Open streams get them all.
+   * @default undefined: every event is replayed
+   */
+  readonly collapseKey?: string | undefined
+  /**
+   * The event has no id and no history: who has no open stream that keeps up misses it. For typing signs and cursors.
+   * @default false
+   */
+  readonly transient?: boolean | undefined
+  /**
+   * The same key again within `idempotencyWindow`, by the same publisher and for the same target, gives the first receipt again
+   * and publishes nothing, so that a publisher who does not know whether he succeeded may try again. With other content it is
+   * an error, `SSE_HUB_ERR_IDEMPOTENCY_KEY_REUSED`. A publisher's newest 100,000 keys are remembered.
+   * @default undefined: every call publishes
+   */
+  readonly idempotencyKey?: string | undefined
+  /**
+   * Ends the streams that `follow()` the topic it is published to, after they have been given it.
+   * @default false
+   */
+  readonly final?: boolean | undefined
+}
+
+/**
+ * What a publisher hands in. `data` goes out as it is if it is a string, anything else as JSON. `event` is the name that
+ * clients listen for, `message` if left out.
+ */
+export type EventDraft<Events extends object = EventMap> = EventHandling &
+  (string extends keyof Events
+    ? { readonly event?: string | undefined; readonly data: unknown }
+    : {
+        [Name in keyof Events & string]: Name extends 'message'
+          ? { readonly event?: Name | undefined; readonly data: Events[Name] }
+          : { readonly event: Name; readonly data: Events[Name] }
+      }[keyof Events & string])
+
+/** A draft whose event is logged, and so has an id. */
+export type LoggedDraft<Events extends object = EventMap> = EventDraft<Events> & {
+  readonly transient?: false | undefined
+}
+
+/** The kind of event that every part of the hub below the typed door deals in. */
+export type AnyDraft = EventHandling & { readonly event?: string | undefined; readonly data: unknown }
+
+/** What the log is given, before it is known who publishes it, where to, and how many are listening. */
+export type PreparedEvent = Omit<NewEvent, 'channels' | 'streams' | 'idempotency'> & {
+  readonly idempotencyKey: string | undefined
+}
+
+const MAX_NAME_BYTES = 128
+const MAX_KEY_BYTES = 256
+/** A year: far beyond any retention, and far from where sums with dates stop being safe. */
+const MAX_TTL = 31_536_000_000
+const DRAFT_PROPERTIES = ['data', 'event', 'ttl', 'collapseKey', 'transient', 'idempotencyKey', 'final']
+/** Those of an event in a batch. */
+export const TARGETED_PROPERTIES = ['to', ...DRAFT_PROPERTIES]
+/** Deeper JSON comes from no honest publisher, and breaks parsers at the other end. */
+const MAX_DEPTH = 64
+/** `open` and `error` are dispatched by EventSource itself; the last is no name for a key in anybody's table. */
+const RESERVED = new Set(['open', 'error', '__proto__'])
+
+/**
+ * Checks a draft and turns its data into text, once, before anything is stored or sent.
+ * The text is what the data was at this moment, whatever the caller does with his object later.
+ * @param properties what the draft may have: all else is a mistake.
+ */
+export function prepareEvent(draft: AnyDraft, maxEventBytes: number, properties = DRAFT_PROPERTIES): PreparedEvent {
+  if (typeof draft !== 'object' || draft === null) {
+    throw new InvalidDraftError(`An event is an object with data; got ${describe(draft)}`)
+  }
+  const unknown = unknownName(draft, properties)
+  if (unknown !== undefined) {
+    throw new InvalidDraftError(
+      `An event has no ${JSON.stringify(unknown.slice(0, 40))}; it has ${properties.join(', ')}`
+    )
+  }
+  const { ttl, collapseKey, idempotencyKey, transient = false, final = false } = draft
+  checkTtl(ttl)
+  checkKey('collapseKey', collapseKey)
+  checkKey('idempotencyKey', idempotencyKey)
+  checkFlag('transient', transient)
+  checkFlag('final', final)
+  if (transient && final) {
+    throw new InvalidDraftError('A final event cannot be transient: who is away would wait for the end for ever')
+  }
+  const event = checkEventName(draft.event ?? 'message')
+  return { event, data: dataText(draft.data, maxEventBytes), ttl, collapseKey, idempotencyKey, transient, final }
+}
+
+/** @throws {InvalidEventNameError | ReservedEventNameError} */
+function checkEventName(name: unknown): string {
+  if (!isBoundedText(name, MAX_NAME_BYTES)) throw new InvalidEventNameError(describe(name))
+  if (name.startsWith('hub.') || RESERVED.has(name)) throw new ReservedEventNameError(JSON.stringify(name))
+  return name
+}
+
+function dataText(data: unknown, maxEventBytes: number): string {
+  const text = typeof data === 'string' ? data : toJson(data)
+  checkSize(text, maxEventBytes)
+  if (!text.isWellFormed()) throw new InvalidDataError('must be well-formed Unicode, without lone surrogates')
+  return text
+}
+
+/** What counts is what goes over the wire: text that is all line ends takes seven times its length. */
+function checkSize(text: string, maxEventBytes: number): void {
+  // A UTF-16 unit is at most three bytes of UTF-8, or a line end: short texts need no counting.
+  if (text.length * 7 <= maxEventBytes) return
+  const bytes = text.length > maxEventBytes ? text.length : dataBytes(text)
+  if (bytes > maxEventBytes) throw new EventTooLargeError(maxEventBytes, bytes)
+}
+
+function toJson(data: unknown): string {
+  let json: string | undefined
+  try {
+    json = JSON.stringify(data)
+  } catch (error) {
+    throw new InvalidDataError(`cannot be written as JSON: ${error instanceof Error ? error.message : 'toJSON threw'}`)
+  }
+  if (json === undefined)
+    throw new InvalidDataError(`must be a string or something that JSON can hold; got ${typeof data}`)
+  if (json.length > 2 * MAX_DEPTH && isTooDeep(json)) {
+    throw new InvalidDataError(`is nested more than ${MAX_DEPTH} deep; flatten it`)
+  }
+  return json
+}
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+
+function isTooDeep(json: string): boolean {
+  let depth = 0
+  for (let at = 0; at < json.length; at++) {
+    const unit = json.charCodeAt(at)
+    if (unit === QUOTE) {
+      at = endOfString(json, at)
+      if (at === -1) return false
+    } else if (unit === 0x5b || unit === 0x7b) {
+      if (++depth > MAX_DEPTH) return true
+    } else if (unit === 0x5d || unit === 0x7d) depth--
+  }
+  return false
+}
+
+/** The index of the quote that closes the string which opens at `start`. */
+function endOfString(json: string, start: number): number {
+  let end = json.indexOf('"', start + 1)
+  while (end !== -1) {
+    let backslashes = 0
+    while (json.charCodeAt(end - 1 - backslashes) === BACKSLASH) backslashes++
+    if (backslashes % 2 === 0) return end
+    end = json.indexOf('"', end + 1)
+  }
+  return -1
+}
+
+function checkTtl(ttl: unknown): void {
+  if (ttl === undefined) return
+  if (!Number.isSafeInteger(ttl) || (ttl as number) < 1 || (ttl as number) > MAX_TTL) {
+    throw new InvalidDraftError(
+      `ttl is an integer from 1 to ${MAX_TTL} milliseconds; got ${typeof ttl === 'number' ? ttl : describe(ttl)}`
+    )
+  }
+}
+
+function checkKey(name: string, key: unknown): void {
+  if (key !== undefined && !isBoundedText(key, MAX_KEY_BYTES)) {
+    throw new InvalidDraftError(
+      `${name} is 1 to ${MAX_KEY_BYTES} bytes of text without control characters; got ${describe(key)}`
+    )
+  }
+}
+
+function checkFlag(name: string, flag: unknown): void {
+  if (typeof flag !== 'boolean') throw new InvalidDraftError(`${name} is true or false; got ${describe(flag)}`)
+}

@@ -1,0 +1,45 @@
+import { hash } from 'node:crypto'
+import { InvalidDraftError } from '../errors.ts'
+import { describe, isBoundedText } from '../text.ts'
+import type { Channel } from './channel.ts'
+import type { PreparedEvent } from './draft.ts'
+import type { Idempotency } from './log-event.ts'
+
+/** 22 letters of base64 are 132 bits: texts that differ never meet by chance, and a publisher can only mislead itself. */
+const LENGTH = 22
+const MAX_PUBLISHER_BYTES = 1_024
+
+/**
+ * What makes an event append once: the publisher is the scope, and the key is unique for each target of the publisher. All
+ * three are hashes, so that what the log stores for a key has one size, and tells nothing.
+ * @throws {InvalidDraftError} when the publisher has no usable name.
+ */
+export function idempotencyOf(
+  { event, data, ttl, collapseKey, idempotencyKey, transient, final }: PreparedEvent,
+  channels: readonly Channel[],
+  publisher = ''
+): Idempotency | undefined {
+  if (publisher !== '' && !isBoundedText(publisher, MAX_PUBLISHER_BYTES)) {
+    throw new InvalidDraftError(
+      `publisher is 1 to ${MAX_PUBLISHER_BYTES} bytes of text without control characters; got ${describe(publisher)}`
+    )
+  }
+  if (idempotencyKey === undefined) return undefined
+  return {
+    scope: scopeOf(publisher),
+    key: short([idempotencyKey, ...[...channels].sort()]),
+    digest: short([event, data, ttl, collapseKey, transient, final])
+  }
+}
+
+/** The last publisher and its scope: mostly the next event is of the same. */
+let known = { publisher: '', scope: short(['']) }
+
+function scopeOf(publisher: string): string {
+  if (publisher !== known.publisher) known = { publisher, scope: short([publisher]) }
+  return known.scope
+}
+
+function short(parts: readonly unknown[]): string {
+  return hash('sha256', JSON.stringify(parts), 'base64url').slice(0, LENGTH)
+}

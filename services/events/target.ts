@@ -1,0 +1,53 @@
+import { InvalidTargetError } from '../errors.ts'
+import { unknownName } from '../option-checks.ts'
+import { describe } from '../text.ts'
+import { type Channel, EVERYONE, topicChannel, userChannel } from './channel.ts'
+
+/**
+ * Who an event is for. Users, topics and everyone are different words, and at least one must be said: a user that is
+ * undefined by mistake is an error and can never become a broadcast.
+ */
+export interface Target {
+  readonly users?: readonly string[] | undefined
+  readonly topics?: readonly string[] | undefined
+  readonly everyone?: boolean | undefined
+}
+
+const PROPERTIES = ['users', 'topics', 'everyone']
+
+/**
+ * The channels of a target, none twice.
+ * @throws {InvalidTargetError | InvalidUserError | InvalidTopicError}
+ */
+export function channelsOf(target: Target): Channel[] {
+  if (typeof target !== 'object' || target === null) throw new InvalidTargetError(describe(target))
+  const unknown = unknownName(target, PROPERTIES)
+  if (unknown !== undefined)
+    throw new InvalidTargetError(`the unknown property ${JSON.stringify(unknown.slice(0, 40))}`)
+  const { users, topics, everyone } = target
+  // Nearly every event is for one user.
+  if (users?.length === 1 && topics === undefined && everyone === undefined && Array.isArray(users))
+    return [userChannel(users[0] as string)]
+  const channels = new Set<Channel>()
+  for (const user of names('users', target.users)) channels.add(userChannel(user))
+  for (const topic of names('topics', target.topics)) channels.add(topicChannel(topic))
+  if (target.everyone !== undefined && typeof target.everyone !== 'boolean') {
+    throw new InvalidTargetError(`everyone: ${describe(target.everyone)}`)
+  }
+  if (target.everyone) channels.add(EVERYONE)
+  if (channels.size === 0) throw new InvalidTargetError('nobody')
+  return [...channels]
+}
+
+function names(word: string, value: unknown): readonly string[] {
+  if (value === undefined) return []
+  if (!Array.isArray(value) || value.length === 0) {
+    throw new InvalidTargetError(`${word}: ${describe(value)}; name at least one, or leave it out`)
+  }
+  return value
+}
+
+/** One name or several, as `send` and `publish` take them. */
+export function asList(value: string | readonly string[]): readonly string[] {
+  return Array.isArray(value) ? value : [value as string]
+}

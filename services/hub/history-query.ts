@@ -1,0 +1,41 @@
+import { InvalidRequestError } from '../errors.ts'
+import { type Channel, EVERYONE, topicChannel, userChannel } from '../events/channel.ts'
+import { unknownName } from '../option-checks.ts'
+import { describe } from '../text.ts'
+
+/** Whose history: one user's, one topic's, or what went to everyone. */
+export type HistoryOf = { readonly user: string } | { readonly topic: string } | { readonly everyone: true }
+
+export interface HistoryQuery {
+  /** A cursor, or undefined for the oldest that is held. */
+  readonly after?: string | undefined
+  /** At most so many events, 1 to 1,000. */
+  readonly limit?: number | undefined
+}
+
+/** @throws {InvalidRequestError | InvalidUserError | InvalidTopicError} */
+export function historyChannel(of: HistoryOf): Channel {
+  const isObject = typeof of === 'object' && of !== null
+  const [name, ...more] = isObject ? Object.keys(of) : []
+  if (isObject && more.length === 0) {
+    if ('user' in of) return userChannel(of.user)
+    if ('topic' in of) return topicChannel(of.topic)
+    if (name === 'everyone' && of.everyone === true) return EVERYONE
+  }
+  const got = name === undefined ? describe(of) : `an object with ${[name, ...more].join(', ').slice(0, 80)}`
+  throw new InvalidRequestError(`history() takes one of { user }, { topic } and { everyone: true }; got ${got}`)
+}
+
+/** @throws {InvalidRequestError} */
+export function checkHistoryQuery(query: HistoryQuery): HistoryQuery {
+  if (typeof query !== 'object' || query === null)
+    throw new InvalidRequestError(`history() takes { after, limit }; got ${describe(query)}`)
+  const unknown = unknownName(query, ['after', 'limit'])
+  if (unknown !== undefined)
+    throw new InvalidRequestError(
+      `history() has no option ${JSON.stringify(unknown.slice(0, 40))}; it has after, limit`
+    )
+  if (query.after !== undefined && typeof query.after !== 'string')
+    throw new InvalidRequestError(`after is a cursor; got ${describe(query.after)}`)
+  return query
+}

@@ -1,0 +1,64 @@
+import { EventEmitter } from 'node:events'
+import type { CloseReason } from '../events/close-reason.ts'
+import type { Logger } from '../logger.ts'
+import { isThenable } from '../promise-like.ts'
+import type { EventStream } from '../streams/event-stream.ts'
+
+/**
+ * An event that was accepted for a user who is known to have had no open stream at that moment, on any node: it waits in his
+ * history. In doubt, while other nodes cannot be asked, nothing is emitted.
+ */
+export interface Undelivered {
+  readonly user: string
+  /** The event's cursor, or null if it was transient and is gone. */
+  readonly id: string | null
+  readonly event: string
+  readonly data: string
+}
+
+/** What a hub tells its host. */
+export interface HubEventMap {
+  /** A stream was opened. */
+  open: [stream: EventStream]
+  /** A stream was closed; see {@link CloseReason}. */
+  close: [stream: EventStream, reason: CloseReason]
+  /** For whoever wants to send an e-mail or a web push instead. */
+  undelivered: [event: Undelivered]
+}
+
+/** Typed events whose listeners cannot hurt the hub: what one throws or rejects with is logged, and the others are called. */
+export class HubEvents {
+  readonly #emitter = new EventEmitter()
+  readonly #logger: Logger
+
+  constructor(logger: Logger) {
+    this.#logger = logger
+  }
+
+  on<Name extends keyof HubEventMap>(name: Name, listener: (...args: HubEventMap[Name]) => unknown): void {
+    this.#emitter.on(name, listener as (...args: unknown[]) => void)
+  }
+
+  off<Name extends keyof HubEventMap>(name: Name, listener: (...args: HubEventMap[Name]) => unknown): void {
+    this.#emitter.off(name, listener as (...args: unknown[]) => void)
+  }
+
+  has(name: keyof HubEventMap): boolean {
+    return this.#emitter.listenerCount(name) > 0
+  }
+
+  emit<Name extends keyof HubEventMap>(name: Name, ...args: HubEventMap[Name]): void {
+    for (const listener of this.#emitter.listeners(name)) {
+      try {
+        const result: unknown = listener(...args)
+        if (isThenable(result)) Promise.resolve(result).catch((error) => this.#report(name, error))
+      } catch (error) {
+        this.#report(name, error)
+      }
+    }
+  }
+
+  #report(name: string, error: unknown): void {
+    this.#logger.error({ err: error }, `a listener of the hub's "${name}" event failed`)
+  }
+}

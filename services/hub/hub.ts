@@ -1,0 +1,388 @@
+import type { CloseCommand, Nodes } from '../cluster/cluster.ts'
+import { ThisNode } from '../cluster/local-node.ts'
+import { BatchTooLargeError, InvalidRequestError, LogUnavailableError } from '../errors.ts'
+import type { EventLog, HealthCheck } from '../event-log/event-log.ts'
+import { MemoryLog } from '../event-log/memory/memory-log.ts'
+import { userChannel } from '../events/channel.ts'
+import { formatCursor, parseCursor } from '../events/cursor.ts'
+import {
+  type AnyDraft,
+  type EventDraft,
+  type EventMap,
+  type LoggedDraft,
+  prepareEvent,
+  TARGETED_PROPERTIES
+} from '../events/draft.ts'
+import { idempotencyOf } from '../events/idempotency-scope.ts'
+import type { NewEvent } from '../events/log-event.ts'
+import { asList, channelsOf, type Target } from '../events/target.ts'
+import type { Logger } from '../logger.ts'
+import { checkNames } from '../option-checks.ts'
+import type { EventStream } from '../streams/event-stream.ts'
+import type { Sink } from '../streams/sink.ts'
+import { type Closed, StreamKeeper, type StreamListener } from '../streams/stream-manager.ts'
+import type { Opening } from '../streams/stream-request.ts'
+import { describe } from '../text.ts'
+import { DrainDelay, type DrainOptions } from './drain-delay.ts'
+import { checkHistoryQuery, type HistoryOf, type HistoryQuery, historyChannel } from './history-query.ts'
+import { type HubEventMap, HubEvents } from './hub-events.ts'
+import { type HubOptions, type ResolvedOptions, resolveOptions } from './options.ts'
+import { type OnlinePage, Presence, type UserPresence } from './presence.ts'
+import { Publisher, type PublishReceipt } from './publisher.ts'
+import { noRefusals, type Refusal, type Refused } from './refusals.ts'
+
+/** An event as `history()` shows it. */
+export interface HistoryEvent {
+  readonly id: string
+  readonly event: string
+  /** The text as it stands on the wire: JSON, unless a string was published. */
+  readonly data: string
+  /** When it was published: ISO 8601. */
+  readonly time: string
+}
+
+export interface HistoryPage {
+  /** The oldest first. */
+  readonly events: HistoryEvent[]
+  /** Whether this is all: nothing after `after` is missing, and nothing more follows. */
+  readonly complete: boolean
+  /** Where to read on from: pass it as `after`, or to an event source as `lastEventId`. */
+  readonly cursor: string
+}
+
+/** A draft of a batch, with where it goes. */
+export type Targeted<Draft> = { readonly to: Target } & Draft
+
+export interface HubStats {
+  /** Open streams of this node. */
+  readonly streams: number
+  /** Users who have one. */
+  readonly users: number
+  /** Events accepted by this node since it was started. */
+  readonly published: number
+  /** Streams opened since then. */
+  readonly opened: number
+  /** Streams closed since then, by reason. */
+  readonly closed: Closed
+  /** Requests and connections that were refused or cut since then, by reason. */
+  readonly refused: Refused
+  readonly log: ReturnType<EventLog['stats']>
+}
+
+export interface PublishOptions {
+  /**
+   * Who publishes: idempotency keys of different publishers never meet, and each has bounds of its own.
+   * @default one publisher for all of this process
+   */
+  readonly publisher?: string | undefined
+}
+
+const MAX_HISTORY_PAGE = 1_000
+
+/**
+ * The object that publishes and delivers. It publishes by appending to the event log, and delivers what the log's tail hands
+ * back. It knows nothing of HTTP: streams are opened on sinks.
+ */
+export class Hub<Events extends object = EventMap> {
+  readonly options: ResolvedOptions
+  /** @internal What opens, feeds and closes the streams of this node. */
+  readonly keeper: StreamKeeper
+  readonly #log: EventLog
+  readonly #nodes: Nodes
+  readonly #thisNode: ThisNode
+  readonly #events: HubEvents
+  readonly #presence: Presence
+  readonly #publisher: Publisher
+  readonly #drainDelay: DrainDelay
+  readonly #refused = noRefusals()
+  #started: Promise<void> | undefined
+  #disposed: Promise<void> | undefined
+
+  /** @throws {InvalidOptionError} */
+  constructor(options: HubOptions, logger: Logger) {
+    this.options = resolveOptions(options)
+    this.#log = this.options.log ?? new MemoryLog(this.options)
+    this.#events = new HubEvents(logger)
+    this.#nodes = this.options.nodes
+    const parts = { log: this.#log, nodes: this.#nodes, options: this.options, logger }
+    const listener: StreamListener = {
+      onOpen: (stream) => this.#events.emit('open', stream),
+      onClose: (stream, reason) => this.#events.emit('close', stream, reason)
+    }
+    this.keeper = new StreamKeeper({ ...parts, listener })
+    this.#thisNode = new ThisNode(this.keeper.registry, this.options, logger)
+    this.#presence = new Presence(this.keeper.registry, this.#nodes)
+    this.#drainDelay = new DrainDelay(this.options.clock)
+    this.#publisher = new Publisher({ ...parts, events: this.#events, presence: this.#presence })
+  }
+
+  /** Begins to listen to the log. Until then nothing is delivered. */
+  start(): Promise<void> {
+    this.#started ??= this.keeper.start().then(() => this.#nodes.join(this.#thisNode))
+    return this.#started
+  }
+
+  /** Publishes an event to one user or several: to every stream of theirs, on every node, and to their history. */
+  async send(
+    user: string | readonly string[],
+    draft: LoggedDraft<Events>,
+    options?: PublishOptions
+  ): Promise<PublishReceipt>
+  async send(
+    user: string | readonly string[],
+    draft: EventDraft<Events>,
+    options?: PublishOptions
+  ): Promise<PublishReceipt<string | null>>
+  async send(
+    user: string | readonly string[],
+    draft: EventDraft<Events>,
+    options?: PublishOptions
+  ): Promise<PublishReceipt<string | null>> {
+    return this.#publish({ users: asList(user) }, draft, options)
+  }
+
+  /** Publishes an event to a topic, or to several: a stream that listens to more than one of them gets it once. */
+  async publish(
+    topic: string | readonly string[],
+    draft: LoggedDraft<Events>,
+    options?: PublishOptions
+  ): Promise<PublishReceipt>
+  async publish(
+    topic: string | readonly string[],
+    draft: EventDraft<Events>,
+    options?: PublishOptions
+  ): Promise<PublishReceipt<string | null>>
+  async publish(
+    topic: string | readonly string[],
+    draft: EventDraft<Events>,
+    options?: PublishOptions
+  ): Promise<PublishReceipt<string | null>> {
+    return this.#publish({ topics: asList(topic) }, draft, options)
+  }
+
+  /** Publishes an event to everyone. */
+  async broadcast(draft: LoggedDraft<Events>, options?: PublishOptions): Promise<PublishReceipt>
+  async broadcast(draft: EventDraft<Events>, options?: PublishOptions): Promise<PublishReceipt<string | null>>
+  async broadcast(draft: EventDraft<Events>, options?: PublishOptions): Promise<PublishReceipt<string | null>> {
+    return this.#publish({ everyone: true }, draft, options)
+  }
+
+  /**
+   * Publishes several events, all or none, in this order and with nothing between.
+   * @throws {BatchTooLargeError} for more than `maxBatch`, and whatever is wrong with one of them.
+   */
+  async publishBatch(
+    drafts: readonly Targeted<LoggedDraft<Events>>[],
+    options?: PublishOptions
+  ): Promise<PublishReceipt[]>
+  async publishBatch(
+    drafts: readonly Targeted<EventDraft<Events>>[],
+    options?: PublishOptions
+  ): Promise<PublishReceipt<string | null>[]>
+  async publishBatch(
+    drafts: readonly Targeted<EventDraft<Events>>[],
+    options?: PublishOptions
+  ): Promise<PublishReceipt<string | null>[]> {
+    if (!Array.isArray(drafts)) throw new InvalidRequestError('A batch is an array of events, each with { to, data }')
+    if (drafts.length > this.options.maxBatch) throw new BatchTooLargeError(this.options.maxBatch, drafts.length)
+    return this.#publisher.append(drafts.map((draft) => this.#prepare(draft?.to, draft, options, TARGETED_PROPERTIES)))
+  }
+
+  async #publish(
+    target: Target,
+    draft: EventDraft<Events>,
+    options: PublishOptions | undefined
+  ): Promise<PublishReceipt<string | null>> {
+    const [receipt] = await this.#publisher.append([this.#prepare(target, draft, options)])
+    return receipt as PublishReceipt<string | null>
+  }
+
+  #prepare(
+    target: Target,
+    draft: EventDraft<Events>,
+    options: PublishOptions | undefined,
+    properties?: string[]
+  ): NewEvent {
+    if (options !== undefined) checkNames('publishing', options, ['publisher'])
+    const prepared = prepareEvent(draft as AnyDraft, this.options.maxEventBytes, properties)
+    const channels = channelsOf(target)
+    const idempotency = idempotencyOf(prepared, channels, options?.publisher)
+    const { event, data, ttl, collapseKey, transient, final } = prepared
+    const streams = this.#presence.countReceivers(channels, transient)
+    return { channels, event, data, ttl, collapseKey, idempotency, transient, final, streams }
+  }
+
+  /** @internal Opens a stream on a sink; see {@link StreamKeeper.open}. */
+  open(sink: Sink, opening: Opening): EventStream {
+    return this.keeper.open(sink, opening)
+  }
+
+  /**
+   * Closes all streams of a user, or one stream, on whatever node. They are closed for good (`kicked`): an event source that comes back by
+   * itself is answered 204. With `reconnect: true` they are only cut, and come back.
+   * @returns how many were closed. A node that does not answer within two seconds is not counted; it obeys when it can.
+   * @throws {NodesUnavailableError} when the other nodes may not have been told; here they are closed nevertheless.
+   */
+  async close(
+    target: string | EventStream | { readonly stream: string },
+    { reconnect = false }: { readonly reconnect?: boolean | undefined } = {}
+  ): Promise<number> {
+    if (typeof target === 'string') {
+      userChannel(target)
+      return this.#closeEverywhere({ of: { user: target }, reason: 'kicked', reconnect })
+    }
+    if (typeof target !== 'object' || target === null)
+      throw new InvalidRequestError(`close() takes a user, a stream or { stream }; got ${describe(target)}`)
+    const id = 'stream' in target ? target.stream : target.id
+    return this.#closeEverywhere({ of: { streams: [id] }, reason: 'kicked', reconnect })
+  }
+
+  async #closeEverywhere(command: CloseCommand): Promise<number> {
+    const here = this.#thisNode.close(command)
+    const isDone = 'streams' in command.of && here > 0
+    // Also by who seems to be alone: a node that is cut off obeys when it is back.
+    return isDone ? here : here + (await this.#nodes.close(command))
+  }
+
+  /**
+   * Whether the user has an open stream, on any node.
+   * @throws {NodesUnavailableError} when that cannot be known.
+   */
+  async isOnline(user: string): Promise<boolean> {
+    userChannel(user)
+    return this.#presence.isOnline(user)
+  }
+
+  /**
+   * The streams of a user, on all nodes, the oldest first.
+   * @throws {NodesUnavailableError}
+   */
+  async presence(user: string): Promise<UserPresence> {
+    userChannel(user)
+    return this.#presence.of(user)
+  }
+
+  /**
+   * Who is online, on any node, in the order of names, a page at a time.
+   * @throws {NodesUnavailableError}
+   */
+  async online({
+    after = '',
+    limit = 100
+  }: {
+    after?: string | undefined
+    limit?: number | undefined
+  } = {}): Promise<OnlinePage> {
+    return this.#presence.page(after, checkLimit(limit))
+  }
+
+  /**
+   * What is held for a user, for a topic, or for everyone, the oldest first.
+   * @throws {InvalidRequestError} for a limit outside 1 to 1,000. An `after` that the log does not know is no error: then
+   * everything that is held is returned, and `complete` is false.
+   */
+  async history(of: HistoryOf, query: HistoryQuery = {}): Promise<HistoryPage> {
+    const { after, limit = 100 } = checkHistoryQuery(query)
+    const from = after === undefined ? undefined : parseCursor(after)
+    const channels = [historyChannel(of)]
+    const page = await this.#log.read({ channels, from: from ?? 'oldest', limit: checkLimit(limit) })
+    const isKnown = after === undefined || from !== undefined
+    return {
+      events: page.events.map(({ id, event, data, time }) => ({
+        id: id ?? '',
+        event,
+        data,
+        time: new Date(time).toISOString()
+      })),
+      complete: page.remaining === 0 && page.gap === undefined && isKnown,
+      cursor: formatCursor(page.next)
+    }
+  }
+
+  /**
+   * Where the hub is now. A page that is rendered with it, and hands it to its event source as `lastEventId`, misses nothing
+   * that happens until the stream is open.
+   * @throws {LogUnavailableError} as long as the event log has not been reached.
+   */
+  cursor(): string {
+    if (!this.keeper.isHeadKnown)
+      throw new LogUnavailableError('The event log has not been reached yet. Try again later')
+    return formatCursor(this.keeper.head)
+  }
+
+  /** @internal Counts a request or connection that was refused before there was a stream. */
+  countRefusal(reason: Refusal): void {
+    this.#refused[reason]++
+  }
+
+  stats(): HubStats {
+    const { opened, closed, registry } = this.keeper
+    return {
+      streams: registry.size,
+      users: registry.users,
+      published: this.#publisher.published,
+      opened,
+      closed: { ...closed },
+      refused: { ...this.#refused },
+      log: this.#log.stats()
+    }
+  }
+
+  /** Whether an event would be accepted and a stream opened now. */
+  async ready(): Promise<boolean> {
+    if (this.keeper.isClosing || this.#drainDelay.hasBegun) return false
+    const log = this.#log as EventLog & Partial<HealthCheck>
+    return log.ready === undefined || (await log.ready())
+  }
+
+  on<Name extends keyof HubEventMap>(name: Name, listener: (...args: HubEventMap[Name]) => unknown): this {
+    this.#events.on(name, listener)
+    return this
+  }
+
+  off<Name extends keyof HubEventMap>(name: Name, listener: (...args: HubEventMap[Name]) => unknown): this {
+    this.#events.off(name, listener)
+    return this
+  }
+
+  /**
+   * Ends every stream (`shutdown`), and lets no new one in. Publishing goes on until {@link Hub.dispose}.
+   *
+   * With a `delay` the hub is not ready at once, and serves on until the delay is over. A call without a delay, as
+   * `app.close()` makes one, ends the delay.
+   * @throws {InvalidOptionError}
+   */
+  async drain(options: DrainOptions = {}): Promise<void> {
+    const delay = this.#drainDelay.begin(options)
+    if (delay !== undefined) await delay
+    await this.keeper.drain()
+  }
+
+  /**
+   * Drains, takes leave of the other nodes, and closes the log. A step that fails does not keep the next from being taken.
+   * @throws {Error} what the first of the failed steps threw, when all were taken.
+   */
+  dispose(): Promise<void> {
+    this.#disposed ??= this.#dispose()
+    return this.#disposed
+  }
+
+  async #dispose(): Promise<void> {
+    try {
+      await this.keeper.stop()
+    } finally {
+      try {
+        await this.#nodes.leave()
+      } finally {
+        await this.#log.close()
+      }
+    }
+  }
+}
+
+function checkLimit(limit: number): number {
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_HISTORY_PAGE) {
+    throw new InvalidRequestError(`limit is a whole number from 1 to ${MAX_HISTORY_PAGE}`)
+  }
+  return limit
+}

@@ -1,0 +1,80 @@
+import type { Nodes, StreamEntry } from '../cluster/cluster.ts'
+import type { Channel } from '../events/channel.ts'
+import { compareNames } from '../events/utf8-order.ts'
+import type { StreamRegistry } from '../streams/stream-registry.ts'
+
+/** One open stream, as its user's presence shows it. */
+export interface StreamPresence {
+  /** What `close({ stream })` takes. */
+  readonly id: string
+  /** When it was opened: ISO 8601. */
+  readonly since: string
+  readonly topics: string[]
+}
+
+export interface UserPresence {
+  readonly user: string
+  readonly online: boolean
+  readonly streams: StreamPresence[]
+}
+
+export interface OnlineUser {
+  readonly user: string
+  /** How many streams he has open. */
+  readonly streams: number
+}
+
+export interface OnlinePage {
+  readonly users: OnlineUser[]
+  /** Where the next page begins: pass it as `after`. Null on the last page. */
+  readonly next: string | null
+}
+
+/** Who is online, on all nodes: what this one knows of its own streams, and what the others answer. */
+export class Presence {
+  readonly #registry: StreamRegistry
+  readonly #nodes: Nodes
+
+  constructor(registry: StreamRegistry, nodes: Nodes) {
+    this.#registry = registry
+    this.#nodes = nodes
+  }
+
+  /** How many open streams of this node would be given an event: a transient one only those that keep up. */
+  countReceivers(channels: readonly Channel[], isTransient: boolean): number {
+    return isTransient ? this.#registry.countReceptive(channels) : this.#registry.countListeners(channels)
+  }
+
+  /** How many open streams of this node listen to at least one of the channels. */
+  countListeners(channels: readonly Channel[]): number {
+    return this.#registry.countListeners(channels)
+  }
+
+  async isOnline(user: string): Promise<boolean> {
+    if (this.#registry.countOfUser(user) > 0) return true
+    return !this.#nodes.isAlone && (await this.#nodes.countOfUser(user)) > 0
+  }
+
+  async of(user: string): Promise<UserPresence> {
+    const elsewhere = this.#nodes.isAlone ? [] : await this.#nodes.ofUser(user)
+    const found = [...this.#registry.ofUser(user), ...elsewhere]
+    if (elsewhere.length > 0) found.sort((one, other) => one.since - other.since)
+    return { user, online: found.length > 0, streams: found.map(describeStream) }
+  }
+
+  /** The users who are online, in the order of their names, after a name. */
+  async page(after: string, limit: number): Promise<OnlinePage> {
+    // One more than is asked for shows whether there is another page.
+    const elsewhere = this.#nodes.isAlone ? [] : await this.#nodes.users(after, limit + 1)
+    const counts = new Map(elsewhere.map(({ user, streams }) => [user, streams]))
+    const names = this.#registry.usersAfter(after, limit + 1)
+    for (const name of counts.keys()) if (this.#registry.countOfUser(name) === 0) names.push(name)
+    const page = names.sort(compareNames).slice(0, limit)
+    const users = page.map((user) => ({ user, streams: this.#registry.countOfUser(user) + (counts.get(user) ?? 0) }))
+    return { users, next: names.length > limit ? (page[page.length - 1] as string) : null }
+  }
+}
+
+function describeStream(stream: Pick<StreamEntry, 'id' | 'since' | 'topics'>): StreamPresence {
+  return { id: stream.id, since: new Date(stream.since).toISOString(), topics: [...stream.topics] }
+}

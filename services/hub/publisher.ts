@@ -1,0 +1,117 @@
+import type { Nodes } from '../cluster/cluster.ts'
+import type { EventLog, Receipt } from '../event-log/event-log.ts'
+import { userOfChannel } from '../events/channel.ts'
+import type { NewEvent } from '../events/log-event.ts'
+import type { HubEvents } from './hub-events.ts'
+import type { Presence } from './presence.ts'
+
+/** What a publisher gets back. Only a transient event has no id. */
+export interface PublishReceipt<Id extends string | null = string> {
+  /** The event's cursor, or null if it is transient. */
+  readonly id: Id
+  /**
+   * How many open streams, over all nodes, it was addressed to when it was accepted. A stream of another node that listens to
+   * several of the topics of an event, or to its user and its topic, may be counted for each; a node that could not be asked
+   * is not counted.
+   */
+  readonly streams: number
+}
+
+export interface PublisherParts {
+  readonly log: EventLog
+  readonly nodes: Nodes
+  readonly presence: Presence
+  readonly events: HubEvents
+}
+
+/** Appends events to the log, and says how many streams they were addressed to. */
+export class Publisher {
+  /** How many events were accepted. */
+  published = 0
+  readonly #log: EventLog
+  readonly #nodes: Nodes
+  readonly #presence: Presence
+  readonly #events: HubEvents
+  /** The last append that has to wait for the answer of other nodes: what is published after it comes after it. */
+  #turn: Promise<unknown> | undefined
+
+  constructor({ log, nodes, presence, events }: PublisherParts) {
+    this.#log = log
+    this.#nodes = nodes
+    this.#presence = presence
+    this.#events = events
+  }
+
+  /** Appends a batch. `streams` of the events are those of this node. */
+  append(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
+    const isAlone = this.#nodes.isAlone && this.#turn === undefined
+    return isAlone || events.length === 0 ? this.#appendAlone(events) : this.#appendAmongNodes(events)
+  }
+
+  async #appendAlone(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
+    if (events.length === 0) return []
+    const offline = this.#events.has('undelivered') ? events.map((event) => this.#offlineUsers(event)) : []
+    const receipts = await this.#log.append(events)
+    this.published += events.length
+    this.#tellUndelivered(offline, events, receipts)
+    return receipts.map(({ id, streams }) => ({ id, streams }))
+  }
+
+  async #appendAmongNodes(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
+    const asked = this.#countElsewhere(events)
+    const offline = this.#events.has('undelivered') ? this.#offlineEverywhere(events) : undefined
+    const hasKey = events.some(({ idempotency }) => idempotency !== undefined)
+    let added: readonly NewEvent[] = events
+    if (hasKey || this.#turn !== undefined) {
+      // The log keeps the first receipt with the key, so the number has to be known before.
+      const turn = Promise.all([asked, this.#turn])
+      this.#turn = turn
+      const [elsewhere] = await turn
+      if (this.#turn === turn) this.#turn = undefined
+      added = events.map((event, at) => ({ ...event, streams: event.streams + (elsewhere[at] as number) }))
+    }
+    const [receipts, elsewhere, users] = await Promise.all([this.#log.append(added), asked, offline])
+    this.published += events.length
+    if (users !== undefined) this.#tellUndelivered(users, events, receipts)
+    return receipts.map(({ id, streams }, at) => ({
+      id,
+      streams: added === events ? streams + (elsewhere[at] as number) : streams
+    }))
+  }
+
+  /**
+   * What cannot be known is not counted: that must not keep an event from being published. The nodes log that they cannot be
+   * asked.
+   */
+  #countElsewhere(events: readonly NewEvent[]): Promise<readonly number[]> {
+    return this.#nodes.countListeners(events.map(({ channels }) => channels)).catch(() => events.map(() => 0))
+  }
+
+  /** The users of each event who are known to be offline: in doubt none, for the host may send them an e-mail. */
+  async #offlineEverywhere(events: readonly NewEvent[]): Promise<string[][]> {
+    const offline = events.map((event) => this.#offlineUsers(event))
+    const users = [...new Set(offline.flat())]
+    if (users.length === 0) return offline
+    const isKnownBefore = this.#nodes.isSettled
+    // As above: the nodes log that they cannot be asked.
+    const counts = await this.#nodes.countListeners(users.map((user) => [`u:${user}`])).catch(() => undefined)
+    if (counts === undefined || !isKnownBefore || !this.#nodes.isSettled) return events.map(() => [])
+    const absent = new Set(users.filter((_user, at) => counts[at] === 0))
+    return offline.map((names) => names.filter((name) => absent.has(name)))
+  }
+
+  /** The users among those it is addressed to who have no stream on this node. */
+  #offlineUsers({ channels }: NewEvent): string[] {
+    return channels
+      .filter((channel) => channel.startsWith('u:') && this.#presence.countListeners([channel]) === 0)
+      .map((channel) => userOfChannel(channel) as string)
+  }
+
+  #tellUndelivered(offline: readonly string[][], events: readonly NewEvent[], receipts: readonly Receipt[]): void {
+    offline.forEach((users, index) => {
+      const { event, data } = events[index] as NewEvent
+      const { id, isRepeat } = receipts[index] as Receipt
+      if (!isRepeat) for (const user of users) this.#events.emit('undelivered', { user, id, event, data })
+    })
+  }
+}

@@ -1,0 +1,56 @@
+import { InvalidOptionError } from './errors.ts'
+import { describe } from './text.ts'
+
+/** The first property of an object that is not among the known ones: a misspelling, or a mistake. */
+export function unknownName(given: object, known: readonly string[]): string | undefined {
+  for (const name in given) if (!known.includes(name)) return name
+  return undefined
+}
+
+/**
+ * @param where what the options are for; empty for those of the hub itself.
+ * @param tacit what is known as well, and not worth naming.
+ * @throws {InvalidOptionError} naming the option that is unknown, and those that there are.
+ */
+export function checkNames(
+  where: string,
+  given: object,
+  known: readonly string[],
+  tacit: readonly string[] = []
+): void {
+  const unknown = unknownName(given, [...known, ...tacit])
+  if (unknown === undefined) return
+  throw new InvalidOptionError(where === '' ? unknown : `${where}.${unknown}`, `is none; there are ${known.join(', ')}`)
+}
+
+/** @throws {InvalidOptionError} for what is there and no function. */
+export function checkFunction(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'function')
+    throw new InvalidOptionError(name, `is a function; got ${describe(value)}`)
+}
+
+/** @throws {InvalidOptionError} */
+export function wholeNumber(name: string, value: unknown, least: number, most: number): number {
+  if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
+    throw new InvalidOptionError(name, `is a whole number from ${least} to ${most}; got ${show(value)}`)
+  }
+  return value as number
+}
+
+/** @throws {InvalidOptionError} */
+export function checkClock(clock: unknown): void {
+  if (!hasMethods(clock, ['now', 'monotonic', 'every', 'random']))
+    throw new InvalidOptionError('clock', 'is a clock: now, monotonic, every and random')
+}
+
+/** Whether a value is an object with these methods. */
+export function hasMethods(value: unknown, names: readonly string[]): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
+}
+
+/** A value from outside as an error message repeats it: short, and the contents of objects left out. */
+export function show(value: unknown): string {
+  if (typeof value === 'object' || typeof value === 'function') return describe(value)
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : String(value).slice(0, 40)
+}

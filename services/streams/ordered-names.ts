@@ -1,0 +1,84 @@
+import { compareNames } from '../events/utf8-order.ts'
+
+/** A chunk that has more names is split; two neighbours that have less than a quarter together are joined. */
+const MOST = 512
+
+/**
+ * Names in their order, in chunks: a page of them costs what it holds, however many there are, and so does adding one or taking
+ * one away.
+ */
+export class OrderedNames {
+  readonly #compare: (one: string, other: string) => number
+  readonly #chunks: string[][] = []
+
+  constructor(compare: (one: string, other: string) => number = compareNames) {
+    this.#compare = compare
+  }
+
+  add(name: string): void {
+    const at = Math.max(0, this.#chunkOf(name))
+    const chunk = this.#chunks[at]
+    if (chunk === undefined) {
+      this.#chunks.push([name])
+      return
+    }
+    const place = this.#placeIn(chunk, name)
+    if (chunk[place] === name) return
+    chunk.splice(place, 0, name)
+    if (chunk.length > MOST) this.#chunks.splice(at + 1, 0, chunk.splice(MOST >> 1))
+  }
+
+  delete(name: string): void {
+    const at = this.#chunkOf(name)
+    const chunk = this.#chunks[at]
+    if (chunk === undefined) return
+    const place = this.#placeIn(chunk, name)
+    if (chunk[place] !== name) return
+    chunk.splice(place, 1)
+    const next = this.#chunks[at + 1]
+    if (chunk.length === 0) this.#chunks.splice(at, 1)
+    else if (next !== undefined && chunk.length + next.length < MOST >> 2) {
+      chunk.push(...next)
+      this.#chunks.splice(at + 1, 1)
+    }
+  }
+
+  /** At most `limit` names after a name. */
+  after(name: string, limit: number): string[] {
+    const found: string[] = []
+    let at = Math.max(0, this.#chunkOf(name))
+    const first = this.#chunks[at]
+    if (first === undefined) return found
+    let place = this.#placeIn(first, name)
+    if (first[place] === name) place++
+    for (; found.length < limit && at < this.#chunks.length; at++, place = 0) {
+      const chunk = this.#chunks[at] as string[]
+      for (; found.length < limit && place < chunk.length; place++) found.push(chunk[place] as string)
+    }
+    return found
+  }
+
+  /** The last chunk that begins with the name or before it, or -1. */
+  #chunkOf(name: string): number {
+    let low = 0
+    let high = this.#chunks.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.#compare((this.#chunks[middle] as string[])[0] as string, name) <= 0) low = middle + 1
+      else high = middle
+    }
+    return low - 1
+  }
+
+  /** The first place of a chunk that holds the name or one after it. */
+  #placeIn(chunk: readonly string[], name: string): number {
+    let low = 0
+    let high = chunk.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.#compare(chunk[middle] as string, name) < 0) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}

@@ -1,0 +1,18 @@
+import type { Clock } from '../clock.ts'
+
+/** The options of a hub that concern streams, with defaults filled in; see `HubOptions`. */
+export interface StreamSettings {
+  readonly heartbeatInterval: number
+  readonly reconnectionTime: number
+  readonly stallTimeout: number
+  readonly maxStreamAge: number
+  readonly welcome: boolean
+  readonly onlineCounts: boolean
+  readonly maxTopics: number
+  readonly maxStreams: number
+  readonly maxStreamsPerUser: number
+  readonly onUserLimit: 'replace' | 'reject'
+  readonly maxStreamsPerAddress: number
+  readonly openingRate: number
+  readonly clock: Clock
+}

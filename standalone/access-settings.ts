@@ -1,0 +1,138 @@
+import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import type { TokenOptions } from '../plugins/token-verifier.ts'
+import type { ApiKey } from '../services/access/api-keys.ts'
+import { algorithmsOf, keyFingerprint } from '../services/access/jwt-keys.ts'
+import { readApiKeys } from './read-api-keys.ts'
+import { fail, splitList, type Variables, wholeNumber } from './values.ts'
+
+/** Who may do what. */
+export interface Access {
+  /** Undefined if the hub is open. */
+  readonly authentication: AuthenticationSettings | undefined
+  /** Whether it answers by the names of this machine alone: an open hub that was not told to be open. */
+  readonly loopbackOnly: boolean
+  /** Calls a second; 0 is no limit. */
+  readonly rateLimit: number
+}
+
+export interface AuthenticationSettings {
+  readonly subscribers: TokenOptions | undefined
+  readonly publishers: TokenOptions | undefined
+  readonly apiKeys: readonly ApiKey[]
+  readonly cookie: string | undefined
+}
+
+export const ACCESS_NAMES = [
+  'HUB_AUTH',
+  'HUB_API_KEYS',
+  ...['HUB_JWT_SECRET', 'HUB_JWT_PUBLIC_KEY', 'HUB_JWT_AUDIENCE', 'HUB_JWT_ISSUER', 'HUB_JWT_COOKIE'],
+  ...['HUB_PUBLISH_JWT_SECRET', 'HUB_PUBLISH_JWT_PUBLIC_KEY', 'HUB_PUBLISH_JWT_AUDIENCE', 'HUB_PUBLISH_JWT_ISSUER'],
+  'HUB_RATE_LIMIT'
+]
+
+/** Where keys are needed, so many calls a second are more than a publisher makes, and fewer than hurt. */
+const DEFAULT_RATE_LIMIT = 1_000
+const MAX_RATE_LIMIT = 1_000_000
+/** The one that is in use, and the one that takes its place. */
+const MAX_TOKEN_KEYS = 2
+const MAX_CLAIM_LENGTH = 1_024
+/** RFC 6265's token. */
+const COOKIE_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
+
+export function readAccess(env: Variables, host: string): Access {
+  const auth = env.HUB_AUTH || undefined
+  if (auth !== undefined && auth !== 'none') fail('HUB_AUTH', 'is "none", or left out')
+  const authentication = readAuthentication(env)
+  if (authentication !== undefined && auth === 'none') {
+    fail('HUB_AUTH', 'is "none" although there are keys: leave out one or the other')
+  }
+  if (authentication === undefined && auth === undefined && !isLoopback(host)) {
+    fail(
+      'HUB_AUTH',
+      `must be set to "none" to serve ${host} without authentication: whoever reaches the port may read and send. ` +
+        'Or set HUB_API_KEYS and HUB_JWT_SECRET'
+    )
+  }
+  const loopbackOnly = authentication === undefined && auth === undefined
+  const rateLimit = wholeNumber(env, 'HUB_RATE_LIMIT', 0, MAX_RATE_LIMIT) ?? (loopbackOnly ? 0 : DEFAULT_RATE_LIMIT)
+  return { authentication, loopbackOnly, rateLimit }
+}
+
+function readAuthentication(env: Variables): AuthenticationSettings | undefined {
+  const subscribers = tokens(env, 'HUB_JWT')
+  const publishers = tokens(env, 'HUB_PUBLISH_JWT')
+  const apiKeys = readApiKeys(env.HUB_API_KEYS)
+  const cookie = env.HUB_JWT_COOKIE || undefined
+  if (cookie !== undefined && subscribers === undefined)
+    fail('HUB_JWT_COOKIE', 'needs HUB_JWT_SECRET or HUB_JWT_PUBLIC_KEY')
+  if (cookie !== undefined && !COOKIE_NAME.test(cookie)) fail('HUB_JWT_COOKIE', 'is the name of a cookie')
+  if (subscribers === undefined && publishers === undefined && apiKeys.length === 0) return undefined
+  if (publishers === undefined && apiKeys.length === 0) {
+    fail('HUB_API_KEYS', 'must be set, or a HUB_PUBLISH_JWT_SECRET or _PUBLIC_KEY: nobody could publish')
+  }
+  const subscriberKeys = subscribers?.keys.map(keyFingerprint) ?? []
+  if (publishers?.keys.some((key) => subscriberKeys.includes(keyFingerprint(key)))) {
+    const name = env.HUB_PUBLISH_JWT_SECRET ? 'HUB_PUBLISH_JWT_SECRET' : 'HUB_PUBLISH_JWT_PUBLIC_KEY'
+    fail(name, 'is not the key of the subscribers, or everybody who signs for them could publish')
+  }
+  return { subscribers, publishers, apiKeys, cookie }
+}
+
+function tokens(env: Variables, prefix: string): TokenOptions | undefined {
+  const [secretName, keyName] = [`${prefix}_SECRET`, `${prefix}_PUBLIC_KEY`] as const
+  const { [secretName]: secret, [keyName]: publicKey } = env
+  if (secret && publicKey) fail(keyName, `and ${secretName} are not set both: one of them says how tokens are signed`)
+  const keys = secret ? secrets(secretName, secret) : publicKey ? publicKeys(keyName, publicKey) : []
+  const audience = claim(env, `${prefix}_AUDIENCE`)
+  const issuer = claim(env, `${prefix}_ISSUER`)
+  if (keys.length > 0) return { keys, audience, issuer }
+  if (audience !== undefined) fail(`${prefix}_AUDIENCE`, `needs ${secretName} or ${keyName}`)
+  if (issuer !== undefined) fail(`${prefix}_ISSUER`, `needs ${secretName} or ${keyName}`)
+  return undefined
+}
+
+function secrets(name: string, text: string): string[] {
+  return checked(name, splitList(text, /\s/))
+}
+
+function publicKeys(name: string, text: string): string[] {
+  // Where a value cannot have several lines, they are written as \n.
+  const pem = text.includes('-----BEGIN') ? text.replaceAll('\\n', '\n') : readPem(name, text)
+  return checked(name, pem.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g) ?? [])
+}
+
+function checked(name: string, keys: readonly string[]): string[] {
+  if (keys.length === 0 || keys.length > MAX_TOKEN_KEYS)
+    fail(name, `is one key, or two with a blank between them; got ${keys.length}`)
+  for (const key of keys) {
+    try {
+      algorithmsOf(key)
+    } catch (error) {
+      fail(name, (error as Error).message)
+    }
+  }
+  return [...keys]
+}
+
+function claim(env: Variables, name: string): string | undefined {
+  const text = env[name]?.trim() || undefined
+  if (text !== undefined && text.length > MAX_CLAIM_LENGTH) fail(name, `has at most ${MAX_CLAIM_LENGTH} characters`)
+  return text
+}
+
+function readPem(name: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    return fail(
+      name,
+      `is a PEM or the path of one; it cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'error'}`
+    )
+  }
+}
+
+function isLoopback(host: string): boolean {
+  if (host === 'localhost' || host === '::1') return true
+  return isIP(host) === 4 && host.startsWith('127.')
+}

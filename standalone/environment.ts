@@ -1,0 +1,200 @@
+import { isIP } from 'node:net'
+import type { Retention } from '../services/event-log/retention.ts'
+import { readRedisUrl } from '../services/redis/url.ts'
+import { ACCESS_NAMES, type Access, readAccess } from './access-settings.ts'
+import { fail, oneOf, splitList, type Variables, wholeNumber } from './values.ts'
+
+/** What the standalone hub is told by its environment, checked, with nothing left open. */
+export interface Environment extends Access {
+  readonly host: string
+  readonly port: number
+  readonly logLevel: string
+  readonly corsOrigins: readonly string[]
+  readonly trustProxy: boolean | number | string[]
+  /** Paths of the certificate and key; with them it speaks HTTPS and HTTP/2. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined
+  readonly heartbeatInterval: number | undefined
+  readonly reconnectionTime: number | undefined
+  /** For how long it serves on after a signal to stop while it says that it is not ready, in milliseconds. */
+  readonly drainDelay: number
+  readonly maxStreamAge: number | undefined
+  /** `memory`, the path of a folder, or the URL of a Redis, with a `prefix` perhaps. */
+  readonly store: string
+  /** Whether nothing names a store: then a missing package, or a folder that cannot be made, is no reason not to start. */
+  readonly isDefaultStore: boolean
+  readonly retention: Partial<Retention>
+  readonly maxStreams: number | undefined
+  readonly maxStreamsPerUser: number | undefined
+  readonly maxStreamsPerAddress: number | undefined
+  readonly openingRate: number | undefined
+  readonly maxEventBytes: number | undefined
+  /** Of streams, and of all other answers. */
+  readonly stallTimeout: number | undefined
+  readonly maxConnections: number | undefined
+  readonly maxConnectionsPerAddress: number | undefined
+  readonly maxUnreadBytes: number | undefined
+  readonly requestTimeout: number | undefined
+}
+
+export { EnvironmentError } from './values.ts'
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
+
+const DAY = 86_400_000
+
+/** Under the working directory. */
+const DEFAULT_STORE = './fastify-sse-hub-data'
+
+/** Every variable that the hub reads. Any other that begins with `HUB_` is a misspelled one, and stops the start. */
+const NAMES = [
+  'HOST',
+  'PORT',
+  'LOG_LEVEL',
+  'HUB_STORE',
+  ...ACCESS_NAMES,
+  'HUB_CORS_ORIGIN',
+  'HUB_HEARTBEAT',
+  'HUB_RETRY',
+  'HUB_DRAIN_DELAY',
+  'HUB_MAX_STREAM_AGE',
+  'HUB_HISTORY_PER_USER',
+  'HUB_HISTORY_PER_TOPIC',
+  'HUB_HISTORY_BROADCAST',
+  'HUB_HISTORY_AGE',
+  'HUB_HISTORY_BYTES',
+  'HUB_MAX_STREAMS',
+  'HUB_MAX_STREAMS_PER_USER',
+  'HUB_MAX_STREAMS_PER_ADDRESS',
+  'HUB_OPENING_RATE',
+  'HUB_MAX_EVENT_BYTES',
+  'HUB_STALL_TIMEOUT',
+  'HUB_MAX_CONNECTIONS',
+  'HUB_MAX_CONNECTIONS_PER_ADDRESS',
+  'HUB_MAX_UNREAD_BYTES',
+  'HUB_REQUEST_TIMEOUT',
+  'HUB_TLS_CERT',
+  'HUB_TLS_KEY',
+  'HUB_TRUST_PROXY'
+]
+
+/**
+ * Reads and checks the environment. A variable that is empty counts as left out: that is how compose files leave one out.
+ * @throws {EnvironmentError} naming the first variable that is wrong, and what it takes.
+ */
+export function readEnvironment(env: Variables): Environment {
+  const misspelled = Object.keys(env).find(
+    (name) => name.startsWith('HUB_') && !NAMES.includes(name) && !isServiceLink(name, env[name])
+  )
+  if (misspelled !== undefined) fail(misspelled, `is no setting of this version; there are ${NAMES.join(', ')}`)
+  const number = (name: string, least: number, most: number) => wholeNumber(env, name, least, most)
+  const host = env.HOST || '127.0.0.1'
+  return {
+    ...readAccess(env, host),
+    host,
+    port: number('PORT', 0, 65_535) ?? 3000,
+    logLevel: oneOf('LOG_LEVEL', env.LOG_LEVEL || 'info', LOG_LEVELS),
+    corsOrigins: origins(env.HUB_CORS_ORIGIN),
+    trustProxy: trustProxy(env.HUB_TRUST_PROXY),
+    tls: tls(env.HUB_TLS_CERT, env.HUB_TLS_KEY),
+    heartbeatInterval: number('HUB_HEARTBEAT', 0, DAY),
+    reconnectionTime: number('HUB_RETRY', 0, 3_600_000),
+    drainDelay: number('HUB_DRAIN_DELAY', 0, 3_600_000) ?? 0,
+    maxStreamAge: number('HUB_MAX_STREAM_AGE', 0, 365 * DAY),
+    store: store(env.HUB_STORE),
+    isDefaultStore: !env.HUB_STORE,
+    retention: defined({
+      user: number('HUB_HISTORY_PER_USER', 0, 10_000_000),
+      topic: number('HUB_HISTORY_PER_TOPIC', 0, 10_000_000),
+      broadcast: number('HUB_HISTORY_BROADCAST', 0, 10_000_000),
+      age: number('HUB_HISTORY_AGE', 1, 3_650 * DAY),
+      bytes: number('HUB_HISTORY_BYTES', 0, Number.MAX_SAFE_INTEGER)
+    }),
+    maxStreams: number('HUB_MAX_STREAMS', 0, 10_000_000),
+    maxStreamsPerUser: number('HUB_MAX_STREAMS_PER_USER', 0, 10_000_000),
+    maxStreamsPerAddress: number('HUB_MAX_STREAMS_PER_ADDRESS', 0, 10_000_000),
+    openingRate: number('HUB_OPENING_RATE', 0, 10_000),
+    maxEventBytes: number('HUB_MAX_EVENT_BYTES', 1, 1_048_576),
+    stallTimeout: number('HUB_STALL_TIMEOUT', 0, DAY),
+    maxConnections: number('HUB_MAX_CONNECTIONS', 0, 10_000_000),
+    maxConnectionsPerAddress: number('HUB_MAX_CONNECTIONS_PER_ADDRESS', 0, 10_000_000),
+    maxUnreadBytes: number('HUB_MAX_UNREAD_BYTES', 1_048_576, Number.MAX_SAFE_INTEGER),
+    requestTimeout: number('HUB_REQUEST_TIMEOUT', 100, DAY)
+  }
+}
+
+/** What Kubernetes sets in every container beside a service that is called "hub". */
+function isServiceLink(name: string, value = ''): boolean {
+  if (name === 'HUB_PORT') return /^(tcp|udp|sctp):/.test(value)
+  return /^HUB_(SERVICE_(HOST|PORT)|PORT_\d)/.test(name)
+}
+
+/** Where history is kept; what looks like something else than a folder is no folder that anybody meant. */
+function store(text: string | undefined): string {
+  if (!text) return DEFAULT_STORE
+  if (/^rediss?[:+]/.test(text)) return redisStore(text)
+  const isMemory = text.trim().toLowerCase() === 'memory'
+  if ((isMemory && text !== 'memory') || /^[a-z][a-z\d+.-]+:/i.test(text) || text.includes('\0')) {
+    // Not repeated: it may have a password in it.
+    fail('HUB_STORE', 'is "memory", the path of a folder, or a redis:// or rediss:// URL')
+  }
+  return text
+}
+
+/** Never repeated in what is wrong with it: it may have a password in it. */
+function redisStore(text: string): string {
+  const [place = '', ...parameters] = text.split('?')
+  if (!/:\/\/[^/]/.test(place) || place.includes('#') || readRedisUrl(place) === undefined) {
+    fail(
+      'HUB_STORE',
+      'is no URL like redis://user:password@host:6379/0, redis+sentinel://host,host/name or redis+cluster://host,host'
+    )
+  }
+  const unknown = [...new URLSearchParams(parameters.join('?')).keys()].find((name) => name !== 'prefix')
+  if (unknown !== undefined) fail('HUB_STORE', 'takes ?prefix= and no other parameter')
+  return text
+}
+
+function origins(text: string | undefined): string[] {
+  const list = splitList(text)
+  for (const origin of list) {
+    // A pattern would be an origin like any other, and match none.
+    if (!URL.canParse(origin) || new URL(origin).origin !== origin || origin.includes('*')) {
+      fail(
+        'HUB_CORS_ORIGIN',
+        `is a list of origins like https://app.example, separated by commas; entry ${list.indexOf(origin) + 1} is not`
+      )
+    }
+  }
+  return list
+}
+
+/** `true`, a number of proxies, or their addresses: what Fastify's `trustProxy` takes. */
+function trustProxy(text: string | undefined): boolean | number | string[] {
+  if (text === undefined || text === '' || text === 'false') return false
+  if (text === 'true') return true
+  if (/^\d{1,2}$/.test(text)) return Number(text)
+  const list = splitList(text)
+  const bad = list.find((address) => !isAddress(address))
+  if (bad !== undefined)
+    fail('HUB_TRUST_PROXY', `is true, false, a number of proxies, or addresses; entry ${list.indexOf(bad) + 1} is not`)
+  return list
+}
+
+/** Whether it is an address, or a range of them like 10.0.0.0/8. */
+function isAddress(text: string): boolean {
+  const [address = '', bits = '1', ...rest] = text.split('/')
+  const family = isIP(address)
+  if (family === 0 || rest.length > 0 || !/^[1-9]\d{0,2}$/.test(bits)) return false
+  return Number(bits) <= (family === 4 ? 32 : 128)
+}
+
+function tls(cert: string | undefined, key: string | undefined): { cert: string; key: string } | undefined {
+  if (!cert && !key) return undefined
+  if (!cert) fail('HUB_TLS_CERT', 'must be set with HUB_TLS_KEY')
+  if (!key) fail('HUB_TLS_KEY', 'must be set with HUB_TLS_CERT')
+  return { cert: cert as string, key: key as string }
+}
+
+function defined<Value>(record: Record<string, Value | undefined>): Record<string, Value> {
+  return Object.fromEntries(Object.entries(record).filter((entry): entry is [string, Value] => entry[1] !== undefined))
+}

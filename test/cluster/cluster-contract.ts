@@ -1,0 +1,257 @@
+import type { Test } from 'tap'
+import type { Nodes } from '../../services/cluster/cluster.ts'
+import { EVERYONE } from '../../services/events/channel.ts'
+import { makeEntry, TestNode, until, untilSame } from '../support/test-node.ts'
+
+/** Where the nodes of one hub are, each time a new one. */
+export interface World {
+  nodes(): Nodes | Promise<Nodes>
+  /** Ends a node without a farewell. */
+  kill(nodes: Nodes): void
+}
+
+async function join(world: World, count: number, options: { replaceAbove?: number } = {}): Promise<TestNode[]> {
+  const nodes: TestNode[] = []
+  for (let at = 0; at < count; at++) nodes.push(new TestNode(await world.nodes(), options))
+  for (const node of nodes) await node.nodes.join(node)
+  // Who joined first learns of the others a moment later.
+  for (const { nodes: each } of nodes) await untilSame(() => each.isAlone, count === 1)
+  return nodes
+}
+
+/** What every way to join nodes has to do. */
+export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): void {
+  t.test('a single node is alone, and there is nobody elsewhere', async (t) => {
+    const [one] = (await join(await makeWorld(t), 1)) as [TestNode]
+    one.open('alice')
+    t.equal(one.nodes.isAlone, true)
+    t.same(await one.nodes.countListeners([['u:alice'], [EVERYONE]]), [0, 0])
+    t.same(await one.nodes.ofUser('alice'), [])
+    t.equal(await one.nodes.countOfUser('alice'), 0)
+    t.same(await one.nodes.users('', 10), [])
+    t.equal(await one.nodes.close({ of: { user: 'alice' }, reason: 'kicked' }), 0)
+    t.same(one.nodes.elsewhere, { users: 0, streams: 0 })
+    t.same(one.closed, [])
+    await one.nodes.leave()
+  })
+
+  t.test('each node learns what the others have, and not what it has itself', async (t) => {
+    const [one, two, three] = (await join(await makeWorld(t), 3)) as [TestNode, TestNode, TestNode]
+    const mine = one.open('alice', { topics: ['news', 'a "quoted" topic ☃'] })
+    const other = two.open('alice')
+    two.open('bob')
+    await untilSame(() => one.nodes.ofUser('bob').then(({ length }) => length), 1)
+    await untilSame(() => three.nodes.countOfUser('alice'), 2)
+    const seen = (await three.nodes.ofUser('alice')).map(({ id, since, topics }) => ({ id, since, topics }))
+    t.same(
+      seen.sort((a, b) => a.since - b.since),
+      [
+        { id: mine.id, since: mine.since, topics: ['news', 'a "quoted" topic ☃'] },
+        { id: other.id, since: other.since, topics: [] }
+      ]
+    )
+    t.equal(await one.nodes.countOfUser('alice'), 1)
+    t.equal(await two.nodes.countOfUser('alice'), 1)
+    t.equal(await two.nodes.countOfUser('bob'), 0)
+    two.end(other)
+    await untilSame(() => one.nodes.countOfUser('alice'), 0)
+    await untilSame(() => three.nodes.countOfUser('alice'), 1)
+  })
+
+  t.test('listeners elsewhere are counted exactly for one channel, for users, and for everyone', async (t) => {
+    const [one, two, three] = (await join(await makeWorld(t), 3)) as [TestNode, TestNode, TestNode]
+    one.open('alice', { topics: ['news'] })
+    two.open('alice', { topics: ['news'] })
+    two.open('alice', { topics: ['news'], follows: true })
+    two.open(null, { topics: ['task'], follows: true })
+    three.open('bob', { topics: ['news', 'sport'] })
+    const last = three.open('carol', { topics: ['sport', 'news'] })
+    const ask = () =>
+      one.nodes.countListeners([
+        ['u:alice'],
+        ['u:alice', 'u:bob', 'u:nobody'],
+        ['t:news'],
+        ['t:task'],
+        ['t:none'],
+        [EVERYONE],
+        [EVERYONE, 'u:bob', 't:sport'],
+        [EVERYONE, 't:task']
+      ])
+    await untilSame(ask, [1, 2, 4, 1, 0, 3, 3, 4])
+    const [several] = await one.nodes.countListeners([['t:news', 't:sport']])
+    t.ok((several as number) >= 4 && (several as number) <= 6, `${several} may count twice who listens to both`)
+    three.end(last)
+    await untilSame(ask, [1, 2, 3, 1, 0, 2, 2, 3])
+  })
+
+  t.test('topics and users with strange names are kept apart', async (t) => {
+    const [one, two] = (await join(await makeWorld(t), 2)) as [TestNode, TestNode]
+    const names = ['__proto__', 'streams', 'everyone', 'u:a', 'f:a', 'a', ' ', '☃😀', '{x}', '"', '*', 'x'.repeat(256)]
+    for (const name of names) two.open(name, { topics: [name] })
+    await untilSame(() => one.nodes.countListeners([[EVERYONE]]), [names.length])
+    for (const name of names) {
+      t.same(await one.nodes.countListeners([[`u:${name}`], [`t:${name}`]]), [1, 1], name)
+      t.match(await one.nodes.ofUser(name), [{ topics: [name] }], name)
+    }
+  })
+
+  t.test('users elsewhere are listed in order, after a name, at most so many', async (t) => {
+    const [one, two, three] = (await join(await makeWorld(t), 3)) as [TestNode, TestNode, TestNode]
+    for (const user of ['b', '😀', '\uffee', 'a']) two.open(user)
+    for (const user of ['b', 'c', 'é']) three.open(user)
+    three.open('b')
+    one.open('mine')
+    const all = [
+      { user: 'a', streams: 1 },
+      { user: 'b', streams: 3 },
+      { user: 'c', streams: 1 },
+      { user: 'é', streams: 1 },
+      { user: '\uffee', streams: 1 },
+      { user: '😀', streams: 1 }
+    ]
+    await untilSame(() => one.nodes.users('', 10) as Promise<typeof all>, all)
+    for (let limit = 1; limit <= all.length; limit++) {
+      t.same(await one.nodes.users('', limit), all.slice(0, limit))
+      t.same(await one.nodes.users('b', limit), all.slice(2, 2 + limit))
+    }
+    t.same(await one.nodes.users('😀', 5), [])
+  })
+
+  t.test('how many are elsewhere is known without asking', async (t) => {
+    const [one, two, three] = (await join(await makeWorld(t), 3)) as [TestNode, TestNode, TestNode]
+    one.open('alice')
+    two.open('alice')
+    two.open('bob')
+    three.open('bob')
+    three.open(null, { topics: ['x'], follows: true })
+    await untilSame(() => one.nodes.elsewhere, { users: 1, streams: 4 })
+    await untilSame(() => two.nodes.elsewhere, { users: 0, streams: 3 })
+  })
+
+  t.test('a command closes the streams of a user on all other nodes, and counts them', async (t) => {
+    const [one, two, three] = (await join(await makeWorld(t), 3)) as [TestNode, TestNode, TestNode]
+    for (const node of [one, two, three]) node.open('alice')
+    three.open('alice')
+    three.open('bob')
+    t.equal(await one.nodes.close({ of: { user: 'alice' }, reason: 'kicked', reconnect: true }), 3)
+    t.same([one.closed, two.closed, three.closed], [[], ['alice kicked'], ['alice kicked', 'alice kicked']])
+    t.equal(await two.nodes.close({ of: { user: 'alice' }, reason: 'kicked' }), 1)
+    await untilSame(() => two.nodes.countListeners([['u:alice'], ['u:bob']]), [0, 1])
+  })
+
+  t.test('a command closes streams by their ids, wherever they are', async (t) => {
+    const [one, two, three] = (await join(await makeWorld(t), 3)) as [TestNode, TestNode, TestNode]
+    const [a, b] = [two.open('alice'), three.open('bob')]
+    two.open('alice')
+    t.equal(await one.nodes.close({ of: { streams: [a.id, b.id, 'none'] }, reason: 'kicked' }), 2)
+    t.same([two.closed, three.closed], [['alice kicked'], ['bob kicked']])
+  })
+
+  t.test('commands that cross each other are all answered', async (t) => {
+    const nodes = await join(await makeWorld(t), 3)
+    for (const node of nodes) for (let user = 0; user < 30; user++) node.open(`u${user}`)
+    const closing = Array.from({ length: 30 }, (_, user) =>
+      (nodes[user % 3] as TestNode).nodes.close({ of: { user: `u${user}` }, reason: 'kicked' })
+    )
+    t.same(await Promise.all(closing), Array(30).fill(2))
+  })
+
+  t.test('of who has too many streams, the oldest is closed, wherever it is', async (t) => {
+    const nodes = (await join(await makeWorld(t), 3, { replaceAbove: 3 })) as [TestNode, TestNode, TestNode]
+    const closed = () => nodes.map((node) => node.closed.length)
+    for (const [at, expected] of [
+      [0, [0, 0, 0]],
+      [1, [0, 0, 0]],
+      [2, [0, 0, 0]],
+      [1, [1, 0, 0]],
+      [2, [1, 1, 0]],
+      [2, [1, 1, 1]]
+    ] as [number, number[]][]) {
+      const node = nodes[at] as TestNode
+      node.open('alice')
+      await untilSame(closed, expected)
+      const sum = nodes.reduce((total, each) => total + each.countOfUser('alice'), 0)
+      await untilSame(() => node.nodes.countOfUser('alice'), sum - node.countOfUser('alice'))
+    }
+    t.same(
+      nodes.map((node) => node.closed),
+      Array(3).fill(['alice replaced'])
+    )
+  })
+
+  t.test('the stream that has just been opened is never the one that is closed for it', async (t) => {
+    const [one, two] = (await join(await makeWorld(t), 2, { replaceAbove: 2 })) as [TestNode, TestNode]
+    const ahead = Date.now() + 3_600_000
+    one.open('alice', { since: ahead })
+    one.open('alice', { since: ahead + 1 })
+    await untilSame(() => two.nodes.countOfUser('alice'), 2)
+    two.open('alice', { since: Date.now() })
+    await untilSame(() => one.closed, ['alice replaced'])
+    t.same(two.closed, [])
+  })
+
+  t.test(
+    'of streams that ask for the last places at once, on several nodes, as many are let in as there are',
+    async (t) => {
+      const nodes = await join(await makeWorld(t), 3)
+      for (let round = 0; round < 5; round++) {
+        const user = `user${round}`
+        const entries = nodes.flatMap((node) => Array.from({ length: 4 }, () => ({ node, entry: makeEntry(user) })))
+        const answers = await Promise.all(entries.map(({ node, entry }) => node.nodes.reserve(entry, 5)))
+        t.equal(answers.filter((isIn) => isIn).length, 5)
+        for (const [at, { node, entry }] of entries.entries()) if (answers[at]) node.nodes.closed(entry)
+        await until(
+          () => (nodes[0] as TestNode).nodes.reserve(makeEntry(user), 1),
+          (isIn) => isIn,
+          'a place that was given back'
+        )
+      }
+    }
+  )
+
+  t.test('a node that takes leave counts for nothing any more', async (t) => {
+    const [one, two, three] = (await join(await makeWorld(t), 3)) as [TestNode, TestNode, TestNode]
+    two.open('alice', { topics: ['news'] })
+    three.open('bob')
+    await untilSame(() => one.nodes.countListeners([[EVERYONE]]), [2])
+    await two.nodes.leave()
+    await untilSame(() => one.nodes.countListeners([['u:alice'], ['t:news'], [EVERYONE]]), [0, 0, 1])
+    t.same(await one.nodes.users('', 10), [{ user: 'bob', streams: 1 }])
+    await untilSame(() => one.nodes.elsewhere, { users: 1, streams: 1 })
+    await three.nodes.leave()
+    await untilSame(() => one.nodes.isAlone, true)
+    await two.nodes.leave()
+  })
+
+  t.test('a node that died without a word counts for nothing after a while, and holds nobody up', async (t) => {
+    const world = await makeWorld(t)
+    const [one, two] = (await join(world, 2, { replaceAbove: 1 })) as [TestNode, TestNode]
+    for (let user = 0; user < 1_200; user++) two.open(`user${user}`, { topics: ['news'] })
+    await untilSame(() => one.nodes.countListeners([['t:news']]), [1_200])
+    world.kill(two.nodes)
+    await untilSame(() => one.nodes.countListeners([['t:news'], ['u:user7'], [EVERYONE]]), [0, 0, 0])
+    t.equal(await one.nodes.countOfUser('user7'), 0)
+    t.same(await one.nodes.users('', 3), [])
+    await untilSame(() => one.nodes.isAlone, true)
+    await untilSame(() => one.nodes.elsewhere, { users: 0, streams: 0 })
+    one.open('user7')
+    t.equal(await one.nodes.close({ of: { user: 'user7' }, reason: 'kicked' }), 0)
+    t.same(one.closed, [])
+  })
+
+  t.test('what was opened and closed a thousand times over is counted right in the end', async (t) => {
+    const nodes = (await join(await makeWorld(t), 2)) as [TestNode, TestNode]
+    const [one, two] = nodes
+    const held: ReturnType<TestNode['open']>[] = []
+    for (let turn = 0; turn < 3_000; turn++) {
+      if (turn % 3 === 2) two.end(held.splice((turn * 7) % held.length, 1)[0] as (typeof held)[0])
+      else held.push(two.open(`user${turn % 50}`, { topics: [`t${turn % 20}`], follows: turn % 10 === 0 }))
+      if (turn % 100 === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    const users = Array.from({ length: 50 }, (_, user) => [`u:user${user}` as const])
+    const topics = Array.from({ length: 20 }, (_, topic) => [`t:t${topic}` as const])
+    const expected = [...users, ...topics, [EVERYONE]].map(([channel]) => two.countListeners(channel as 'u:'))
+    await untilSame(() => one.nodes.countListeners([...users, ...topics, [EVERYONE]]) as Promise<number[]>, expected)
+    await untilSame(() => one.nodes.elsewhere.streams, two.size)
+  })
+}

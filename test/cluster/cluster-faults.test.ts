@@ -1,0 +1,222 @@
+import t, { type Test } from 'tap'
+import { RedisNodes } from '../../services/cluster/redis/redis-cluster.ts'
+import { type RedisLink, redisLink } from '../../services/event-log/redis/open-redis-log.ts'
+import { type Channel, EVERYONE } from '../../services/events/channel.ts'
+import { redisHub } from '../../services/hub/redis-hub-parts.ts'
+import { FaultProxy } from '../support/fault-proxy.ts'
+import { Random } from '../support/random.ts'
+import { RedisServer, withoutRedis } from '../support/redis-server.ts'
+import { startHub } from '../support/test-hub.ts'
+import { makeEntry, TestNode, until, untilSame } from '../support/test-node.ts'
+
+const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
+t.comment(`TEST_SEED=${seed}`)
+
+const LEASE = 1_000
+const UNAVAILABLE = { code: 'SSE_HUB_ERR_NODES_UNAVAILABLE', statusCode: 503, headers: { 'retry-after': '1' } }
+
+interface FaultyNode {
+  readonly node: TestNode
+  readonly proxy: FaultProxy
+}
+
+let prefixes = 0
+
+/** Nodes of one hub, each with a line to Redis that can be cut. */
+async function joinFaulty(
+  t: Test,
+  server: RedisServer,
+  count: number,
+  lease = LEASE,
+  timeout = 500
+): Promise<FaultyNode[]> {
+  const prefix = `faulty${++prefixes}`
+  const joined: FaultyNode[] = []
+  for (let at = 0; at < count; at++) {
+    const proxy = await FaultProxy.start(server.port)
+    const link: RedisLink = await redisLink({ url: proxy.url, prefix, timeout })
+    const nodes = new RedisNodes({ link, lease })
+    t.teardown(async () => {
+      await nodes.leave()
+      link.close()
+      await proxy.close()
+    })
+    const node = new TestNode(nodes)
+    await nodes.join(node)
+    joined.push({ node, proxy })
+  }
+  for (const { node } of joined) await untilSame(() => node.nodes.isAlone, false)
+  return joined
+}
+
+t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) => {
+  const server = await RedisServer.start()
+  t.teardown(() => server.stop())
+
+  t.test('who is cut off for longer than his lease is forgotten, and then known with all that happened', async (t) => {
+    const [one, two] = (await joinFaulty(t, server, 2)) as [FaultyNode, FaultyNode]
+    const gone = two.node.open('gone')
+    two.node.open('kept', { topics: ['news'] })
+    one.node.open('alice')
+    await untilSame(() => one.node.nodes.countListeners([[EVERYONE]]), [2])
+    two.proxy.cut()
+    two.node.open('new', { topics: ['news'] })
+    two.node.end(gone)
+    await t.rejects(two.node.nodes.countOfUser('alice'), UNAVAILABLE)
+    await t.rejects(two.node.nodes.close({ of: { user: 'alice' }, reason: 'kicked' }), UNAVAILABLE)
+    t.equal(await two.node.nodes.reserve(gone, 1), true, 'in doubt it is let in')
+    await untilSame(() => one.node.nodes.countListeners([[EVERYONE]]), [0])
+    await untilSame(() => two.node.nodes.elsewhere, { users: 0, streams: 0 })
+    t.equal(two.node.nodes.isAlone, false, 'who knows nothing of others does not take himself for alone')
+    t.equal(await one.node.nodes.close({ of: { user: 'kept' }, reason: 'kicked' }), 0)
+    two.proxy.mend()
+    await untilSame(() => two.node.closed, ['kept kicked'])
+    await untilSame(() => one.node.nodes.countListeners([['t:news'], ['u:new'], ['u:gone'], ['u:kept']]), [1, 1, 0, 0])
+    t.same(two.node.warnings, [
+      'the other nodes cannot be reached; this one goes on by itself',
+      'the other nodes can be reached again'
+    ])
+    t.same(one.node.warnings, [])
+  })
+
+  t.test('what anybody else writes where the nodes speak hurts nobody', async (t) => {
+    const [one, two] = (await joinFaulty(t, server, 2)) as [FaultyNode, FaultyNode]
+    const said = `{faulty${prefixes}}:nodes:said`
+    for (const text of ['', 'x', '{}', '{"command":{"of":{"user":"alice"},"reason":"because"}}', '{"answer":1}']) {
+      await server.ask(['XADD', said, '*', 'said', text])
+    }
+    await server.ask(['XADD', said, '*', 'a', 'b', 'c', 'd'])
+    two.node.open('alice')
+    t.equal(await one.node.nodes.close({ of: { user: 'alice' }, reason: 'kicked' }), 1)
+    await server.ask(['DEL', said], ['SET', said, 'no stream'])
+    await t.rejects(one.node.nodes.close({ of: { user: 'alice' }, reason: 'kicked' }), UNAVAILABLE)
+    await server.ask(['DEL', said])
+    two.node.open('alice')
+    await untilSame(() => one.node.nodes.close({ of: { user: 'alice' }, reason: 'kicked' }), 1)
+  })
+
+  t.test('what Redis has lost of a node without a word is written anew', async (t) => {
+    const [one, two] = (await joinFaulty(t, server, 2)) as [FaultyNode, FaultyNode]
+    two.node.open('alice', { topics: ['news'] })
+    two.node.open('bob')
+    await untilSame(() => one.node.nodes.countOfUser('bob'), 1)
+    const keys = (await server.ask(['KEYS', `{faulty${prefixes}}:nodes:*:users`])) as string[]
+    for (const key of keys) {
+      await server.ask(
+        ['ZREM', key, 'alice'],
+        ['DEL', key.replace(/users$/, 'u:alice'), key.replace(/users$/, 'counts')]
+      )
+    }
+    t.same(await one.node.nodes.countListeners([['u:alice'], ['t:news']]), [0, 0])
+    await untilSame(() => one.node.nodes.countListeners([['u:alice'], ['t:news'], ['u:bob']]), [1, 1, 1])
+    await untilSame(() => one.node.nodes.elsewhere, { users: 2, streams: 2 })
+    t.same([...one.node.warnings, ...two.node.warnings], [])
+  })
+
+  t.test('a Redis without room is one that is away, until there is room', async (t) => {
+    const [one, two] = (await joinFaulty(t, server, 2)) as [FaultyNode, FaultyNode]
+    await server.ask(['CONFIG', 'SET', 'maxmemory', '1mb'])
+    two.node.open('alice')
+    await untilSame(() => one.node.warnings.length > 0 && two.node.warnings.length > 0, true)
+    await server.ask(['CONFIG', 'SET', 'maxmemory', '0'])
+    await untilSame(() => one.node.nodes.countOfUser('alice').catch(() => -1), 1)
+  })
+
+  t.test('a place that was asked for too late, or given back meanwhile, is not kept', async (t) => {
+    const [one, two] = (await joinFaulty(t, server, 2, 10_000, 5_000)) as [FaultyNode, FaultyNode]
+    two.proxy.delay = 700
+    two.node.open('other')
+    await new Promise((resolve) => setImmediate(resolve))
+    // The first waits until what was opened is written, the second is asked for over a line that forgets the script.
+    const late = makeEntry('alice')
+    t.equal(await two.node.nodes.reserve(late, 1), true, 'in doubt it is let in')
+    two.node.nodes.closed(late)
+    two.proxy.delay = 0
+    await untilSame(() => one.node.nodes.countOfUser('other'), 1)
+    two.proxy.delay = 100
+    await server.ask(['SCRIPT', 'FLUSH'])
+    const given = makeEntry('alice')
+    const asking = two.node.nodes.reserve(given, 1)
+    two.node.nodes.closed(given)
+    await asking
+    two.proxy.delay = 0
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    t.equal(await one.node.nodes.countOfUser('alice'), 0)
+    t.equal(await one.node.nodes.reserve(makeEntry('alice'), 1), true)
+  })
+
+  t.test('who is offline is not known until a node that was there before an outage is back', async (t) => {
+    const redis = await RedisServer.start()
+    t.teardown(() => redis.stop())
+    const proxy = await FaultProxy.start(redis.port)
+    t.teardown(() => proxy.close())
+    const { hub: one } = await startHub(t, await redisHub({ url: redis.url, timeout: 500, lease: 3_000 }))
+    const two = await startHub(t, await redisHub({ url: proxy.url, timeout: 500, lease: 3_000 }))
+    two.open({ user: 'bob' })
+    await untilSame(() => one.isOnline('bob'), true)
+    const undelivered: string[] = []
+    one.on('undelivered', ({ user }) => undelivered.push(user))
+    await one.send('carol', { data: '' })
+    t.same(undelivered, ['carol'])
+    proxy.cut()
+    await redis.kill()
+    await redis.start()
+    const send = (user: string) => one.send(user, { data: '' }).catch(() => undefined)
+    await until(() => send('bob'), Boolean, 'the log to be back')
+    for (let turn = 0; turn < 20; turn++) await send('bob')
+    proxy.mend()
+    await untilSame(() => one.isOnline('bob').catch(() => false), true)
+    await until(
+      () => send('bob').then(() => send('carol')),
+      () => undelivered.length > 1,
+      'the other node to be known'
+    )
+    t.same(undelivered, ['carol', 'carol'], 'bob was online all the time')
+    await two.hub.dispose()
+    await one.send('bob', { data: '' })
+    t.same(undelivered, ['carol', 'carol', 'bob'])
+  })
+
+  t.test('whatever is cut when, in the end everybody knows what there is', async (t) => {
+    const random = new Random(seed)
+    const nodes = await joinFaulty(t, server, 3)
+    const held = nodes.map(() => [] as ReturnType<TestNode['open']>[])
+    for (let turn = 0; turn < 1_500; turn++) {
+      const at = random.from(0, 2)
+      const { node, proxy } = nodes[at] as FaultyNode
+      const streams = held[at] as ReturnType<TestNode['open']>[]
+      const choice = random.from(0, 99)
+      if (choice < 45) {
+        const topics = random.from(0, 1) === 0 ? [] : [`t${random.from(0, 4)}`]
+        streams.push(
+          node.open(`user${random.from(0, 19)}`, { topics, follows: topics.length > 0 && random.from(0, 4) === 0 })
+        )
+      } else if (choice < 90 && streams.length > 0) {
+        node.end(streams.splice(random.from(0, streams.length - 1), 1)[0] as (typeof streams)[0])
+      } else if (choice < 92) proxy.cut()
+      else if (choice < 95) proxy.mend()
+      if (random.from(0, 4) === 0) await new Promise((resolve) => setTimeout(resolve, random.from(0, 5)))
+    }
+    for (const { proxy } of nodes) proxy.mend()
+    const users = Array.from({ length: 20 }, (_, user): Channel => `u:user${user}`)
+    const topics = Array.from({ length: 5 }, (_, topic): Channel => `t:t${topic}`)
+    const channels: Channel[] = [...users, ...topics, EVERYONE]
+    const targets = channels.map((channel) => [channel])
+    for (const { node } of nodes) {
+      const others = nodes.filter((other) => other.node !== node)
+      const expected = channels.map((channel) =>
+        others.reduce((sum, other) => sum + other.node.countListeners(channel), 0)
+      )
+      await until(
+        () => node.nodes.countListeners(targets).catch(() => []),
+        (counts) => JSON.stringify(counts) === JSON.stringify(expected),
+        JSON.stringify(expected)
+      )
+      await untilSame(
+        () => node.nodes.elsewhere.streams,
+        others.reduce((sum, other) => sum + other.node.size, 0)
+      )
+    }
+    t.pass('they know')
+  })
+})

@@ -1,0 +1,66 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { ThisNode } from '../../services/cluster/local-node.ts'
+import { compareNames } from '../../services/events/utf8-order.ts'
+import { settle } from '../support/fake-sink.ts'
+import { startHub } from '../support/test-hub.ts'
+
+const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
+t.comment(`TEST_SEED=${seed}`)
+
+const LOGGER = { error: () => {}, warn: () => {} }
+
+t.test('a command that comes late spares what was opened since it was given', async (t) => {
+  const { hub, clock, open } = await startHub(t)
+  const node = new ThisNode(hub.keeper.registry, hub.options, LOGGER)
+  const before = open()
+  clock.advance(5_000)
+  const after = open()
+  await settle()
+  clock.advance(5_000)
+  t.equal(node.close({ of: { user: 'alice' }, reason: 'kicked' }, 7_000), 1)
+  t.same([before.sink.isEnded, after.sink.isEnded], [true, false])
+  t.equal(node.close({ of: { user: 'alice' }, reason: 'kicked' }, 10_000), 0)
+  t.equal(node.close({ of: { user: 'alice' }, reason: 'kicked' }, 5_000), 1)
+})
+
+t.test('a fresh command is about whatever is open, though the clock was set back meanwhile', async (t) => {
+  const { hub, clock, open } = await startHub(t)
+  const node = new ThisNode(hub.keeper.registry, hub.options, LOGGER)
+  const { sink } = open()
+  await settle()
+  clock.wall -= 3_600_000
+  t.equal(node.close({ of: { user: 'alice' }, reason: 'kicked' }, 20), 1)
+  t.equal(sink.isEnded, true)
+})
+
+t.test('streams are closed by their ids, those that there are', async (t) => {
+  const { hub, open } = await startHub(t)
+  const node = new ThisNode(hub.keeper.registry, hub.options, LOGGER)
+  const [one, two, three] = [open(), open({ user: 'bob' }), open()]
+  await settle()
+  const streams = [one.stream.id, 'none', two.stream.id, one.stream.id]
+  t.equal(node.close({ of: { streams }, reason: 'kicked', reconnect: true }), 2)
+  t.match(one.sink.events.at(-1), { event: 'hub.close', data: '{"reason":"kicked","reconnect":true}' })
+  t.equal(three.sink.isEnded, false)
+})
+
+t.test('only a limit that replaces is kept by closing the oldest', async (t) => {
+  for (const [options, expected] of [
+    [{ maxStreamsPerUser: 7 }, 7],
+    [{ maxStreamsPerUser: 7, onUserLimit: 'reject' }, 0],
+    [{ maxStreamsPerUser: 0 }, 0]
+  ] as const) {
+    const { hub } = await startHub(t, options)
+    t.equal(new ThisNode(hub.keeper.registry, hub.options, LOGGER).replaceAbove, expected)
+  }
+})
+
+t.test('names are in the order of their bytes', async (t) => {
+  const name = fc.string({ unit: fc.constantFrom('a', 'b', 'é', '\ud7ff', '\ue000', '\uffff', '😀', '\u{10ffff}') })
+  const property = fc.property(name, name, (one, other) => {
+    return Math.sign(compareNames(one, other)) === Buffer.compare(Buffer.from(one), Buffer.from(other))
+  })
+  const result = fc.check(property, { seed, numRuns: 5_000 })
+  t.notOk(result.failed, fc.defaultReportMessage(result) ?? `holds for ${result.numRuns} inputs`)
+})

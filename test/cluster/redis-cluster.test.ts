@@ -1,0 +1,32 @@
+import t from 'tap'
+import type { Nodes } from '../../services/cluster/cluster.ts'
+import { RedisNodes } from '../../services/cluster/redis/redis-cluster.ts'
+import { redisLink } from '../../services/event-log/redis/open-redis-log.ts'
+import type { RedisLink } from '../../services/redis/link.ts'
+import { RedisServer, withoutRedis } from '../support/redis-server.ts'
+import { nodesContract } from './cluster-contract.ts'
+
+const LEASE = 1_000
+
+let prefixes = 0
+
+t.test('through Redis', { skip: withoutRedis }, async (t) => {
+  const server = await RedisServer.start()
+  t.teardown(() => server.stop())
+  nodesContract(t, async (t) => {
+    const prefix = `hub${++prefixes}`
+    const links = new Map<Nodes, RedisLink>()
+    return {
+      async nodes() {
+        const link = await redisLink({ url: server.url, prefix, timeout: 1_000 })
+        t.teardown(() => link.close())
+        const nodes = new RedisNodes({ link, lease: LEASE })
+        t.teardown(() => nodes.leave())
+        links.set(nodes, link)
+        return nodes
+      },
+      // Cut off and silent, it is as good as dead to the others.
+      kill: (nodes) => links.get(nodes)?.close()
+    }
+  })
+})

@@ -1,0 +1,175 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { Answers } from '../../services/cluster/redis/acknowledgements.ts'
+import { parseSaid } from '../../services/cluster/redis/command-stream.ts'
+import { Counting } from '../../services/cluster/redis/counts.ts'
+import { News, parseText, textOf } from '../../services/cluster/redis/presence-changes.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { settle } from '../support/fake-sink.ts'
+import { NodeNetwork } from '../support/node-network.ts'
+import { makeEntry, TestNode } from '../support/test-node.ts'
+
+const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
+t.comment(`TEST_SEED=${seed}`)
+
+// What nodes say
+
+t.test('what nodes say is understood, and nothing else', async (t) => {
+  const command = { of: { user: 'alice' }, reason: 'kicked' }
+  for (const said of [
+    { joined: true },
+    { answer: 'id', node: 'n', closed: 3 },
+    { command, from: 'n', id: 'id' },
+    { command: { of: { streams: ['a', 'b'] }, reason: 'replaced', reconnect: false } }
+  ]) {
+    t.match(parseSaid(JSON.stringify(said)), said)
+  }
+  for (const text of [
+    '',
+    'null',
+    '5',
+    '"joined"',
+    '[]',
+    '{',
+    '{"joined":1}',
+    '{"answer":"id","node":"n"}',
+    '{"answer":"id","node":"n","closed":"3"}',
+    '{"command":null}',
+    '{"command":{"of":null,"reason":"kicked"}}',
+    '{"command":{"of":{},"reason":"kicked"}}',
+    '{"command":{"of":{"user":5},"reason":"kicked"}}',
+    '{"command":{"of":{"streams":[5]},"reason":"kicked"}}',
+    '{"command":{"of":{"user":"a"},"reason":"because"}}',
+    '{"command":{"of":{"user":"a"},"reason":"kicked","reconnect":"no"}}',
+    '{"command":{"of":{"user":"a"},"reason":"kicked"},"from":5}'
+  ]) {
+    t.equal(parseSaid(text), undefined, text)
+  }
+})
+
+t.test('no text that is said can throw', async (t) => {
+  const text = fc.oneof(
+    fc.string(),
+    fc.json(),
+    fc.object().map((value) => JSON.stringify({ command: value }))
+  )
+  const result = fc.check(
+    fc.property(text, (said) => {
+      parseSaid(said)
+    }),
+    { seed, numRuns: 2_000 }
+  )
+  t.notOk(result.failed, fc.defaultReportMessage(result) ?? 'holds')
+})
+
+t.test('a stream is read as it was written, whatever its topics', async (t) => {
+  const topics = fc.array(fc.string({ minLength: 1 }), { maxLength: 5 })
+  const property = fc.property(topics, (topics) => {
+    const entry = makeEntry('alice', { topics })
+    const { id, topics: read } = parseText(textOf(entry))
+    return id === entry.id && JSON.stringify(read) === JSON.stringify(topics)
+  })
+  const result = fc.check(property, { seed, numRuns: 1_000 })
+  t.notOk(result.failed, fc.defaultReportMessage(result) ?? 'holds')
+})
+
+// Answers
+
+t.test('answers are added up until all have come', async (t) => {
+  const answers = new Answers(new FakeClock())
+  const gathering = answers.gather('id', 2_000, async () => ['a', 'b'])
+  answers.take('id', 'a', 2)
+  answers.take('id', 'a', 2)
+  answers.take('other', 'b', 5)
+  await settle()
+  answers.take('id', 'b', 3)
+  t.equal(await gathering, 5, 'each node once, also if it is quicker than the question')
+  answers.take('id', 'c', 1)
+})
+
+t.test('who is dead is not waited for, and who is silent not for long', async (t) => {
+  const clock = new FakeClock()
+  const answers = new Answers(clock)
+  const one = answers.gather('one', 2_000, async () => ['a', 'b'])
+  const two = answers.gather('two', 2_000, async () => ['a', 'b'])
+  await settle()
+  answers.take('one', 'a', 1)
+  answers.onlyFrom(['a'])
+  t.equal(await one, 1)
+  clock.advance(2_000)
+  t.equal(await two, 0)
+  t.equal(clock.timers, 0)
+  t.equal(await answers.gather('none', 2_000, async () => []), 0)
+})
+
+t.test('a command that was not said is an error', async (t) => {
+  const clock = new FakeClock()
+  const answers = new Answers(clock)
+  await t.rejects(
+    answers.gather('id', 2_000, () => Promise.reject(new Error('lost'))),
+    { message: 'lost' }
+  )
+  const silent = answers.gather('id', 2_000, () => new Promise<string[]>(() => {}))
+  clock.advance(2_000)
+  await t.rejects(silent, { code: 'SSE_HUB_ERR_NODES_UNAVAILABLE' })
+  t.equal(clock.timers, 0)
+})
+
+// Counting
+
+t.test('what is asked in one turn is asked at once, and each gets his own answer', async (t) => {
+  const asked: number[] = []
+  const counting = new Counting(async (targets) => {
+    asked.push(targets.length)
+    return targets.map(([channel]) => Number(channel?.slice(2)))
+  })
+  const questions = Array.from({ length: 1_100 }, (_, at) => counting.count([[`u:${at}`], [`u:${at * 2}`]]))
+  t.same(
+    await Promise.all(questions),
+    questions.map((_, at) => [at, at * 2])
+  )
+  t.same(asked, [500, 500, 500, 500, 200])
+})
+
+t.test('a question that fails fails for all who asked it', async (t) => {
+  const counting = new Counting(() => Promise.reject(new Error('lost')))
+  const answers = await Promise.allSettled([counting.count([['u:a']]), counting.count([['u:b']])])
+  t.same(
+    answers.map(({ status }) => status),
+    ['rejected', 'rejected']
+  )
+})
+
+// News
+
+t.test('news hold one entry a stream, and what is put back does not overwrite what is newer', async (t) => {
+  const node = new TestNode(new NodeNetwork().nodes())
+  const news = new News(node)
+  const stream = node.open('alice', { topics: ['news'] })
+  news.note(stream, 'opened')
+  const batch = news.take()
+  t.same(JSON.parse(batch.json), {
+    opened: [['alice', `${stream.id} ["news"]`, stream.since, true]],
+    closed: [],
+    counts: [
+      ['streams', 1],
+      ['everyone', 1],
+      ['t:news', 1]
+    ]
+  })
+  t.equal(news.isEmpty, true)
+  node.end(stream)
+  news.note(stream, 'closed')
+  news.putBack(batch)
+  t.same(JSON.parse(news.take().json), {
+    opened: [],
+    closed: [['alice', `${stream.id} ["news"]`]],
+    counts: [
+      ['streams', 0],
+      ['everyone', 0],
+      ['t:news', 0]
+    ]
+  })
+  news.putBack(batch)
+  t.equal(news.isEmpty, false)
+})

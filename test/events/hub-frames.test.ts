@@ -1,0 +1,79 @@
+import t from 'tap'
+import { CLOSE_REASONS, CLOSED_FOR_GOOD } from '../../services/events/close-reason.ts'
+import { formatCursor, isEnded, parseCursor } from '../../services/events/cursor.ts'
+import { gapFrame, goodbyeFrame, heartbeatFrame, seeYouFrame, welcomeFrame } from '../../services/events/hub-frames.ts'
+import { type Dispatched, StrictParser } from '../support/strict-parser.ts'
+
+const CURSOR = { seq: 71, witness: 'abcdefgh123456' }
+const ID = '1z.abcdefgh123456'
+
+/** The one event in a frame, which ends on a boundary. */
+function read(frame: string): Dispatched & { reconnectionTime: number | undefined } {
+  const parser = new StrictParser()
+  const [event, another] = parser.feed(Buffer.from(frame))
+  if (event === undefined || another !== undefined || !parser.isAtBoundary) throw new Error(`not one event: ${frame}`)
+  return { ...event, reconnectionTime: parser.reconnectionTime }
+}
+
+t.test('the welcome says what it is given, with the id of where the client is, if that is known', async (t) => {
+  const welcome = {
+    stream: 's1',
+    user: 'a"\r\n☃',
+    online: { users: 1, streams: 2 },
+    heartbeatInterval: 15_000,
+    resumed: true,
+    replayed: 3
+  }
+  const { event, data, id, reconnectionTime } = read(welcomeFrame(welcome, 1_234, CURSOR))
+  t.equal(reconnectionTime, 1_234)
+  t.equal(event, 'hub.welcome')
+  t.equal(id, ID)
+  t.strictSame(JSON.parse(data), welcome)
+  t.equal(read(welcomeFrame({ ...welcome, user: null }, 1_234, undefined)).id, undefined)
+})
+
+t.test('a gap says where the client was, what is the oldest that is left, and why', async (t) => {
+  const told = read(gapFrame({ from: CURSOR, oldest: '20.x', reason: 'evicted' }, undefined))
+  t.equal(told.event, 'hub.gap')
+  t.equal(told.id, undefined)
+  t.strictSame(JSON.parse(told.data), { from: ID, oldest: '20.x', reason: 'evicted' })
+  const nothingLeft = read(gapFrame({ from: undefined, oldest: null, reason: 'unknown' }, CURSOR))
+  t.equal(nothingLeft.id, ID)
+  t.strictSame(JSON.parse(nothingLeft.data), { from: null, oldest: null, reason: 'unknown' })
+})
+
+t.test('a heartbeat is an event without data, that every client dispatches', async (t) => {
+  const { event, data, id } = read(heartbeatFrame(CURSOR))
+  t.strictSame([event, data, id], ['hub.heartbeat', '', ID])
+  t.equal(read(heartbeatFrame(undefined)).id, undefined)
+})
+
+t.test('who should come back is told when, and keeps his place', async (t) => {
+  for (const reason of CLOSE_REASONS) {
+    const { event, data, id, reconnectionTime } = read(seeYouFrame(reason, 1_234))
+    t.equal(event, 'hub.close')
+    t.strictSame(JSON.parse(data), { reason, reconnect: true })
+    t.equal(id, undefined)
+    t.equal(reconnectionTime, 1_234)
+  }
+})
+
+t.test('who should not come back is given an id that says so', async (t) => {
+  for (const reason of CLOSE_REASONS) {
+    for (const cursor of [CURSOR, undefined]) {
+      const { event, data, lastEventId, reconnectionTime } = read(goodbyeFrame(reason, cursor))
+      t.equal(event, 'hub.close')
+      t.strictSame(JSON.parse(data), { reason, reconnect: false })
+      t.ok(isEnded(lastEventId))
+      t.equal(parseCursor(lastEventId), undefined)
+      t.equal(reconnectionTime, undefined)
+    }
+  }
+  t.ok(read(goodbyeFrame('kicked', CURSOR)).lastEventId.startsWith(formatCursor(CURSOR)))
+})
+
+t.test('for good is what a client or its host has asked for, and nothing that passes', async (t) => {
+  t.strictSame([...CLOSED_FOR_GOOD].sort(), ['finished', 'kicked', 'replaced'])
+  t.ok([...CLOSED_FOR_GOOD].every((reason) => CLOSE_REASONS.includes(reason)))
+  t.equal(new Set(CLOSE_REASONS).size, 9)
+})

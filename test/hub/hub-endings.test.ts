@@ -1,0 +1,318 @@
+import t from 'tap'
+import { isEnded, parseCursor } from '../../services/events/cursor.ts'
+import { type FakeSink, settle } from '../support/fake-sink.ts'
+import { startHub } from '../support/test-hub.ts'
+
+const TASK = { user: null, topics: ['tasks/1'], follows: true, from: 'oldest' as const }
+
+function textOf(sink: FakeSink): string[] {
+  return sink.published.map(({ data }) => data)
+}
+
+function lastOf(sink: FakeSink): { reason: string; reconnect: boolean } | undefined {
+  const last = sink.events.at(-1)
+  return last?.event === 'hub.close' ? JSON.parse(last.data) : undefined
+}
+
+t.test('a stream that follows a topic begins with the oldest event, and ends with the first final one', async (t) => {
+  const { hub, open } = await startHub(t)
+  await hub.publish('tasks/1', { data: '1' })
+  const { sink } = open(TASK)
+  await settle()
+  await hub.publish('tasks/1', { data: '2' })
+  await settle()
+  t.same(textOf(sink), ['1', '2'])
+  t.notOk(sink.isEnded)
+  await hub.publish('tasks/1', { data: '3', final: true })
+  await settle()
+  t.same(textOf(sink), ['1', '2', '3'])
+  t.same(lastOf(sink), { reason: 'finished', reconnect: false })
+  t.ok(sink.isEnded && sink.parser.isAtBoundary)
+})
+
+t.test('nothing after a final event reaches who follows, be it history or published in the same turn', async (t) => {
+  const { hub, open } = await startHub(t)
+  const live = open(TASK)
+  await settle()
+  hub.publish('tasks/1', { data: '1' })
+  hub.publish('tasks/1', { data: '2', final: true })
+  hub.publish('tasks/1', { data: '3' })
+  hub.publish('tasks/1', { data: '4', transient: true })
+  await settle()
+  const late = open(TASK)
+  await settle()
+  for (const { sink } of [live, late]) {
+    t.same(textOf(sink), ['1', '2'])
+    t.same(lastOf(sink)?.reason, 'finished')
+  }
+})
+
+t.test('a stream that ends while its history is written is closed, and stays so', async (t) => {
+  const { hub, open } = await startHub(t)
+  await hub.publish('tasks/1', { data: '1', final: true })
+  const { stream } = open(TASK)
+  await settle()
+  t.ok(stream.isClosed)
+  t.notOk(stream.close('kicked'))
+  t.notOk(await stream.send('data: too late\n\n'))
+})
+
+t.test('who follows is not sent what is for everyone, nor what is for its user', async (t) => {
+  const { hub, open } = await startHub(t)
+  const { sink } = open({ ...TASK, user: 'alice' })
+  await settle()
+  await hub.broadcast({ data: 'for all' })
+  await hub.send('alice', { data: 'for alice' })
+  await hub.publish('tasks/1', { data: '1' })
+  await settle()
+  t.same(textOf(sink), ['1'])
+})
+
+t.test('a final event ends only the streams that follow, not those that listen', async (t) => {
+  const { hub, open } = await startHub(t)
+  const { sink } = open({ topics: ['tasks/1'] })
+  await settle()
+  await hub.publish('tasks/1', { data: '1', final: true })
+  await hub.publish('tasks/1', { data: '2' })
+  await settle()
+  t.same(textOf(sink), ['1', '2'])
+})
+
+t.test('a client that is cut in the middle of a task resumes in the middle', async (t) => {
+  const { hub, open } = await startHub(t)
+  const first = open(TASK)
+  await settle()
+  await hub.publish('tasks/1', { data: '1' })
+  await settle()
+  first.sink.hangUp()
+  await hub.publish('tasks/1', { data: '2' })
+  await hub.publish('tasks/1', { data: '3', final: true })
+  const second = open({ ...TASK, lastEventId: first.sink.parser.lastEventId })
+  await settle()
+  t.same(textOf(second.sink), ['2', '3'])
+  t.equal(lastOf(second.sink)?.reason, 'finished')
+})
+
+t.test(
+  'a client that was given the final event, and cut before it heard of the end, hears of it at once',
+  async (t) => {
+    const { hub, open } = await startHub(t)
+    await hub.publish('tasks/1', { data: '1' })
+    const { id } = await hub.publish('tasks/1', { data: '2', final: true })
+    const { sink } = open({ ...TASK, lastEventId: id as string })
+    await settle()
+    t.same(textOf(sink), [])
+    t.same(lastOf(sink), { reason: 'finished', reconnect: false })
+  }
+)
+
+t.test('a client that only listens comes back to a final event, and stays', async (t) => {
+  const { hub, open } = await startHub(t)
+  const { id } = await hub.publish('tasks/1', { data: '1', final: true })
+  const { sink } = open({ ...TASK, follows: false, lastEventId: id as string })
+  await settle()
+  t.notOk(sink.isEnded)
+  await hub.publish('tasks/1', { data: '2' })
+  await settle()
+  t.same(textOf(sink), ['2'])
+})
+
+t.test('a client that comes back to a task with nothing new waits for more', async (t) => {
+  const { hub, open } = await startHub(t)
+  const { id } = await hub.publish('tasks/1', { data: '1' })
+  const { sink } = open({ ...TASK, lastEventId: id as string })
+  await settle()
+  t.notOk(sink.isEnded)
+  await hub.publish('tasks/1', { data: '2', final: true })
+  await settle()
+  t.same(textOf(sink), ['2'])
+  t.equal(lastOf(sink)?.reason, 'finished')
+})
+
+t.test('a close for good is told with an id that ends the event source wherever it comes back', async (t) => {
+  const { hub, open } = await startHub(t)
+  const { id } = await hub.send('alice', { data: 'before' })
+  const { sink } = open({ lastEventId: id as string })
+  await settle()
+  t.equal(await hub.close('alice'), 1)
+  const last = sink.events.at(-1)
+  t.same(lastOf(sink), { reason: 'kicked', reconnect: false })
+  t.ok(isEnded(last?.id ?? ''))
+  t.equal(last?.id, `${id}.end`)
+  t.ok(sink.isEnded && sink.parser.isAtBoundary)
+})
+
+t.test('a close for now is told with a later reconnection time, and does not move the cursor', async (t) => {
+  const { hub, open } = await startHub(t, { reconnectionTime: 2_000 })
+  const { sink } = open()
+  await settle()
+  const before = sink.parser.lastEventId
+  t.equal(await hub.close('alice', { reconnect: true }), 1)
+  const tail = String(sink.writes.at(-1))
+  t.match(tail, /^event: hub\.close\ndata: .*\nretry: \d+\n\n$/)
+  t.same(lastOf(sink), { reason: 'kicked', reconnect: true })
+  t.equal(sink.parser.lastEventId, before)
+})
+
+t.test('what a stream is owed leaves before its end, in one write with it', async (t) => {
+  const { hub, open } = await startHub(t)
+  const { sink } = open()
+  await settle()
+  hub.send('alice', { data: '1' })
+  hub.send('alice', { data: '2' })
+  const { id } = await hub.send('alice', { data: '3' })
+  const before = sink.writes.length
+  await hub.close('alice')
+  t.equal(sink.writes.length, before + 1)
+  t.same(textOf(sink), ['1', '2', '3'])
+  t.equal(sink.events.at(-1)?.id, `${id}.end`)
+})
+
+t.test('the end of a stream that is behind says only how far it was given', async (t) => {
+  const { hub, open } = await startHub(t)
+  const { sink } = open()
+  await settle()
+  sink.room = 0
+  const { id } = await hub.send('alice', { data: '1' })
+  await settle()
+  await hub.send('alice', { data: '2' })
+  await hub.close('alice')
+  t.same(textOf(sink), ['1'])
+  t.equal(sink.events.at(-1)?.id, `${id}.end`)
+})
+
+t.test('a stream that is closed before it was ever read for has an end that is none of a cursor', async (t) => {
+  const { hub, open } = await startHub(t)
+  const { sink } = open({ from: 'oldest' })
+  await hub.close('alice')
+  t.equal(sink.events.at(-1)?.id, '0.end')
+  await settle()
+  t.equal(hub.stats().streams, 0)
+})
+
+t.test('a stream is closed once, whoever closes it, and is not written to afterwards', async (t) => {
+  const { hub, open } = await startHub(t)
+  const reasons: string[] = []
+  hub.on('close', (_stream, reason) => reasons.push(reason))
+  const { sink, stream } = open()
+  await settle()
+  const published = hub.send('alice', { data: '1' })
+  t.ok(stream.close('kicked'))
+  t.notOk(stream.close('kicked'))
+  sink.hangUp()
+  await published
+  await hub.broadcast({ data: '2' })
+  stream.fallBehind()
+  stream.catchUp()
+  stream.flush()
+  await settle()
+  t.same(reasons, ['kicked'])
+  t.same(textOf(sink), ['1'])
+})
+
+t.test('a client that goes away is not written to', async (t) => {
+  const { hub, open } = await startHub(t)
+  const { sink } = open()
+  await settle()
+  const before = sink.writes.length
+  hub.send('alice', { data: '1' })
+  sink.hangUp()
+  await settle()
+  t.equal(sink.writes.length, before)
+  t.equal(hub.stats().closed.client, 1)
+})
+
+t.test('the signal of a stream is aborted when it is closed, and is aborted from the start if it was', async (t) => {
+  const { open } = await startHub(t)
+  const first = open()
+  const { signal } = first.stream
+  t.equal(signal.aborted, false)
+  t.equal(first.stream.signal, signal)
+  first.sink.hangUp()
+  t.ok(signal.aborted)
+  const second = open()
+  second.sink.hangUp()
+  t.ok(second.stream.signal.aborted)
+})
+
+t.test("an event of the host's own goes out behind what the stream is owed, and has no id", async (t) => {
+  const { hub, open } = await startHub(t)
+  const { sink, stream } = open()
+  const sent = stream.send('data: mine\n\n')
+  hub.send('alice', { data: '1' })
+  t.equal(await sent, true)
+  hub.send('alice', { data: '2' })
+  t.equal(await stream.send('data: mine too\n\n'), true)
+  t.match(sink.published, [
+    { data: '1' },
+    { data: 'mine', id: undefined },
+    { data: '2' },
+    { data: 'mine too', id: undefined }
+  ])
+})
+
+t.test("an event of the host's own waits while the socket is full, and several of them stay in order", async (t) => {
+  const { open } = await startHub(t)
+  const { sink, stream } = open()
+  await settle()
+  sink.room = 0
+  const done: number[] = []
+  const sent = [1, 2, 3].map(async (at) => {
+    const isTaken = await stream.send(`data: ${at}\n\n`)
+    done.push(at)
+    return isTaken
+  })
+  await settle()
+  t.same(textOf(sink), ['1'], 'the first fills the socket')
+  t.same(done, [], 'and not even that one is done with')
+  for (let turn = 0; turn < 4; turn++) {
+    sink.drain(0)
+    await settle()
+  }
+  sink.drain()
+  t.same(await Promise.all(sent), [true, true, true])
+  t.same(textOf(sink), ['1', '2', '3'])
+})
+
+t.test("an event of the host's own is not lost if what the stream is owed fills the socket", async (t) => {
+  const { hub, open } = await startHub(t)
+  const { sink, stream } = open()
+  await settle()
+  sink.room = 0
+  hub.send('alice', { data: '1' })
+  const sent = stream.send('data: mine\n\n')
+  await settle()
+  t.same(textOf(sink), ['1'])
+  sink.drain()
+  t.equal(await sent, true)
+  t.same(textOf(sink), ['1', 'mine'])
+})
+
+t.test('whoever waits to send an event of his own learns that the stream was closed', async (t) => {
+  const { open } = await startHub(t)
+  const { sink, stream } = open()
+  await settle()
+  sink.room = 0
+  const sent = [stream.send('data: 1\n\n'), stream.send('data: 2\n\n')]
+  await settle()
+  sink.hangUp()
+  t.same(await Promise.all(sent), [false, false])
+  t.equal(await stream.send('data: 3\n\n'), false)
+})
+
+t.test('every id on a stream is a cursor that resumes, or an end', async (t) => {
+  const { hub, clock, open } = await startHub(t, { retention: { user: 2 } })
+  const { id } = await hub.send('alice', { data: '1' })
+  for (const data of ['2', '3', '4']) await hub.send('alice', { data })
+  const { sink } = open({ lastEventId: id as string })
+  await settle()
+  await hub.send('bob', { data: 'not for her' })
+  clock.advance(20_000)
+  await hub.close('alice')
+  const ids = sink.events.map((event) => event.id).filter((text) => text !== undefined)
+  t.equal(ids.length, 4)
+  t.ok(
+    ids.every((text) => parseCursor(text) !== undefined || isEnded(text)),
+    ids.join(' ')
+  )
+})

@@ -1,0 +1,436 @@
+import t, { type Test } from 'tap'
+import { MemoryLog } from '../../services/event-log/memory/memory-log.ts'
+import { DEFAULT_RETENTION } from '../../services/event-log/retention.ts'
+import { formatCursor } from '../../services/events/cursor.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { FakeSink, settle } from '../support/fake-sink.ts'
+import { SlowLog } from '../support/slow-log.ts'
+import { startHub } from '../support/test-hub.ts'
+
+function memoryLog(clock: FakeClock, retention: Partial<typeof DEFAULT_RETENTION> = {}): MemoryLog {
+  return new MemoryLog({ clock, idempotencyWindow: 60_000, retention: { ...DEFAULT_RETENTION, ...retention } })
+}
+
+/** A hub over a log that answers when it is told to. */
+async function startSlowHub(
+  t: Test,
+  { retention = {}, isSlow = true, isLagging = false, evaluatesLate = true }: SlowHubOptions = {}
+) {
+  const clock = new FakeClock()
+  const log = new SlowLog(memoryLog(clock, retention), { isSlow, isLagging, chance: () => (evaluatesLate ? 0.99 : 0) })
+  return { ...(await startHub(t, { log, clock })), log }
+}
+
+interface SlowHubOptions {
+  readonly retention?: Partial<typeof DEFAULT_RETENTION>
+  readonly isSlow?: boolean
+  readonly isLagging?: boolean
+  /** Whether a read says what is held when it is answered, and not when it was asked. */
+  readonly evaluatesLate?: boolean
+}
+
+/** Room for the reconnection time, and not for the welcome. */
+const ROOM_TO_BEGIN = 20
+
+function textOf(sink: FakeSink): string[] {
+  return sink.published.map(({ data }) => data)
+}
+
+function namesOf(sink: FakeSink): string[] {
+  return sink.events.map(({ event, data }) => (event === 'message' ? data : event))
+}
+
+/** Answers whatever is asked until nothing more is. */
+async function answerAll(log: SlowLog): Promise<void> {
+  for (let round = 0; round < 50; round++) {
+    await settle(2)
+    if (log.waiting === 0) return
+    log.answer()
+  }
+}
+
+t.test('the first bytes do not wait for the log', async (t) => {
+  const { open, log } = await startSlowHub(t)
+  const { sink } = open()
+  await settle()
+  t.match(String(Buffer.concat(sink.writes)), /^: \n$/)
+  await answerAll(log)
+  t.same(namesOf(sink), ['hub.welcome'])
+  t.equal(String(Buffer.concat(sink.writes)).match(/retry/g)?.length, 1)
+})
+
+for (const evaluatesLate of [true, false]) {
+  const when = evaluatesLate ? 'and is in its answer' : 'and is not in its answer'
+
+  t.test(`an event that is published while a new stream is read for, ${when}, reaches it once`, async (t) => {
+    const { hub, open, log } = await startSlowHub(t, { evaluatesLate })
+    await hub.send('alice', { data: 'before' })
+    const { sink } = open()
+    await settle()
+    await hub.send('alice', { data: '1' })
+    log.answer(1)
+    await settle()
+    await hub.send('alice', { data: '2' })
+    await answerAll(log)
+    t.same(textOf(sink), ['1', '2'])
+  })
+
+  t.test(`an event that is published during a replay, ${when}, comes after history, once`, async (t) => {
+    const { hub, open, log } = await startSlowHub(t, { evaluatesLate })
+    const { id } = await hub.send('alice', { data: '0' })
+    for (let at = 1; at <= 300; at++) await hub.send('alice', { data: String(at) })
+    const { sink } = open({ lastEventId: id as string })
+    for (let at = 301; at <= 310; at++) {
+      await settle(2)
+      await hub.send('alice', { data: String(at) })
+      log.answer(1)
+    }
+    await answerAll(log)
+    await hub.send('alice', { data: '311' })
+    await answerAll(log)
+    t.same(
+      textOf(sink),
+      Array.from({ length: 311 }, (_, index) => String(index + 1))
+    )
+  })
+}
+
+t.test('what was read ahead of a tail that lags is not given again when the tail brings it', async (t) => {
+  const { hub, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
+  const { sink } = open()
+  await hub.send('alice', { data: '1' })
+  await hub.send('alice', { data: '2' })
+  await settle()
+  t.same(textOf(sink), ['1', '2'], 'read')
+  log.handOver()
+  await hub.send('alice', { data: '3' })
+  log.handOver()
+  await settle()
+  t.same(textOf(sink), ['1', '2', '3'])
+})
+
+t.test('not even if a transient event comes before it', async (t) => {
+  const { hub, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
+  const { sink } = open()
+  await hub.send('alice', { data: 'typing', transient: true })
+  await hub.send('alice', { data: '1' })
+  await settle()
+  log.handOver()
+  await settle()
+  t.same(textOf(sink), ['1', 'typing'])
+})
+
+t.test('a heartbeat never tells of the head of a tail that a stream is ahead of or behind', async (t) => {
+  const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
+  const { sink } = open()
+  await hub.send('bob', { data: 'to bob' })
+  const { id } = await hub.send('alice', { data: '1' })
+  await settle()
+  log.handOver(1)
+  clock.advance(31_000)
+  t.equal(sink.parser.lastEventId, id)
+  t.ok(namesOf(sink).includes('hub.heartbeat'))
+})
+
+t.test('an event that comes just when a stream has caught up and drained is not left lying', async (t) => {
+  const { hub, open, log } = await startSlowHub(t)
+  const sink = new FakeSink()
+  sink.room = 0
+  open({}, sink)
+  await settle()
+  sink.drain()
+  log.answer()
+  await new Promise((resolve) => process.nextTick(resolve))
+  await hub.send('alice', { data: '1' })
+  await settle()
+  t.equal(log.waiting, 0)
+  t.same(namesOf(sink), ['hub.welcome', '1'])
+})
+
+t.test('a long history is read to its end, though the tail has not come to where it begins', async (t) => {
+  const { hub, open, log } = await startSlowHub(t, { isLagging: true })
+  for (let at = 1; at <= 300; at++) await hub.send('alice', { data: String(at) })
+  const { sink } = open({ from: 'oldest' })
+  await answerAll(log)
+  t.equal(textOf(sink).length, 300)
+})
+
+t.test(
+  'a stream that was told that the log began anew is told what then goes missing, however low its number',
+  async (t) => {
+    const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
+    for (let at = 1; at <= 50; at++) await hub.send('bob', { data: String(at) })
+    log.handOver()
+    const sink = new FakeSink()
+    sink.room = ROOM_TO_BEGIN
+    open({}, sink)
+    await log.replace(memoryLog(clock, { user: 2 }))
+    for (const data of ['new 1', 'new 2']) await hub.send('alice', { data })
+    log.handOver()
+    await settle()
+    for (const data of ['new 3', 'new 4']) await hub.send('alice', { data })
+    log.handOver()
+    sink.drain()
+    await settle()
+    t.same(namesOf(sink), ['hub.welcome', 'hub.gap', 'hub.gap', 'new 3', 'new 4'])
+    t.same(
+      sink.events.slice(1, 3).map(({ data }) => JSON.parse(data).reason),
+      ['reset', 'evicted']
+    )
+  }
+)
+
+t.test('a log that cannot be read when a stream opens ends it for now', async (t) => {
+  const { hub, open, log, logged } = await startSlowHub(t)
+  log.failingReads = 1
+  const { sink } = open()
+  await settle()
+  t.same(JSON.parse(sink.events.at(-1)?.data ?? ''), { reason: 'error', reconnect: true })
+  t.ok(sink.isEnded && sink.parser.isAtBoundary)
+  t.equal(hub.stats().closed.error, 1)
+  t.match(logged, [{ level: 'error', message: 'the event log could not be read' }])
+})
+
+t.test('a log that throws instead of rejecting ends an opening stream as well', async (t) => {
+  const clock = new FakeClock()
+  const log = memoryLog(clock)
+  const { open } = await startHub(t, { log, clock })
+  log.read = () => {
+    throw new Error('no such thing')
+  }
+  const { sink } = open()
+  await settle()
+  t.same(JSON.parse(sink.events.at(-1)?.data ?? ''), { reason: 'error', reconnect: true })
+})
+
+t.test('a read that fails later is tried again after a second, and nothing is missing or doubled', async (t) => {
+  const { hub, clock, open, log } = await startSlowHub(t)
+  const { sink, stream } = open()
+  await answerAll(log)
+  sink.room = 0
+  await hub.send('alice', { data: '1' })
+  await settle()
+  await hub.send('alice', { data: '2' })
+  log.failingReads = 2
+  sink.drain()
+  await settle()
+  await hub.send('alice', { data: '3' })
+  clock.advance(900)
+  await settle()
+  t.equal(log.waiting, 0)
+  for (let second = 0; second < 3; second++) {
+    clock.advance(1_100)
+    await answerAll(log)
+  }
+  t.same(textOf(sink), ['1', '2', '3'])
+  t.notOk(stream.isClosed)
+  clock.advance(5_000)
+  await settle()
+  t.equal(log.waiting, 0, 'it is not asked again for what it has answered')
+})
+
+t.test('a stream whose history cannot be read is kept alive', async (t) => {
+  const { hub, clock, open, log } = await startSlowHub(t)
+  const { sink } = open()
+  await answerAll(log)
+  sink.room = 0
+  await hub.send('alice', { data: '1' })
+  await settle()
+  await hub.send('alice', { data: '2' })
+  log.failingReads = Number.POSITIVE_INFINITY
+  sink.drain()
+  for (let second = 0; second < 20; second++) {
+    clock.advance(1_000)
+    await settle()
+  }
+  t.same(namesOf(sink).slice(1), ['1', 'hub.heartbeat'])
+})
+
+t.test('an answer that comes after its stream was closed is not written', async (t) => {
+  const { hub, open, log } = await startSlowHub(t)
+  await hub.send('alice', { data: '1' })
+  const first = open({ from: 'oldest' })
+  const second = open({ from: 'oldest' })
+  await settle()
+  await hub.close(first.stream)
+  second.sink.hangUp()
+  log.fail(1)
+  log.answer()
+  await settle()
+  t.same(textOf(first.sink), [])
+  t.same(textOf(second.sink), [])
+  t.equal(hub.stats().closed.error, 0)
+})
+
+t.test('answers that come in another order than they were asked for go each to his stream', async (t) => {
+  const { hub, open, log } = await startSlowHub(t)
+  const users = ['alice', 'bob', 'carol']
+  for (const user of users) await hub.send(user, { data: `for ${user}` })
+  const sinks = users.map((user) => open({ user, from: 'oldest' }).sink)
+  await answerAll(log)
+  t.same(
+    sinks.map(textOf),
+    users.map((user) => [`for ${user}`])
+  )
+})
+
+t.test('a tail that breaks leaves no hole: streams read what it has lost', async (t) => {
+  const { hub, open, log } = await startSlowHub(t, { isLagging: true })
+  const { sink } = open()
+  await answerAll(log)
+  await hub.send('alice', { data: '1' })
+  log.handOver()
+  await hub.send('alice', { data: '2' })
+  await hub.send('alice', { data: '3' })
+  log.break()
+  await answerAll(log)
+  await hub.send('alice', { data: '4' })
+  log.handOver()
+  await answerAll(log)
+  t.same(namesOf(sink), ['hub.welcome', '1', '2', '3', '4'])
+})
+
+t.test('after a break the hub is where the log is, and does not go on asking', async (t) => {
+  const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
+  for (const data of ['1', '2', '3']) await hub.send('alice', { data })
+  log.handOver()
+  open()
+  await settle()
+  await log.replace(memoryLog(clock))
+  log.handOver()
+  const { next } = await log.read({ channels: ['everyone'], from: 'head', limit: 1 })
+  t.equal(hub.cursor(), formatCursor(next))
+  await settle(20)
+  let reads = 0
+  const read = log.read.bind(log)
+  log.read = (query) => {
+    reads++
+    return read(query)
+  }
+  await settle(20)
+  t.equal(reads, 0)
+})
+
+t.test('what a tail has lost, and the log no longer has, is told as a gap', async (t) => {
+  const { hub, open, log } = await startSlowHub(t, { isLagging: true, retention: { user: 1 } })
+  const { sink } = open()
+  await answerAll(log)
+  for (const data of ['1', '2', '3']) await hub.send('alice', { data })
+  log.break()
+  await answerAll(log)
+  t.same(namesOf(sink), ['hub.welcome', 'hub.gap', '3'])
+})
+
+t.test('a log that comes back empty is told to open streams, and they go on with what it then gets', async (t) => {
+  const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true })
+  const { sink } = open()
+  await answerAll(log)
+  for (const data of ['1', '2', '3']) await hub.send('alice', { data })
+  log.handOver()
+  await settle()
+  await log.replace(memoryLog(clock))
+  await hub.send('alice', { data: 'new 1' })
+  log.handOver()
+  await answerAll(log)
+  await hub.send('alice', { data: 'new 2' })
+  log.handOver()
+  await settle()
+  t.same(namesOf(sink), ['hub.welcome', '1', '2', '3', 'hub.gap', 'new 1', 'new 2'])
+  t.equal(JSON.parse(sink.events[4]?.data ?? '').reason, 'reset')
+})
+
+t.test('an answer of the old life of a log, come after the new life began, hides nothing of the new', async (t) => {
+  const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, evaluatesLate: false })
+  for (const data of ['1', '2', '3', '4', '5']) await hub.send('alice', { data })
+  log.handOver()
+  const { sink } = open({ from: 'oldest' })
+  await settle()
+  t.equal(log.waiting, 1)
+  await log.replace(memoryLog(clock))
+  log.handOver()
+  log.answer(1)
+  await settle()
+  for (const data of ['new 1', 'new 2']) await hub.send('alice', { data })
+  log.handOver()
+  await answerAll(log)
+  t.same(namesOf(sink).slice(1), ['1', '2', '3', '4', '5', 'hub.gap', 'new 1', 'new 2'])
+})
+
+t.test('a gap in the new life of a log is told, though its numbers are below those of a gap in the old', async (t) => {
+  const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false, retention: { user: 1 } })
+  const { id } = await hub.send('alice', { data: '1' })
+  for (const data of ['2', '3', '4', '5', '6', '7', '8']) await hub.send('alice', { data })
+  const { sink } = open({ lastEventId: id as string })
+  log.handOver()
+  await settle()
+  await log.replace(memoryLog(clock, { user: 1 }))
+  log.handOver()
+  await hub.send('alice', { data: 'new 1' })
+  log.handOver()
+  await settle()
+  sink.room = 0
+  for (const data of ['new 2', 'new 3', 'new 4']) {
+    await hub.send('alice', { data })
+    log.handOver()
+    await settle()
+  }
+  sink.drain()
+  await settle()
+  t.same(namesOf(sink), ['hub.welcome', 'hub.gap', '8', 'hub.gap', 'new 1', 'new 2', 'hub.gap', 'new 4'])
+})
+
+t.test('a heartbeat does not take a stream back to the old life of a log, of which the tail still is', async (t) => {
+  const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
+  await hub.send('bob', { data: 'old 1' })
+  await hub.send('bob', { data: 'old 2' })
+  log.handOver()
+  await log.replace(memoryLog(clock))
+  const { id } = await hub.send('alice', { data: 'new 1' })
+  await hub.send('bob', { data: 'new 2' })
+  const { sink } = open({ from: 'oldest' })
+  await settle()
+  clock.advance(31_000)
+  t.equal(sink.parser.lastEventId, id)
+})
+
+t.test('a task whose end is looked up in a log that fails is looked up again', async (t) => {
+  const { hub, clock, open, log } = await startSlowHub(t)
+  const { id } = await hub.publish('tasks/1', { data: '1', final: true })
+  const { sink } = open({ user: null, topics: ['tasks/1'], follows: true, lastEventId: id as string })
+  await settle()
+  log.answer(1)
+  log.failingReads = 1
+  await settle()
+  t.notOk(sink.isEnded)
+  clock.advance(1_100)
+  await answerAll(log)
+  t.match(sink.events.at(-1), { event: 'hub.close', data: /finished/ })
+})
+
+t.test('an append that fails is told to its publisher, and reaches nobody', async (t) => {
+  const { hub, open, log } = await startSlowHub(t)
+  const { sink } = open()
+  await answerAll(log)
+  log.failingAppend = 'before'
+  await t.rejects(hub.send('alice', { data: '1' }), { code: 'SSE_HUB_ERR_LOG_UNAVAILABLE', statusCode: 503 })
+  await hub.send('alice', { data: '2' })
+  await settle()
+  t.same(textOf(sink), ['2'])
+  t.equal(hub.stats().published, 1)
+})
+
+t.test(
+  'a publisher who does not know whether he succeeded tries again with the same key, and it is there once',
+  async (t) => {
+    const { hub, open, log } = await startSlowHub(t)
+    const { sink } = open()
+    await answerAll(log)
+    log.failingAppend = 'after'
+    const draft = { data: 'once', idempotencyKey: 'key' }
+    await t.rejects(hub.send('alice', draft), { code: 'SSE_HUB_ERR_LOG_UNAVAILABLE' })
+    const { id } = await hub.send('alice', draft)
+    await settle()
+    t.match(sink.published, [{ data: 'once', id }])
+    t.equal(sink.published.length, 1)
+  }
+)

@@ -1,0 +1,159 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { type HubAppOptions, hubApp } from '../../app.ts'
+import { failOnWarnings } from '../support/build.ts'
+import { StreamClient } from '../support/stream-client.ts'
+
+failOnWarnings(t)
+
+const ORIGIN = 'https://app.example'
+
+async function build(t: Test, options: HubAppOptions = {}): Promise<FastifyInstance> {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(hubApp, options)
+  return app
+}
+
+t.test('the page and its parts are served with a policy that no event can get around', async (t) => {
+  const app = await build(t)
+  const page = await app.inject('/')
+  t.match(page.headers['content-type'], 'text/html')
+  const parts = [...page.payload.matchAll(/(?:src|href)="([^"#:]+)"/g)].map(([, path]) => `/${path}`)
+  t.ok(parts.length >= 3, `${parts}`)
+  const scripts: string[] = []
+  for (const path of ['/', ...parts]) {
+    const { statusCode, headers } = await app.inject(path)
+    t.equal(statusCode, 200, path)
+    t.equal(
+      headers['content-security-policy'],
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    t.match(headers, {
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-cache'
+    })
+    if (path.endsWith('.js')) scripts.push(`${headers['content-type']}`)
+  }
+  t.ok(scripts.length > 0 && scripts.every((type) => type.includes('javascript')))
+  t.notMatch(page.payload, /<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=/i, 'nothing that the policy would stop')
+})
+
+t.test('a part of the page that has not changed is not sent again', async (t) => {
+  const app = await build(t)
+  const { etag } = (await app.inject('/')).headers
+  const again = await app.inject({ url: '/', headers: { 'if-none-match': `${etag}` } })
+  t.equal(again.statusCode, 304)
+  t.equal(again.payload, '')
+})
+
+t.test('nothing outside of the page is served', async (t) => {
+  const app = await build(t)
+  for (const path of [
+    '/../package.json',
+    '/..%2fpackage.json',
+    '/%2e%2e/package.json',
+    '/package.json',
+    '/server.ts',
+    '/.git/config',
+    '/users//',
+    '/users////events'
+  ]) {
+    const response = await app.inject(path)
+    t.ok([400, 403, 404].includes(response.statusCode), `${path}: ${response.statusCode}`)
+    t.match(response.json().code, /^(SSE_HUB|FST)_ERR_/, path)
+  }
+  t.match((await app.inject('/nowhere?ticket=secret')).json(), {
+    ...{ statusCode: 404, code: 'SSE_HUB_ERR_NOT_FOUND', error: 'Not Found' },
+    message: 'There is no GET /nowhere'
+  })
+})
+
+t.test('a user is who he says he is, if he says one name', async (t) => {
+  const app = await build(t)
+  for (const query of ['', '?user=', '?user=a&user=b', '?user[]=a', `?user=${'x'.repeat(257)}`])
+    t.match(
+      (await app.inject(`/events${query}`)).json(),
+      { statusCode: 401, code: 'SSE_HUB_ERR_UNAUTHENTICATED' },
+      query
+    )
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  const client = await StreamClient.open(`${url}/events?user=alice&topics=any,topic`)
+  t.match(JSON.parse((await client.event('hub.welcome')).data), { user: 'alice' })
+})
+
+t.test('the whole API is there, and the demo task', async (t) => {
+  const app = await build(t)
+  for (const path of ['/users', '/users/alice', '/users/alice/events', '/stats', '/health/live', '/health/ready'])
+    t.equal((await app.inject(path)).statusCode, 200, path)
+  for (const path of ['/broadcast', '/users/alice/events', '/topics/news/events'])
+    t.equal((await app.inject({ method: 'POST', url: path, payload: { data: 1 } })).statusCode, 202, path)
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  const task = await StreamClient.open(`${url}/tasks/demo?steps=1`)
+  t.same((await task.count(1))[0]?.data, '{"step":0,"steps":1}')
+})
+
+t.test('what the hub is told takes the place of what the app would tell it', async (t) => {
+  const app = await build(t, { hub: { authenticate: () => ({ user: 'somebody' }), maxEventBytes: 3 } })
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  const client = await StreamClient.open(`${url}/events?user=alice`)
+  t.match(JSON.parse((await client.event('hub.welcome')).data), { user: 'somebody' })
+  t.equal((await app.inject({ method: 'POST', url: '/broadcast', payload: { data: 'long' } })).statusCode, 413)
+})
+
+t.test('pages of the origins on the list may use the hub, with credentials; no others', async (t) => {
+  const app = await build(t, { corsOrigins: [ORIGIN, 'http://localhost:8080'] })
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  for (const [origin, isAllowed] of [
+    [ORIGIN, true],
+    ['http://localhost:8080', true],
+    ['https://evil.example', false],
+    ['https://app.example.evil.example', false],
+    ['http://app.example', false],
+    ['null', false]
+  ] as const) {
+    const client = await StreamClient.open(`${url}/events?user=alice`, { headers: { origin } })
+    t.equal(client.status, isAllowed ? 200 : 403)
+    const { headers } = client.response
+    t.equal(headers['access-control-allow-origin'], isAllowed ? origin : undefined, origin)
+    t.match(headers.vary, /Origin/)
+    if (isAllowed) t.equal(headers['access-control-allow-credentials'], 'true')
+    client.cut()
+
+    const refusal = await app.inject({ url: '/events', headers: { origin } })
+    t.equal(refusal.headers['access-control-allow-origin'], isAllowed ? origin : undefined, `${origin}, of an error`)
+  }
+})
+
+t.test('a preflight is answered with what event sources and publishers send', async (t) => {
+  const app = await build(t, { corsOrigins: [ORIGIN] })
+  for (const [url, method] of [
+    ['/events', 'GET'],
+    ['/broadcast', 'POST'],
+    ['/users/alice/streams', 'DELETE']
+  ] as const) {
+    const { statusCode, headers } = await app.inject({
+      method: 'OPTIONS',
+      url,
+      headers: {
+        origin: ORIGIN,
+        'access-control-request-method': method,
+        'access-control-request-headers': 'last-event-id, cache-control, authorization, content-type, idempotency-key'
+      }
+    })
+    t.equal(statusCode, 204)
+    t.equal(headers['access-control-allow-origin'], ORIGIN)
+    t.equal(headers['access-control-allow-credentials'], 'true')
+    t.match(headers['access-control-allow-methods'], method)
+    const allowed = `${headers['access-control-allow-headers']}`.toLowerCase()
+    for (const name of ['last-event-id', 'cache-control', 'authorization', 'content-type', 'idempotency-key'])
+      t.match(allowed, name)
+  }
+})
+
+t.test('without a list there is no CORS at all', async (t) => {
+  const app = await build(t)
+  const { headers } = await app.inject({ url: '/stats', headers: { origin: ORIGIN } })
+  t.equal(headers['access-control-allow-origin'], undefined)
+})

@@ -1,0 +1,110 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { compiledHub } from '../support/compiled-hub.ts'
+import { publish, ServerProcess } from '../support/server-process.ts'
+
+// The hub where it may not write: in a checkout or a container whose file system is read-only.
+
+const ROOT = join(import.meta.dirname, '..')
+const isRoot = process.getuid?.() === 0
+
+t.setTimeout(120_000)
+
+function home(t: Test): string {
+  const path = mkdtempSync(join(tmpdir(), 'read-only-'))
+  t.teardown(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+/** Lets nobody write to the folder. A mode does not stop root, a mount does; false where neither can be had. */
+function makeReadOnly(t: Test, folder: string): boolean {
+  if (!isRoot) {
+    chmodSync(folder, 0o555)
+    t.teardown(() => chmodSync(folder, 0o755))
+    return true
+  }
+  try {
+    execFileSync('mount', ['--bind', folder, folder], { stdio: 'ignore' })
+    t.teardown(() => execFileSync('umount', [folder]))
+    execFileSync('mount', ['-o', 'remount,ro,bind', folder], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+function skipped(t: Test): void {
+  const why = 'NOT TESTED: a read-only folder, for which root must be allowed to mount one'
+  if (process.env.CI === 'true') t.fail(why)
+  t.comment(why)
+  t.pass(why, { skip: why })
+}
+
+function startIn(t: Test, folder: string, env: Record<string, string>, command: string): ServerProcess {
+  return new ServerProcess(t, env, ['sh', '-c', `cd "${folder}" && exec ${command}`])
+}
+
+t.test('where the default folder cannot be made, history is kept in memory, and a warning says so', async (t) => {
+  const folder = home(t)
+  if (!makeReadOnly(t, folder)) return skipped(t)
+  const server = join(await compiledHub(), 'server.js')
+  const hub = startIn(t, folder, { HUB_STORE: '', LOG_LEVEL: 'silent' }, `node "${server}"`)
+  const url = await hub.url()
+  await publish(url, '/users/alice/events', 'a')
+  t.match(
+    hub.stderr,
+    /WARNING: history is in memory only.*(EROFS|EACCES).* set HUB_STORE to a folder that can be written/
+  )
+  t.equal(await hub.stop('SIGTERM'), 0)
+})
+
+t.test('a folder that was chosen, or that holds history, is not passed over', async (t) => {
+  const folder = home(t)
+  mkdirSync(join(folder, 'fastify-sse-hub-data'))
+  if (!makeReadOnly(t, folder)) return skipped(t)
+  if (!isRoot) chmodSync(join(folder, 'fastify-sse-hub-data'), 0o555)
+  const server = join(await compiledHub(), 'server.js')
+  for (const HUB_STORE of ['', './chosen']) {
+    const hub = startIn(t, folder, { HUB_STORE }, `node "${server}"`)
+    t.equal(await hub.ended(), 1)
+    t.match(
+      hub.stderr,
+      /^fastify-sse-hub: HUB_STORE cannot be opened: .*(EROFS|EACCES).* or to "memory".* \(SSE_HUB_ERR_LOG_STORE\)\n$/
+    )
+  }
+})
+
+/** What `npm start` needs of a checkout. */
+function checkout(t: Test, dist?: string): string {
+  const folder = home(t)
+  for (const file of ['package.json', 'scripts/prestart.mjs']) cpSync(join(ROOT, file), join(folder, file))
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+  if (dist !== undefined) symlinkSync(dist, join(folder, 'dist'))
+  return folder
+}
+
+t.test('npm start in a read-only checkout starts the build that is there', async (t) => {
+  const folder = checkout(t, await compiledHub())
+  if (!makeReadOnly(t, folder)) return skipped(t)
+  const hub = startIn(t, folder, { HUB_STORE: '', LOG_LEVEL: 'silent' }, 'setsid npm start')
+  await publish(await hub.url(), '/users/alice/events', 'a')
+  t.match(hub.stderr, /dist is started as it was built, because .* cannot be written to \((EROFS|EACCES)\)/)
+  // As Ctrl-C does: npm hands a signal on to its shell, which keeps it to itself.
+  process.kill(-(hub.child.pid as number), 'SIGTERM')
+  await hub.ended()
+})
+
+t.test('npm start in a read-only checkout without a build says what to do', async (t) => {
+  const folder = checkout(t)
+  if (!makeReadOnly(t, folder)) return skipped(t)
+  const hub = startIn(t, folder, {}, 'npm start')
+  t.equal(await hub.ended(), 1)
+  t.match(
+    hub.stderr,
+    /there is no build to start, and .* cannot be written to.*npm run build.*\(SSE_HUB_ERR_NOT_BUILT\)/
+  )
+  t.notMatch(hub.stderr, / {4}at /, 'no stack')
+})

@@ -1,0 +1,228 @@
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import type { LogEvent } from '../../services/events/log-event.ts'
+import { type Deliverable, DeliveryQueue } from '../../services/streams/delivery-queue.ts'
+import { frameOf, OwedEvents } from '../../services/streams/pending-events.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { settle } from '../support/fake-sink.ts'
+
+const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
+t.comment(`TEST_SEED=${seed}`)
+
+// What a stream is owed
+
+function event(seq: number, { final = false, transient = false, data = `${seq}` } = {}): LogEvent {
+  const cursor = transient ? null : { seq, witness: 'w' }
+  const id = transient ? null : `${seq}.w`
+  return { cursor, id, channels: ['everyone'], event: 'message', data, time: 0, final, frame: undefined }
+}
+
+t.test('an event is encoded once, whoever is owed it', async (t) => {
+  const one = event(1)
+  t.equal(frameOf(one), 'data: 1\nid: 1.w\n\n')
+  const frame = one.frame
+  new OwedEvents(event(0)).and(one)
+  t.equal(frameOf(one), frame)
+  one.frame = 'data: kept\n\n'
+  t.equal(new OwedEvents(one).bytes.plain.toString(), 'data: kept\n\n')
+  t.equal(frameOf(event(2, { transient: true })), 'data: 2\n\n', 'without an id if it is transient')
+})
+
+t.test('what is owed leaves in the order in which it became due', async (t) => {
+  const owed = [2, 3, 4].map((seq) => event(seq)).reduce((before, next) => before.and(next), new OwedEvents(event(1)))
+  t.equal(owed.bytes.plain.toString(), [1, 2, 3, 4].map((seq) => `data: ${seq}\nid: ${seq}.w\n\n`).join(''))
+})
+
+t.test('who is owed the same has the same bytes, and who is owed more does not change them', async (t) => {
+  const [one, two, three] = [event(1), event(2), event(3)]
+  const alone = new OwedEvents(one)
+  const both = alone.and(two)
+  t.equal(alone.and(two), both)
+  const { bytes } = both
+  t.equal(both.and(three).bytes.plain.toString(), `${bytes.plain}${frameOf(three)}`)
+  t.equal(both.bytes, bytes)
+  t.equal(alone.and(two).bytes, bytes)
+  t.equal(alone.bytes.plain.toString(), frameOf(one))
+})
+
+t.test('streams that are owed other events part ways, and those that go together stay together', async (t) => {
+  const [one, two, three] = [event(1), event(2), event(3)]
+  const alone = new OwedEvents(one)
+  const withTwo = alone.and(two)
+  const withoutTwo = alone.and(three)
+  t.not(withTwo, withoutTwo)
+  t.equal(withTwo.and(three), withTwo.and(three))
+  t.equal(withoutTwo.bytes.plain.toString(), frameOf(one) + frameOf(three))
+  t.equal(withTwo.and(three).bytes.plain.toString(), frameOf(one) + frameOf(two) + frameOf(three))
+})
+
+t.test('what is owed knows its last place in the log, its size, and whether it ends a stream', async (t) => {
+  const first = new OwedEvents(event(1))
+  t.strictSame([first.cursor?.seq, first.final], [1, false])
+  const second = first.and(event(2, { transient: true, data: '☃' }))
+  t.equal(second.cursor?.seq, 1, 'a transient event has no place')
+  const third = second.and(event(3, { final: true }))
+  t.strictSame([third.cursor?.seq, third.final], [3, true])
+  const fourth = third.and(event(4))
+  t.ok(fourth.final, 'also if something follows')
+  t.equal(fourth.size, fourth.bytes.plain.toString().length)
+  t.equal(new OwedEvents(event(5, { transient: true })).cursor, undefined)
+})
+
+t.test('however events are addressed, each stream gets its own in order, and equals share', async (t) => {
+  const streams = 6
+  const addressed = fc.array(fc.uniqueArray(fc.nat({ max: streams - 1 })), { maxLength: 12, size: 'max' })
+  const property = fc.property(addressed, (events) => {
+    const owed: (OwedEvents | undefined)[] = Array.from({ length: streams })
+    const given = Array.from({ length: streams }, () => '')
+    events.forEach((listeners, seq) => {
+      const one = event(seq)
+      const alone = new OwedEvents(one)
+      for (const stream of listeners) {
+        owed[stream] = owed[stream]?.and(one) ?? alone
+        given[stream] += frameOf(one)
+      }
+    })
+    return owed.every(
+      (mine, stream) =>
+        (mine?.bytes.plain.toString() ?? '') === given[stream] &&
+        owed.every((other, at) => given[at] !== given[stream] || other?.bytes === mine?.bytes)
+    )
+  })
+  const result = fc.check(property, { seed, numRuns: 2_000 })
+  t.notOk(result.failed, fc.defaultReportMessage(result) ?? `holds for ${result.numRuns} inputs`)
+})
+
+// The queue
+
+/** Writes down what is done, and how much time that takes by the clock. */
+class Desk {
+  readonly clock = new FakeClock()
+  readonly failures: unknown[] = []
+  readonly queue = new DeliveryQueue(this.clock, (_stream, error) => this.failures.push(error))
+  readonly done: string[] = []
+
+  stream(name: string, cost = 0, then: () => void = () => {}): Deliverable {
+    const work = (kind: string) => {
+      this.done.push(`${kind} ${name}`)
+      this.clock.block(cost)
+      then()
+    }
+    return { flush: () => work('flush'), catchUp: () => work('catch up') }
+  }
+
+  streams(count: number, cost: number): Deliverable[] {
+    return Array.from({ length: count }, (_, at) => this.stream(`${at}`, cost))
+  }
+
+  /** How many were done by then, a turn of the event loop at a time, until all are. */
+  async turns(t: Test, all: number): Promise<number[]> {
+    const counts: number[] = []
+    while (this.done.length < all) {
+      if (counts.length > all) t.bailout('the queue does not come to its end')
+      await settle(1)
+      counts.push(this.done.length)
+    }
+    return counts
+  }
+}
+
+t.test('nothing is delivered in the turn in which it becomes due', async (t) => {
+  const desk = new Desk()
+  desk.queue.flushSoon(desk.stream('a'))
+  desk.queue.catchUpSoon(desk.stream('b'))
+  await Promise.resolve()
+  t.strictSame(desk.done, [])
+  await settle(1)
+  t.strictSame(desk.done, ['flush a', 'catch up b'])
+})
+
+t.test('who is level goes before who is behind, and each in the order of coming', async (t) => {
+  const desk = new Desk()
+  desk.queue.catchUpSoon(desk.stream('a'))
+  desk.queue.flushSoon(desk.stream('b'))
+  desk.queue.catchUpSoon(desk.stream('c'))
+  desk.queue.flushSoon(desk.stream('d'))
+  await settle(1)
+  t.strictSame(desk.done, ['flush b', 'flush d', 'catch up a', 'catch up c'])
+})
+
+t.test('deliveries go in slices of about ten milliseconds, between which the event loop turns', async (t) => {
+  const desk = new Desk()
+  for (const stream of desk.streams(1_000, 1)) desk.queue.flushSoon(stream)
+  const counts = await desk.turns(t, 1_000)
+  const slices = counts.map((count, at) => count - (counts[at - 1] ?? 0))
+  t.ok(Math.max(...slices) <= 16, `up to ${Math.max(...slices)} in a slice`)
+  t.strictSame(
+    desk.done,
+    Array.from({ length: 1_000 }, (_, at) => `flush ${at}`)
+  )
+})
+
+t.test('deliveries that cost nothing are not sliced', async (t) => {
+  const desk = new Desk()
+  for (const stream of desk.streams(1_000, 0)) desk.queue.flushSoon(stream)
+  t.strictSame(await desk.turns(t, 1_000), [1_000])
+})
+
+t.test('a page of history is a slice if it takes long', async (t) => {
+  const desk = new Desk()
+  for (const stream of desk.streams(9, 1)) desk.queue.catchUpSoon(stream)
+  t.strictSame(await desk.turns(t, 9), [2, 4, 6, 8, 9])
+})
+
+t.test('however busy the hub is, in every turn one page of history is read', async (t) => {
+  const desk = new Desk()
+  for (const stream of desk.streams(64, 1)) desk.queue.flushSoon(stream)
+  for (const name of ['x', 'y', 'z']) desk.queue.catchUpSoon(desk.stream(name, 20))
+  await settle(1)
+  t.equal(desk.done.length, 17)
+  t.equal(desk.done.at(-1), 'catch up x')
+  await settle(2)
+  t.equal(desk.done.filter((what) => what.startsWith('catch up')).length, 3)
+  t.equal(desk.done.length, 51)
+})
+
+t.test('what becomes due while streams catch up goes before the rest of them', async (t) => {
+  const desk = new Desk()
+  const live = desk.stream('live')
+  desk.queue.catchUpSoon(desk.stream('a', 20, () => desk.queue.flushSoon(live)))
+  desk.queue.catchUpSoon(desk.stream('b', 20))
+  await desk.turns(t, 3)
+  t.strictSame(desk.done, ['catch up a', 'flush live', 'catch up b'])
+})
+
+t.test('streams with much history take turns', async (t) => {
+  const desk = new Desk()
+  const pages = (name: string, count: number) => {
+    let left = count
+    const stream: Deliverable = desk.stream(name, 4, () => {
+      if (--left > 0) desk.queue.catchUpSoon(stream)
+    })
+    desk.queue.catchUpSoon(stream)
+  }
+  for (const name of ['a', 'b', 'c', 'd']) pages(name, 3)
+  await desk.turns(t, 12)
+  const order = desk.done.map((what) => what.at(-1)).join('')
+  for (const round of [order.slice(0, 4), order.slice(4, 8), order.slice(8)]) {
+    t.equal([...round].sort().join(''), 'abcd', `${order} in rounds of four`)
+  }
+})
+
+t.test(
+  'what comes in the middle of a slice is delivered after what was there before, and nothing is lost',
+  async (t) => {
+    const desk = new Desk()
+    let late = 0
+    for (let at = 0; at < 100; at++) {
+      const then = () => desk.queue.flushSoon(desk.stream(`late ${late++}`, 1))
+      desk.queue.flushSoon(desk.stream(`${at}`, 1, then))
+    }
+    await desk.turns(t, 200)
+    const early = Array.from({ length: 100 }, (_, at) => `flush ${at}`)
+    const after = Array.from({ length: 100 }, (_, at) => `flush late ${at}`)
+    t.strictSame(desk.done, [...early, ...after])
+    await settle()
+    t.equal(desk.done.length, 200)
+  }
+)

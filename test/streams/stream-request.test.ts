@@ -1,0 +1,146 @@
+import t, { type Test } from 'tap'
+import { MemoryLog } from '../../services/event-log/memory/memory-log.ts'
+import { DEFAULT_RETENTION } from '../../services/event-log/retention.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { FakeSink, settle } from '../support/fake-sink.ts'
+import { SlowLog } from '../support/slow-log.ts'
+import { startHub } from '../support/test-hub.ts'
+
+const namesOf = (sink: FakeSink) => sink.events.map(({ event, data }) => (event === 'message' ? data : event))
+const welcomeOf = (sink: FakeSink) => JSON.parse(sink.events[0]?.data ?? 'null')
+
+async function startSlowHub(t: Test, evaluatesLate: boolean) {
+  const clock = new FakeClock()
+  const memory = new MemoryLog({ clock, idempotencyWindow: 60_000, retention: DEFAULT_RETENTION })
+  const log = new SlowLog(memory, { isSlow: true, chance: () => (evaluatesLate ? 0.99 : 0) })
+  return { ...(await startHub(t, { log, clock })), log }
+}
+
+async function answerAll(log: SlowLog): Promise<void> {
+  for (let round = 0; round < 50; round++) {
+    await settle(2)
+    if (log.waiting === 0) return
+    log.answer()
+  }
+}
+
+t.test('what is sent in the listener of "open" arrives after the welcome, in order, transient or not', async (t) => {
+  const { hub, open } = await startHub(t)
+  const receipts: Promise<{ streams: number }>[] = []
+  hub.on('open', () => {
+    receipts.push(hub.send('alice', { data: 'T1', transient: true }))
+    receipts.push(hub.send('alice', { data: 'E1' }))
+    receipts.push(hub.send('alice', { data: 'T2', transient: true }))
+    receipts.push(hub.send('alice', { data: 'T3', transient: true }))
+    receipts.push(hub.send('alice', { data: 'E2' }))
+  })
+  const { sink } = open()
+  await settle()
+  t.same(namesOf(sink), ['hub.welcome', 'T1', 'E1', 'T2', 'T3', 'E2'])
+  t.match(welcomeOf(sink), { resumed: false, replayed: 0 })
+  t.same(
+    (await Promise.all(receipts)).map(({ streams }) => streams),
+    [1, 1, 1, 1, 1]
+  )
+})
+
+t.test('what is sent to a stream that has just been opened arrives after its replay', async (t) => {
+  const { hub, open } = await startHub(t)
+  for (const data of ['old 1', 'old 2']) await hub.send('alice', { data })
+  const { sink } = open({ from: 'oldest' })
+  await hub.send('alice', { data: 'T1', transient: true })
+  await hub.broadcast({ data: 'E1' })
+  await hub.broadcast({ data: 'T2', transient: true })
+  await settle()
+  t.same(namesOf(sink), ['hub.welcome', 'old 1', 'old 2', 'T1', 'E1', 'T2'])
+  t.equal(welcomeOf(sink).replayed, 2)
+})
+
+t.test('a transient event that is for several channels of an opening stream arrives once', async (t) => {
+  const { hub, open } = await startHub(t)
+  const { sink } = open({ topics: ['a', 'b'] })
+  const [receipt] = await hub.publishBatch([
+    { to: { users: ['alice'], topics: ['a', 'b'], everyone: true }, data: 'T', transient: true }
+  ])
+  await settle()
+  t.equal(receipt?.streams, 1)
+  t.same(namesOf(sink), ['hub.welcome', 'T'])
+})
+
+for (const evaluatesLate of [true, false]) {
+  const when = evaluatesLate ? 'and answers late' : 'and has read before'
+
+  t.test(`a stream that waits for its log, ${when}, is given everything once and in order`, async (t) => {
+    const { hub, open, log } = await startSlowHub(t, evaluatesLate)
+    await hub.send('alice', { data: 'old' })
+    const { sink } = open({ from: 'oldest' })
+    await settle()
+    await hub.send('alice', { data: 'T1', transient: true })
+    await hub.send('alice', { data: 'E1' })
+    await hub.send('alice', { data: 'T2', transient: true })
+    await answerAll(log)
+    await hub.send('alice', { data: 'T3', transient: true })
+    await answerAll(log)
+    t.same(namesOf(sink), ['hub.welcome', 'old', 'T1', 'E1', 'T2', 'T3'])
+    t.equal(welcomeOf(sink).replayed, 1)
+  })
+}
+
+t.test('a replay of many pages and a full socket keeps what came meanwhile until its place', async (t) => {
+  const { hub, open } = await startHub(t)
+  const old = Array.from({ length: 300 }, (_, at) => `old ${at}`)
+  for (const data of old) await hub.send('alice', { data })
+  const sink = new FakeSink()
+  sink.room = 200
+  open({ from: 'oldest' }, sink)
+  const receipts = [await hub.send('alice', { data: 'T1', transient: true })]
+  await hub.send('alice', { data: 'E1' })
+  await settle()
+  receipts.push(await hub.send('alice', { data: 'T2', transient: true }))
+  t.same(
+    receipts.map(({ streams }) => streams),
+    [1, 1]
+  )
+  for (let round = 0; round < 200; round++) {
+    sink.drain(1_000)
+    await settle(2)
+  }
+  t.same(namesOf(sink), ['hub.welcome', ...old, 'T1', 'E1', 'T2'])
+  t.equal(welcomeOf(sink).replayed, 300)
+})
+
+t.test('a receipt counts a stream that will not be given a transient event in no case', async (t) => {
+  const { hub, open } = await startHub(t)
+  const slow = open({ user: 'slow' })
+  const live = open({ user: 'live' })
+  await settle()
+  slow.sink.room = 0
+  await hub.broadcast({ data: 'fills it' })
+  await settle()
+  t.equal((await hub.broadcast({ data: 'T', transient: true })).streams, 1)
+  t.equal((await hub.send('slow', { data: 'T', transient: true })).streams, 0)
+  t.equal((await hub.send('slow', { data: 'E' })).streams, 1, 'an event of the log is read later')
+  await settle()
+  t.same(namesOf(live.sink), ['hub.welcome', 'fills it', 'T'])
+  slow.sink.drain()
+  await settle()
+  t.same(namesOf(slow.sink), ['hub.welcome', 'fills it', 'E'])
+})
+
+t.test('what is kept for a stream that is opening is bounded, and what is too much is not counted', async (t) => {
+  const { hub, open } = await startHub(t)
+  const sink = new FakeSink()
+  sink.room = 0
+  await hub.send('alice', { data: 'old' })
+  open({ from: 'oldest' }, sink)
+  await settle()
+  let counted = 0
+  for (let at = 0; at < 100; at++) {
+    const { streams } = await hub.send('alice', { data: `${at} ${'x'.repeat(4_000)}`, transient: true })
+    counted += streams
+  }
+  sink.drain()
+  await settle()
+  t.ok(counted > 20 && counted < 40, `${counted} were counted`)
+  t.equal(sink.published.length, counted + 1)
+})
