@@ -3,10 +3,11 @@ import type { Socket } from 'node:net'
 import type { Refusal } from '../../services/hub/refusals.ts'
 
 const QUEUED = Symbol('sse hub queued requests')
+const IN_TURN = Symbol('sse hub requests in this turn')
 /** What tells Node's parser that no HTTP follows. */
 const NOT_HTTP = 2
 
-type Queue = Socket & { [QUEUED]?: number; readonly parser?: { onIncoming?: unknown } | null }
+type Queue = Socket & { [QUEUED]?: number; [IN_TURN]?: number; readonly parser?: { onIncoming?: unknown } | null }
 
 export interface PipelineOptions {
   /** Requests that a connection may queue behind one that is not answered yet. */
@@ -14,9 +15,15 @@ export interface PipelineOptions {
   readonly onCut: (reason: Refusal) => void
 }
 
-/** Bounds how many requests an HTTP/1 connection queues. Node parses all that have arrived, 64 KiB of them, before it pauses. */
+/**
+ * Bounds how many requests an HTTP/1 connection sends without waiting for their answers. Node parses all that have arrived, up to
+ * 64 KiB, before it serves another connection. It may answer requests with bodies meanwhile; those never queue, so requests are
+ * counted per turn of the event loop as well.
+ */
 export class Pipelines {
   readonly #options: PipelineOptions
+  /** Connections that have sent requests in this turn of the event loop. */
+  readonly #inTurn: Queue[] = []
 
   constructor(options: PipelineOptions) {
     this.#options = options
@@ -24,6 +31,7 @@ export class Pipelines {
 
   /** Whether a request may be answered; cuts the connection if it queues too many. */
   admit({ socket }: IncomingMessage, response: ServerResponse): boolean {
+    if (!this.#countInTurn(socket)) return false
     // With the socket it is the first in its queue.
     if (response.socket !== null) return true
     if (!this.#enqueue(socket)) return false
@@ -41,6 +49,23 @@ export class Pipelines {
   /** Takes note of a request that Node has answered itself, because its connection has had all that it may. */
   dropped(socket: Socket): void {
     this.#enqueue(socket)
+  }
+
+  /** Counts a request of this turn. Cuts the connection if it has sent more than one and those that it may queue. */
+  #countInTurn(socket: Queue): boolean {
+    if (socket.destroyed) return false
+    const count = (socket[IN_TURN] ?? 0) + 1
+    if (count > this.#options.maxQueued + 1) {
+      this.#cut(socket)
+      return false
+    }
+    socket[IN_TURN] = count
+    if (count === 1 && this.#inTurn.push(socket) === 1) setImmediate(() => this.#endTurn())
+    return true
+  }
+
+  #endTurn(): void {
+    for (const socket of this.#inTurn.splice(0)) socket[IN_TURN] = 0
   }
 
   #enqueue(socket: Queue): boolean {
