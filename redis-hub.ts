@@ -1,4 +1,4 @@
-export { RedisNodes, type RedisNodesOptions } from './services/cluster/redis/redis-cluster.ts'
+export { RedisCluster, type RedisClusterOptions } from './services/cluster/redis/redis-cluster.ts'
 export {
   type AddressMap,
   type ClusterSettings,

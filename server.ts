@@ -50,11 +50,11 @@ async function serve(
   const { authentication, loopbackOnly, rateLimit } = environment
   const { heartbeatInterval, reconnectionTime, maxStreamAge, retention, corsOrigins } = environment
   const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, openingRate, maxEventBytes, stallTimeout } = environment
-  const { log, nodes, tickets, told, warning } = history
+  const { log, cluster, tickets, told, warning } = history
   await server.register(hubApp, {
     hub: {
       log,
-      nodes,
+      cluster,
       heartbeatInterval,
       reconnectionTime,
       maxStreamAge,

@@ -24,7 +24,7 @@ export function closing<Log extends EventLog>(define: Define<Log>): void {
     await log.close()
     await assert.rejects(log.append([draft('u:alice', 'a')]), CLOSED)
     await assert.rejects(log.append([draft('u:alice', 'a', { transient: true })]), CLOSED)
-    await assert.rejects(log.tail({ onEvents: () => {}, onBreak: () => {} }), CLOSED)
+    await assert.rejects(log.tail({ onEvents: () => {}, onDiscontinuity: () => {} }), CLOSED)
   })
 
   define('answers a reader when it is closed, or refuses with the code of the error', async (given) => {

@@ -39,10 +39,10 @@ export function cutting<Log extends EventLog>(define: Define<Log>): void {
     await cutOff.met('last')
     const position = cutOff.breaks.at(-1)
     assert.ok(position && position.seq > 1)
-    const handed = cutOff.seqs.filter((seq) => seq > position.seq)
+    const dispatched = cutOff.seqs.filter((seq) => seq > position.seq)
     assert.deepEqual(
-      handed,
-      Array.from({ length: handed.length }, (_, index) => position.seq + 1 + index)
+      dispatched,
+      Array.from({ length: dispatched.length }, (_, index) => position.seq + 1 + index)
     )
     assert.deepEqual(
       cutOff.seqs,
@@ -75,8 +75,8 @@ export function cutting<Log extends EventLog>(define: Define<Log>): void {
     const start = await headOf(one)
     await one.append([draft('u:alice', 'a')])
     const mend = await given.cut(one)
-    const held = await readAll(one, 'u:alice', start).then(texts, (error) => error.code)
-    if (held !== 'SSE_HUB_ERR_LOG_UNAVAILABLE') assert.deepEqual(held, ['a'])
+    const retained = await readAll(one, 'u:alice', start).then(texts, (error) => error.code)
+    if (retained !== 'SSE_HUB_ERR_LOG_UNAVAILABLE') assert.deepEqual(retained, ['a'])
     await mend()
     assert.deepEqual(texts(await readAll(one, 'u:alice', start)), ['a'])
   })

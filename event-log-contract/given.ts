@@ -188,7 +188,7 @@ export class Listener implements TailListener {
     this.#wake?.()
   }
 
-  onBreak(position: Cursor): void {
+  onDiscontinuity(position: Cursor): void {
     this.breaks.push(position)
     this.#wake?.()
   }

@@ -135,10 +135,10 @@ export function lasting<Log extends EventLog>(define: Define<Log>): void {
       await appends[0]
       const again = await given.reopened(log)
       await Promise.allSettled(appends)
-      const held = await textsOf(again, 'u:alice')
-      const whole = [...new Set(held.map((text) => text.split('/')[0] ?? ''))]
+      const retained = await textsOf(again, 'u:alice')
+      const whole = [...new Set(retained.map((text) => text.split('/')[0] ?? ''))]
       assert.deepEqual(
-        held,
+        retained,
         whole.flatMap((name) => named(`${name}/`, 5))
       )
       for (const name of fulfilled) assert.ok(whole.includes(name), `batch ${name} was acknowledged and is gone`)

@@ -41,7 +41,7 @@ export function model<Log extends EventLog>(define: Define<Log>, { secondNode, s
 }
 
 /** What became of an event in one of its channels. */
-type Fate = 'held' | 'evicted' | 'collapsed'
+type Fate = 'retained' | 'evicted' | 'collapsed'
 
 interface Filed {
   readonly seq: number
@@ -73,13 +73,13 @@ class Model {
     })
   }
 
-  held(channel: Channel): Filed[] {
-    return this.filed.filter(({ fates }) => fates.get(channel) === 'held')
+  retained(channel: Channel): Filed[] {
+    return this.filed.filter(({ fates }) => fates.get(channel) === 'retained')
   }
 
   /** What the reader of these channels is given if nothing limits it, of all that is held. */
-  heldFor(channels: readonly Channel[]): Filed[] {
-    return this.filed.filter(({ fates }) => channels.some((channel) => fates.get(channel) === 'held'))
+  retainedFor(channels: readonly Channel[]): Filed[] {
+    return this.filed.filter(({ fates }) => channels.some((channel) => fates.get(channel) === 'retained'))
   }
 
   evicted(channels: readonly Channel[]): number {
@@ -91,7 +91,7 @@ class Model {
   isMissing(channels: readonly Channel[], after: number): boolean {
     return this.filed.some(({ seq, fates }) => {
       const of = channels.map((channel) => fates.get(channel))
-      return seq > after && of.includes('evicted') && !of.includes('held')
+      return seq > after && of.includes('evicted') && !of.includes('retained')
     })
   }
 
@@ -99,13 +99,13 @@ class Model {
     const entry: Filed = { seq: this.filed.length + 1, event, fates: new Map() }
     this.filed.push(entry)
     for (const channel of event.channels) {
-      const same = this.held(channel).find(
-        (held) => event.collapseKey !== undefined && held.event.collapseKey === event.collapseKey
+      const same = this.retained(channel).find(
+        (retained) => event.collapseKey !== undefined && retained.event.collapseKey === event.collapseKey
       )
       same?.fates.set(channel, 'collapsed')
-      entry.fates.set(channel, 'held')
+      entry.fates.set(channel, 'retained')
       const bound = channel === 'everyone' ? BOUNDS.broadcast : channel.startsWith('u:') ? BOUNDS.user : BOUNDS.topic
-      for (const old of this.held(channel).slice(0, -bound)) old.fates.set(channel, 'evicted')
+      for (const old of this.retained(channel).slice(0, -bound)) old.fates.set(channel, 'evicted')
     }
     return entry.seq
   }
@@ -164,7 +164,7 @@ class Walk<Log extends EventLog> {
     const query: ReadQuery = { channels, from, limit: 1 + this.#below(this.#random() < 0.3 ? 100 : 4) }
     const page = await node.read(query)
     const asked = JSON.stringify(query)
-    const all = this.model.heldFor(channels).filter(({ seq }) => seq > after)
+    const all = this.model.retainedFor(channels).filter(({ seq }) => seq > after)
     const mine = typeof from === 'object' && 'last' in from ? all.slice(-from.last) : all
     const given = mine.slice(0, query.limit)
     assert.deepEqual(
@@ -184,9 +184,11 @@ class Walk<Log extends EventLog> {
   }
 
   #checkRest(page: ReadResult, rest: readonly Filed[], channels: readonly Channel[], asked: string): void {
-    const places = rest.flatMap(({ fates }) => channels.filter((channel) => fates.get(channel) === 'held')).length
+    const positions = rest.flatMap(({ fates }) =>
+      channels.filter((channel) => fates.get(channel) === 'retained')
+    ).length
     assert.ok(
-      page.remaining >= rest.length && page.remaining <= places,
+      page.remaining >= rest.length && page.remaining <= positions,
       `${page.remaining} of ${rest.length} remain: ${asked}`
     )
     const last = rest.length === 0 ? this.model.head : page.events.at(-1)?.cursor?.seq
@@ -217,7 +219,7 @@ class Walk<Log extends EventLog> {
     const cursor = this.#pick(this.#cursors)
     if (dice < 0.35) return { from: { ...this.#stranger, seq: cursor.seq }, gap: 'reset', after: 0 }
     if (dice < 0.4) return { from: { ...cursor, seq: this.model.head + 1 + this.#below(9) }, gap: 'diverged', after: 0 }
-    const [one, other] = [this.#pick(this.model.heldFor(CHANNELS)), this.#pick(this.#cursors)]
+    const [one, other] = [this.#pick(this.model.retainedFor(CHANNELS)), this.#pick(this.#cursors)]
     if (dice < 0.45 && one !== undefined && other.seq !== one.seq) {
       return { from: { seq: one.seq, witness: other.witness }, gap: 'diverged', after: 0 }
     }

@@ -197,8 +197,8 @@ export function reading<Log extends EventLog>(define: Define<Log>): void {
     const channels: Channel[] = ['u:alice', 'everyone']
     for (const from of ['oldest', { last: 40 }] as const) {
       const page = await log.read({ channels, from, limit: 1_000 })
-      const held = page.events.reduce((sum, { data }) => sum + data.length, 0)
-      assert.ok(held >= MAX_PAGE_TEXT / 2 && held <= MAX_PAGE_TEXT + 65_536, `${held} letters in a page`)
+      const retained = page.events.reduce((sum, { data }) => sum + data.length, 0)
+      assert.ok(retained >= MAX_PAGE_TEXT / 2 && retained <= MAX_PAGE_TEXT + 65_536, `${retained} letters in a page`)
       assert.ok(page.remaining >= 40 - page.events.length)
       const rest = await pages(log, channels, 1_000, page.next)
       assert.equal(page.events.length + rest.length, 40)

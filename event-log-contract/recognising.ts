@@ -107,8 +107,8 @@ export function recognising<Log extends EventLog>(define: Define<Log>): void {
   })
 }
 
-async function isGap(log: EventLog, from: Cursor, gap: GapReason, held: readonly string[]): Promise<void> {
+async function isGap(log: EventLog, from: Cursor, gap: GapReason, retained: readonly string[]): Promise<void> {
   const page = await readAll(log, 'u:alice', from)
-  assert.deepEqual([page.gap, texts(page), page.remaining], [gap, held, 0], `after ${from.seq}`)
+  assert.deepEqual([page.gap, texts(page), page.remaining], [gap, retained, 0], `after ${from.seq}`)
   assert.deepEqual(page.next, await headOf(log))
 }

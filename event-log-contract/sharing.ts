@@ -84,7 +84,8 @@ export function sharing<Log extends EventLog>(define: Define<Log>): void {
     const two = await given.secondNode(one)
     const reads: Promise<boolean>[] = []
     const listener = await given.listener(two, (events) => {
-      for (const { data } of events) reads.push(begun(textsOf(two, 'u:alice').then((held) => held.includes(data))))
+      for (const { data } of events)
+        reads.push(begun(textsOf(two, 'u:alice').then((retained) => retained.includes(data))))
     })
     for (const text of named('a', 20)) await one.append([draft('u:alice', text)])
     await listener.met('a20')

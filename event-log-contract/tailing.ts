@@ -186,12 +186,12 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
       const appends = named('a', 50).map((text) =>
         begun(log.append([draft('t:busy', text), draft('t:busy', `${text}'`)]))
       )
-      for (let handed: string[] = []; handed.length < 100; await turn()) {
-        handed = listener.texts
+      for (let dispatched: string[] = []; dispatched.length < 100; await turn()) {
+        dispatched = listener.texts
         const query = { channels: ['t:busy'], from: listener.position, limit: 1_000, isTailed: true } as const
         const page = await log.read(query)
         assert.deepEqual([page.gap, page.remaining], [undefined, 0])
-        assert.deepEqual(texts(page).slice(0, handed.length), handed)
+        assert.deepEqual(texts(page).slice(0, dispatched.length), dispatched)
         assert.equal(page.next.seq, listener.position.seq + page.events.length)
       }
       await Promise.all(appends)

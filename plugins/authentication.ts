@@ -5,7 +5,7 @@ import { type ApiKey, ApiKeys, fingerprintOf } from '../services/access/api-keys
 import { keyFingerprint } from '../services/access/jwt-keys.ts'
 import { isPattern, matchesAny } from '../services/access/name-pattern.ts'
 import { allows, parseScopes, type Scopes } from '../services/access/scopes.ts'
-import { MAX_TICKET_TOPICS, type Ticket, Tickets, type TicketWish } from '../services/access/ticket-issuer.ts'
+import { MAX_TICKET_TOPICS, type Ticket, type TicketRequest, Tickets } from '../services/access/ticket-issuer.ts'
 import { ForbiddenError, InvalidOptionError, InvalidTicketError, NoCredentialsError } from '../services/errors.ts'
 import { isName } from '../services/events/channel.ts'
 import { checkNames } from '../services/option-checks.ts'
@@ -170,21 +170,21 @@ export class Authentication {
    * the token. It is valid only while the key of its issuer is in use.
    * @throws {NoCredentialsError | ForbiddenError | InvalidTicketError}
    */
-  readonly issueTicket = async (request: FastifyRequest, wish: Partial<TicketWish>): Promise<Ticket> => {
+  readonly issueTicket = async (request: FastifyRequest, ticketRequest: Partial<TicketRequest>): Promise<Ticket> => {
     const publisher = this.publisherOf(request)
     if (publisher !== undefined) {
       if (!publisher.scopes.ticket) throw new ForbiddenError('ticket')
       // `issue` refuses a missing user.
-      return this.#tickets.issue({ ...wish, user: wish.user as string, issuer: publisher.issuer })
+      return this.#tickets.issue({ ...ticketRequest, user: ticketRequest.user as string, issuer: publisher.issuer })
     }
     const subscriber = this.#ofToken(request)
     if (subscriber === undefined) throw new NoCredentialsError()
     const { identity, issuer } = subscriber
-    const { user = identity.user, topics = identity.mayAskFor, ttl } = wish
+    const { user = identity.user, topics = identity.mayAskFor, ttl } = ticketRequest
     if (user !== identity.user) throw new ForbiddenError('a ticket for another user')
     const foreign = topics.find((topic) => !matchesAny(identity.mayAskFor, topic))
     if (foreign !== undefined) throw new ForbiddenError(`a ticket for the topic ${JSON.stringify(foreign)}`)
-    if (wish.topics === undefined && topics.length > MAX_TICKET_TOPICS) {
+    if (ticketRequest.topics === undefined && topics.length > MAX_TICKET_TOPICS) {
       throw new InvalidTicketError(
         `at most ${MAX_TICKET_TOPICS} topics are granted, and the token names ${topics.length}: choose with "topics"`
       )

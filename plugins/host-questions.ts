@@ -1,6 +1,6 @@
 import type { Clock } from '../services/clock.ts'
 import type { Logger } from '../services/logger.ts'
-import { isThenable } from '../services/promise-like.ts'
+import { isPromiseLike } from '../services/promise-like.ts'
 
 /** How long the host may take for an answer, in milliseconds. */
 const ANSWER_TIMEOUT = 5_000
@@ -20,7 +20,7 @@ export async function askHost<Answer>(
   let stop: (() => void) | undefined
   try {
     const answer = question()
-    if (!isThenable(answer)) return answer
+    if (!isPromiseLike(answer)) return answer
     const tooLate = new Promise<never>((_resolve, reject) => {
       const refusal = new Error(`no answer in ${ANSWER_TIMEOUT} ms`)
       stop = clock.every(ANSWER_TIMEOUT, () => reject(refusal))

@@ -6,8 +6,8 @@ import type { CloseReason } from '../services/events/close-reason.ts'
 import { isEnded } from '../services/events/cursor.ts'
 import { networkOf } from '../services/network-address.ts'
 import type { EventStream } from '../services/streams/event-stream.ts'
-import type { StreamKeeper } from '../services/streams/stream-manager.ts'
-import type { Opening } from '../services/streams/stream-request.ts'
+import type { StreamManager } from '../services/streams/stream-manager.ts'
+import type { StreamRequest } from '../services/streams/stream-request.ts'
 import { acceptsEventStream } from './accept.ts'
 import { isHttp2, openSink } from './response-sink.ts'
 
@@ -71,12 +71,12 @@ function abandon(reply: FastifyReply): void {
  * refusal; and a promise only where other nodes have to be asked whether there is room.
  */
 export function openEventStream(
-  keeper: StreamKeeper,
+  manager: StreamManager,
   request: FastifyRequest,
   reply: FastifyReply,
-  opening: Opening
+  opening: StreamRequest
 ): EventStream | undefined | Promise<EventStream | undefined> {
-  keeper.check(opening)
+  manager.check(opening)
   const brought = lastEventIdOf(request)
   const lastEventId = opening.lastEventId ?? brought
   const headers = takeOver(request, reply)
@@ -91,44 +91,49 @@ export function openEventStream(
     return undefined
   }
   // To ask for an address is a call into the system, and the answer is kept with the socket.
-  const address = keeper.limitsAddresses ? networkOf(request.ip) : ''
-  const refusal = keeper.isTooFast(opening.user, address) ? 'limit' : keeper.admit(opening.user, address)
+  const address = manager.limitsAddresses ? networkOf(request.ip) : ''
+  const refusal = manager.isTooFast(opening.user, address) ? 'limit' : manager.admit(opening.user, address)
   if (refusal !== undefined) {
-    sendRefusal(keeper, request, reply, headers, refusal)
+    sendRefusal(manager, request, reply, headers, refusal)
     return undefined
   }
   const admitted = { ...opening, lastEventId, address }
-  const reserving = keeper.reserve(admitted)
-  if (reserving !== undefined) return openReserved(keeper, request, reply, headers, admitted, reserving)
-  return keeper.open(openSink(request.raw, reply.raw, headers), admitted)
+  const reserving = manager.reserve(admitted)
+  if (reserving !== undefined) return openReserved(manager, request, reply, headers, admitted, reserving)
+  return manager.open(openSink(request.raw, reply.raw, headers), admitted)
 }
 
 /** Opens a stream once the other nodes have said whether there is room for it. Much may have happened meanwhile. */
 async function openReserved(
-  keeper: StreamKeeper,
+  manager: StreamManager,
   request: FastifyRequest,
   reply: FastifyReply,
   headers: OutgoingHttpHeaders,
-  opening: Opening,
+  opening: StreamRequest,
   reserving: Promise<StreamEntry | undefined>
 ): Promise<EventStream | undefined> {
   const reserved = await reserving
   let stream: EventStream | undefined
   try {
     if (isGone(request, reply)) return undefined
-    const refusal = reserved === undefined ? 'limit' : keeper.admit(opening.user, opening.address ?? '')
-    if (refusal !== undefined) sendRefusal(keeper, request, reply, headers, refusal)
-    else stream = keeper.open(openSink(request.raw, reply.raw, headers), { ...opening, id: reserved?.id })
+    const refusal = reserved === undefined ? 'limit' : manager.admit(opening.user, opening.address ?? '')
+    if (refusal !== undefined) sendRefusal(manager, request, reply, headers, refusal)
+    else stream = manager.open(openSink(request.raw, reply.raw, headers), { ...opening, id: reserved?.id })
   } finally {
-    if (stream === undefined && reserved !== undefined) keeper.release(reserved)
+    if (stream === undefined && reserved !== undefined) manager.release(reserved)
   }
   return stream
 }
 
 /** Turns a caller away for now: an event source takes any status but 200 as the end for good. */
-export function refuse(keeper: StreamKeeper, request: FastifyRequest, reply: FastifyReply, reason: CloseReason): void {
+export function refuse(
+  manager: StreamManager,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  reason: CloseReason
+): void {
   const headers = takeOver(request, reply)
-  if (headers !== undefined) sendRefusal(keeper, request, reply, headers, reason)
+  if (headers !== undefined) sendRefusal(manager, request, reply, headers, reason)
 }
 
 /** Makes the reply the hub's, and returns its headers; or undefined, if there is nothing left to answer. */
@@ -143,13 +148,13 @@ function takeOver(request: FastifyRequest, reply: FastifyReply): OutgoingHttpHea
 }
 
 function sendRefusal(
-  keeper: StreamKeeper,
+  manager: StreamManager,
   request: FastifyRequest,
   reply: FastifyReply,
   headers: OutgoingHttpHeaders,
   reason: CloseReason
 ): void {
-  const last = keeper.refusal(reason)
+  const last = manager.refusal(reason)
   if (request.method === 'HEAD') answer(reply, 200, headers)
   else openSink(request.raw, reply.raw, headers).end(last, REFUSAL_GRACE)
 }

@@ -11,7 +11,7 @@ import { Hub } from '../services/hub/hub.ts'
 import type { Refusal } from '../services/hub/refusals.ts'
 import type { EventStream } from '../services/streams/event-stream.ts'
 import { feed, isProducer, type Producer } from '../services/streams/feed.ts'
-import type { Opening } from '../services/streams/stream-request.ts'
+import type { StreamRequest } from '../services/streams/stream-request.ts'
 import { describe } from '../services/text.ts'
 import type { AnyReply, AnyRequest } from './any-server.ts'
 import { ConnectionPacer } from './connection-pacer.ts'
@@ -149,7 +149,7 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     const granted = allTopics(identity.topics ?? [])
     const topics = allTopics(granted, requestedTopics)
     const opening = { user: identity.user, topics, expiresAt: identity.expiresAt, from, last, lastEventId }
-    this.keeper.check(opening)
+    this.manager.check(opening)
     const isAllowed = await this.#authorize(request, identity, topics.slice(granted.length), options)
     if (isAllowed === NO_ANSWER) return this.refuse(request, reply, 'error')
     return this.#open(request, reply, opening)
@@ -168,7 +168,7 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     if (options.requested) {
       const identity = user === undefined ? await this.#identify(request, options) : this.#checked({ user }, 'follow()')
       if (identity === NO_ANSWER) return this.refuse(request, reply, 'error')
-      this.keeper.check(identity)
+      this.manager.check(identity)
       const isAllowed = await this.#authorize(request, identity, [topic], options)
       if (isAllowed === NO_ANSWER) return this.refuse(request, reply, 'error')
       user = identity.user
@@ -262,15 +262,15 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
   #open(
     request: FastifyRequest,
     reply: FastifyReply,
-    opening: Opening
+    opening: StreamRequest
   ): EventStream | undefined | Promise<EventStream | undefined> {
     this.#sessions.add(request.raw)
-    return openEventStream(this.keeper, request, reply, opening)
+    return openEventStream(this.manager, request, reply, opening)
   }
 
   /** @internal Answers a request for a stream with a stream that ends at once, so that its event source comes back later. */
   refuse(request: FastifyRequest, reply: FastifyReply, reason: CloseReason): undefined {
-    refuse(this.keeper, request, reply, reason)
+    refuse(this.manager, request, reply, reason)
   }
 }
 
@@ -298,7 +298,7 @@ async function setUp(app: FastifyInstance, hub: SseHub<RegisteredEvents>, paceCo
     done()
   })
   const pacer = paceConnections
-    ? ConnectionPacer.pace(app.server, () => hub.keeper.isCatchingUp, hub.options.clock)
+    ? ConnectionPacer.pace(app.server, () => hub.manager.isCatchingUp, hub.options.clock)
     : undefined
   // Before Fastify waits for open connections: they are ours, and would never close by themselves.
   app.addHook('preClose', () => {

@@ -1,7 +1,7 @@
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
 import type { HubAction } from '../services/access/action.ts'
 import { ForbiddenError } from '../services/errors.ts'
-import { isThenable } from '../services/promise-like.ts'
+import { isPromiseLike } from '../services/promise-like.ts'
 
 /** Whether the caller may. Throw an error of your own to answer 401. */
 export type AuthorizePublish = (request: FastifyRequest, action: HubAction) => boolean | Promise<boolean>
@@ -16,7 +16,7 @@ export function guardWith(authorize: AuthorizePublish): Guard {
       for (const [index, action] of actions.entries()) {
         const answer: unknown = authorize(request, action)
         // A host that knows the answer at once, and most do, pays for no promise.
-        if (isThenable(answer)) {
+        if (isPromiseLike(answer)) {
           awaitRest(authorize, request, answer, actions.slice(index)).then(
             () => done(),
             (error) => done(refusalOf(error))

@@ -1,10 +1,10 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Ticket, TicketWish } from '../services/access/ticket-issuer.ts'
+import type { Ticket, TicketRequest } from '../services/access/ticket-issuer.ts'
 import { Revoked, TicketBody, TicketReceipt, UserParams } from './schemas.ts'
 
 /** Issues a ticket, or throws the refusal. */
-export type IssueTicket = (request: FastifyRequest, wish: Partial<TicketWish>) => Promise<Ticket>
+export type IssueTicket = (request: FastifyRequest, ticketRequest: Partial<TicketRequest>) => Promise<Ticket>
 
 /** Revokes the tickets of a user and resolves with their number, or throws the refusal. */
 export type RevokeTickets = (request: FastifyRequest, user: string) => Promise<number>

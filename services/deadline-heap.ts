@@ -2,7 +2,7 @@
  * Things with a time, the earliest first: a binary heap, because one timer serves them all and far dates overflow timers.
  * Deleting is a mark; the heap is built anew once the marks outnumber what lives.
  */
-export class Deadlines<Item> {
+export class DeadlineHeap<Item> {
   #heap: { at: number; item: Item }[] = []
   readonly #live = new Map<Item, number>()
 

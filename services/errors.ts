@@ -128,8 +128,8 @@ export const NotFoundError = createError('SSE_HUB_ERR_NOT_FOUND', 'There is no %
 // What the hub can do now
 export const HubClosedError = createError('SSE_HUB_ERR_CLOSED', 'The hub is closing; try another node, or later', 503)
 export const LogUnavailableError = createError('SSE_HUB_ERR_LOG_UNAVAILABLE', 'The event log is not available: %s', 503)
-export const NodesUnavailableError = createError(
-  'SSE_HUB_ERR_NODES_UNAVAILABLE',
+export const ClusterUnavailableError = createError(
+  'SSE_HUB_ERR_CLUSTER_UNAVAILABLE',
   'The other nodes could not be reached: %s. Try again later',
   503
 )
@@ -144,7 +144,7 @@ export const LogLostError = createError(
   503
 )
 // What is transient says when to come back, in seconds: Fastify sends the headers of an error.
-for (const { prototype } of [HubClosedError, LogUnavailableError, NodesUnavailableError]) {
+for (const { prototype } of [HubClosedError, LogUnavailableError, ClusterUnavailableError]) {
   Object.defineProperty(prototype, 'headers', { value: { 'retry-after': '1' } })
 }
 

@@ -30,9 +30,9 @@ export function checkFunction(name: string, value: unknown): void {
 }
 
 /** @throws {InvalidOptionError} */
-export function wholeNumber(name: string, value: unknown, least: number, most: number): number {
-  if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
-    throw new InvalidOptionError(name, `is a whole number from ${least} to ${most}; got ${show(value)}`)
+export function wholeNumber(name: string, value: unknown, min: number, max: number): number {
+  if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
+    throw new InvalidOptionError(name, `is a whole number from ${min} to ${max}; got ${show(value)}`)
   }
   return value as number
 }

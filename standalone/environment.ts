@@ -86,7 +86,7 @@ export function readEnvironment(env: Variables): Environment {
     (name) => name.startsWith('HUB_') && !NAMES.includes(name) && !isServiceLink(name, env[name])
   )
   if (misspelled !== undefined) fail(misspelled, `is no setting of this version; there are ${NAMES.join(', ')}`)
-  const number = (name: string, least: number, most: number) => wholeNumber(env, name, least, most)
+  const number = (name: string, min: number, max: number) => wholeNumber(env, name, min, max)
   const host = env.HOST || '127.0.0.1'
   return {
     ...readAccess(env, host),
@@ -142,8 +142,8 @@ function store(text: string | undefined): string {
 
 /** Never repeated in what is wrong with it: it may have a password in it. */
 function redisStore(text: string): string {
-  const [place = '', ...parameters] = text.split('?')
-  if (!/:\/\/[^/]/.test(place) || place.includes('#') || readRedisUrl(place) === undefined) {
+  const [address = '', ...parameters] = text.split('?')
+  if (!/:\/\/[^/]/.test(address) || address.includes('#') || readRedisUrl(address) === undefined) {
     fail(
       'HUB_STORE',
       'is no URL like redis://user:password@host:6379/0, redis+sentinel://host,host/name or redis+cluster://host,host'

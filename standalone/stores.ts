@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { TicketStore } from '../services/access/ticket-store.ts'
-import type { Nodes } from '../services/cluster/cluster.ts'
+import type { Cluster } from '../services/cluster/cluster.ts'
 import { type EmbeddedLogOptions, embeddedLog } from '../services/event-log/embedded/open-embedded-log.ts'
 import type { EventLog } from '../services/event-log/event-log.ts'
 import type { RedisLogOptions } from '../services/event-log/redis/open-redis-log.ts'
@@ -15,7 +15,7 @@ type StoreLogger = NonNullable<RedisLogOptions['logger']> & NonNullable<Embedded
 export interface HistoryStore {
   /** The log, or undefined for the hub's own in memory. */
   readonly log?: EventLog | undefined
-  readonly nodes?: Nodes | undefined
+  readonly cluster?: Cluster | undefined
   /** Where tickets are kept, or undefined for this node's memory. */
   readonly tickets?: TicketStore | undefined
   /** What the start says of it. */
@@ -82,7 +82,7 @@ async function openRedis(
   const [url = '', parameters] = store.split('?')
   const prefix = new URLSearchParams(parameters).get('prefix') ?? undefined
   const parts = await openShared({ url, prefix, retention, logger })
-  const place = url.slice(Math.max(url.indexOf('://') + 3, url.lastIndexOf('@') + 1))
+  const address = url.slice(Math.max(url.indexOf('://') + 3, url.lastIndexOf('@') + 1))
   // Without user and password.
-  return { ...parts, told: `history is kept in Redis at ${place}, for all nodes that use it` }
+  return { ...parts, told: `history is kept in Redis at ${address}, for all nodes that use it` }
 }

@@ -8,11 +8,11 @@ export function fail(name: string, why: string): never {
   throw new EnvironmentError(`${name} ${why}`)
 }
 
-export function wholeNumber(env: Variables, name: string, least: number, most: number): number | undefined {
+export function wholeNumber(env: Variables, name: string, min: number, max: number): number | undefined {
   const text = env[name]
   if (text === undefined || text === '') return undefined
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
-  if (!(value >= least && value <= most)) fail(name, `is a whole number from ${least} to ${most}; got ${shown(text)}`)
+  if (!(value >= min && value <= max)) fail(name, `is a whole number from ${min} to ${max}; got ${shown(text)}`)
   return value
 }
 

@@ -72,8 +72,8 @@ function panelOf({ title, series }, { left, width, xTitle, colourOf }) {
 }
 
 /** A round distance between lines, so that there are about five. */
-function stepOf(most) {
-  const rough = most / 5
+function stepOf(max) {
+  const rough = max / 5
   const power = 10 ** Math.floor(Math.log10(rough))
   return [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((step) => step >= rough)
 }

@@ -85,11 +85,11 @@ export class EventSources {
   counts() {
     const each = this.#streams.filter(({ slow }) => !slow).map(({ count }) => count)
     const { received, bytes, reads, lastArrival } = this
-    const [least, most] = each.reduce(
+    const [min, max] = each.reduce(
       ([low, high], count) => [Math.min(low, count), Math.max(high, count)],
       [Number.POSITIVE_INFINITY, 0]
     )
-    return { received, bytes, reads, lastArrival, least, most, latency: percentiles(this.#latencies) }
+    return { received, bytes, reads, lastArrival, min, max, latency: percentiles(this.#latencies) }
   }
 
   #open({ port, path, index, from = 0, slow = false, remembers = false, lastEventIds }) {

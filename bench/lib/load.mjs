@@ -56,12 +56,12 @@ answering(undefined, {
     cutOff = sources.cut()
   },
   /** Those that were cut return, all at once, each owed so many events. */
-  async comeBack({ owed, ...where }) {
+  async comeBack({ pending, ...where }) {
     sources.reset()
     const begun = now()
     const count = cutOff.length
     const { seconds: connecting } = await sources.open({ count, batch: count, lastEventIds: cutOff, ...where })
-    await sources.settle(count * owed)
+    await sources.settle(count * pending)
     const counts = sources.counts()
     return { ...counts, connecting, seconds: (counts.lastArrival - begun) / 1000 }
   },

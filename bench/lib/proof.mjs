@@ -20,10 +20,10 @@ export function proofOf(tables) {
   const others = tables.flatMap(({ rows }) => rows.map((row) => row.others)).filter(Number.isFinite)
   const lines = []
   if (rates.length > 0) {
-    const most = (rows) => share(Math.max(...rows.map(({ loadShare }) => loadShare)))
+    const max = (rows) => share(Math.max(...rows.map(({ loadShare }) => loadShare)))
     const ofHub = rates.filter(({ server }) => server === 'hub')
     lines.push(
-      `in what is measured in events a second, the load used at most ${most(rates)} of its core, for the hub ${ofHub.length > 0 ? most(ofHub) : 'nothing'}`
+      `in what is measured in events a second, the load used at most ${max(rates)} of its core, for the hub ${ofHub.length > 0 ? max(ofHub) : 'nothing'}`
     )
     lines.push(`in ${rates.length - doubtful.length} of these ${rates.length} the server was the bottleneck`)
     for (const { server, title, serverShare, loadShare } of doubtful.slice(0, LISTED)) {

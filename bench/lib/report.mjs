@@ -11,8 +11,8 @@ export const as = (text) => text
 export const COUNTS = {
   key: 'isComplete',
   title: 'all arrived',
-  as: (isComplete, { received, least, most }) =>
-    isComplete ? 'yes' : `NO: ${whole(received)} in all, ${least} to ${most} a stream`
+  as: (isComplete, { received, min, max }) =>
+    isComplete ? 'yes' : `NO: ${whole(received)} in all, ${min} to ${max} a stream`
 }
 export const SHARES = [
   { key: 'serverShare', title: 'server', as: share },

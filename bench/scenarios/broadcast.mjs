@@ -33,7 +33,7 @@ export function broadcast(server, { streams, bytes, inFlight, milliseconds, isPa
       ...run.latency,
       rate: run.received / run.seconds,
       each: run.cpu / run.received,
-      isComplete: run.least === run.published && run.most === run.published
+      isComplete: run.min === run.published && run.max === run.published
     }
   })
 }

@@ -36,7 +36,7 @@ function cost(server, streams, deliveries) {
     await load.ask('publish', { ...what, total: Math.ceil(total / 4) })
     await hub.ask('reset')
     const run = await measure(hub, load, () => load.ask('publish', { ...what, total }))
-    const isComplete = run.least === run.published && run.most === run.published
+    const isComplete = run.min === run.published && run.max === run.published
     return { ...run, streams, kilobytes, each: run.cpu / run.received, isComplete }
   })
 }

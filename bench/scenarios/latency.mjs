@@ -29,7 +29,7 @@ function atRate(server, { rate, milliseconds }) {
     await load.ask('publishAt', { ...what, milliseconds: 500 })
     await hub.ask('reset')
     const run = await measure(hub, load, () => load.ask('publishAt', { ...what, milliseconds }))
-    const isComplete = run.least === run.published && run.most === run.published
+    const isComplete = run.min === run.published && run.max === run.published
     return { ...run, ...run.latency, rate: rate * STREAMS, isComplete }
   })
 }

@@ -20,8 +20,8 @@ async function publishing({ events, users, retention = {} }, count) {
   const env = { BENCH_RETENTION: JSON.stringify({ ...ROOMY, ...retention }) }
   const hub = await start('servers/log.mjs', { execArgv: ['--expose-gc', '--max-old-space-size=8192'], env })
   try {
-    const held = await hub.ask('fill', { events, users })
-    return { ...held, users, ...(await hub.ask('publish', { count, users })) }
+    const retained = await hub.ask('fill', { events, users })
+    return { ...retained, users, ...(await hub.ask('publish', { count, users })) }
   } finally {
     await hub.stop()
   }

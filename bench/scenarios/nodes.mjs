@@ -85,7 +85,7 @@ function costing(count, { streams, ...load }, milliseconds) {
       const isComplete =
         told.every(({ heard, wrong, breaks }) => heard === published && wrong === 0 && breaks === 0) &&
         (arrived === undefined ||
-          (arrived.received === expected && arrived.least === published && arrived.most === published))
+          (arrived.received === expected && arrived.min === published && arrived.max === published))
       const others = used.slice(1, count)
       return {
         nodes: count,

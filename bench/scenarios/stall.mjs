@@ -25,7 +25,7 @@ function stall(server, { events }) {
     await hub.ask('reset')
     const run = await measure(hub, load, () => load.ask('publishAt', { ...what, milliseconds: events * 1_000 }))
     const { longest, p99 } = await hub.ask('stall')
-    const isComplete = run.least === run.published && run.most === run.published
+    const isComplete = run.min === run.published && run.max === run.published
     return { ...run, longest, p99, median: run.latency.p50, last: run.latency.max, isComplete }
   })
 }

@@ -45,7 +45,7 @@ async function stalled(server, { events }) {
     return {
       ...run,
       peak: (run.peak - calm.peak) / MIB,
-      isComplete: run.least === run.published && run.most === run.published
+      isComplete: run.min === run.published && run.max === run.published
     }
   })
 }

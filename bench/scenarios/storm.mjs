@@ -34,7 +34,9 @@ async function storm(server, { idle }) {
       await live.ask('publishAt', { ...toLive, milliseconds: 500 })
       const before = await live.ask('publishAt', { ...toLive, milliseconds: idle })
       const during = live.ask('publishAt', { ...toLive, milliseconds: 60_000 })
-      const back = await measure(hub, load, () => load.ask('comeBack', { port, owed: OWED, path: '/events?user=u#' }))
+      const back = await measure(hub, load, () =>
+        load.ask('comeBack', { port, pending: OWED, path: '/events?user=u#' })
+      )
       await live.ask('enough')
       return rowOf(back, before, await during)
     } finally {
@@ -44,7 +46,7 @@ async function storm(server, { idle }) {
 }
 
 function rowOf(back, before, during) {
-  const isLiveComplete = during.least === during.published && during.most === during.published
+  const isLiveComplete = during.min === during.published && during.max === during.published
   return {
     ...back,
     rate: back.received / back.seconds,
@@ -52,7 +54,7 @@ function rowOf(back, before, during) {
     idle: before.latency.p99,
     live: during.latency.p99,
     slowed: during.latency.p99 / before.latency.p99,
-    isComplete: back.least === OWED && back.most === OWED && isLiveComplete
+    isComplete: back.min === OWED && back.max === OWED && isLiveComplete
   }
 }
 

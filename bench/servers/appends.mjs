@@ -24,14 +24,14 @@ answering(undefined, {
       while (sent < count) await app.sse.send(`u${sent++ % 1_000}`, { data })
     }
     const all = () => Promise.all(Array.from({ length: inFlight }, publisher))
-    const most = count
-    count = most / 10
+    const max = count
+    count = max / 10
     await all()
-    count = most
+    count = max
     sent = 0
     const begun = performance.now()
     await all()
-    return { rate: (most / (performance.now() - begun)) * 1_000 }
+    return { rate: (max / (performance.now() - begun)) * 1_000 }
   },
   async end() {
     await app.close()

@@ -35,7 +35,7 @@ const { position } = await log.tail({
     heard.heard += events.length
     heard.lastAt = now()
   },
-  onBreak(to) {
+  onDiscontinuity(to) {
     heard.breaks++
     heard.lastAt = now()
     last = to.seq

@@ -14,7 +14,7 @@ await log.tail({
     heard += events.length
     for (const { data } of events) if (data.startsWith('@')) latencies.push(at - Number.parseFloat(data.slice(1)))
   },
-  onBreak() {
+  onDiscontinuity() {
     throw new Error('the tail broke')
   }
 })

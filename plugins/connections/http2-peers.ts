@@ -29,7 +29,7 @@ interface Peer {
   streams: number
   isUsed: boolean
   idleSince: number
-  heardAt: number
+  receivedAt: number
   askedAt: number | undefined
   endedAt: number | undefined
   /** Streams that it has cancelled, less those that time has forgiven. */
@@ -59,7 +59,7 @@ export class Http2Peers {
     const now = this.#options.now()
     const peer: Peer = {
       ...{ session, socket, bodies: new Map(), streams: 0, isUsed: false },
-      ...{ idleSince: now, heardAt: now, askedAt: undefined, endedAt: undefined },
+      ...{ idleSince: now, receivedAt: now, askedAt: undefined, endedAt: undefined },
       ...{ cancelled: 0, cancelledAt: now }
     }
     this.#peers.add(peer)
@@ -142,13 +142,13 @@ export class Http2Peers {
       this.#cut(peer, 'unresponsive')
       return
     }
-    if (peer.session.destroyed || now() - peer.heardAt < PING_INTERVAL) return
+    if (peer.session.destroyed || now() - peer.receivedAt < PING_INTERVAL) return
     peer.askedAt = now()
     peer.session.ping((error) => {
       // What goes wrong here ends the session, or is the timeout's.
       if (error !== null) return
       peer.askedAt = undefined
-      peer.heardAt = now()
+      peer.receivedAt = now()
     })
   }
 }

@@ -103,9 +103,9 @@ export function resolveLimits(limits: ConnectionLimits): ResolvedLimits {
   const { isProxy = () => false, clock = systemClock } = limits
   const given = { ...limits, maxConnections: limits.maxConnections ?? descriptors() }
   const numbers = Object.fromEntries(
-    Object.entries(NUMBERS).map(([name, [preset, least, most]]) => [
+    Object.entries(NUMBERS).map(([name, [preset, min, max]]) => [
       name,
-      wholeNumber(name, given[name as keyof typeof NUMBERS] ?? preset, least, most)
+      wholeNumber(name, given[name as keyof typeof NUMBERS] ?? preset, min, max)
     ])
   ) as Record<keyof typeof NUMBERS, number>
   const share = Math.ceil(numbers.maxConnections / 4)

@@ -21,7 +21,7 @@ export function algorithmsOf(key: string): readonly string[] {
 
 function ofSecret(secret: string): readonly string[] {
   const bytes = Buffer.byteLength(secret)
-  const algorithms = HMAC.filter(([, least]) => bytes >= least).map(([name]) => name)
+  const algorithms = HMAC.filter(([, min]) => bytes >= min).map(([name]) => name)
   if (algorithms.length === 0) throw new Error(`has at least 32 bytes; got ${bytes}`)
   return algorithms
 }

@@ -1,4 +1,4 @@
-import { Deadlines } from '../deadline-heap.ts'
+import { DeadlineHeap } from '../deadline-heap.ts'
 import { resolveBounds, type TicketBounds, type TicketRecord, type TicketStore, weightOf } from './ticket-store.ts'
 
 /** A stored ticket: the record as JSON, which takes a fraction of the memory of its strings. */
@@ -14,7 +14,7 @@ export class MemoryTickets implements TicketStore {
   /** In the order in which they were issued. */
   readonly #records = new Map<string, Stored>()
   readonly #ofUser = new Map<string, Set<string>>()
-  readonly #expiries = new Deadlines<string>()
+  readonly #expiries = new DeadlineHeap<string>()
   #bytes = 0
 
   constructor(now: () => number, bounds: TicketBounds = {}) {
@@ -39,9 +39,9 @@ export class MemoryTickets implements TicketStore {
     const text = JSON.stringify(record)
     const ofUser = this.#ofUser.get(record.user) ?? new Set()
     this.#ofUser.set(record.user, ofUser)
-    if (ofUser.size >= this.#bounds.mostOfUser) this.#deleteFirst(ofUser)
+    if (ofUser.size >= this.#bounds.maxOfUser) this.#deleteFirst(ofUser)
     const room = this.#bounds.bytes - weightOf(text)
-    while (this.#records.size > 0 && (this.#records.size >= this.#bounds.most || this.#bytes > room))
+    while (this.#records.size > 0 && (this.#records.size >= this.#bounds.max || this.#bytes > room))
       this.#deleteFirst(this.#records.keys())
     this.#records.set(hash, { user: record.user, text })
     this.#bytes += weightOf(text)

@@ -16,8 +16,8 @@ export class RedisTickets implements TicketStore {
   constructor(link: RedisLink, bounds: TicketBounds = {}) {
     this.#link = link
     this.#name = link.key('tickets')
-    const { most, mostOfUser, bytes } = resolveBounds(bounds)
-    this.#bounds = [most, mostOfUser, bytes].map(String)
+    const { max, maxOfUser, bytes } = resolveBounds(bounds)
+    this.#bounds = [max, maxOfUser, bytes].map(String)
   }
 
   async put(hash: string, record: TicketRecord, ttl: number): Promise<void> {

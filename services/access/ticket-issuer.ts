@@ -9,7 +9,7 @@ import { isPattern } from './name-pattern.ts'
 import type { TicketRecord, TicketStore } from './ticket-store.ts'
 
 /** What a ticket is issued for. */
-export interface TicketWish {
+export interface TicketRequest {
   readonly user: string
   /** Patterns of the topics that the ticket grants: at most 100, and 4,096 bytes in all. */
   readonly topics?: readonly string[] | undefined
@@ -62,7 +62,7 @@ export class Tickets {
     ttl = DEFAULT_TICKET_TTL,
     notAfter = Infinity,
     issuer
-  }: TicketWish): Promise<Ticket> {
+  }: TicketRequest): Promise<Ticket> {
     userChannel(user)
     checkTopics(topics)
     if (!Number.isSafeInteger(ttl) || ttl < MIN_TICKET_TTL || ttl > MAX_TICKET_TTL) {

@@ -15,12 +15,12 @@ export interface TicketBounds {
    * Number of tickets in all. One more evicts the oldest.
    * @default 100_000
    */
-  readonly most?: number | undefined
+  readonly max?: number | undefined
   /**
    * Number of tickets of one user, so that one user evicts no other's. One more evicts the user's oldest.
    * @default 100
    */
-  readonly mostOfUser?: number | undefined
+  readonly maxOfUser?: number | undefined
   /**
    * Bytes of all tickets, by {@link weightOf}. One more ticket evicts the oldest.
    * @default 33_554_432
@@ -29,12 +29,12 @@ export interface TicketBounds {
 }
 
 /** The bounds with their defaults. */
-export function resolveBounds({ most = 100_000, mostOfUser = 100, bytes = 33_554_432 }: TicketBounds): {
-  readonly most: number
-  readonly mostOfUser: number
+export function resolveBounds({ max = 100_000, maxOfUser = 100, bytes = 33_554_432 }: TicketBounds): {
+  readonly max: number
+  readonly maxOfUser: number
   readonly bytes: number
 } {
-  return { most, mostOfUser, bytes }
+  return { max, maxOfUser, bytes }
 }
 
 /** Room for the hash, the expiry and the indexes of a ticket. Measured: 600 bytes in the memory of Node, 500 in Redis. */

@@ -10,9 +10,9 @@ import type { Logger } from '../logger.ts'
  * A node counts while it is known to be alive: one that died without a word counts for nothing once its lease is over.
  * What a node has done is known to the others a moment later, not at the same time.
  */
-export interface Nodes {
+export interface Cluster {
   /** Whether there is no other node: then nothing needs to be asked, and publishing and opening cost what they cost alone. */
-  readonly isAlone: boolean
+  readonly isSingleNode: boolean
 
   /**
    * Whether it is known which other nodes there are, so that a count of zero means that nobody is there. Not so while they cannot be
@@ -51,32 +51,32 @@ export interface Nodes {
    * For each target, how many streams of the other nodes listen to at least one of its channels. Exact for one channel, for
    * several users, and for everyone with whatever else; a stream that listens to several of the topics of a target, or to its
    * user and its topic, may be counted for each of them.
-   * @throws {NodesUnavailableError}
+   * @throws {ClusterUnavailableError}
    */
   countListeners(targets: readonly (readonly Channel[])[]): Promise<readonly number[]>
 
   /**
    * How many streams a user has on the other nodes.
-   * @throws {NodesUnavailableError}
+   * @throws {ClusterUnavailableError}
    */
   countOfUser(user: string): Promise<number>
 
   /**
    * The streams that a user has on the other nodes.
-   * @throws {NodesUnavailableError}
+   * @throws {ClusterUnavailableError}
    */
   ofUser(user: string): Promise<readonly Pick<StreamEntry, 'id' | 'since' | 'topics'>[]>
 
   /**
    * At most `limit` users after a name who have streams on other nodes, and how many there, in the order of `compareNames`.
-   * @throws {NodesUnavailableError}
+   * @throws {ClusterUnavailableError}
    */
   users(after: string, limit: number): Promise<readonly { readonly user: string; readonly streams: number }[]>
 
   /**
    * Closes streams on the other nodes, and says how many were closed. Takes two seconds at most: a node that has not answered
    * by then, or is cut off, is not counted, and still obeys when it comes to it.
-   * @throws {NodesUnavailableError} when the others may not have been told.
+   * @throws {ClusterUnavailableError} when the others may not have been told.
    */
   close(command: CloseCommand): Promise<number>
 

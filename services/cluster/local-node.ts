@@ -32,7 +32,7 @@ interface LocalNodeOptions {
 }
 
 /** The streams of this node, and how they are closed, for the other nodes. */
-export class ThisNode implements LocalNode {
+export class NodeStreams implements LocalNode {
   readonly logger: Logger
   readonly replaceAbove: number
   readonly #registry: LocalStreams

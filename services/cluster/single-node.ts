@@ -1,10 +1,10 @@
-import type { Nodes } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
 
 const NOBODY = { users: 0, streams: 0 }
 
 /** A hub of one node. Nobody is told and nobody is asked. */
-export const ALONE: Nodes = {
-  isAlone: true,
+export const SINGLE_NODE: Cluster = {
+  isSingleNode: true,
   isSettled: true,
   elsewhere: NOBODY,
   join: async () => {},

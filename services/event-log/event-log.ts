@@ -36,7 +36,7 @@ export interface EventLog {
   /**
    * Hands every event that any node appends to the listener, once, in order of the sequence, and never before `read` shows
    * it. Begins after the returned position. Survives a lost connection by resuming after the last event that it handed over;
-   * if that is no longer held, or no longer the same, it calls `onBreak` instead of skipping.
+   * if that is no longer held, or no longer the same, it calls `onDiscontinuity` instead of skipping.
    */
   tail(listener: TailListener): Promise<Tail>
 
@@ -104,13 +104,13 @@ export interface TailListener {
   /** Must not throw. */
   onEvents(events: readonly LogEvent[]): void
   /** Part of what came after the last event handed over is lost to the tail; the listener reads history again. */
-  onBreak(position: Cursor): void
+  onDiscontinuity(position: Cursor): void
 }
 
 export interface Tail {
   /**
    * The head of the log when the tail began: every later event is handed over. Undefined if the log could not be reached yet;
-   * then `onBreak` tells the position once it is known.
+   * then `onDiscontinuity` tells the position once it is known.
    */
   readonly position: Cursor | undefined
   /** When it resolves, the listener is not called any more. */

@@ -53,9 +53,9 @@ export function resolveRetention(given: Partial<Retention>): Retention {
       )
     }
   }
-  const entries = Object.entries(RETENTION_NUMBERS).map(([name, [least, most]]) => {
+  const entries = Object.entries(RETENTION_NUMBERS).map(([name, [min, max]]) => {
     const value = given[name as keyof Retention] ?? DEFAULT_RETENTION[name as keyof Retention]
-    return [name, wholeNumber(`retention.${name}`, value, least, most)]
+    return [name, wholeNumber(`retention.${name}`, value, min, max)]
   })
   return Object.fromEntries(entries) as Record<keyof Retention, number>
 }
@@ -75,14 +75,14 @@ export function countBound({ user, topic, broadcast }: Retention, kind: ChannelK
 }
 
 /** What gives when the log is over its bound in bytes. */
-export type Giver = 'keys' | ChannelKind
+export type EvictionSource = 'keys' | ChannelKind
 
 /**
  * The part that each giver keeps of what bookkeeping leaves of the bound in bytes, whatever the others hold. Together they are
  * less than the whole, so one of them holds more than its part whenever the log is over its bound. The first such gives:
  * users' history goes last.
  */
-export const SHARES: readonly (readonly [Giver, number])[] = [
+export const SHARES: readonly (readonly [EvictionSource, number])[] = [
   ['keys', 1 / 8],
   ['topic', 1 / 4],
   ['everyone', 1 / 16],
@@ -90,6 +90,9 @@ export const SHARES: readonly (readonly [Giver, number])[] = [
 ]
 
 /** Which of them gives, when the log is over its bound. `bytes` is what bookkeeping leaves of the bound. */
-export function giverOf(held: Readonly<Record<Giver, number>>, bytes: number): Giver | undefined {
-  return SHARES.find(([giver, share]) => held[giver] > Math.max(0, share * bytes))?.[0]
+export function evictionSourceOf(
+  retained: Readonly<Record<EvictionSource, number>>,
+  bytes: number
+): EvictionSource | undefined {
+  return SHARES.find(([source, share]) => retained[source] > Math.max(0, share * bytes))?.[0]
 }

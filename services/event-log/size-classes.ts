@@ -18,7 +18,7 @@ export class SizeClasses<Item extends Weighed> {
   #heaviest = 0
 
   /** To be called when the bytes of an item have changed; `before` is what it held when it was last placed. */
-  place(item: Item, before: number): void {
+  update(item: Item, before: number): void {
     const from = classOf(before)
     const to = classOf(item.bytes)
     if (from === to) return

@@ -14,7 +14,7 @@ export interface Cursor {
   readonly witness: string
 }
 
-const LIFE_LENGTH = 8
+const EPOCH_LENGTH = 8
 const ENTRY_LENGTH = 6
 
 /** Opaque to clients, at most 26 characters of `[0-9a-z.]`, so that it survives the trip back in a header. */
@@ -45,16 +45,16 @@ export function isEnded(lastEventId: string): boolean {
 }
 
 /** A random name for the life of a log: begins anew whenever the log has no memory of what it was before. */
-export function newLife(): string {
-  return randomText(LIFE_LENGTH)
+export function newEpoch(): string {
+  return randomText(EPOCH_LENGTH)
 }
 
 /** A witness for one entry of a log's life. */
-export function newWitness(life: string): string {
-  return life + randomText(ENTRY_LENGTH)
+export function newWitness(epoch: string): string {
+  return epoch + randomText(ENTRY_LENGTH)
 }
 
 /** Whether two witnesses are of the same life of a log, whatever their entries. */
-export function sameLife(witness: string, life: string): boolean {
-  return witness.startsWith(life)
+export function sameEpoch(witness: string, epoch: string): boolean {
+  return witness.startsWith(epoch)
 }

@@ -53,13 +53,13 @@ export function heartbeatFrame(cursor: Cursor | undefined): string {
  * The last event of a stream that should come back, after so many milliseconds. `cursor` is for one that was not welcomed
  * yet, so that it too comes back to where it was.
  */
-export function seeYouFrame(reason: CloseReason, reconnectionTime: number, cursor?: Cursor): string {
+export function retryableCloseFrame(reason: CloseReason, reconnectionTime: number, cursor?: Cursor): string {
   const data = closeData(reason, true)
   return formatEvent({ event: 'hub.close', data, reconnectionTime, id: cursor && formatCursor(cursor) })
 }
 
 /** The last event of a stream that should not come back: its id says so to every node, should the client come nevertheless. */
-export function goodbyeFrame(reason: CloseReason, cursor: Cursor | undefined): string {
+export function finalCloseFrame(reason: CloseReason, cursor: Cursor | undefined): string {
   const id = (cursor === undefined ? '0' : formatCursor(cursor)) + END_SUFFIX
   return formatEvent({ event: 'hub.close', data: closeData(reason, false), id })
 }

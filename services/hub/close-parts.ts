@@ -5,9 +5,9 @@ import type { HubOptions } from './options.ts'
  * Closes the event log and leaves the nodes that were passed in for a hub that cannot be made: they belong to the hub, and
  * their connections and timers would keep the process alive. Never rejects; what fails is logged.
  */
-export async function closeParts({ log, nodes }: Pick<HubOptions, 'log' | 'nodes'>, logger: Logger): Promise<void> {
+export async function closeParts({ log, cluster }: Pick<HubOptions, 'log' | 'cluster'>, logger: Logger): Promise<void> {
   // The options may be what is wrong, so nothing is known of their types.
-  for (const close of [() => nodes?.leave?.(), () => log?.close?.()]) {
+  for (const close of [() => cluster?.leave?.(), () => log?.close?.()]) {
     try {
       await close()
     } catch (error) {

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { CloseReason } from '../events/close-reason.ts'
 import type { Logger } from '../logger.ts'
-import { isThenable } from '../promise-like.ts'
+import { isPromiseLike } from '../promise-like.ts'
 import type { EventStream } from '../streams/event-stream.ts'
 
 /**
@@ -51,7 +51,7 @@ export class HubEvents {
     for (const listener of this.#emitter.listeners(name)) {
       try {
         const result: unknown = listener(...args)
-        if (isThenable(result)) Promise.resolve(result).catch((error) => this.#report(name, error))
+        if (isPromiseLike(result)) Promise.resolve(result).catch((error) => this.#report(name, error))
       } catch (error) {
         this.#report(name, error)
       }

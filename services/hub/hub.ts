@@ -1,5 +1,5 @@
-import type { CloseCommand, Nodes } from '../cluster/cluster.ts'
-import { ThisNode } from '../cluster/local-node.ts'
+import type { CloseCommand, Cluster } from '../cluster/cluster.ts'
+import { NodeStreams } from '../cluster/local-node.ts'
 import { BatchTooLargeError, InvalidRequestError, LogUnavailableError } from '../errors.ts'
 import type { EventLog, HealthCheck } from '../event-log/event-log.ts'
 import { MemoryLog } from '../event-log/memory/memory-log.ts'
@@ -20,8 +20,8 @@ import type { Logger } from '../logger.ts'
 import { checkNames } from '../option-checks.ts'
 import type { EventStream } from '../streams/event-stream.ts'
 import type { Sink } from '../streams/sink.ts'
-import { type Closed, StreamKeeper, type StreamListener } from '../streams/stream-manager.ts'
-import type { Opening } from '../streams/stream-request.ts'
+import { type Closed, type StreamListener, StreamManager } from '../streams/stream-manager.ts'
+import type { StreamRequest } from '../streams/stream-request.ts'
 import { describe } from '../text.ts'
 import { DrainDelay, type DrainOptions } from './drain-delay.ts'
 import { checkHistoryQuery, type HistoryOf, type HistoryQuery, historyChannel } from './history-query.ts'
@@ -86,10 +86,10 @@ const MAX_HISTORY_PAGE = 1_000
 export class Hub<Events extends object = EventMap> {
   readonly options: ResolvedOptions
   /** @internal What opens, feeds and closes the streams of this node. */
-  readonly keeper: StreamKeeper
+  readonly manager: StreamManager
   readonly #log: EventLog
-  readonly #nodes: Nodes
-  readonly #thisNode: ThisNode
+  readonly #cluster: Cluster
+  readonly #localNode: NodeStreams
   readonly #events: HubEvents
   readonly #presence: Presence
   readonly #publisher: Publisher
@@ -103,22 +103,22 @@ export class Hub<Events extends object = EventMap> {
     this.options = resolveOptions(options)
     this.#log = this.options.log ?? new MemoryLog(this.options)
     this.#events = new HubEvents(logger)
-    this.#nodes = this.options.nodes
-    const parts = { log: this.#log, nodes: this.#nodes, options: this.options, logger }
+    this.#cluster = this.options.cluster
+    const parts = { log: this.#log, cluster: this.#cluster, options: this.options, logger }
     const listener: StreamListener = {
       onOpen: (stream) => this.#events.emit('open', stream),
       onClose: (stream, reason) => this.#events.emit('close', stream, reason)
     }
-    this.keeper = new StreamKeeper({ ...parts, listener })
-    this.#thisNode = new ThisNode(this.keeper.registry, this.options, logger)
-    this.#presence = new Presence(this.keeper.registry, this.#nodes)
+    this.manager = new StreamManager({ ...parts, listener })
+    this.#localNode = new NodeStreams(this.manager.registry, this.options, logger)
+    this.#presence = new Presence(this.manager.registry, this.#cluster)
     this.#drainDelay = new DrainDelay(this.options.clock)
     this.#publisher = new Publisher({ ...parts, events: this.#events, presence: this.#presence })
   }
 
   /** Begins to listen to the log. Until then nothing is delivered. */
   start(): Promise<void> {
-    this.#started ??= this.keeper.start().then(() => this.#nodes.join(this.#thisNode))
+    this.#started ??= this.manager.start().then(() => this.#cluster.join(this.#localNode))
     return this.#started
   }
 
@@ -212,16 +212,16 @@ export class Hub<Events extends object = EventMap> {
     return { channels, event, data, ttl, collapseKey, idempotency, transient, final, streams }
   }
 
-  /** @internal Opens a stream on a sink; see {@link StreamKeeper.open}. */
-  open(sink: Sink, opening: Opening): EventStream {
-    return this.keeper.open(sink, opening)
+  /** @internal Opens a stream on a sink; see {@link StreamManager.open}. */
+  open(sink: Sink, opening: StreamRequest): EventStream {
+    return this.manager.open(sink, opening)
   }
 
   /**
    * Closes all streams of a user, or one stream, on whatever node. They are closed for good (`kicked`): an event source that comes back by
    * itself is answered 204. With `reconnect: true` they are only cut, and come back.
    * @returns how many were closed. A node that does not answer within two seconds is not counted; it obeys when it can.
-   * @throws {NodesUnavailableError} when the other nodes may not have been told; here they are closed nevertheless.
+   * @throws {ClusterUnavailableError} when the other nodes may not have been told; here they are closed nevertheless.
    */
   async close(
     target: string | EventStream | { readonly stream: string },
@@ -238,15 +238,15 @@ export class Hub<Events extends object = EventMap> {
   }
 
   async #closeEverywhere(command: CloseCommand): Promise<number> {
-    const here = this.#thisNode.close(command)
+    const here = this.#localNode.close(command)
     const isDone = 'streams' in command.of && here > 0
     // Also by who seems to be alone: a node that is cut off obeys when it is back.
-    return isDone ? here : here + (await this.#nodes.close(command))
+    return isDone ? here : here + (await this.#cluster.close(command))
   }
 
   /**
    * Whether the user has an open stream, on any node.
-   * @throws {NodesUnavailableError} when that cannot be known.
+   * @throws {ClusterUnavailableError} when that cannot be known.
    */
   async isOnline(user: string): Promise<boolean> {
     userChannel(user)
@@ -255,7 +255,7 @@ export class Hub<Events extends object = EventMap> {
 
   /**
    * The streams of a user, on all nodes, the oldest first.
-   * @throws {NodesUnavailableError}
+   * @throws {ClusterUnavailableError}
    */
   async presence(user: string): Promise<UserPresence> {
     userChannel(user)
@@ -264,7 +264,7 @@ export class Hub<Events extends object = EventMap> {
 
   /**
    * Who is online, on any node, in the order of names, a page at a time.
-   * @throws {NodesUnavailableError}
+   * @throws {ClusterUnavailableError}
    */
   async online({
     after = '',
@@ -305,9 +305,9 @@ export class Hub<Events extends object = EventMap> {
    * @throws {LogUnavailableError} as long as the event log has not been reached.
    */
   cursor(): string {
-    if (!this.keeper.isHeadKnown)
+    if (!this.manager.isHeadKnown)
       throw new LogUnavailableError('The event log has not been reached yet. Try again later')
-    return formatCursor(this.keeper.head)
+    return formatCursor(this.manager.head)
   }
 
   /** @internal Counts a request or connection that was refused before there was a stream. */
@@ -316,7 +316,7 @@ export class Hub<Events extends object = EventMap> {
   }
 
   stats(): HubStats {
-    const { opened, closed, registry } = this.keeper
+    const { opened, closed, registry } = this.manager
     return {
       streams: registry.size,
       users: registry.users,
@@ -330,7 +330,7 @@ export class Hub<Events extends object = EventMap> {
 
   /** Whether an event would be accepted and a stream opened now. */
   async ready(): Promise<boolean> {
-    if (this.keeper.isClosing || this.#drainDelay.hasBegun) return false
+    if (this.manager.isClosing || this.#drainDelay.hasBegun) return false
     const log = this.#log as EventLog & Partial<HealthCheck>
     return log.ready === undefined || (await log.ready())
   }
@@ -355,7 +355,7 @@ export class Hub<Events extends object = EventMap> {
   async drain(options: DrainOptions = {}): Promise<void> {
     const delay = this.#drainDelay.begin(options)
     if (delay !== undefined) await delay
-    await this.keeper.drain()
+    await this.manager.drain()
   }
 
   /**
@@ -369,10 +369,10 @@ export class Hub<Events extends object = EventMap> {
 
   async #dispose(): Promise<void> {
     try {
-      await this.keeper.stop()
+      await this.manager.stop()
     } finally {
       try {
-        await this.#nodes.leave()
+        await this.#cluster.leave()
       } finally {
         await this.#log.close()
       }

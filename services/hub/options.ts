@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts'
-import type { Nodes } from '../cluster/cluster.ts'
-import { ALONE } from '../cluster/single-node.ts'
+import type { Cluster } from '../cluster/cluster.ts'
+import { SINGLE_NODE } from '../cluster/single-node.ts'
 import { InvalidOptionError } from '../errors.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { IDEMPOTENCY_WINDOW } from '../event-log/idempotency.ts'
@@ -21,7 +21,7 @@ export interface HubOptions {
    * which takes leave of the others. All nodes need one log, too.
    * @default none: this node is alone
    */
-  readonly nodes?: Nodes | undefined
+  readonly cluster?: Cluster | undefined
   /** What the memory log keeps; a log that is passed in has bounds of its own. */
   readonly retention?: Partial<Retention> | undefined
   /**
@@ -115,7 +115,7 @@ export interface HubOptions {
 /** The options with nothing left open. */
 export interface ResolvedOptions extends StreamSettings {
   readonly log: EventLog | undefined
-  readonly nodes: Nodes
+  readonly cluster: Cluster
   readonly retention: Retention
   readonly idempotencyWindow: number
   readonly maxEventBytes: number
@@ -141,7 +141,7 @@ const NUMBERS = {
   openingRate: [20, 0, 10_000]
 } as const
 
-const OTHERS = ['log', 'nodes', 'retention', 'welcome', 'onlineCounts', 'onUserLimit', 'clock']
+const OTHERS = ['log', 'cluster', 'retention', 'welcome', 'onlineCounts', 'onUserLimit', 'clock']
 
 /** The names of all options of the hub. */
 export const HUB_OPTION_NAMES: readonly string[] = [...Object.keys(NUMBERS), ...OTHERS]
@@ -149,9 +149,9 @@ export const HUB_OPTION_NAMES: readonly string[] = [...Object.keys(NUMBERS), ...
 /** @throws {InvalidOptionError} naming the option, what it takes, and what it was given. */
 export function resolveOptions(options: HubOptions): ResolvedOptions {
   const numbers = Object.fromEntries(
-    Object.entries(NUMBERS).map(([name, [preset, least, most]]) => [
+    Object.entries(NUMBERS).map(([name, [preset, min, max]]) => [
       name,
-      wholeNumber(name, options[name as keyof typeof NUMBERS] ?? preset, least, most)
+      wholeNumber(name, options[name as keyof typeof NUMBERS] ?? preset, min, max)
     ])
   ) as Record<keyof typeof NUMBERS, number>
   const {
@@ -159,7 +159,7 @@ export function resolveOptions(options: HubOptions): ResolvedOptions {
     onlineCounts = true,
     onUserLimit = 'replace',
     log,
-    nodes = ALONE,
+    cluster = SINGLE_NODE,
     clock = systemClock
   } = options
   for (const [name, value] of Object.entries({ welcome, onlineCounts })) {
@@ -173,11 +173,11 @@ export function resolveOptions(options: HubOptions): ResolvedOptions {
   }
   if (
     !hasMethods(
-      nodes,
-      Object.keys(ALONE).filter((name) => !['isAlone', 'isSettled', 'elsewhere'].includes(name))
+      cluster,
+      Object.keys(SINGLE_NODE).filter((name) => !['isSingleNode', 'isSettled', 'elsewhere'].includes(name))
     )
   ) {
-    throw new InvalidOptionError('nodes', 'is what joins the nodes of a hub: join, leave and what is between')
+    throw new InvalidOptionError('cluster', 'is a cluster: join, leave and the methods between')
   }
   checkClock(clock)
   return {
@@ -187,7 +187,7 @@ export function resolveOptions(options: HubOptions): ResolvedOptions {
     onlineCounts,
     onUserLimit,
     log,
-    nodes,
+    cluster,
     clock
   }
 }

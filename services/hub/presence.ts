@@ -1,4 +1,4 @@
-import type { Nodes, StreamEntry } from '../cluster/cluster.ts'
+import type { Cluster, StreamEntry } from '../cluster/cluster.ts'
 import type { Channel } from '../events/channel.ts'
 import { compareNames } from '../events/utf8-order.ts'
 import type { StreamRegistry } from '../streams/stream-registry.ts'
@@ -33,11 +33,11 @@ export interface OnlinePage {
 /** Who is online, on all nodes: what this one knows of its own streams, and what the others answer. */
 export class Presence {
   readonly #registry: StreamRegistry
-  readonly #nodes: Nodes
+  readonly #cluster: Cluster
 
-  constructor(registry: StreamRegistry, nodes: Nodes) {
+  constructor(registry: StreamRegistry, cluster: Cluster) {
     this.#registry = registry
-    this.#nodes = nodes
+    this.#cluster = cluster
   }
 
   /** How many open streams of this node would be given an event: a transient one only those that keep up. */
@@ -52,11 +52,11 @@ export class Presence {
 
   async isOnline(user: string): Promise<boolean> {
     if (this.#registry.countOfUser(user) > 0) return true
-    return !this.#nodes.isAlone && (await this.#nodes.countOfUser(user)) > 0
+    return !this.#cluster.isSingleNode && (await this.#cluster.countOfUser(user)) > 0
   }
 
   async of(user: string): Promise<UserPresence> {
-    const elsewhere = this.#nodes.isAlone ? [] : await this.#nodes.ofUser(user)
+    const elsewhere = this.#cluster.isSingleNode ? [] : await this.#cluster.ofUser(user)
     const found = [...this.#registry.ofUser(user), ...elsewhere]
     if (elsewhere.length > 0) found.sort((one, other) => one.since - other.since)
     return { user, online: found.length > 0, streams: found.map(describeStream) }
@@ -65,7 +65,7 @@ export class Presence {
   /** The users who are online, in the order of their names, after a name. */
   async page(after: string, limit: number): Promise<OnlinePage> {
     // One more than is asked for shows whether there is another page.
-    const elsewhere = this.#nodes.isAlone ? [] : await this.#nodes.users(after, limit + 1)
+    const elsewhere = this.#cluster.isSingleNode ? [] : await this.#cluster.users(after, limit + 1)
     const counts = new Map(elsewhere.map(({ user, streams }) => [user, streams]))
     const names = this.#registry.usersAfter(after, limit + 1)
     for (const name of counts.keys()) if (this.#registry.countOfUser(name) === 0) names.push(name)

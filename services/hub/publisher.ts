@@ -1,4 +1,4 @@
-import type { Nodes } from '../cluster/cluster.ts'
+import type { Cluster } from '../cluster/cluster.ts'
 import type { EventLog, Receipt } from '../event-log/event-log.ts'
 import { userOfChannel } from '../events/channel.ts'
 import type { NewEvent } from '../events/log-event.ts'
@@ -19,7 +19,7 @@ export interface PublishReceipt<Id extends string | null = string> {
 
 export interface PublisherParts {
   readonly log: EventLog
-  readonly nodes: Nodes
+  readonly cluster: Cluster
   readonly presence: Presence
   readonly events: HubEvents
 }
@@ -29,23 +29,23 @@ export class Publisher {
   /** How many events were accepted. */
   published = 0
   readonly #log: EventLog
-  readonly #nodes: Nodes
+  readonly #cluster: Cluster
   readonly #presence: Presence
   readonly #events: HubEvents
   /** The last append that has to wait for the answer of other nodes: what is published after it comes after it. */
   #turn: Promise<unknown> | undefined
 
-  constructor({ log, nodes, presence, events }: PublisherParts) {
+  constructor({ log, cluster, presence, events }: PublisherParts) {
     this.#log = log
-    this.#nodes = nodes
+    this.#cluster = cluster
     this.#presence = presence
     this.#events = events
   }
 
   /** Appends a batch. `streams` of the events are those of this node. */
   append(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
-    const isAlone = this.#nodes.isAlone && this.#turn === undefined
-    return isAlone || events.length === 0 ? this.#appendAlone(events) : this.#appendAmongNodes(events)
+    const isSingleNode = this.#cluster.isSingleNode && this.#turn === undefined
+    return isSingleNode || events.length === 0 ? this.#appendAlone(events) : this.#appendAmongNodes(events)
   }
 
   async #appendAlone(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
@@ -84,7 +84,7 @@ export class Publisher {
    * asked.
    */
   #countElsewhere(events: readonly NewEvent[]): Promise<readonly number[]> {
-    return this.#nodes.countListeners(events.map(({ channels }) => channels)).catch(() => events.map(() => 0))
+    return this.#cluster.countListeners(events.map(({ channels }) => channels)).catch(() => events.map(() => 0))
   }
 
   /** The users of each event who are known to be offline: in doubt none, for the host may send them an e-mail. */
@@ -92,10 +92,10 @@ export class Publisher {
     const offline = events.map((event) => this.#offlineUsers(event))
     const users = [...new Set(offline.flat())]
     if (users.length === 0) return offline
-    const isKnownBefore = this.#nodes.isSettled
+    const isKnownBefore = this.#cluster.isSettled
     // As above: the nodes log that they cannot be asked.
-    const counts = await this.#nodes.countListeners(users.map((user) => [`u:${user}`])).catch(() => undefined)
-    if (counts === undefined || !isKnownBefore || !this.#nodes.isSettled) return events.map(() => [])
+    const counts = await this.#cluster.countListeners(users.map((user) => [`u:${user}`])).catch(() => undefined)
+    if (counts === undefined || !isKnownBefore || !this.#cluster.isSettled) return events.map(() => [])
     const absent = new Set(users.filter((_user, at) => counts[at] === 0))
     return offline.map((names) => names.filter((name) => absent.has(name)))
   }

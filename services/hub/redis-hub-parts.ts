@@ -1,7 +1,7 @@
 import { RedisTickets } from '../access/redis-tickets.ts'
 import type { TicketStore } from '../access/ticket-store.ts'
-import type { Nodes } from '../cluster/cluster.ts'
-import { RedisNodes } from '../cluster/redis/redis-cluster.ts'
+import type { Cluster } from '../cluster/cluster.ts'
+import { RedisCluster } from '../cluster/redis/redis-cluster.ts'
 import { type RedisLog, type RedisLogOptions, redisLink, redisLogOn } from '../event-log/redis/open-redis-log.ts'
 
 export interface RedisHubOptions extends RedisLogOptions {
@@ -16,7 +16,7 @@ export interface RedisHubOptions extends RedisLogOptions {
 /** What makes many nodes one hub. */
 export interface RedisHubParts {
   readonly log: RedisLog
-  readonly nodes: Nodes
+  readonly cluster: Cluster
 }
 
 /** The same, and what is no option of a hub. */
@@ -32,16 +32,16 @@ export interface SharedParts extends RedisHubParts {
  * @throws {LogUnavailableError} when Redis cannot be reached within five seconds, unless `startDegraded`.
  */
 export async function redisHub(options: RedisHubOptions): Promise<RedisHubParts> {
-  const { log, nodes } = await openShared(options)
-  return { log, nodes }
+  const { log, cluster } = await openShared(options)
+  return { log, cluster }
 }
 
 /** @internal As {@link redisHub}, with all that nodes can share. */
 export async function openShared({ lease, ...options }: RedisHubOptions): Promise<SharedParts> {
   const link = await redisLink(options, options.clock)
   try {
-    const nodes = new RedisNodes({ link, lease, clock: options.clock })
-    return { log: await redisLogOn(link, options), nodes, tickets: new RedisTickets(link) }
+    const cluster = new RedisCluster({ link, lease, clock: options.clock })
+    return { log: await redisLogOn(link, options), cluster, tickets: new RedisTickets(link) }
   } catch (error) {
     link.close()
     throw error

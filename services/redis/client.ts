@@ -51,7 +51,7 @@ export async function inTime<Outcome>(coming: Promise<Outcome>, milliseconds: nu
 }
 
 /** What went wrong, without what node's errors carry besides: an address is no secret, a URL with a password is. */
-export function told(error: unknown): string {
+export function messageOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException
   return code === undefined || message.includes(code) ? message : `${code} ${message}`
 }

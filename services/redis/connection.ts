@@ -1,4 +1,4 @@
-import { type Address, endClient, type FaultListener, inTime, type RedisClient, told } from './client.ts'
+import { type Address, endClient, type FaultListener, inTime, messageOf, type RedisClient } from './client.ts'
 import { greet, isUnfit, movedTo } from './fitness.ts'
 import {
   LinkError,
@@ -50,7 +50,7 @@ export class RedisConnection implements RedisLink {
   #problem = 'it is not connected yet'
   #isClosed = false
   /** Commands on their way. */
-  #owed = 0
+  #unanswered = 0
   /** For how long nothing has come of them, and nothing has been said at all, in milliseconds. */
   #silence = 0
   #idle = 0
@@ -79,7 +79,7 @@ export class RedisConnection implements RedisLink {
   async send(args: readonly RedisArgument[]): Promise<unknown> {
     const client = this.#client
     if (client === undefined) throw new LinkError(`Redis cannot be reached: ${this.#problem}`, false)
-    this.#owed++
+    this.#unanswered++
     this.#idle = 0
     try {
       return await client.sendCommand([...args])
@@ -91,7 +91,7 @@ export class RedisConnection implements RedisLink {
       throw refusal
     } finally {
       if (this.#client === client) {
-        this.#owed--
+        this.#unanswered--
         this.#silence = 0
       }
     }
@@ -101,17 +101,17 @@ export class RedisConnection implements RedisLink {
     script: LuaScript,
     key: string,
     args: readonly RedisArgument[],
-    onMissing: OnMissing = (handOver) => handOver()
+    onMissing: OnMissing = (send) => send()
   ): Promise<unknown> {
-    const handOver = () => this.send(['EVAL', script.source, '1', key, ...args])
+    const send = () => this.send(['EVAL', script.source, '1', key, ...args])
     try {
       return await this.send(['EVALSHA', script.sha1, '1', key, ...args])
     } catch (error) {
       if (!(error instanceof RedisReplyError)) throw error
-      if (error.kind === 'NOSCRIPT') return onMissing(handOver)
+      if (error.kind === 'NOSCRIPT') return onMissing(send)
       if (error.kind !== 'MOVED') throw error
       await this.untilUp(CONNECT_TIMEOUT)
-      return handOver()
+      return send()
     }
   }
 
@@ -172,7 +172,7 @@ export class RedisConnection implements RedisLink {
         } else failures++
       } catch (error) {
         failures++
-        this.#problem = told(error)
+        this.#problem = messageOf(error)
         this.#options.onFault(error, 'connecting to Redis failed unexpectedly; it is tried again')
       }
       await this.#wait(failures)
@@ -198,7 +198,7 @@ export class RedisConnection implements RedisLink {
         return false
       }
       client = opened
-      client.on('error', (error: Error) => lose(told(error)))
+      client.on('error', (error: Error) => lose(messageOf(error)))
       client.on('end', () => lose('the line was closed'))
       client.on('connect', () => {
         hasSocket = true
@@ -230,7 +230,7 @@ export class RedisConnection implements RedisLink {
 
   /** What went wrong, if anything. */
   async #connect(client: RedisClient, lost: Promise<string>): Promise<string | undefined> {
-    const connected = client.connect().then(() => greet(client, this.key('probe')), told)
+    const connected = client.connect().then(() => greet(client, this.key('probe')), messageOf)
     const outcome = await inTime(Promise.race([connected, lost]), CONNECT_TIMEOUT)
     return this.#isClosed ? 'it is closed' : outcome
   }
@@ -238,7 +238,7 @@ export class RedisConnection implements RedisLink {
   async #live(client: RedisClient, lost: Promise<string>): Promise<void> {
     this.#client = client
     this.#problem = ''
-    this.#owed = 0
+    this.#unanswered = 0
     this.#silence = 0
     this.#idle = 0
     this.#lookedAt = performance.now()
@@ -267,15 +267,15 @@ export class RedisConnection implements RedisLink {
     const elapsed = Math.min(now - this.#lookedAt, 2 * LOOK)
     this.#lookedAt = now
     this.#idle += elapsed
-    this.#silence = this.#owed === 0 ? 0 : this.#silence + elapsed
+    this.#silence = this.#unanswered === 0 ? 0 : this.#silence + elapsed
     if (this.#silence > this.#options.timeout + this.#blocking) this.#lose?.('it does not answer')
-    else if (this.#owed === 0 && this.#idle >= IDLE) this.#askForSign()
+    else if (this.#unanswered === 0 && this.#idle >= IDLE) this.#askForSign()
   }
 
   /** Only whether an answer comes counts: what else goes wrong has ended the line, and its problem is told there. */
   #askForSign(): void {
     this.send(['PING']).catch((error: unknown) => {
-      if (!(error instanceof LinkError)) this.renew(told(error))
+      if (!(error instanceof LinkError)) this.renew(messageOf(error))
     })
   }
 

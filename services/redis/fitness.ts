@@ -1,4 +1,4 @@
-import { type Address, type RedisClient, told } from './client.ts'
+import { type Address, messageOf, type RedisClient } from './client.ts'
 import { RedisReplyError } from './link.ts'
 
 /** A server that says one of these cannot do for now what is asked; another line may lead to one that can. */
@@ -17,7 +17,7 @@ export async function greet(client: RedisClient, key: string): Promise<string | 
   try {
     await client.sendCommand(['SET', key, '', 'PX', '1000'])
   } catch (error) {
-    const problem = told(error)
+    const problem = messageOf(error)
     if (!client.isReady || isUnfit(new RedisReplyError(problem))) return problem
   }
   // Any other refusal is for the commands that follow: a server without room for more can be read.

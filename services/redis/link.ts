@@ -32,7 +32,7 @@ export interface RedisLink {
 }
 
 /** Decides when a script that Redis does not know is handed over, if it is. */
-export type OnMissing = (handOver: () => Promise<unknown>) => Promise<unknown>
+export type OnMissing = (send: () => Promise<unknown>) => Promise<unknown>
 
 export type RedisArgument = string | Buffer
 

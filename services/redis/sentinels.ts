@@ -1,4 +1,4 @@
-import { type Address, endClient, type FaultListener, type RedisClient, told } from './client.ts'
+import { type Address, endClient, type FaultListener, messageOf, type RedisClient } from './client.ts'
 import { LinkError } from './link.ts'
 import type { SentinelSettings } from './settings.ts'
 
@@ -26,7 +26,7 @@ export async function findMaster(
     return await Promise.any(asked.map(({ answer }) => answer))
   } catch (error) {
     const [first] = (error as AggregateError).errors
-    throw new LinkError(`no Sentinel tells where the master is: ${told(first)}`, false)
+    throw new LinkError(`no Sentinel tells where the master is: ${messageOf(first)}`, false)
   } finally {
     for (const { end } of asked) end()
   }

@@ -1,7 +1,7 @@
 import type { ClusterSettings, SentinelSettings } from './settings.ts'
 
 /** What a URL says of where Redis is. */
-export type RedisPlace =
+export type RedisAddress =
   | { readonly kind: 'server' }
   | { readonly kind: 'sentinel'; readonly settings: SentinelSettings }
   | { readonly kind: 'cluster'; readonly settings: ClusterSettings }
@@ -13,7 +13,7 @@ const NODE_PORT = 6_379
  * Reads `redis://…`, `redis+sentinel://user:password@host:port,host:port/name/0` and `redis+cluster://user:password@host:port,host:port`,
  * each also with `rediss` for TLS. Undefined for anything else.
  */
-export function readRedisUrl(url: unknown): RedisPlace | undefined {
+export function readRedisUrl(url: unknown): RedisAddress | undefined {
   if (typeof url !== 'string') return undefined
   const [, scheme = '', kind = 'server', rest = ''] = /^(rediss?)(?:\+(sentinel|cluster))?:\/\/(.*)$/s.exec(url) ?? []
   if (scheme === '' || (kind === 'server' && !isServer(url))) return undefined

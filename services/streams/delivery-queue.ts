@@ -23,8 +23,8 @@ export interface Deliverable {
 export class DeliveryQueue<Stream extends Deliverable> {
   readonly #clock: Clock
   readonly #onError: (stream: Stream, error: unknown) => void
-  #owed: Stream[] = []
-  #behind: Stream[] = []
+  #pending: Stream[] = []
+  #replaying: Stream[] = []
   #isScheduled = false
 
   /** @param onError what one stream throws, which keeps nothing from the others. */
@@ -35,19 +35,19 @@ export class DeliveryQueue<Stream extends Deliverable> {
 
   /** Puts a stream that is owed events in the queue; the stream sees to it that it is there once. */
   flushSoon(stream: Stream): void {
-    this.#owed.push(stream)
+    this.#pending.push(stream)
     this.#schedule()
   }
 
   /** Puts a stream that has history to read in the queue; the stream sees to it that it is there once. */
   catchUpSoon(stream: Stream): void {
-    this.#behind.push(stream)
+    this.#replaying.push(stream)
     this.#schedule()
   }
 
   /** How many streams have history to read. */
-  get behind(): number {
-    return this.#behind.length
+  get replaying(): number {
+    return this.#replaying.length
   }
 
   #schedule(): void {
@@ -59,13 +59,13 @@ export class DeliveryQueue<Stream extends Deliverable> {
   readonly #run = (): void => {
     this.#isScheduled = false
     const begun = this.#clock.monotonic()
-    this.#owed = this.#work(this.#owed, (stream) => stream.flush(), DELIVERIES_A_LOOK, begun + SLICE)
+    this.#pending = this.#work(this.#pending, (stream) => stream.flush(), DELIVERIES_A_LOOK, begun + SLICE)
     // A page of history is worth a look at the clock each; the first is read in any case, or a busy hub would read none.
-    const behind = this.#behind
-    this.#behind = []
-    const left = this.#work(behind, (stream) => stream.catchUp(), 1, begun + HISTORY_SLICE)
-    this.#behind = left.length === 0 ? this.#behind : left.concat(this.#behind)
-    if (this.#owed.length > 0 || this.#behind.length > 0) this.#schedule()
+    const replaying = this.#replaying
+    this.#replaying = []
+    const left = this.#work(replaying, (stream) => stream.catchUp(), 1, begun + HISTORY_SLICE)
+    this.#replaying = left.length === 0 ? this.#replaying : left.concat(this.#replaying)
+    if (this.#pending.length > 0 || this.#replaying.length > 0) this.#schedule()
   }
 
   /** Returns those that it did not come to. */

@@ -2,14 +2,14 @@ import type { EventLog, ReadFrom, ReadResult } from '../event-log/event-log.ts'
 import { channelsHeard } from '../events/channel.ts'
 import { CLOSED_FOR_GOOD, type CloseReason } from '../events/close-reason.ts'
 import type { Cursor } from '../events/cursor.ts'
-import { GREETING, goodbyeFrame, seeYouFrame, type Welcome, welcomeFrame } from '../events/hub-frames.ts'
+import { finalCloseFrame, GREETING, retryableCloseFrame, type Welcome, welcomeFrame } from '../events/hub-frames.ts'
 import type { LogEvent } from '../events/log-event.ts'
 import { WireBytes } from '../events/wire-bytes.ts'
 import type { Deliverable } from './delivery-queue.ts'
 import { OpeningEvents } from './opening-events.ts'
-import { frameOf, type OwedEvents } from './pending-events.ts'
+import { frameOf, type PendingEvents } from './pending-events.ts'
 import type { Sink, SinkListener } from './sink.ts'
-import { type Beginning, StreamPlace } from './stream-position.ts'
+import { type Beginning, StreamPosition } from './stream-position.ts'
 
 /** How many events are read from the log at a time: a page is written in well under a millisecond. */
 const PAGE = 128
@@ -18,7 +18,7 @@ const NEWEST_ALONE = 1
 /** History is written in pieces of about so many bytes, so that a full socket is noticed. */
 const PIECE = 65_536
 /** A stream that is owed more than this for one write reads it from the log instead. */
-const MAX_OWED = 524_288
+const MAX_PENDING = 524_288
 /** How long the last bytes of a stream may take, in milliseconds; longer while shutting down would hold everyone up. */
 const END_GRACE = 5_000
 const SHUTDOWN_GRACE = 400
@@ -41,7 +41,7 @@ export interface StreamHost {
   welcome(stream: EventStream, resumed: boolean, replayed: number): Welcome | undefined
   /** A jittered reconnection time in milliseconds: for a stream that opens, or for one of many that are cut. */
   reconnectionTime(isClosing: boolean): number
-  onFull(stream: EventStream): void
+  onBackpressure(stream: EventStream): void
   onClosed(stream: EventStream, reason: CloseReason): void
 }
 
@@ -61,7 +61,7 @@ export interface StreamInit {
  * - `level`: it has been given everything, and is handed new events as they come.
  * - `full`: it was level when the socket said "full", and nothing has come for it since.
  */
-type State = 'behind' | 'level' | 'full' | 'closed'
+type State = 'replaying' | 'live' | 'backpressured' | 'closed'
 
 /**
  * One open response: a cursor into the log. Replaying, catching up and being live are the same motion; "live" is a replay
@@ -91,8 +91,8 @@ export class EventStream implements Deliverable, SinkListener {
 
   readonly #host: StreamHost
   readonly #sink: Sink
-  #state: State = 'behind'
-  #isFull = false
+  #state: State = 'replaying'
+  #isBackpressured = false
   #isReading = false
   /** The read on its way was asked before the tail broke: its answer may be of another life of the log. */
   #isOutdated = false
@@ -102,8 +102,8 @@ export class EventStream implements Deliverable, SinkListener {
   #isWelcome = false
   #isGreeted = false
   #isQueued = false
-  #owed: OwedEvents | undefined
-  readonly #place: StreamPlace
+  #pending: PendingEvents | undefined
+  readonly #position: StreamPosition
   /** What it follows may have ended with the very event that the client came back with. */
   #mayBeOver: boolean
   #abort: AbortController | undefined
@@ -118,7 +118,7 @@ export class EventStream implements Deliverable, SinkListener {
     this.#host = host
     this.#sink = sink
     this.follows = init.follows
-    this.#place = new StreamPlace(init.beginning)
+    this.#position = new StreamPosition(init.beginning)
     this.#mayBeOver = init.follows && init.beginning.resumes
     this.openedAt = host.now
     this.lastWrite = this.openedAt
@@ -134,8 +134,8 @@ export class EventStream implements Deliverable, SinkListener {
     return this.#state === 'closed'
   }
 
-  get isFull(): boolean {
-    return this.#isFull
+  get isBackpressured(): boolean {
+    return this.#isBackpressured
   }
 
   /** Whether a producer of the host's feeds it: then it listens to nothing, and never reads the log. */
@@ -145,7 +145,7 @@ export class EventStream implements Deliverable, SinkListener {
 
   /** Whether it would be given a transient event now: it is live, or opening. Any other reads the log, which has none. */
   get takesTransient(): boolean {
-    if (this.#state === 'level') return true
+    if (this.#state === 'live') return true
     return this.#isOpening && !this.isClosed && (this.#opening?.hasRoom ?? true)
   }
 
@@ -164,34 +164,34 @@ export class EventStream implements Deliverable, SinkListener {
   }
 
   /** Hands over an event that the log's tail has brought; `alone` is that event, shared by all who are owed nothing else. */
-  offer(event: LogEvent, alone: OwedEvents): void {
-    if (this.#state === 'level') {
+  offer(event: LogEvent, alone: PendingEvents): void {
+    if (this.#state === 'live') {
       // The log may have shown it already: a tail lags.
-      if (event.cursor !== null && event.cursor.seq <= this.#place.reached) return
-      if (this.#owed === undefined) {
-        this.#owed = alone
+      if (event.cursor !== null && event.cursor.seq <= this.#position.reached) return
+      if (this.#pending === undefined) {
+        this.#pending = alone
         if (!this.#isQueued) {
           this.#isQueued = true
           this.#host.flushSoon(this)
         }
-      } else if (!this.#owed.endsWith(event)) this.#owe(event, this.#owed)
-    } else if (this.#isOpening && this.#state === 'behind') {
+      } else if (!this.#pending.endsWith(event)) this.#owe(event, this.#pending)
+    } else if (this.#isOpening && this.#state === 'replaying') {
       this.#opening ??= new OpeningEvents()
       this.#opening.add(event, this.#host.head.seq)
-    } else if (this.#state === 'full' && event.cursor !== null) this.#state = 'behind'
+    } else if (this.#state === 'backpressured' && event.cursor !== null) this.#state = 'replaying'
   }
 
-  #owe(event: LogEvent, owed: OwedEvents): void {
-    if (this.follows && owed.final) return
-    if (owed.size > MAX_OWED) this.fallBehind()
-    else this.#owed = owed.and(event)
+  #owe(event: LogEvent, pending: PendingEvents): void {
+    if (this.follows && pending.final) return
+    if (pending.size > MAX_PENDING) this.startReplay()
+    else this.#pending = pending.and(event)
   }
 
   /** Forgets what it is owed; it is read from the log again. */
-  fallBehind(): void {
+  startReplay(): void {
     if (this.#state === 'closed' || this.isFed) return
-    this.#owed = undefined
-    this.#state = 'behind'
+    this.#pending = undefined
+    this.#state = 'replaying'
     this.#opening?.moveTo(this.#host.head.seq)
     this.#isOutdated = this.#isReading
     this.#catchUpSoon()
@@ -199,22 +199,22 @@ export class EventStream implements Deliverable, SinkListener {
 
   flush(): void {
     this.#isQueued = false
-    if (this.#state === 'behind') this.#catchUpSoon()
-    const owed = this.#owed
-    if (owed === undefined || this.#state !== 'level') return
-    this.#owed = undefined
-    const isTaken = this.#write(owed.bytes)
-    if (owed.cursor !== undefined) this.#place.given(owed.cursor)
-    if (owed.final && this.follows) this.close('finished')
-    else if (!isTaken) this.#state = 'full'
+    if (this.#state === 'replaying') this.#catchUpSoon()
+    const pending = this.#pending
+    if (pending === undefined || this.#state !== 'live') return
+    this.#pending = undefined
+    const isTaken = this.#write(pending.bytes)
+    if (pending.cursor !== undefined) this.#position.given(pending.cursor)
+    if (pending.final && this.follows) this.close('finished')
+    else if (!isTaken) this.#state = 'backpressured'
   }
 
   catchUp(): void {
     this.#isQueued = false
-    if (this.#owed !== undefined) this.flush()
-    if (this.#state !== 'behind' || this.#isFull || this.#isReading) return
+    if (this.#pending !== undefined) this.flush()
+    if (this.#state !== 'replaying' || this.#isBackpressured || this.#isReading) return
     if (this.isFed) this.#openFed()
-    else this.#read(this.#place.from, PAGE)
+    else this.#read(this.#position.from, PAGE)
   }
 
   #read(from: ReadFrom, limit: number): void {
@@ -239,14 +239,14 @@ export class EventStream implements Deliverable, SinkListener {
    * Sends the heartbeat: `bytes` carry the id of the hub's head, which only a stream that has been given everything up to it
    * may learn. `bare` carry none, for a stream that knows it already.
    */
-  beat(head: Cursor, bytes: WireBytes, bare: WireBytes): void {
+  heartbeat(head: Cursor, bytes: WireBytes, bare: WireBytes): void {
     // What it is owed is about to be written, and is as good a sign of life; were it full now, that would be left lying.
-    if (this.#state === 'closed' || this.#isFull || !this.#isWelcome || this.#owed !== undefined) return
+    if (this.#state === 'closed' || this.#isBackpressured || !this.#isWelcome || this.#pending !== undefined) return
     // One that follows keeps the id of its own last event, by which its host may know what it was following.
-    const isNews = !this.follows && this.#state === 'level' && this.#place.isNews(head)
-    const isTaken = this.#write(isNews ? bytes : bare)
-    if (isNews) this.#place.given(head)
-    if (!isTaken && this.#state === 'level') this.#settle('full')
+    const isAhead = !this.follows && this.#state === 'live' && this.#position.isAhead(head)
+    const isTaken = this.#write(isAhead ? bytes : bare)
+    if (isAhead) this.#position.given(head)
+    if (!isTaken && this.#state === 'live') this.#settle('backpressured')
   }
 
   /**
@@ -255,18 +255,18 @@ export class EventStream implements Deliverable, SinkListener {
    */
   async send(frame: string): Promise<boolean> {
     // Asked again after each wait: what it is owed, or another who waits, may have filled the socket.
-    while (this.#state !== 'level' || this.#owed !== undefined) {
+    while (this.#state !== 'live' || this.#pending !== undefined) {
       if (this.isClosed) return false
-      if (this.#state === 'level') this.flush()
-      else await this.#untilLevel()
+      if (this.#state === 'live') this.flush()
+      else await this.#untilLive()
     }
-    if (!this.#write(new WireBytes(frame))) this.#state = 'full'
-    await this.#untilLevel()
+    if (!this.#write(new WireBytes(frame))) this.#state = 'backpressured'
+    await this.#untilLive()
     return !this.isClosed
   }
 
-  async #untilLevel(): Promise<void> {
-    while (this.#state === 'behind' || this.#state === 'full') {
+  async #untilLive(): Promise<void> {
+    while (this.#state === 'replaying' || this.#state === 'backpressured') {
       await new Promise<void>((resolve) => {
         this.#waiting ??= []
         this.#waiting.push(resolve)
@@ -280,16 +280,20 @@ export class EventStream implements Deliverable, SinkListener {
    */
   close(reason: CloseReason, reconnect = !CLOSED_FOR_GOOD.has(reason)): boolean {
     if (this.#state === 'closed') return false
-    const isLevel = this.#state === 'level'
-    const owed = isLevel ? this.#owed : undefined
-    this.#owed = undefined
+    const isLive = this.#state === 'live'
+    const pending = isLive ? this.#pending : undefined
+    this.#pending = undefined
     this.#settle('closed')
     if (reason !== 'client') {
-      if (owed?.cursor !== undefined) this.#place.given(owed.cursor)
+      if (pending?.cursor !== undefined) this.#position.given(pending.cursor)
       const last = reconnect
-        ? seeYouFrame(reason, this.#host.reconnectionTime(true), this.#isWelcome ? undefined : this.#place.cursor)
-        : goodbyeFrame(reason, this.#place.cursor)
-      const bytes = new WireBytes(owed === undefined ? last : owed.text + last)
+        ? retryableCloseFrame(
+            reason,
+            this.#host.reconnectionTime(true),
+            this.#isWelcome ? undefined : this.#position.cursor
+          )
+        : finalCloseFrame(reason, this.#position.cursor)
+      const bytes = new WireBytes(pending === undefined ? last : pending.text + last)
       try {
         this.#sink.end(bytes, reason === 'shutdown' ? SHUTDOWN_GRACE : END_GRACE)
       } catch (error) {
@@ -303,10 +307,10 @@ export class EventStream implements Deliverable, SinkListener {
   }
 
   onDrain(): void {
-    this.#isFull = false
+    this.#isBackpressured = false
     this.stalledFor = 0
-    if (this.#state === 'full') this.#settle('level')
-    else if (this.#state === 'behind') this.#catchUpSoon()
+    if (this.#state === 'backpressured') this.#settle('live')
+    else if (this.#state === 'replaying') this.#catchUpSoon()
   }
 
   onClose(): void {
@@ -325,7 +329,7 @@ export class EventStream implements Deliverable, SinkListener {
     this.#host.onRead()
     if (this.isClosed) return
     if (limit === NEWEST_ALONE) this.#takeNewest(page)
-    else if (this.#place.beginsAtOpening(page)) this.#catchUpSoon()
+    else if (this.#position.beginsAtOpening(page)) this.#catchUpSoon()
     else this.#take(page)
   }
 
@@ -334,17 +338,17 @@ export class EventStream implements Deliverable, SinkListener {
     const isOutdated = this.#isOutdated
     this.#isOutdated = false
     if (!this.#writePage(page.events, this.#openingOf(page))) return
-    this.#place.passed(page.next)
+    this.#position.passed(page.next)
     if (isOutdated || page.remaining > 0 || this.#host.head.seq > page.next.seq) {
-      if (!this.#isFull) this.#catchUpSoon()
+      if (!this.#isBackpressured) this.#catchUpSoon()
     } else if (this.#mayBeOver && page.events.length === 0) this.#read({ last: 1 }, NEWEST_ALONE)
-    else if (this.#endOpening()) this.#settle(this.#isFull ? 'full' : 'level')
+    else if (this.#endOpening()) this.#settle(this.#isBackpressured ? 'backpressured' : 'live')
   }
 
   /** Writes the transient events that are left of the opening. Returns false if they have to wait for the socket. */
   #endOpening(): boolean {
     if (this.#opening !== undefined && !this.#opening.isEmpty) {
-      if (this.#isFull) return false
+      if (this.#isBackpressured) return false
       this.#write(new WireBytes(this.#opening.takeBefore(Number.POSITIVE_INFINITY)))
     }
     this.#isOpening = false
@@ -358,26 +362,26 @@ export class EventStream implements Deliverable, SinkListener {
     if (text === '') this.#greet()
     else this.#write(new WireBytes(text))
     this.#isOpening = false
-    this.#settle(this.#isFull ? 'full' : 'level')
+    this.#settle(this.#isBackpressured ? 'backpressured' : 'live')
   }
 
   /** Ends a stream that has nothing to wait for: its client was given the final event, and was cut before it heard of the end. */
   #takeNewest({ events: [newest] }: ReadResult): void {
     this.#mayBeOver = false
-    if (newest?.final && (newest.cursor?.seq ?? 0) <= this.#place.reached) this.close('finished')
+    if (newest?.final && (newest.cursor?.seq ?? 0) <= this.#position.reached) this.close('finished')
     else this.#catchUpSoon()
   }
 
   /** The text before the events of a page: the welcome on the first page, and a gap that the client does not know on any page. */
   #openingOf(page: ReadResult): string {
-    const gap = this.#place.gapIn(page)
+    const gap = this.#position.gapIn(page)
     let text = ''
     if (!this.#isWelcome) {
-      const cursor = this.#place.welcome(page, gap)
-      text = this.#welcome(this.#place.resumes && gap === undefined, this.#replayed(page), cursor)
-      if (text !== '') this.#place.welcomed(cursor)
+      const cursor = this.#position.welcome(page, gap)
+      text = this.#welcome(this.#position.resumes && gap === undefined, this.#replayed(page), cursor)
+      if (text !== '') this.#position.welcomed(cursor)
     }
-    if (gap !== undefined) text += this.#place.tellGap(page, gap)
+    if (gap !== undefined) text += this.#position.reportGap(page, gap)
     if (text === '') this.#greet()
     return text
   }
@@ -409,7 +413,7 @@ export class EventStream implements Deliverable, SinkListener {
   #writePage(events: readonly LogEvent[], opening: string): boolean {
     if (opening !== '' && events.length === 0) this.#write(new WireBytes(opening))
     for (let at = 0; at < events.length; ) {
-      if (this.#isFull && (at > 0 || opening === '')) return false
+      if (this.#isBackpressured && (at > 0 || opening === '')) return false
       let text = at === 0 ? opening : ''
       let last: LogEvent | undefined
       while (at < events.length && text.length < PIECE && !(this.follows && last?.final)) {
@@ -418,7 +422,7 @@ export class EventStream implements Deliverable, SinkListener {
         text += frameOf(last)
       }
       this.#write(new WireBytes(text))
-      if (last?.cursor) this.#place.given(last.cursor)
+      if (last?.cursor) this.#position.given(last.cursor)
       if (this.follows && last?.final) {
         this.close('finished')
         return false
@@ -429,7 +433,7 @@ export class EventStream implements Deliverable, SinkListener {
 
   #settle(state: State): void {
     this.#state = state
-    if (state !== 'level' && state !== 'closed') return
+    if (state !== 'live' && state !== 'closed') return
     const waiting = this.#waiting
     this.#waiting = undefined
     if (waiting !== undefined) for (const resolve of waiting) resolve()
@@ -439,10 +443,10 @@ export class EventStream implements Deliverable, SinkListener {
     this.#isGreeted = true
     this.lastWrite = this.#host.now
     if (this.#sink.write(bytes)) return true
-    if (!this.#isFull && this.#state !== 'closed') {
-      this.#isFull = true
+    if (!this.#isBackpressured && this.#state !== 'closed') {
+      this.#isBackpressured = true
       this.stalledFor = 0
-      this.#host.onFull(this)
+      this.#host.onBackpressure(this)
     }
     return false
   }

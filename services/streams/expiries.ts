@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts'
-import { Deadlines } from '../deadline-heap.ts'
+import { DeadlineHeap } from '../deadline-heap.ts'
 
 /** How much of an identity's life its stream may end early, and how much that is at most, in milliseconds. */
-const LAPSE_SPREAD = 0.05
-const MAX_LAPSE_SPREAD = 30_000
+const EXPIRY_SPREAD = 0.05
+const MAX_EXPIRY_SPREAD = 30_000
 /** By what part of its greatest age a stream may end before it must. */
 const AGE_SPREAD = 1 / 4
 
@@ -20,8 +20,8 @@ export interface ExpiryInit {
  */
 export class Expiries<Item> {
   readonly #clock: Clock
-  readonly #ends = new Deadlines<Item>()
-  readonly #lapses = new Deadlines<Item>()
+  readonly #ends = new DeadlineHeap<Item>()
+  readonly #expiries = new DeadlineHeap<Item>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -30,21 +30,21 @@ export class Expiries<Item> {
   add(item: Item, { expiresAt = Number.POSITIVE_INFINITY, maxAge }: ExpiryInit): void {
     const wall = this.#clock.now()
     const monotonic = this.#clock.monotonic()
-    const lapse = this.#lapseOf(expiresAt, expiresAt - wall)
-    const end = Math.min(monotonic + (lapse - wall), this.#endOf(monotonic, maxAge))
+    const expiry = this.#expiryOf(expiresAt, expiresAt - wall)
+    const end = Math.min(monotonic + (expiry - wall), this.#endOf(monotonic, maxAge))
     if (end < Number.POSITIVE_INFINITY) this.#ends.set(item, end)
-    if (lapse < Number.POSITIVE_INFINITY) this.#lapses.set(item, lapse)
+    if (expiry < Number.POSITIVE_INFINITY) this.#expiries.set(item, expiry)
   }
 
   delete(item: Item): void {
     this.#ends.delete(item)
-    this.#lapses.delete(item)
+    this.#expiries.delete(item)
   }
 
   /** Takes one whose time comes within so many milliseconds. */
   takeDue(within: number): Item | undefined {
     const item =
-      this.#ends.takeDue(this.#clock.monotonic() + within) ?? this.#lapses.takeDue(this.#clock.now() + within)
+      this.#ends.takeDue(this.#clock.monotonic() + within) ?? this.#expiries.takeDue(this.#clock.now() + within)
     if (item !== undefined) this.delete(item)
     return item
   }
@@ -53,9 +53,9 @@ export class Expiries<Item> {
    * A little earlier, so that its client can still ask for another identity, and spread, because thousands may have signed in
    * at the same time.
    */
-  #lapseOf(expiresAt: number, life: number): number {
+  #expiryOf(expiresAt: number, lifetime: number): number {
     if (expiresAt === Number.POSITIVE_INFINITY) return expiresAt
-    return expiresAt - this.#clock.random() * Math.min(life * LAPSE_SPREAD, MAX_LAPSE_SPREAD)
+    return expiresAt - this.#clock.random() * Math.min(lifetime * EXPIRY_SPREAD, MAX_EXPIRY_SPREAD)
   }
 
   /** Spread, because thousands come at the same time when a node was started. */

@@ -15,19 +15,19 @@ const LONGEST_TICK = 250
 const WHOLE = 0.9
 
 /** What the pulse keeps alive. */
-export interface Beating {
+export interface HeartbeatMember {
   /** When it was last written to, on the clock that never jumps. */
   readonly lastWrite: number
   /** Where on the wheel it is. */
   slot: number
 }
 
-export interface PulseOptions<Member> {
+export interface HeartbeatWheelOptions<Member> {
   readonly clock: Clock
   /** In milliseconds; 0 for no heartbeats. */
   readonly interval: number
   /** Called for each member that has been silent for an interval, or nearly; at the latest a step after that. */
-  readonly beat: (member: Member) => void
+  readonly heartbeat: (member: Member) => void
   /** Called at each tick, with the milliseconds since the last, for whatever else has to be looked after. */
   readonly step: (elapsed: number) => void
 }
@@ -37,8 +37,8 @@ export interface PulseOptions<Member> {
  * for about an interval gets a heartbeat, and who was written to is moved to where his next one falls due. Runs only while
  * there are members.
  */
-export class Pulse<Member extends Beating> {
-  readonly #options: PulseOptions<Member>
+export class HeartbeatWheel<Member extends HeartbeatMember> {
+  readonly #options: HeartbeatWheelOptions<Member>
   readonly #step: number
   readonly #slots: Set<Member>[]
   #members = 0
@@ -48,7 +48,7 @@ export class Pulse<Member extends Beating> {
   #lastTick = 0
   #stop: (() => void) | undefined
 
-  constructor(options: PulseOptions<Member>) {
+  constructor(options: HeartbeatWheelOptions<Member>) {
     this.#options = options
     const { interval } = options
     this.#step = interval === 0 ? LONGEST_TICK : Math.max(MIN_STEP, interval / SLOTS)
@@ -61,7 +61,7 @@ export class Pulse<Member extends Beating> {
 
   add(member: Member): void {
     if (this.#members++ === 0) this.#start()
-    this.#placeBefore(member, this.#options.interval)
+    this.#positionBefore(member, this.#options.interval)
   }
 
   delete(member: Member): void {
@@ -82,7 +82,7 @@ export class Pulse<Member extends Beating> {
   }
 
   /** Puts a member where the wheel comes by in `wait` milliseconds, or just after. */
-  #place(member: Member, wait: number): void {
+  #schedule(member: Member, wait: number): void {
     this.#slots[member.slot]?.delete(member)
     const steps = Math.min(this.#slots.length, Math.max(1, Math.ceil(wait / this.#step)))
     member.slot = (this.#at + steps) % this.#slots.length
@@ -90,9 +90,9 @@ export class Pulse<Member extends Beating> {
   }
 
   /** Puts a member where the wheel comes by before `wait` milliseconds are over, by chance, so that members do not gather. */
-  #placeBefore(member: Member, wait: number): void {
+  #positionBefore(member: Member, wait: number): void {
     const { clock, interval } = this.#options
-    this.#place(member, wait - clock.random() * SPREAD * interval)
+    this.#schedule(member, wait - clock.random() * SPREAD * interval)
   }
 
   readonly #tick = (): void => {
@@ -108,15 +108,15 @@ export class Pulse<Member extends Beating> {
 
   #turn(now: number): void {
     this.#at = (this.#at + 1) % this.#slots.length
-    const { interval, beat } = this.#options
+    const { interval, heartbeat } = this.#options
     if (interval === 0) return
     for (const member of [...(this.#slots[this.#at] as Set<Member>)]) {
       // The heartbeat of another may have closed it.
       if (member.slot !== this.#at) continue
       const wait = member.lastWrite + interval - now
       // A timer may come a little early.
-      if (wait > SPREAD * interval + this.#step / 2) this.#placeBefore(member, wait)
-      else beat(member)
+      if (wait > SPREAD * interval + this.#step / 2) this.#positionBefore(member, wait)
+      else heartbeat(member)
     }
   }
 }

@@ -22,9 +22,9 @@ export class OrderedNames {
       this.#chunks.push([name])
       return
     }
-    const place = this.#placeIn(chunk, name)
-    if (chunk[place] === name) return
-    chunk.splice(place, 0, name)
+    const position = this.#positionIn(chunk, name)
+    if (chunk[position] === name) return
+    chunk.splice(position, 0, name)
     if (chunk.length > MOST) this.#chunks.splice(at + 1, 0, chunk.splice(MOST >> 1))
   }
 
@@ -32,9 +32,9 @@ export class OrderedNames {
     const at = this.#chunkOf(name)
     const chunk = this.#chunks[at]
     if (chunk === undefined) return
-    const place = this.#placeIn(chunk, name)
-    if (chunk[place] !== name) return
-    chunk.splice(place, 1)
+    const position = this.#positionIn(chunk, name)
+    if (chunk[position] !== name) return
+    chunk.splice(position, 1)
     const next = this.#chunks[at + 1]
     if (chunk.length === 0) this.#chunks.splice(at, 1)
     else if (next !== undefined && chunk.length + next.length < MOST >> 2) {
@@ -49,11 +49,11 @@ export class OrderedNames {
     let at = Math.max(0, this.#chunkOf(name))
     const first = this.#chunks[at]
     if (first === undefined) return found
-    let place = this.#placeIn(first, name)
-    if (first[place] === name) place++
-    for (; found.length < limit && at < this.#chunks.length; at++, place = 0) {
+    let position = this.#positionIn(first, name)
+    if (first[position] === name) position++
+    for (; found.length < limit && at < this.#chunks.length; at++, position = 0) {
       const chunk = this.#chunks[at] as string[]
-      for (; found.length < limit && place < chunk.length; place++) found.push(chunk[place] as string)
+      for (; found.length < limit && position < chunk.length; position++) found.push(chunk[position] as string)
     }
     return found
   }
@@ -71,7 +71,7 @@ export class OrderedNames {
   }
 
   /** The first place of a chunk that holds the name or one after it. */
-  #placeIn(chunk: readonly string[], name: string): number {
+  #positionIn(chunk: readonly string[], name: string): number {
     let low = 0
     let high = chunk.length
     while (low < high) {

@@ -16,8 +16,8 @@ export function frameOf(event: LogEvent): string {
  * The objects form a tree whose paths are sequences of events. Events come one at a time, so remembering the last branch of
  * each object is enough to find it again for all the streams that take it.
  */
-export class OwedEvents {
-  readonly #before: OwedEvents | undefined
+export class PendingEvents {
+  readonly #before: PendingEvents | undefined
   readonly #event: LogEvent
   /** The last event that has a place in the log, if there is one. */
   readonly cursor: Cursor | undefined
@@ -25,10 +25,10 @@ export class OwedEvents {
   readonly final: boolean
   /** About how many bytes they are. */
   readonly size: number
-  #branch: OwedEvents | undefined
+  #branch: PendingEvents | undefined
   #bytes: WireBytes | undefined
 
-  constructor(event: LogEvent, before?: OwedEvents) {
+  constructor(event: LogEvent, before?: PendingEvents) {
     this.#before = before
     this.#event = event
     this.cursor = event.cursor ?? before?.cursor
@@ -42,8 +42,8 @@ export class OwedEvents {
   }
 
   /** These, and then one more. */
-  and(event: LogEvent): OwedEvents {
-    if (this.#branch === undefined || !this.#branch.endsWith(event)) this.#branch = new OwedEvents(event, this)
+  and(event: LogEvent): PendingEvents {
+    if (this.#branch === undefined || !this.#branch.endsWith(event)) this.#branch = new PendingEvents(event, this)
     return this.#branch
   }
 
@@ -51,8 +51,8 @@ export class OwedEvents {
   get text(): string {
     if (this.#before === undefined) return frameOf(this.#event)
     const frames: string[] = []
-    for (let owed: OwedEvents | undefined = this; owed !== undefined; owed = owed.#before)
-      frames.push(frameOf(owed.#event))
+    for (let pending: PendingEvents | undefined = this; pending !== undefined; pending = pending.#before)
+      frames.push(frameOf(pending.#event))
     return frames.reverse().join('')
   }
 

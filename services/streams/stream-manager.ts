@@ -1,10 +1,10 @@
-import type { Nodes, StreamEntry } from '../cluster/cluster.ts'
+import type { Cluster, StreamEntry } from '../cluster/cluster.ts'
 import { InvalidDraftError, InvalidRequestError, TooManyTopicsError, UnauthenticatedError } from '../errors.ts'
 import type { EventLog, Tail, TailListener } from '../event-log/event-log.ts'
 import { topicChannel, userChannel } from '../events/channel.ts'
 import { CLOSE_REASONS, type CloseReason } from '../events/close-reason.ts'
 import type { Cursor } from '../events/cursor.ts'
-import { heartbeatFrame, seeYouFrame, type Welcome } from '../events/hub-frames.ts'
+import { heartbeatFrame, retryableCloseFrame, type Welcome } from '../events/hub-frames.ts'
 import type { LogEvent } from '../events/log-event.ts'
 import { WireBytes } from '../events/wire-bytes.ts'
 import { MAX_RECONNECTION_TIME } from '../events/wire-format.ts'
@@ -14,13 +14,13 @@ import { describe } from '../text.ts'
 import { DeliveryQueue } from './delivery-queue.ts'
 import { EventStream, type StreamHost } from './event-stream.ts'
 import { Expiries } from './expiries.ts'
-import { Pulse } from './heartbeat-wheel.ts'
+import { HeartbeatWheel } from './heartbeat-wheel.ts'
 import { OpeningRate } from './opening-rate.ts'
-import { OwedEvents } from './pending-events.ts'
+import { PendingEvents } from './pending-events.ts'
 import { ReadFailures } from './read-failures.ts'
 import type { Sink } from './sink.ts'
 import { StreamRegistry } from './stream-registry.ts'
-import { beginning, MAX_LAST, NO_HISTORY, type Opening } from './stream-request.ts'
+import { beginning, MAX_LAST, NO_HISTORY, type StreamRequest } from './stream-request.ts'
 import type { StreamSettings } from './stream-settings.ts'
 
 /** How many streams were closed for each reason. */
@@ -33,7 +33,7 @@ const RETRY_READ = 1_000
 /** A stream that is refused for want of room comes back after so long, in milliseconds, and up to five times that. */
 const REFUSED_RECONNECTION = 5_000
 /** Those who return with more than so many before them are let in when these have been served. */
-const MAX_BEHIND = 64
+const MAX_REPLAYING = 64
 /** For how long streams are ended before the event loop turns, in milliseconds: what their sockets then do takes several times that. */
 const END_SLICE = 2
 
@@ -46,16 +46,16 @@ export interface StreamListener {
   onClose(stream: EventStream, reason: CloseReason): void
 }
 
-export interface KeeperParts {
+export interface StreamManagerParts {
   readonly log: EventLog
-  readonly nodes: Nodes
+  readonly cluster: Cluster
   readonly options: StreamSettings
   readonly listener: StreamListener
   readonly logger: Logger
 }
 
 /** Opens, feeds and closes the streams of this node. */
-export class StreamKeeper implements StreamHost, TailListener {
+export class StreamManager implements StreamHost, TailListener {
   readonly log: EventLog
   readonly registry = new StreamRegistry()
   readonly closed = Object.fromEntries(CLOSE_REASONS.map((reason) => [reason, 0])) as Closed
@@ -63,28 +63,28 @@ export class StreamKeeper implements StreamHost, TailListener {
   opened = 0
   /** The newest event that the tail has handed over. */
   head: Cursor = { seq: 0, witness: '' }
-  readonly #nodes: Nodes
+  readonly #cluster: Cluster
   readonly #options: StreamSettings
   readonly #listener: StreamListener
   readonly #logger: Logger
   readonly #queue: DeliveryQueue<EventStream>
   readonly #readFailures: ReadFailures
-  readonly #pulse: Pulse<EventStream>
+  readonly #wheel: HeartbeatWheel<EventStream>
   readonly #rate: OpeningRate | undefined
   readonly #expiries: Expiries<EventStream>
-  readonly #full = new Set<EventStream>()
+  readonly #backpressured = new Set<EventStream>()
   readonly #unread = new Set<EventStream>()
   #sinceRetry = 0
-  readonly #bareBeat = new WireBytes(heartbeatFrame(undefined))
-  #beat: { head: Cursor; bytes: WireBytes } | undefined
+  readonly #bareHeartbeat = new WireBytes(heartbeatFrame(undefined))
+  #heartbeat: { head: Cursor; bytes: WireBytes } | undefined
   #tail: Tail | undefined
   #draining: Promise<void> | undefined
   /** How many streams there were when the hub began to close: they all return at about the same time. */
   #cut = 0
 
-  constructor(parts: KeeperParts) {
+  constructor(parts: StreamManagerParts) {
     this.log = parts.log
-    this.#nodes = parts.nodes
+    this.#cluster = parts.cluster
     this.#options = parts.options
     this.#listener = parts.listener
     this.#logger = parts.logger
@@ -93,10 +93,10 @@ export class StreamKeeper implements StreamHost, TailListener {
     this.#expiries = new Expiries(clock)
     this.#queue = new DeliveryQueue(clock, (stream, error) => this.#onFailure(stream, error))
     this.#readFailures = new ReadFailures(this.#logger, () => clock.monotonic())
-    this.#pulse = new Pulse({
+    this.#wheel = new HeartbeatWheel({
       clock,
       interval,
-      beat: (stream) => this.#guarded(stream, () => this.#sendBeat(stream)),
+      heartbeat: (stream) => this.#guarded(stream, () => this.#sendHeartbeat(stream)),
       step: (elapsed) => this.#step(elapsed)
     })
   }
@@ -120,7 +120,7 @@ export class StreamKeeper implements StreamHost, TailListener {
    * Checks an opening before anything is sent, so that what is wrong with it can still be told by a status.
    * @throws {UnauthenticatedError} when the identity has lapsed, and for bad names, too many topics, or a bad `last`.
    */
-  check({ user, topics = [], expiresAt, from, last, lastEventId }: Opening): void {
+  check({ user, topics = [], expiresAt, from, last, lastEventId }: StreamRequest): void {
     if (user !== null) userChannel(user)
     if (!Array.isArray(topics)) throw new InvalidDraftError(`topics is an array; got ${describe(topics)}`)
     for (const topic of topics) topicChannel(topic)
@@ -172,17 +172,17 @@ export class StreamKeeper implements StreamHost, TailListener {
    * Counts a stream in on all nodes before it is opened, where a limit over all of them refuses: resolves with what to open,
    * or with undefined if there is no room. Returns undefined where there is nothing to wait for.
    */
-  reserve(opening: Opening): Promise<StreamEntry | undefined> | undefined {
+  reserve(opening: StreamRequest): Promise<StreamEntry | undefined> | undefined {
     const { maxStreamsPerUser: limit, onUserLimit, clock } = this.#options
     const { user, topics = NONE, follows = false } = opening
-    if (this.#nodes.isAlone || onUserLimit !== 'reject' || limit === 0 || user === null) return undefined
+    if (this.#cluster.isSingleNode || onUserLimit !== 'reject' || limit === 0 || user === null) return undefined
     const entry = { id: randomText(16), user, topics, follows, since: clock.now() }
-    return this.#nodes.reserve(entry, limit).then((hasRoom) => (hasRoom ? entry : undefined))
+    return this.#cluster.reserve(entry, limit).then((hasRoom) => (hasRoom ? entry : undefined))
   }
 
   /** Gives back a place that was reserved, because its client has left meanwhile or there is no room for another reason. */
   release(reserved: StreamEntry): void {
-    this.#nodes.closed(reserved)
+    this.#cluster.closed(reserved)
   }
 
   /** What a client is told that is turned away for now: an event source takes any status but 200 as the end for good. */
@@ -190,11 +190,11 @@ export class StreamKeeper implements StreamHost, TailListener {
     this.closed[reason]++
     const wait =
       reason === 'limit' ? REFUSED_RECONNECTION * (1 + 5 * this.#options.clock.random()) : this.reconnectionTime(true)
-    return new WireBytes(seeYouFrame(reason, Math.round(wait)))
+    return new WireBytes(retryableCloseFrame(reason, Math.round(wait)))
   }
 
   /** Opens a stream that was checked and admitted. */
-  open(sink: Sink, opening: Opening): EventStream {
+  open(sink: Sink, opening: StreamRequest): EventStream {
     const { user, topics = NONE, follows = false, address = '' } = opening
     const isFed = follows && topics.length === 0
     const opened = this.#tail !== undefined && this.isHeadKnown ? this.head : undefined
@@ -209,10 +209,10 @@ export class StreamKeeper implements StreamHost, TailListener {
     }
     const stream = new EventStream(this, sink, init)
     this.registry.add(stream)
-    this.#pulse.add(stream)
+    this.#wheel.add(stream)
     this.#expiries.add(stream, { expiresAt: opening.expiresAt, maxAge: isFed ? 0 : this.#options.maxStreamAge })
     this.opened++
-    this.#nodes.opened(stream)
+    this.#cluster.opened(stream)
     stream.start()
     this.#listener.onOpen(stream)
     return stream
@@ -258,7 +258,7 @@ export class StreamKeeper implements StreamHost, TailListener {
   }
 
   #offer(event: LogEvent): void {
-    let alone: OwedEvents | undefined
+    let alone: PendingEvents | undefined
     const { cursor, appendedAt } = event
     // A transient event from before a stream was opened is not for it: its client may have been given it by another node.
     const isPassing = cursor === null && appendedAt !== undefined
@@ -266,20 +266,20 @@ export class StreamKeeper implements StreamHost, TailListener {
     for (const channel of event.channels) {
       for (const stream of this.registry.listeners(channel)) {
         if (stream.openedAt > openedBy) continue
-        alone ??= new OwedEvents(event)
+        alone ??= new PendingEvents(event)
         stream.offer(event, alone)
       }
     }
   }
 
-  onBreak(position: Cursor): void {
+  onDiscontinuity(position: Cursor): void {
     this.head = position
-    for (const stream of this.registry.all()) stream.fallBehind()
+    for (const stream of this.registry.all()) stream.startReplay()
   }
 
   /** Whether so many streams have history to read that more of them had better wait. */
   get isCatchingUp(): boolean {
-    return this.#queue.behind > MAX_BEHIND
+    return this.#queue.replaying > MAX_REPLAYING
   }
 
   get now(): number {
@@ -329,7 +329,7 @@ export class StreamKeeper implements StreamHost, TailListener {
   }
 
   #online(): { users: number; streams: number } {
-    const { users, streams } = this.#nodes.elsewhere
+    const { users, streams } = this.#cluster.elsewhere
     return { users: this.registry.users + users, streams: this.registry.size + streams }
   }
 
@@ -340,26 +340,26 @@ export class StreamKeeper implements StreamHost, TailListener {
     return Math.min(MAX_RECONNECTION_TIME, Math.round(reconnectionTime / 2 + clock.random() * spread))
   }
 
-  onFull(stream: EventStream): void {
+  onBackpressure(stream: EventStream): void {
     stream.unsentBefore = stream.unsent
-    this.#full.add(stream)
+    this.#backpressured.add(stream)
   }
 
   onClosed(stream: EventStream, reason: CloseReason): void {
     this.registry.delete(stream)
-    this.#nodes.closed(stream)
-    this.#pulse.delete(stream)
+    this.#cluster.closed(stream)
+    this.#wheel.delete(stream)
     this.#expiries.delete(stream)
-    this.#full.delete(stream)
+    this.#backpressured.delete(stream)
     this.#unread.delete(stream)
     this.closed[reason]++
     this.#listener.onClose(stream, reason)
   }
 
-  #sendBeat(stream: EventStream): void {
-    if (this.#beat?.head !== this.head)
-      this.#beat = { head: this.head, bytes: new WireBytes(heartbeatFrame(this.head)) }
-    stream.beat(this.head, this.#beat.bytes, this.#bareBeat)
+  #sendHeartbeat(stream: EventStream): void {
+    if (this.#heartbeat?.head !== this.head)
+      this.#heartbeat = { head: this.head, bytes: new WireBytes(heartbeatFrame(this.head)) }
+    stream.heartbeat(this.head, this.#heartbeat.bytes, this.#bareHeartbeat)
   }
 
   #step(sinceLast: number): void {
@@ -374,14 +374,14 @@ export class StreamKeeper implements StreamHost, TailListener {
     this.#sinceRetry = 0
     const unread = [...this.#unread]
     this.#unread.clear()
-    for (const stream of unread) stream.fallBehind()
+    for (const stream of unread) stream.startReplay()
   }
 
   #closeStalled(elapsed: number): void {
     const { stallTimeout } = this.#options
-    for (const stream of this.#full) {
-      if (!stream.isFull) {
-        this.#full.delete(stream)
+    for (const stream of this.#backpressured) {
+      if (!stream.isBackpressured) {
+        this.#backpressured.delete(stream)
         continue
       }
       const { unsent } = stream

@@ -15,15 +15,15 @@ export interface Beginning {
 }
 
 /** Where a stream is in the log, and what its client knows of that. */
-export class StreamPlace {
+export class StreamPosition {
   /** Whether the client brought a cursor. */
   readonly resumes: boolean
   /** Where to read on from. Everything up to it has been given. */
   #from: ReadFrom
   /** The number of the last id that the client was sent: behind `from` where nothing was addressed to it. */
-  #told = 0
+  #lastSent = 0
   /** Up to where the client knows that history is missing. */
-  #toldGap = 0
+  #reportedGap = 0
   /** Where the hub was when a client without a cursor came: it never asked for what is missing before. */
   #opened: Cursor | undefined
   #isUnknown: boolean
@@ -54,7 +54,7 @@ export class StreamPlace {
   /** The client was sent this id. */
   given(cursor: Cursor): void {
     this.#from = cursor
-    this.#told = cursor.seq
+    this.#lastSent = cursor.seq
   }
 
   /** There was nothing for the client up to here. */
@@ -63,8 +63,8 @@ export class StreamPlace {
   }
 
   /** Whether the hub's head is further on than the client knows, and no place of another life of the log. */
-  isNews(head: Cursor): boolean {
-    if (head.seq <= this.#told) return false
+  isAhead(head: Cursor): boolean {
+    if (head.seq <= this.#lastSent) return false
     return head.seq > this.reached || head.witness === this.cursor?.witness
   }
 
@@ -87,11 +87,11 @@ export class StreamPlace {
     }
     if (this.#isUnplaced) {
       this.#isUnplaced = false
-      this.#toldGap = page.evicted
+      this.#reportedGap = page.evicted
     }
     if (page.gap !== undefined && page.gap !== 'evicted') return page.gap
     // A log tells what is missing after a cursor; a stream without one is owed what came since it was opened.
-    const known = this.cursor === undefined ? Math.max(this.#toldGap, this.#opened?.seq ?? 0) : this.#toldGap
+    const known = this.cursor === undefined ? Math.max(this.#reportedGap, this.#opened?.seq ?? 0) : this.#reportedGap
     const isMissing = this.cursor === undefined || page.gap !== undefined
     return isMissing && page.evicted > known ? 'evicted' : undefined
   }
@@ -107,15 +107,15 @@ export class StreamPlace {
 
   /** The client was welcomed with this cursor. */
   welcomed(cursor: Cursor | undefined): void {
-    if (cursor !== undefined) this.#told = cursor.seq
+    if (cursor !== undefined) this.#lastSent = cursor.seq
   }
 
   /** The event that tells the client of a gap; from then on it knows. */
-  tellGap(page: ReadResult, reason: GapReason): string {
+  reportGap(page: ReadResult, reason: GapReason): string {
     const next = page.events.length === 0 ? page.next : undefined
     const frame = gapFrame({ from: this.cursor, oldest: page.events[0]?.id ?? null, reason }, next)
-    if (next !== undefined) this.#told = next.seq
-    this.#toldGap = page.evicted
+    if (next !== undefined) this.#lastSent = next.seq
+    this.#reportedGap = page.evicted
     if (reason !== 'evicted') this.#opened = undefined
     return frame
   }

@@ -1,5 +1,5 @@
 import { type Channel, EVERYONE, topicChannel, userOfChannel } from '../events/channel.ts'
-import { StreamIndex } from './compact-index.ts'
+import { CompactIndex } from './compact-index.ts'
 import type { EventStream } from './event-stream.ts'
 import { OrderedNames } from './ordered-names.ts'
 
@@ -10,10 +10,10 @@ import { OrderedNames } from './ordered-names.ts'
  */
 export class StreamRegistry {
   readonly #byId = new Map<string, EventStream>()
-  readonly #byUser = new StreamIndex<string, EventStream>()
+  readonly #byUser = new CompactIndex<string, EventStream>()
   readonly #userNames = new OrderedNames()
-  readonly #byTopic = new StreamIndex<Channel, EventStream>()
-  readonly #byAddress = new StreamIndex<string, EventStream>()
+  readonly #byTopic = new CompactIndex<Channel, EventStream>()
+  readonly #byAddress = new CompactIndex<string, EventStream>()
   /** How many streams follow a topic and listen to nothing else. */
   #following = 0
 

@@ -5,7 +5,7 @@ import type { Beginning } from './stream-position.ts'
 export const MAX_LAST = 1_000
 
 /** Who a stream is for, what it listens to, and where it begins. */
-export interface Opening {
+export interface StreamRequest {
   /** The user that the stream belongs to and whose events it gets; null for a stream that only follows a topic. */
   readonly user: string | null
   readonly topics?: readonly string[] | undefined
@@ -29,7 +29,7 @@ export interface Opening {
 export const NO_HISTORY: Beginning = { from: 'head', opened: undefined, resumes: false, isUnknown: false }
 
 /** @param opened the hub's head, if it is known. */
-export function beginning({ lastEventId, from, last }: Opening, opened: Cursor | undefined): Beginning {
+export function beginning({ lastEventId, from, last }: StreamRequest, opened: Cursor | undefined): Beginning {
   if (lastEventId !== undefined && lastEventId !== '') {
     const cursor = parseCursor(lastEventId)
     return { from: cursor ?? 'oldest', opened, resumes: cursor !== undefined, isUnknown: cursor === undefined }

@@ -47,7 +47,7 @@ for (const [name, { skip, open }] of Object.entries(stores)) {
     })
 
     t.test('one more ticket than a user may have evicts the oldest of that user', async (t) => {
-      const tickets = await build(t, { mostOfUser: 2 })
+      const tickets = await build(t, { maxOfUser: 2 })
       const ofBob = await issue(tickets, 'bob', 2)
       const ofAlice = await issue(tickets, 'alice', 5)
       t.same(await areValid(tickets, ofAlice), [false, false, false, true, true])
@@ -55,7 +55,7 @@ for (const [name, { skip, open }] of Object.entries(stores)) {
     })
 
     t.test('one more ticket than there may be in all evicts the oldest', async (t) => {
-      const tickets = await build(t, { most: 3 })
+      const tickets = await build(t, { max: 3 })
       const issued = [...(await issue(tickets, 'alice', 2)), ...(await issue(tickets, 'bob', 2))]
       t.same(await areValid(tickets, issued), [false, true, true, true])
     })
@@ -79,7 +79,7 @@ for (const [name, { skip, open }] of Object.entries(stores)) {
     })
 
     t.test('expired tickets make room', async (t) => {
-      const store = await open(t, { most: 2 })
+      const store = await open(t, { max: 2 })
       const tickets = new Tickets({ store })
       const { ticket: lasting } = await tickets.issue({ user: 'alice' })
       const { ticket: brief } = await tickets.issue({ user: 'bob', notAfter: Date.now() + 200 })
@@ -101,7 +101,7 @@ t.test(
     t.teardown(() => link.close())
     await link.untilUp(10_000)
     for (const lost of ['issued', 'bytes', 'u:alice', 'all']) {
-      const tickets = new Tickets({ store: new RedisTickets(link, { most: 3, mostOfUser: 3 }) })
+      const tickets = new Tickets({ store: new RedisTickets(link, { max: 3, maxOfUser: 3 }) })
       for (let made = 0; made < 3; made++) await tickets.issue({ user: 'alice' })
       await link.send(['DEL', `${link.key('tickets')}:${lost}`])
       for (let made = 0; made < 6; made++) await tickets.issue({ user: `user${made}` })

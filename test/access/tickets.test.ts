@@ -25,7 +25,7 @@ t.test('a ticket is good again and again, until it lapses and not a moment longe
 })
 
 t.test('a ticket is 256 bits of chance, and no two are alike', async (t) => {
-  const { tickets } = build({ mostOfUser: 1_000 })
+  const { tickets } = build({ maxOfUser: 1_000 })
   const made = new Set<string>()
   for (let count = 0; count < 500; count++) made.add((await tickets.issue({ user: 'alice' })).ticket)
   t.equal(made.size, 500)
@@ -112,8 +112,12 @@ t.test('a wish that cannot be granted is refused, naming what is wrong', async (
       /4096 bytes in all; got 4250/
     ]
   ]
-  for (const [wish, code, message] of wrong)
-    await t.rejects(tickets.issue(wish as never), { code, statusCode: 400, message }, JSON.stringify(wish).slice(0, 60))
+  for (const [ticketRequest, code, message] of wrong)
+    await t.rejects(
+      tickets.issue(ticketRequest as never),
+      { code, statusCode: 400, message },
+      JSON.stringify(ticketRequest).slice(0, 60)
+    )
   t.equal(store.size, 0)
 })
 
@@ -132,7 +136,7 @@ t.test('a store that fails is told from one that knows nothing', async (t) => {
 })
 
 t.test("a user who makes tickets without end drives out his own, oldest first, and nobody else's", async (t) => {
-  const { store, tickets } = build({ mostOfUser: 3 })
+  const { store, tickets } = build({ maxOfUser: 3 })
   const { ticket: ofBob } = await tickets.issue({ user: 'bob' })
   const made: string[] = []
   for (let count = 0; count < 10; count++) made.push((await tickets.issue({ user: 'alice' })).ticket)
@@ -146,7 +150,7 @@ t.test("a user who makes tickets without end drives out his own, oldest first, a
 })
 
 t.test('in all there are only so many, and what has lapsed makes room', async (t) => {
-  const { clock, store, tickets } = build({ most: 100 })
+  const { clock, store, tickets } = build({ max: 100 })
   for (let count = 0; count < 150; count++) await tickets.issue({ user: `${count}`, ttl: 1_000 })
   t.equal(store.size, 100)
   clock.wall += 1_000

@@ -26,7 +26,7 @@ const sleep = (time: number) => new Promise((resolve) => setTimeout(resolve, tim
 
 /** Connections that are held until the attack is over. */
 class Crowd {
-  readonly #held: { destroy(): unknown }[] = []
+  readonly #retained: { destroy(): unknown }[] = []
 
   readonly #port: number
 
@@ -40,7 +40,7 @@ class Crowd {
       const socket: Socket = connect({ port: this.#port, host: '127.0.0.1' })
       socket.on('error', () => {})
       socket.pause()
-      this.#held.push(socket)
+      this.#retained.push(socket)
       await Promise.race([once(socket, 'connect'), once(socket, 'close')]).catch(() => {})
       if (text !== '') socket.write(text, 'latin1')
       await sleep(2)
@@ -56,14 +56,14 @@ class Crowd {
     for (let at = 0; at < count; at++) {
       const client = await Http2Frames.open(this.#port, values).catch(() => undefined)
       if (client === undefined) continue
-      this.#held.push(client.socket)
+      this.#retained.push(client.socket)
       await act(client)
       await sleep(2)
     }
   }
 
   leave(): void {
-    for (const socket of this.#held) socket.destroy()
+    for (const socket of this.#retained) socket.destroy()
   }
 }
 

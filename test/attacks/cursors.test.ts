@@ -48,8 +48,8 @@ t.test(
       const known = ids.indexOf(lastEventId)
       // Before the first event of this epoch nothing is missing.
       const isBeginning = lastEventId === beginning
-      const owed = known === -1 ? mine : mine.filter((data) => Number(data.split(' ')[1]) > known)
-      if (JSON.stringify(got) !== JSON.stringify(owed) && lastEventId !== '') throw new Error(`was given ${got}`)
+      const pending = known === -1 ? mine : mine.filter((data) => Number(data.split(' ')[1]) > known)
+      if (JSON.stringify(got) !== JSON.stringify(pending) && lastEventId !== '') throw new Error(`was given ${got}`)
       const gap = sink.events.find(({ event }) => event === 'hub.gap')
       if ((gap === undefined) !== (known !== -1 || isBeginning || lastEventId === ''))
         throw new Error(`was told ${gap?.data ?? 'of no gap'}`)

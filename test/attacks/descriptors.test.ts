@@ -38,9 +38,9 @@ async function publish(agent: Agent, url: string, data: unknown): Promise<number
 /** Connects until a connection is not served any more, which shows that there are no descriptors left. */
 async function exhaust(t: Test, url: string): Promise<Socket[]> {
   const port = Number(new URL(url).port)
-  const held: Socket[] = []
+  const retained: Socket[] = []
   t.teardown(() => {
-    for (const socket of held) socket.destroy()
+    for (const socket of retained) socket.destroy()
   })
   for (let tries = 0; tries < 3 * DESCRIPTORS; tries++) {
     const socket = connect({ port, host: '127.0.0.1' })
@@ -50,8 +50,8 @@ async function exhaust(t: Test, url: string): Promise<Socket[]> {
       () => 'served',
       () => 'refused'
     )
-    if ((await Promise.race([answered, gone])) === 'refused') return held
-    held.push(socket.resume())
+    if ((await Promise.race([answered, gone])) === 'refused') return retained
+    retained.push(socket.resume())
   }
   throw new Error('nobody was ever refused')
 }
@@ -71,20 +71,20 @@ for (const kind of ['memory', 'a folder']) {
       t.teardown(() => agent.destroy())
       t.equal(await publish(agent, url, 'before'), 202)
 
-      const held = await exhaust(t, url)
-      t.comment(`${held.length} more were let in`)
-      t.ok(held.length > DESCRIPTORS / 2)
+      const retained = await exhaust(t, url)
+      t.comment(`${retained.length} more were let in`)
+      t.ok(retained.length > DESCRIPTORS / 2)
       for (let round = 0; round < 20; round++) t.equal(await publish(agent, url, round), 202)
       for (const reader of readers) t.equal((await reader.count(21)).length, 21, 'those who are in get everything')
       t.equal(child.exitCode, null)
 
-      for (const socket of held.slice(0, 20)) socket.destroy()
+      for (const socket of retained.slice(0, 20)) socket.destroy()
       const late = await untilServed(url)
       t.equal(await publish(agent, url, 'after'), 202)
       await late.count(1)
       for (const reader of readers) await reader.count(22)
       late.cut()
-      for (const socket of held) socket.destroy()
+      for (const socket of retained) socket.destroy()
       for (const reader of readers) reader.cut()
       agent.destroy()
       child.kill('SIGTERM')

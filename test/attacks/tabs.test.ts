@@ -41,14 +41,14 @@ t.test(
     const url = await host.listen()
     const bystander = await host.client(`${url}/events?user=alice`)
     const tabs: Tab[] = []
-    let most = 0
+    let max = 0
     let told = 0
     let returning: string | undefined
     for (let opened = 0; opened < TABS; opened += SLICE) {
       const slice = Array.from({ length: SLICE }, () => new Tab(host.port))
       await Promise.all(slice.map((tab) => tab.welcomed()))
       tabs.push(...slice)
-      most = Math.max(most, host.open)
+      max = Math.max(max, host.open)
       // Those that had to make room read to their end, and are gone.
       for (const tab of tabs.splice(0, Math.max(0, tabs.length - LIMIT))) {
         if (!tab.socket.closed) await once(tab.socket, 'close')
@@ -56,7 +56,7 @@ t.test(
         returning = /id: (\S+\.end)\n/.exec(tab.tail)?.[1]
       }
     }
-    t.ok(most <= LIMIT + 1, `${most} streams at most, one of them not his`)
+    t.ok(max <= LIMIT + 1, `${max} streams at most, one of them not his`)
     t.equal(told, TABS - LIMIT, 'each that was replaced was told so, for good')
     const back = await RawSocket.stream(host.port, '/events?user=mallory', `Last-Event-ID: ${returning}\r\n`)
     t.match(back.head, /^HTTP\/1\.1 204 /, 'one that comes back nevertheless is sent away, and costs nobody his place')

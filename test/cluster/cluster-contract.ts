@@ -1,13 +1,13 @@
 import type { Test } from 'tap'
-import type { Nodes } from '../../services/cluster/cluster.ts'
+import type { Cluster } from '../../services/cluster/cluster.ts'
 import { EVERYONE } from '../../services/events/channel.ts'
 import { makeEntry, TestNode, until, untilSame } from '../support/test-node.ts'
 
 /** Where the nodes of one hub are, each time a new one. */
 export interface World {
-  nodes(): Nodes | Promise<Nodes>
+  nodes(): Cluster | Promise<Cluster>
   /** Ends a node without a farewell. */
-  kill(nodes: Nodes): void
+  kill(nodes: Cluster): void
 }
 
 async function join(world: World, count: number, options: { replaceAbove?: number } = {}): Promise<TestNode[]> {
@@ -15,7 +15,7 @@ async function join(world: World, count: number, options: { replaceAbove?: numbe
   for (let at = 0; at < count; at++) nodes.push(new TestNode(await world.nodes(), options))
   for (const node of nodes) await node.nodes.join(node)
   // Who joined first learns of the others a moment later.
-  for (const { nodes: each } of nodes) await untilSame(() => each.isAlone, count === 1)
+  for (const { nodes: each } of nodes) await untilSame(() => each.isSingleNode, count === 1)
   return nodes
 }
 
@@ -24,7 +24,7 @@ export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): 
   t.test('a single node is alone, and there is nobody elsewhere', async (t) => {
     const [one] = (await join(await makeWorld(t), 1)) as [TestNode]
     one.open('alice')
-    t.equal(one.nodes.isAlone, true)
+    t.equal(one.nodes.isSingleNode, true)
     t.same(await one.nodes.countListeners([['u:alice'], [EVERYONE]]), [0, 0])
     t.same(await one.nodes.ofUser('alice'), [])
     t.equal(await one.nodes.countOfUser('alice'), 0)
@@ -219,7 +219,7 @@ export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): 
     t.same(await one.nodes.users('', 10), [{ user: 'bob', streams: 1 }])
     await untilSame(() => one.nodes.elsewhere, { users: 1, streams: 1 })
     await three.nodes.leave()
-    await untilSame(() => one.nodes.isAlone, true)
+    await untilSame(() => one.nodes.isSingleNode, true)
     await two.nodes.leave()
   })
 
@@ -232,7 +232,7 @@ export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): 
     await untilSame(() => one.nodes.countListeners([['t:news'], ['u:user7'], [EVERYONE]]), [0, 0, 0])
     t.equal(await one.nodes.countOfUser('user7'), 0)
     t.same(await one.nodes.users('', 3), [])
-    await untilSame(() => one.nodes.isAlone, true)
+    await untilSame(() => one.nodes.isSingleNode, true)
     await untilSame(() => one.nodes.elsewhere, { users: 0, streams: 0 })
     one.open('user7')
     t.equal(await one.nodes.close({ of: { user: 'user7' }, reason: 'kicked' }), 0)
@@ -242,10 +242,10 @@ export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): 
   t.test('what was opened and closed a thousand times over is counted right in the end', async (t) => {
     const nodes = (await join(await makeWorld(t), 2)) as [TestNode, TestNode]
     const [one, two] = nodes
-    const held: ReturnType<TestNode['open']>[] = []
+    const retained: ReturnType<TestNode['open']>[] = []
     for (let turn = 0; turn < 3_000; turn++) {
-      if (turn % 3 === 2) two.end(held.splice((turn * 7) % held.length, 1)[0] as (typeof held)[0])
-      else held.push(two.open(`user${turn % 50}`, { topics: [`t${turn % 20}`], follows: turn % 10 === 0 }))
+      if (turn % 3 === 2) two.end(retained.splice((turn * 7) % retained.length, 1)[0] as (typeof retained)[0])
+      else retained.push(two.open(`user${turn % 50}`, { topics: [`t${turn % 20}`], follows: turn % 10 === 0 }))
       if (turn % 100 === 0) await new Promise((resolve) => setImmediate(resolve))
     }
     const users = Array.from({ length: 50 }, (_, user) => [`u:user${user}` as const])

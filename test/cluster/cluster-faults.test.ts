@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { RedisNodes } from '../../services/cluster/redis/redis-cluster.ts'
+import { RedisCluster } from '../../services/cluster/redis/redis-cluster.ts'
 import { type RedisLink, redisLink } from '../../services/event-log/redis/open-redis-log.ts'
 import { type Channel, EVERYONE } from '../../services/events/channel.ts'
 import { redisHub } from '../../services/hub/redis-hub-parts.ts'
@@ -13,7 +13,7 @@ const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
 t.comment(`TEST_SEED=${seed}`)
 
 const LEASE = 1_000
-const UNAVAILABLE = { code: 'SSE_HUB_ERR_NODES_UNAVAILABLE', statusCode: 503, headers: { 'retry-after': '1' } }
+const UNAVAILABLE = { code: 'SSE_HUB_ERR_CLUSTER_UNAVAILABLE', statusCode: 503, headers: { 'retry-after': '1' } }
 
 interface FaultyNode {
   readonly node: TestNode
@@ -35,7 +35,7 @@ async function joinFaulty(
   for (let at = 0; at < count; at++) {
     const proxy = await FaultProxy.start(server.port)
     const link: RedisLink = await redisLink({ url: proxy.url, prefix, timeout })
-    const nodes = new RedisNodes({ link, lease })
+    const nodes = new RedisCluster({ link, lease })
     t.teardown(async () => {
       await nodes.leave()
       link.close()
@@ -45,7 +45,7 @@ async function joinFaulty(
     await nodes.join(node)
     joined.push({ node, proxy })
   }
-  for (const { node } of joined) await untilSame(() => node.nodes.isAlone, false)
+  for (const { node } of joined) await untilSame(() => node.nodes.isSingleNode, false)
   return joined
 }
 
@@ -67,7 +67,7 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
     t.equal(await two.node.nodes.reserve(gone, 1), true, 'in doubt it is let in')
     await untilSame(() => one.node.nodes.countListeners([[EVERYONE]]), [0])
     await untilSame(() => two.node.nodes.elsewhere, { users: 0, streams: 0 })
-    t.equal(two.node.nodes.isAlone, false, 'who knows nothing of others does not take himself for alone')
+    t.equal(two.node.nodes.isSingleNode, false, 'who knows nothing of others does not take himself for alone')
     t.equal(await one.node.nodes.close({ of: { user: 'kept' }, reason: 'kicked' }), 0)
     two.proxy.mend()
     await untilSame(() => two.node.closed, ['kept kicked'])
@@ -81,16 +81,16 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
 
   t.test('what anybody else writes where the nodes speak hurts nobody', async (t) => {
     const [one, two] = (await joinFaulty(t, server, 2)) as [FaultyNode, FaultyNode]
-    const said = `{faulty${prefixes}}:nodes:said`
+    const command = `{faulty${prefixes}}:nodes:said`
     for (const text of ['', 'x', '{}', '{"command":{"of":{"user":"alice"},"reason":"because"}}', '{"answer":1}']) {
-      await server.ask(['XADD', said, '*', 'said', text])
+      await server.ask(['XADD', command, '*', 'said', text])
     }
-    await server.ask(['XADD', said, '*', 'a', 'b', 'c', 'd'])
+    await server.ask(['XADD', command, '*', 'a', 'b', 'c', 'd'])
     two.node.open('alice')
     t.equal(await one.node.nodes.close({ of: { user: 'alice' }, reason: 'kicked' }), 1)
-    await server.ask(['DEL', said], ['SET', said, 'no stream'])
+    await server.ask(['DEL', command], ['SET', command, 'no stream'])
     await t.rejects(one.node.nodes.close({ of: { user: 'alice' }, reason: 'kicked' }), UNAVAILABLE)
-    await server.ask(['DEL', said])
+    await server.ask(['DEL', command])
     two.node.open('alice')
     await untilSame(() => one.node.nodes.close({ of: { user: 'alice' }, reason: 'kicked' }), 1)
   })
@@ -180,11 +180,11 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
   t.test('whatever is cut when, in the end everybody knows what there is', async (t) => {
     const random = new Random(seed)
     const nodes = await joinFaulty(t, server, 3)
-    const held = nodes.map(() => [] as ReturnType<TestNode['open']>[])
+    const retained = nodes.map(() => [] as ReturnType<TestNode['open']>[])
     for (let turn = 0; turn < 1_500; turn++) {
       const at = random.from(0, 2)
       const { node, proxy } = nodes[at] as FaultyNode
-      const streams = held[at] as ReturnType<TestNode['open']>[]
+      const streams = retained[at] as ReturnType<TestNode['open']>[]
       const choice = random.from(0, 99)
       if (choice < 45) {
         const topics = random.from(0, 1) === 0 ? [] : [`t${random.from(0, 4)}`]

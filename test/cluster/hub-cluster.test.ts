@@ -3,8 +3,8 @@ import { connect } from 'node:net'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { sseHub } from '../../plugins/sse-hub.ts'
-import type { Nodes } from '../../services/cluster/cluster.ts'
-import { ALONE } from '../../services/cluster/single-node.ts'
+import type { Cluster as ClusterPort } from '../../services/cluster/cluster.ts'
+import { SINGLE_NODE } from '../../services/cluster/single-node.ts'
 import type { EventLog } from '../../services/event-log/event-log.ts'
 import { MemoryLog } from '../../services/event-log/memory/memory-log.ts'
 import { DEFAULT_RETENTION } from '../../services/event-log/retention.ts'
@@ -17,7 +17,7 @@ import { StreamClient } from '../support/stream-client.ts'
 import { startHub, type TestHub } from '../support/test-hub.ts'
 import { until } from '../support/test-node.ts'
 
-const UNAVAILABLE = { code: 'SSE_HUB_ERR_NODES_UNAVAILABLE', statusCode: 503 }
+const UNAVAILABLE = { code: 'SSE_HUB_ERR_CLUSTER_UNAVAILABLE', statusCode: 503 }
 
 /** One memory log for several hubs: closed when the last test is over, not by the first hub that is. */
 function sharedLog(clock: FakeClock): EventLog {
@@ -42,7 +42,7 @@ async function startCluster(t: Test, count: number, options: HubOptions = {}): P
   const clock = new FakeClock()
   const log = sharedLog(clock)
   const hubs: TestHub[] = []
-  for (let at = 0; at < count; at++) hubs.push(await startHub(t, { ...options, clock, log, nodes: network.nodes() }))
+  for (let at = 0; at < count; at++) hubs.push(await startHub(t, { ...options, clock, log, cluster: network.nodes() }))
   return { network, clock, hubs }
 }
 
@@ -263,7 +263,7 @@ t.test(
     const log = sharedLog(new FakeClock())
     const hosts = []
     for (let at = 0; at < 2; at++) {
-      const hub = { log, nodes: network.nodes(), maxStreamsPerUser: 2, onUserLimit: 'reject' as const }
+      const hub = { log, cluster: network.nodes(), maxStreamsPerUser: 2, onUserLimit: 'reject' as const }
       hosts.push(await buildRoutes(t, { hub }))
     }
     const [one, two] = hosts as [(typeof hosts)[0], (typeof hosts)[0]]
@@ -284,8 +284,8 @@ t.test(
 t.test('over HTTP a stream is closed from the other node, and the way back is barred on both', async (t) => {
   const network = new NodeNetwork()
   const log = sharedLog(new FakeClock())
-  const one = await buildRoutes(t, { hub: { log, nodes: network.nodes() } })
-  const two = await buildRoutes(t, { hub: { log, nodes: network.nodes() } })
+  const one = await buildRoutes(t, { hub: { log, cluster: network.nodes() } })
+  const two = await buildRoutes(t, { hub: { log, cluster: network.nodes() } })
   const urls = [await one.listen(), await two.listen()].map((url) => `${url}/hub/events?user=alice`)
   const client = await one.client(urls[0] as string)
   const { stream } = JSON.parse((await client.event('hub.welcome')).data)
@@ -296,16 +296,16 @@ t.test('over HTTP a stream is closed from the other node, and the way back is ba
     t.equal((await StreamClient.open(url, { lastEventId: client.lastEventId })).status, 204)
   }
   network.isDown = true
-  t.match((await two.app.inject('/hub/users')).json(), { statusCode: 503, code: 'SSE_HUB_ERR_NODES_UNAVAILABLE' })
+  t.match((await two.app.inject('/hub/users')).json(), { statusCode: 503, code: 'SSE_HUB_ERR_CLUSTER_UNAVAILABLE' })
 })
 
 /** Nodes that say only when the test wants it whether there is room. */
 function slowNodes() {
   const asked: ((hasRoom: boolean) => void)[] = []
   const noted: string[] = []
-  const nodes: Nodes = {
-    ...ALONE,
-    isAlone: false,
+  const nodes: ClusterPort = {
+    ...SINGLE_NODE,
+    isSingleNode: false,
     reserve: () => new Promise((resolve) => asked.push(resolve)),
     opened: ({ id }) => noted.push(`opened ${id}`),
     closed: ({ id }) => noted.push(`closed ${id}`)
@@ -315,7 +315,7 @@ function slowNodes() {
 
 t.test('a client that leaves while the others are asked gives its place back', async (t) => {
   const { nodes, asked, noted } = slowNodes()
-  const host = await buildRoutes(t, { hub: { nodes, onUserLimit: 'reject' } })
+  const host = await buildRoutes(t, { hub: { cluster: nodes, onUserLimit: 'reject' } })
   const url = `${await host.listen()}/hub/events?user=alice`
   const socket = connect(host.port, '127.0.0.1')
   socket.write(`GET ${new URL(url).pathname}?user=alice HTTP/1.1\r\nHost: x\r\n\r\n`)
@@ -342,7 +342,7 @@ t.test('a client that leaves while the others are asked gives its place back', a
 
 t.test('a hub that begins to close while the others are asked refuses for now', async (t) => {
   const { nodes, asked, noted } = slowNodes()
-  const host = await buildRoutes(t, { hub: { nodes, onUserLimit: 'reject' } })
+  const host = await buildRoutes(t, { hub: { cluster: nodes, onUserLimit: 'reject' } })
   const opening = StreamClient.open(`${await host.listen()}/hub/events?user=alice`)
   await until(
     () => asked.length,
@@ -359,7 +359,7 @@ t.test('a hub that begins to close while the others are asked refuses for now', 
 
 t.test('a stream that was let in by the others is known to them by the id that it then has', async (t) => {
   const { nodes, asked, noted } = slowNodes()
-  const host = await buildRoutes(t, { hub: { nodes, onUserLimit: 'reject' } })
+  const host = await buildRoutes(t, { hub: { cluster: nodes, onUserLimit: 'reject' } })
   const opening = host.client(`${await host.listen()}/hub/events?user=alice`)
   await until(
     () => asked.length,
@@ -379,11 +379,13 @@ t.test('a hub that cannot start lets go of its log and takes leave', async (t) =
     released.push('log')
   }
   const leave = async () => {
-    released.push('nodes')
+    released.push('cluster')
   }
   const app = Fastify()
-  await t.rejects(async () => app.register(sseHub, { log, nodes: { ...ALONE, leave } }).ready(), { message: 'no tail' })
-  t.same(released, ['nodes', 'log'])
+  await t.rejects(async () => app.register(sseHub, { log, cluster: { ...SINGLE_NODE, leave } }).ready(), {
+    message: 'no tail'
+  })
+  t.same(released, ['cluster', 'log'])
   await app.close()
 })
 

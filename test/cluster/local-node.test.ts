@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { ThisNode } from '../../services/cluster/local-node.ts'
+import { NodeStreams } from '../../services/cluster/local-node.ts'
 import { compareNames } from '../../services/events/utf8-order.ts'
 import { settle } from '../support/fake-sink.ts'
 import { startHub } from '../support/test-hub.ts'
@@ -12,7 +12,7 @@ const LOGGER = { error: () => {}, warn: () => {} }
 
 t.test('a command that comes late spares what was opened since it was given', async (t) => {
   const { hub, clock, open } = await startHub(t)
-  const node = new ThisNode(hub.keeper.registry, hub.options, LOGGER)
+  const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER)
   const before = open()
   clock.advance(5_000)
   const after = open()
@@ -26,7 +26,7 @@ t.test('a command that comes late spares what was opened since it was given', as
 
 t.test('a fresh command is about whatever is open, though the clock was set back meanwhile', async (t) => {
   const { hub, clock, open } = await startHub(t)
-  const node = new ThisNode(hub.keeper.registry, hub.options, LOGGER)
+  const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER)
   const { sink } = open()
   await settle()
   clock.wall -= 3_600_000
@@ -36,7 +36,7 @@ t.test('a fresh command is about whatever is open, though the clock was set back
 
 t.test('streams are closed by their ids, those that there are', async (t) => {
   const { hub, open } = await startHub(t)
-  const node = new ThisNode(hub.keeper.registry, hub.options, LOGGER)
+  const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER)
   const [one, two, three] = [open(), open({ user: 'bob' }), open()]
   await settle()
   const streams = [one.stream.id, 'none', two.stream.id, one.stream.id]
@@ -52,7 +52,7 @@ t.test('only a limit that replaces is kept by closing the oldest', async (t) => 
     [{ maxStreamsPerUser: 0 }, 0]
   ] as const) {
     const { hub } = await startHub(t, options)
-    t.equal(new ThisNode(hub.keeper.registry, hub.options, LOGGER).replaceAbove, expected)
+    t.equal(new NodeStreams(hub.manager.registry, hub.options, LOGGER).replaceAbove, expected)
   }
 })
 

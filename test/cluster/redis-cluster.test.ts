@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { Nodes } from '../../services/cluster/cluster.ts'
-import { RedisNodes } from '../../services/cluster/redis/redis-cluster.ts'
+import type { Cluster } from '../../services/cluster/cluster.ts'
+import { RedisCluster } from '../../services/cluster/redis/redis-cluster.ts'
 import { redisLink } from '../../services/event-log/redis/open-redis-log.ts'
 import type { RedisLink } from '../../services/redis/link.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
@@ -15,12 +15,12 @@ t.test('through Redis', { skip: withoutRedis }, async (t) => {
   t.teardown(() => server.stop())
   nodesContract(t, async (t) => {
     const prefix = `hub${++prefixes}`
-    const links = new Map<Nodes, RedisLink>()
+    const links = new Map<Cluster, RedisLink>()
     return {
       async nodes() {
         const link = await redisLink({ url: server.url, prefix, timeout: 1_000 })
         t.teardown(() => link.close())
-        const nodes = new RedisNodes({ link, lease: LEASE })
+        const nodes = new RedisCluster({ link, lease: LEASE })
         t.teardown(() => nodes.leave())
         links.set(nodes, link)
         return nodes

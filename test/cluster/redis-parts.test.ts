@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { Answers } from '../../services/cluster/redis/acknowledgements.ts'
-import { parseSaid } from '../../services/cluster/redis/command-stream.ts'
-import { Counting } from '../../services/cluster/redis/counts.ts'
-import { News, parseText, textOf } from '../../services/cluster/redis/presence-changes.ts'
+import { Acknowledgements } from '../../services/cluster/redis/acknowledgements.ts'
+import { parseNodeCommand } from '../../services/cluster/redis/command-stream.ts'
+import { Counts } from '../../services/cluster/redis/counts.ts'
+import { PresenceChanges, parseText, textOf } from '../../services/cluster/redis/presence-changes.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { settle } from '../support/fake-sink.ts'
 import { NodeNetwork } from '../support/node-network.ts'
@@ -16,13 +16,13 @@ t.comment(`TEST_SEED=${seed}`)
 
 t.test('what nodes say is understood, and nothing else', async (t) => {
   const command = { of: { user: 'alice' }, reason: 'kicked' }
-  for (const said of [
+  for (const message of [
     { joined: true },
     { answer: 'id', node: 'n', closed: 3 },
     { command, from: 'n', id: 'id' },
     { command: { of: { streams: ['a', 'b'] }, reason: 'replaced', reconnect: false } }
   ]) {
-    t.match(parseSaid(JSON.stringify(said)), said)
+    t.match(parseNodeCommand(JSON.stringify(message)), message)
   }
   for (const text of [
     '',
@@ -43,7 +43,7 @@ t.test('what nodes say is understood, and nothing else', async (t) => {
     '{"command":{"of":{"user":"a"},"reason":"kicked","reconnect":"no"}}',
     '{"command":{"of":{"user":"a"},"reason":"kicked"},"from":5}'
   ]) {
-    t.equal(parseSaid(text), undefined, text)
+    t.equal(parseNodeCommand(text), undefined, text)
   }
 })
 
@@ -54,8 +54,8 @@ t.test('no text that is said can throw', async (t) => {
     fc.object().map((value) => JSON.stringify({ command: value }))
   )
   const result = fc.check(
-    fc.property(text, (said) => {
-      parseSaid(said)
+    fc.property(text, (command) => {
+      parseNodeCommand(command)
     }),
     { seed, numRuns: 2_000 }
   )
@@ -76,7 +76,7 @@ t.test('a stream is read as it was written, whatever its topics', async (t) => {
 // Answers
 
 t.test('answers are added up until all have come', async (t) => {
-  const answers = new Answers(new FakeClock())
+  const answers = new Acknowledgements(new FakeClock())
   const gathering = answers.gather('id', 2_000, async () => ['a', 'b'])
   answers.take('id', 'a', 2)
   answers.take('id', 'a', 2)
@@ -89,7 +89,7 @@ t.test('answers are added up until all have come', async (t) => {
 
 t.test('who is dead is not waited for, and who is silent not for long', async (t) => {
   const clock = new FakeClock()
-  const answers = new Answers(clock)
+  const answers = new Acknowledgements(clock)
   const one = answers.gather('one', 2_000, async () => ['a', 'b'])
   const two = answers.gather('two', 2_000, async () => ['a', 'b'])
   await settle()
@@ -104,14 +104,14 @@ t.test('who is dead is not waited for, and who is silent not for long', async (t
 
 t.test('a command that was not said is an error', async (t) => {
   const clock = new FakeClock()
-  const answers = new Answers(clock)
+  const answers = new Acknowledgements(clock)
   await t.rejects(
     answers.gather('id', 2_000, () => Promise.reject(new Error('lost'))),
     { message: 'lost' }
   )
   const silent = answers.gather('id', 2_000, () => new Promise<string[]>(() => {}))
   clock.advance(2_000)
-  await t.rejects(silent, { code: 'SSE_HUB_ERR_NODES_UNAVAILABLE' })
+  await t.rejects(silent, { code: 'SSE_HUB_ERR_CLUSTER_UNAVAILABLE' })
   t.equal(clock.timers, 0)
 })
 
@@ -119,11 +119,11 @@ t.test('a command that was not said is an error', async (t) => {
 
 t.test('what is asked in one turn is asked at once, and each gets his own answer', async (t) => {
   const asked: number[] = []
-  const counting = new Counting(async (targets) => {
+  const counts = new Counts(async (targets) => {
     asked.push(targets.length)
     return targets.map(([channel]) => Number(channel?.slice(2)))
   })
-  const questions = Array.from({ length: 1_100 }, (_, at) => counting.count([[`u:${at}`], [`u:${at * 2}`]]))
+  const questions = Array.from({ length: 1_100 }, (_, at) => counts.count([[`u:${at}`], [`u:${at * 2}`]]))
   t.same(
     await Promise.all(questions),
     questions.map((_, at) => [at, at * 2])
@@ -132,8 +132,8 @@ t.test('what is asked in one turn is asked at once, and each gets his own answer
 })
 
 t.test('a question that fails fails for all who asked it', async (t) => {
-  const counting = new Counting(() => Promise.reject(new Error('lost')))
-  const answers = await Promise.allSettled([counting.count([['u:a']]), counting.count([['u:b']])])
+  const counts = new Counts(() => Promise.reject(new Error('lost')))
+  const answers = await Promise.allSettled([counts.count([['u:a']]), counts.count([['u:b']])])
   t.same(
     answers.map(({ status }) => status),
     ['rejected', 'rejected']
@@ -144,10 +144,10 @@ t.test('a question that fails fails for all who asked it', async (t) => {
 
 t.test('news hold one entry a stream, and what is put back does not overwrite what is newer', async (t) => {
   const node = new TestNode(new NodeNetwork().nodes())
-  const news = new News(node)
+  const changes = new PresenceChanges(node)
   const stream = node.open('alice', { topics: ['news'] })
-  news.note(stream, 'opened')
-  const batch = news.take()
+  changes.note(stream, 'opened')
+  const batch = changes.take()
   t.same(JSON.parse(batch.json), {
     opened: [['alice', `${stream.id} ["news"]`, stream.since, true]],
     closed: [],
@@ -157,11 +157,11 @@ t.test('news hold one entry a stream, and what is put back does not overwrite wh
       ['t:news', 1]
     ]
   })
-  t.equal(news.isEmpty, true)
+  t.equal(changes.isEmpty, true)
   node.end(stream)
-  news.note(stream, 'closed')
-  news.putBack(batch)
-  t.same(JSON.parse(news.take().json), {
+  changes.note(stream, 'closed')
+  changes.putBack(batch)
+  t.same(JSON.parse(changes.take().json), {
     opened: [],
     closed: [['alice', `${stream.id} ["news"]`]],
     counts: [
@@ -170,6 +170,6 @@ t.test('news hold one entry a stream, and what is put back does not overwrite wh
       ['t:news', 0]
     ]
   })
-  news.putBack(batch)
-  t.equal(news.isEmpty, false)
+  changes.putBack(batch)
+  t.equal(changes.isEmpty, false)
 })

@@ -207,7 +207,7 @@ t.test(
         ({ status }) => status === 503,
         'a 503'
       )
-      t.match(refused.body, { code: 'SSE_HUB_ERR_NODES_UNAVAILABLE' })
+      t.match(refused.body, { code: 'SSE_HUB_ERR_CLUSTER_UNAVAILABLE' })
       t.match(await one.call('DELETE', '/users/bob/streams'), { status: 503 })
       const late = await one.open('late')
       t.equal(late.status, 200)

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { formatCursor, parseCursor } from '../../services/events/cursor.ts'
 import { prepareEvent } from '../../services/events/draft.ts'
-import { goodbyeFrame, heartbeatFrame } from '../../services/events/hub-frames.ts'
+import { finalCloseFrame, heartbeatFrame } from '../../services/events/hub-frames.ts'
 import { type EventFields, formatComment, formatEvent } from '../../services/events/wire-format.ts'
 import { Hub } from '../../services/hub/hub.ts'
 import { type HubOptions, resolveOptions } from '../../services/hub/options.ts'
@@ -200,7 +200,11 @@ t.test('W-17: ids need no CORS preflight, and those of the hub have 32 character
   refusesId(t, ['a'.repeat(129)])
   t.ok(formatEvent({ event: 'a', data: '', id: 'a'.repeat(128) }))
   const cursor = { seq: Number.MAX_SAFE_INTEGER, witness: 'z'.repeat(14) }
-  for (const bytes of [goodbyeFrame('kicked', cursor), goodbyeFrame('kicked', undefined), heartbeatFrame(cursor)]) {
+  for (const bytes of [
+    finalCloseFrame('kicked', cursor),
+    finalCloseFrame('kicked', undefined),
+    heartbeatFrame(cursor)
+  ]) {
     t.match(read(t, bytes).lastEventId, /^[0-9a-z.]{1,32}$/)
   }
 })

@@ -10,7 +10,7 @@ import {
   isEventName,
   MAX_RECONNECTION_TIME
 } from '../../services/events/wire-format.ts'
-import { OwedEvents } from '../../services/streams/pending-events.ts'
+import { PendingEvents } from '../../services/streams/pending-events.ts'
 import { effort } from '../support/effort.ts'
 import { StrictParser } from '../support/strict-parser.ts'
 import { CLIENTS, cut, eventsourceParser, type Reading, strict, undici } from './clients.ts'
@@ -177,8 +177,8 @@ t.test('no character of the data, in whatever place, makes more events or fewer'
       fc.nat(),
       fc.oneof(fc.constantFrom(...HOSTILE), fc.string({ unit: 'binary' })),
       (data, at, put) => {
-        const place = at % (data.length + 1)
-        const bytes = utf8.encode(neighbours(data.slice(0, place) + put + data.slice(place + 1)).toWellFormed())
+        const position = at % (data.length + 1)
+        const bytes = utf8.encode(neighbours(data.slice(0, position) + put + data.slice(position + 1)).toWellFormed())
         for (const client of CLIENTS) {
           const { events, lastEventId } = client.read([bytes])
           const first = events[0]?.data
@@ -239,9 +239,9 @@ t.test('bytes that many streams share are the bytes that each would have been wr
     t,
     fc.property(fc.array(event, { minLength: 1, maxLength: 5 }), (events) => {
       const [first, ...rest] = events.map(logged) as [LogEvent, ...LogEvent[]]
-      const owed = rest.reduce((before, one) => before.and(one), new OwedEvents(first))
+      const pending = rest.reduce((before, one) => before.and(one), new PendingEvents(first))
       const alone = Buffer.from(events.map(formatEvent).join(''))
-      if (!owed.bytes.plain.equals(alone)) throw new Error('the bytes differ')
+      if (!pending.bytes.plain.equals(alone)) throw new Error('the bytes differ')
     }),
     RUNS / 4
   )

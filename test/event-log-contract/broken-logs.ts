@@ -1,6 +1,6 @@
 import type { ReadQuery, Receipt } from '../../services/event-log/event-log.ts'
 import type { Channel } from '../../services/events/channel.ts'
-import { formatCursor, newLife, newWitness, sameLife } from '../../services/events/cursor.ts'
+import { formatCursor, newEpoch, newWitness, sameEpoch } from '../../services/events/cursor.ts'
 import type { LogEvent, NewEvent } from '../../services/events/log-event.ts'
 import { NaiveLog, NaiveStore, NaiveTail, nameOf } from '../event-log/naive-log.ts'
 
@@ -34,7 +34,7 @@ function handing(log: NaiveLog, change: (events: LogEvent[], tail: NaiveTail) =>
         const changed = change([...events], tail)
         if (changed.length > 0) listener.onEvents(changed)
       },
-      onBreak: (position) => listener.onBreak(position)
+      onDiscontinuity: (position) => listener.onDiscontinuity(position)
     })
     return tail
   }
@@ -154,7 +154,7 @@ const APPENDING: BrokenLog[] = [
     caughtBy: 'gives ids that are cursors as text: at most 32 of [0-9a-z.], each another',
     spoil(log) {
       making(log, (event) => {
-        const cursor = event.cursor && { ...event.cursor, witness: `${log.store.life}000000` }
+        const cursor = event.cursor && { ...event.cursor, witness: `${log.store.epoch}000000` }
         return { ...event, cursor, id: cursor && formatCursor(cursor) }
       })
     }
@@ -280,8 +280,8 @@ const REPEATING: BrokenLog[] = [
     spoil: ({ store }) => {
       store.recognise = (from) => {
         const seq = typeof from === 'object' && 'seq' in from ? from.seq : 0
-        const isHeld = store.allHeld().some((entry) => entry.seq === seq)
-        return seq > 0 && !isHeld ? { after: seq } : Store.recognise.call(store, from)
+        const isRetained = store.allHeld().some((entry) => entry.seq === seq)
+        return seq > 0 && !isRetained ? { after: seq } : Store.recognise.call(store, from)
       }
     }
   },
@@ -364,14 +364,14 @@ const READING: BrokenLog[] = [
     fault: 'gives one channel after the other',
     caughtBy: 'joins several channels in the order of the sequence, and gives an event of several of them once',
     spoil({ store }) {
-      store.select = (channels) => [...new Set(channels.flatMap((channel) => store.held(channel)))]
+      store.select = (channels) => [...new Set(channels.flatMap((channel) => store.retained(channel)))]
     }
   },
   {
     fault: 'gives an event once for each of its channels',
     caughtBy: 'joins several channels in the order of the sequence, and gives an event of several of them once',
     spoil({ store }) {
-      store.select = (channels) => channels.flatMap((channel) => store.held(channel)).sort((a, b) => a.seq - b.seq)
+      store.select = (channels) => channels.flatMap((channel) => store.retained(channel)).sort((a, b) => a.seq - b.seq)
     }
   },
   {
@@ -418,7 +418,7 @@ const READING: BrokenLog[] = [
       store.read = (query) => {
         const { from } = query
         if (typeof from !== 'object' || !('last' in from)) return Store.read.call(store, query)
-        const oldest = query.channels.map((channel) => store.held(channel).slice(-from.last)[0]?.seq ?? 0)
+        const oldest = query.channels.map((channel) => store.retained(channel).slice(-from.last)[0]?.seq ?? 0)
         const all = store.select(query.channels).filter(({ seq }) => seq >= Math.min(...oldest))
         return Store.read.call(store, { ...query, from: { last: all.length } })
       }
@@ -510,7 +510,7 @@ const RECOGNISING: BrokenLog[] = [
     caughtBy: 'takes a cursor of another life for what it is, and gives all that it holds',
     spoil({ store }) {
       store.recognise = (from) =>
-        typeof from === 'object' && 'seq' in from && !sameLife(from.witness, store.life)
+        typeof from === 'object' && 'seq' in from && !sameEpoch(from.witness, store.epoch)
           ? { after: Math.min(from.seq, store.state.head.seq) }
           : Store.recognise.call(store, from)
     }
@@ -533,7 +533,7 @@ const RECOGNISING: BrokenLog[] = [
         typeof from === 'object' &&
         'seq' in from &&
         from.seq > store.state.head.seq &&
-        sameLife(from.witness, store.life)
+        sameEpoch(from.witness, store.epoch)
           ? { after: store.state.head.seq }
           : Store.recognise.call(store, from)
     }
@@ -555,8 +555,8 @@ const RECOGNISING: BrokenLog[] = [
     spoil({ store }) {
       store.recognise = (from) => {
         if (typeof from !== 'object' || 'last' in from) return Store.recognise.call(store, from)
-        const isHeld = from.seq === 0 || store.allHeld().some(({ seq }) => seq === from.seq)
-        return isHeld ? Store.recognise.call(store, from) : { after: 0, gap: 'diverged' }
+        const isRetained = from.seq === 0 || store.allHeld().some(({ seq }) => seq === from.seq)
+        return isRetained ? Store.recognise.call(store, from) : { after: 0, gap: 'diverged' }
       }
     }
   },
@@ -592,7 +592,7 @@ const RETAINING: BrokenLog[] = [
         const { retention } = store.bounds
         const count =
           channel === 'everyone' ? retention.broadcast : channel.startsWith('u:') ? retention.user : retention.topic
-        while (store.held(channel).length > count + 1) store.evictOldest(channel)
+        while (store.retained(channel).length > count + 1) store.evictOldest(channel)
       }
     }
   },
@@ -647,7 +647,7 @@ const RETAINING: BrokenLog[] = [
     caughtBy: 'lets an event that one channel evicts stay in the others',
     spoil({ store }) {
       store.evictOldest = (channel) => {
-        const oldest = store.held(channel)[0]
+        const oldest = store.retained(channel)[0]
         for (const of of oldest?.draft.channels ?? []) oldest?.fates.set(of, 'evicted')
       }
     }
@@ -679,7 +679,7 @@ const RETAINING: BrokenLog[] = [
     caughtBy: 'lets the newest event of a collapse key take the place of the one before, which is no gap',
     spoil({ store }) {
       store.collapse = (channel, { collapseKey }) => {
-        const same = store.held(channel).filter(({ draft }) => draft.collapseKey === collapseKey)
+        const same = store.retained(channel).filter(({ draft }) => draft.collapseKey === collapseKey)
         if (collapseKey !== undefined) for (const { fates } of same) fates.set(channel, 'evicted')
       }
     }
@@ -703,9 +703,13 @@ const RETAINING: BrokenLog[] = [
         const all = new Set(store.allHeld().flatMap((entry) => entry.draft.channels))
         const { seq } = store.state.head
         for (const channel of all) {
-          for (const held of store.held(channel)) {
-            if (draft.collapseKey !== undefined && held.draft.collapseKey === draft.collapseKey && held.seq < seq)
-              held.fates.set(channel, 'collapsed')
+          for (const retained of store.retained(channel)) {
+            if (
+              draft.collapseKey !== undefined &&
+              retained.draft.collapseKey === draft.collapseKey &&
+              retained.seq < seq
+            )
+              retained.fates.set(channel, 'collapsed')
           }
         }
       }
@@ -821,13 +825,14 @@ const TAILING: BrokenLog[] = [
     fault: 'hands over what readers are shown a little later',
     caughtBy: 'never hands an event over before a reader is shown it',
     spoil(log) {
-      const handed = new Set<LogEvent>()
+      const dispatched = new Set<LogEvent>()
       handing(log, (events) => {
-        for (const event of events) handed.add(event)
-        setTimeout(() => handed.clear(), 3)
+        for (const event of events) dispatched.add(event)
+        setTimeout(() => dispatched.clear(), 3)
         return events
       })
-      log.store.select = (channels) => Store.select.call(log.store, channels).filter(({ event }) => !handed.has(event))
+      log.store.select = (channels) =>
+        Store.select.call(log.store, channels).filter(({ event }) => !dispatched.has(event))
     }
   },
   {
@@ -903,8 +908,8 @@ const TAILING: BrokenLog[] = [
     caughtBy: 'hands over what is not kept for long, or not at all',
     spoil(log) {
       handing(log, (events) => {
-        const held = new Set(log.store.allHeld().map(({ event }) => event))
-        return events.filter((event) => held.has(event))
+        const retained = new Set(log.store.allHeld().map(({ event }) => event))
+        return events.filter((event) => retained.has(event))
       })
     }
   }
@@ -1035,7 +1040,7 @@ const TIMING: BrokenLog[] = [
       store.expire = () => {
         Store.expire.call(store)
         for (const { fates } of store.state.entries) {
-          for (const [channel, fate] of fates) if (fate === 'lapsed') fates.set(channel, 'evicted')
+          for (const [channel, fate] of fates) if (fate === 'expired') fates.set(channel, 'evicted')
         }
       }
     }
@@ -1056,8 +1061,8 @@ const TIMING: BrokenLog[] = [
     caughtBy: 'tells the gap when retention drops an event that has not outlived its ttl',
     spoil({ store }) {
       store.evictOldest = (channel) => {
-        const oldest = store.held(channel)[0]
-        oldest?.fates.set(channel, oldest.draft.ttl === undefined ? 'evicted' : 'lapsed')
+        const oldest = store.retained(channel)[0]
+        oldest?.fates.set(channel, oldest.draft.ttl === undefined ? 'evicted' : 'expired')
       }
     }
   },
@@ -1068,7 +1073,7 @@ const TIMING: BrokenLog[] = [
       store.accept = (draft) => {
         const before = store
           .allHeld()
-          .find((held) => draft.collapseKey !== undefined && held.draft.collapseKey === draft.collapseKey)
+          .find((retained) => draft.collapseKey !== undefined && retained.draft.collapseKey === draft.collapseKey)
         return Store.accept.call(store, { ...draft, ttl: before?.draft.ttl ?? draft.ttl })
       }
     }
@@ -1110,14 +1115,14 @@ const REOPENING: BrokenLog[] = [
     fault: 'begins a new life when it is opened again',
     caughtBy: 'goes on with the next number when it is opened again, and resumes every cursor',
     spoil: again((store) => {
-      Object.assign(store, { life: newLife() })
+      Object.assign(store, { epoch: newEpoch() })
     })
   },
   {
     fault: 'begins with a new witness while it is empty',
     caughtBy: 'resumes the head of an empty log when it is opened again',
-    spoil: again(({ state, life }) => {
-      if (state.head.seq === 0) state.head = { seq: 0, witness: newWitness(life) }
+    spoil: again(({ state, epoch }) => {
+      if (state.head.seq === 0) state.head = { seq: 0, witness: newWitness(epoch) }
     })
   },
   {
@@ -1133,7 +1138,7 @@ const REOPENING: BrokenLog[] = [
     caughtBy: 'still knows what it evicted, and from whom, when it is opened again',
     spoil: again(({ state }) => {
       for (const { fates } of state.entries) {
-        for (const [channel, fate] of fates) if (fate === 'evicted') fates.set(channel, 'lapsed')
+        for (const [channel, fate] of fates) if (fate === 'evicted') fates.set(channel, 'expired')
       }
     })
   },
@@ -1237,7 +1242,7 @@ const SHARING: BrokenLog[] = [
     fault: 'knows on each node only its own keys',
     caughtBy: 'appends one event when several nodes come with the same key',
     spoil(log) {
-      const name = newLife()
+      const name = newEpoch()
       log.append = (drafts) =>
         Log.append.call(
           log,
@@ -1267,7 +1272,7 @@ const SHARING: BrokenLog[] = [
     fault: 'collapses on each node only what it appended',
     caughtBy: 'collapses with what other nodes appended',
     spoil(log) {
-      const name = newLife()
+      const name = newEpoch()
       log.append = (drafts) =>
         Log.append.call(
           log,
@@ -1318,7 +1323,7 @@ const CUTTING: BrokenLog[] = [
     caughtBy: 'tells a break when more was appended while its line was cut than is held',
     spoil(log) {
       log.begin = (listener) =>
-        Log.begin.call(log, { onEvents: (events) => listener.onEvents(events), onBreak: () => {} })
+        Log.begin.call(log, { onEvents: (events) => listener.onEvents(events), onDiscontinuity: () => {} })
     }
   },
   {
@@ -1369,7 +1374,7 @@ const REWINDING: BrokenLog[] = [
       making(log, (event) => {
         const cursor = event.cursor && {
           ...event.cursor,
-          witness: log.store.life + String(event.cursor.seq).padStart(6, '0')
+          witness: log.store.epoch + String(event.cursor.seq).padStart(6, '0')
         }
         return { ...event, cursor, id: cursor && formatCursor(cursor) }
       })

@@ -10,7 +10,7 @@ class Redis {
   readonly done: number[] = []
   knowsScript = true
 
-  call(number: number, onMissing: (handOver: () => Promise<void>) => Promise<void>): Promise<void> {
+  call(number: number, onMissing: (send: () => Promise<void>) => Promise<void>): Promise<void> {
     const isKnown = this.knowsScript
     if (isKnown) this.done.push(number)
     return Promise.resolve().then(() => {

@@ -10,9 +10,9 @@ function entry(seq: number): MemoryEntry {
 
 /** How many places it keeps. */
 function placesOf(history: ChannelHistory): number {
-  let places = 0
-  while (history.seqAt(places) < Number.POSITIVE_INFINITY) places++
-  return places
+  let positions = 0
+  while (history.seqAt(positions) < Number.POSITIVE_INFINITY) positions++
+  return positions
 }
 
 t.test('a channel that holds little keeps little room, however much has passed through it', async (t) => {

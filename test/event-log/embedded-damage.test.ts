@@ -70,9 +70,9 @@ const idOf = (tables: Tables, channel: Channel) => tables.channels.get(channel)?
 t.test('a place that leads to an event of another user is a hole', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:bob', 'b2'), draft('u:alice', 'a3')])
   scene.damage = (tables) => {
-    const row = tables.places.get([idOf(tables, 'u:alice'), 1])
-    if (row !== undefined) tables.places.putSync([idOf(tables, 'u:alice'), 2], [1, ...row.slice(1)] as typeof row)
-    tables.places.removeSync([idOf(tables, 'u:alice'), 1])
+    const row = tables.positions.get([idOf(tables, 'u:alice'), 1])
+    if (row !== undefined) tables.positions.putSync([idOf(tables, 'u:alice'), 2], [1, ...row.slice(1)] as typeof row)
+    tables.positions.removeSync([idOf(tables, 'u:alice'), 1])
   }
   const log = await reopened(t, scene)
   const page = await read(log, 'u:alice', scene.start)
@@ -155,7 +155,7 @@ t.test('an entry that is no MessagePack is a hole, and any other row like it is 
 t.test('a row that is none of a channel or a place costs its channel a gap, and others nothing', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:alice', 'a2'), draft('u:bob', 'b3')])
   scene.damage = (tables) => {
-    tables.places.putSync([idOf(tables, 'u:bob'), 3], 'text' as never)
+    tables.positions.putSync([idOf(tables, 'u:bob'), 3], 'text' as never)
     tables.channels.putSync('u:alice', [1, 2] as never)
   }
   const log = await reopened(t, scene, { retention: { user: 1 } })
@@ -177,7 +177,7 @@ t.test('a store whose tables do not agree is refused', async (t) => {
     [/ends with another entry/, (tables) => channel(tables, 2, 1)],
     [/ends with another entry/, (tables) => channel(tables, 6, 1)],
     [/its channels hold 3 entries, and count 1/, (tables) => tables.channels.removeSync('u:alice')],
-    [/u:alice holds 1 entries, and counts 2/, (tables) => tables.places.removeSync([idOf(tables, 'u:alice'), 2])],
+    [/u:alice holds 1 entries, and counts 2/, (tables) => tables.positions.removeSync([idOf(tables, 'u:alice'), 2])],
     [/it holds 2 entries, and counts 3/, (tables) => tables.entries.removeSync(2)],
     [/it holds entry 9, and counts 3/, (tables) => tables.entries.putSync(9, tables.entries.get(1) as never)],
     [/its newest entry is another/, (tables) => changeWitness(tables)]
@@ -296,7 +296,7 @@ t.test('a count of holes that is too large does not end the reading', async (t) 
 t.test('entries that no place leads to go with their age', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:bob', 'b2'), draft('u:eve', 'e3')])
   scene.damage = (tables) => {
-    tables.places.removeSync([idOf(tables, 'u:alice'), 1])
+    tables.positions.removeSync([idOf(tables, 'u:alice'), 1])
     tables.entries.putSync(2, 'text' as never)
   }
   const log = await reopened(t, scene, { retention: { age: 500 } })

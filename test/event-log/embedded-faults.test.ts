@@ -41,7 +41,7 @@ interface Faults {
   committed?: Error | undefined
   flush?: Error | undefined
   /** Until when the end of a transaction is not told. */
-  held?: Promise<void> | undefined
+  retained?: Promise<void> | undefined
 }
 
 async function faulty(t: Test, durability: 'sync' | 'process' = 'sync', parts: Partial<Store> = {}) {
@@ -65,7 +65,7 @@ async function faulty(t: Test, durability: 'sync' | 'process' = 'sync', parts: P
         if (faults.committed !== undefined) throw faults.committed
         return done
       } finally {
-        await faults.held
+        await faults.retained
         setImmediate(() => transactions.emit('settled'))
       }
     },
@@ -74,22 +74,22 @@ async function faulty(t: Test, durability: 'sync' | 'process' = 'sync', parts: P
   const log = new EmbeddedLog({
     ...{ store: failing, durability, retention: DEFAULT_RETENTION, idempotencyWindow: 300_000, clock, logger }
   })
-  const handed: string[] = []
+  const dispatched: string[] = []
   await log.tail({
-    onEvents: (events: readonly LogEvent[]) => handed.push(...events.map(({ data }) => data)),
-    onBreak: () => {}
+    onEvents: (events: readonly LogEvent[]) => dispatched.push(...events.map(({ data }) => data)),
+    onDiscontinuity: () => {}
   })
   t.teardown(async () => {
     await log.close()
     rmSync(path, { recursive: true })
   })
-  return { log, faults, handed, clock, transactions }
+  return { log, faults, dispatched, clock, transactions }
 }
 
 const withCode = (message: string, code: number | string) => Object.assign(new Error(message), { code })
 
 t.test('a write that fails for want of room is refused as a whole, and the next one is taken', async (t) => {
-  const { log, faults, handed } = await faulty(t)
+  const { log, faults, dispatched } = await faulty(t)
   await log.append([draft('a')])
   for (const error of [
     withCode('No space left on device', 28),
@@ -110,7 +110,7 @@ t.test('a write that fails for want of room is refused as a whole, and the next 
   const [receipt] = await log.append([draft('b', { idempotency: idempotent('b') }), draft('c')])
   t.equal(receipt?.isRepeat, false)
   t.same(await texts(log), ['a', 'b', 'c'])
-  t.same(handed, ['a', 'b', 'c'])
+  t.same(dispatched, ['a', 'b', 'c'])
   t.equal(log.stats().head, 3)
 })
 
@@ -129,19 +129,19 @@ t.test(
 )
 
 t.test('a listener that throws keeps neither the others nor the publisher waiting', async (t) => {
-  const { log, handed } = await faulty(t)
+  const { log, dispatched } = await faulty(t)
   await log.tail({
     onEvents: () => {
       throw new Error('a listener failed')
     },
-    onBreak: () => {}
+    onDiscontinuity: () => {}
   })
   const later: string[] = []
-  await log.tail({ onEvents: (events) => later.push(...events.map(({ data }) => data)), onBreak: () => {} })
+  await log.tail({ onEvents: (events) => later.push(...events.map(({ data }) => data)), onDiscontinuity: () => {} })
   await log.append([draft('a')])
   await log.append([draft('b')])
   t.same(
-    [handed, later],
+    [dispatched, later],
     [
       ['a', 'b'],
       ['a', 'b']
@@ -190,7 +190,7 @@ t.test('a write that fails for another reason is refused as unavailable', async 
 })
 
 t.test('without "sync" the disk is left to a timer, whose failure stops the log, too', async (t) => {
-  const { log, faults, handed, clock } = await faulty(t, 'process')
+  const { log, faults, dispatched, clock } = await faulty(t, 'process')
   await log.append([draft('a')])
   clock.advance(1_000)
   faults.flush = withCode('Input/output error', 'EIO')
@@ -202,7 +202,7 @@ t.test('without "sync" the disk is left to a timer, whose failure stops the log,
   await t.rejects(log.append([draft('c')]), { ...UNAVAILABLE, message: /Input\/output error.*may be there or not/ })
   t.equal(await log.ready(), false)
   t.same(await texts(log), ['a', 'b'])
-  t.same(handed, ['a', 'b'], 'the listeners have what the readers see')
+  t.same(dispatched, ['a', 'b'], 'the listeners have what the readers see')
 })
 
 t.test('what fails to be dropped is dropped later', async (t) => {
@@ -247,14 +247,14 @@ t.test('a store that lacks what it knows of itself is refused as damaged', async
 /** A disk that does not answer until it is let. */
 function slowDisk(faults: Faults): () => void {
   let letGo = () => {}
-  faults.held = new Promise((resolve) => {
+  faults.retained = new Promise((resolve) => {
     letGo = resolve
   })
   return letGo
 }
 
 t.test('what is appended while the disk is waited for goes together in the next write', async (t) => {
-  const { log, faults, handed, transactions } = await faulty(t)
+  const { log, faults, dispatched, transactions } = await faulty(t)
   let writes = 0
   transactions.on('begun', () => writes++)
   const letGo = slowDisk(faults)
@@ -264,12 +264,12 @@ t.test('what is appended while the disk is waited for goes together in the next 
   await once(transactions, 'begun')
   const others = ['b', 'c', 'd'].map(append)
   await new Promise((resolve) => setImmediate(resolve))
-  t.same([writes, settled, handed, log.stats().head], [1, [], [], 0], 'nothing is told before it is on the disk')
+  t.same([writes, settled, dispatched, log.stats().head], [1, [], [], 0], 'nothing is told before it is on the disk')
   letGo()
   await Promise.all([first, ...others])
   t.equal(writes, 2)
-  t.same(handed, ['a', 'b', 'c', 'd'])
-  t.same(await texts(log), handed)
+  t.same(dispatched, ['a', 'b', 'c', 'd'])
+  t.same(await texts(log), dispatched)
 })
 
 t.test('what is being written when the log is closed is done, and what waits behind it is refused', async (t) => {
@@ -291,7 +291,7 @@ t.test('more than a bounded number and size of events does not wait for a slow d
     Array.from({ length: 20_000 }, () => draft('b', { transient: true })),
     [draft('b'.repeat(33_554_432), { transient: true })]
   ]) {
-    const { log, faults, transactions, handed } = await faulty(t)
+    const { log, faults, transactions, dispatched } = await faulty(t)
     const letGo = slowDisk(faults)
     const first = log.append([draft('a')])
     await once(transactions, 'begun')
@@ -300,7 +300,7 @@ t.test('more than a bounded number and size of events does not wait for a slow d
     letGo()
     await Promise.all([first, waiting])
     await log.append([draft('d')])
-    t.equal(handed.length, many.length + 2)
+    t.equal(dispatched.length, many.length + 2)
   }
 })
 
@@ -331,10 +331,10 @@ t.test('on a disk that is full it refuses, goes on reading, and takes again when
   const path = join(disk, 'log')
   const log = await embeddedLog({ path })
   t.teardown(() => log.close())
-  const handed: string[] = []
+  const dispatched: string[] = []
   await log.tail({
-    onEvents: (events) => handed.push(...events.map(({ data }) => data.slice(0, 20))),
-    onBreak: () => {}
+    onEvents: (events) => dispatched.push(...events.map(({ data }) => data.slice(0, 20))),
+    onDiscontinuity: () => {}
   })
   const ballast = join(disk, 'ballast')
   writeFileSync(ballast, Buffer.alloc(2_000_000))
@@ -350,12 +350,12 @@ t.test('on a disk that is full it refuses, goes on reading, and takes again when
     }
   }
   t.match(await refused(), { ...FULL, message: /has less than \d+ bytes left/ }, 'before LMDB comes to it')
-  const held = await texts(log)
-  t.equal(held.length, taken)
+  const retained = await texts(log)
+  t.equal(retained.length, taken)
   for (let again = 0; again < 3; again++) await t.rejects(log.append([big(taken), big(taken + 1)]), FULL)
   t.equal(await log.ready(), true, 'a small write still finds room')
-  t.same(await texts(log), held)
-  t.same(handed, held)
+  t.same(await texts(log), retained)
+  t.same(dispatched, retained)
   rmSync(ballast)
   await log.append([big(taken++)])
   t.equal((await texts(log)).length, taken)

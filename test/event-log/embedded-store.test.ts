@@ -275,8 +275,8 @@ t.test('what lapses at the same time is dropped in slices, and no reader sees it
   await log.append([draft(['u:ageing', 'u:lapsing'], 'last')])
   clock.advance(2_000)
   t.ok(log.stats().events > 2_701, 'not all is dropped at once')
-  const lapsed = await read(log, 'u:lapsing', start)
-  t.same([lapsed.events.map(({ data }) => data), lapsed.gap, lapsed.remaining], [['last'], undefined, 0])
+  const expired = await read(log, 'u:lapsing', start)
+  t.same([expired.events.map(({ data }) => data), expired.gap, expired.remaining], [['last'], undefined, 0])
   t.same(
     (await read(log, 'u:lapsing', { last: 5 })).events.map(({ data }) => data),
     ['last']
@@ -358,10 +358,10 @@ t.test('the clock of the log never goes back, whatever the one on the wall does'
 t.test('those who read the same are given the same object, so that it is encoded once', async (t) => {
   const path = folder(t)
   const log = await embeddedLog({ path })
-  const handed: LogEvent[] = []
-  await log.tail({ onEvents: (events) => handed.push(...events), onBreak: () => {} })
+  const dispatched: LogEvent[] = []
+  await log.tail({ onEvents: (events) => dispatched.push(...events), onDiscontinuity: () => {} })
   await log.append([draft('u:alice', 'a')])
-  t.equal((await read(log, 'u:alice')).events[0], handed[0])
+  t.equal((await read(log, 'u:alice')).events[0], dispatched[0])
   await log.close()
   const again = await embeddedLog({ path })
   const [event] = (await read(again, 'u:alice')).events

@@ -152,13 +152,16 @@ t.test('the log counts about as many bytes as it holds', async (t) => {
     'in many letters': (index) => draft(own('t:orders') as Channel, `☃${index}`.padStart(300))
   }
   for (const [shape, make] of Object.entries(shapes)) {
-    const { counted, held } = await weigh(make)
-    t.ok(counted > 0.75 * held && counted < 1.4 * held, `${shape}: ${counted} counted and ${held} held for each event`)
+    const { counted, retained } = await weigh(make)
+    t.ok(
+      counted > 0.75 * retained && counted < 1.4 * retained,
+      `${shape}: ${counted} counted and ${retained} held for each event`
+    )
   }
 })
 
 /** What an event weighs by the log's count, and in memory. A function of its own, so that its log is gone before the next. */
-async function weigh(make: (index: number) => NewEvent): Promise<{ counted: number; held: number }> {
+async function weigh(make: (index: number) => NewEvent): Promise<{ counted: number; retained: number }> {
   const count = 20_000
   const before = await heapUsed()
   const log = memoryLog()
@@ -166,11 +169,11 @@ async function weigh(make: (index: number) => NewEvent): Promise<{ counted: numb
     onEvents: (events) => {
       for (const event of events) Buffer.from(frameOf(event))
     },
-    onBreak: () => {}
+    onDiscontinuity: () => {}
   })
   await fill(log, count, make)
-  const held = (await heapUsed()) - before
-  return { counted: log.stats().bytes / count, held: held / count }
+  const retained = (await heapUsed()) - before
+  return { counted: log.stats().bytes / count, retained: retained / count }
 }
 
 // The last, because its million events keep the garbage collector busy.

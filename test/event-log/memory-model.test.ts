@@ -271,10 +271,10 @@ function heldOf(log: MemoryLog, channel: Channel): number[] {
 
 function checkTold(log: MemoryLog, channels: readonly Channel[], drafts: readonly NewEvent[], start: Cursor): void {
   for (const channel of channels) {
-    const held = heldOf(log, channel)
+    const retained = heldOf(log, channel)
     const filed = drafts.flatMap((draft, index) => (draft.channels.includes(channel) ? [index + 1] : []))
-    const gone = filed.filter((seq) => !held.includes(seq))
-    same(filed.slice(gone.length), held)
+    const gone = filed.filter((seq) => !retained.includes(seq))
+    same(filed.slice(gone.length), retained)
     const { evicted, gap } = log.read({ channels: [channel], from: start, limit: 1 })
     same([evicted, gap], [gone.at(-1) ?? 0, gone.length > 0 ? 'evicted' : undefined])
   }
@@ -288,9 +288,9 @@ function checkCounted(
   bound: number
 ): void {
   const used = channels.filter((channel) => heldOf(log, channel).length > 0)
-  const held = [...new Set(channels.flatMap((channel) => heldOf(log, channel)))]
-  const weight = held.reduce((sum, seq) => sum + weigh(drafts[seq - 1] as NewEvent), used.length * perChannel)
-  const expected = { events: held.length, bytes: weight, channels: used.length, head: drafts.length }
+  const retained = [...new Set(channels.flatMap((channel) => heldOf(log, channel)))]
+  const weight = retained.reduce((sum, seq) => sum + weigh(drafts[seq - 1] as NewEvent), used.length * perChannel)
+  const expected = { events: retained.length, bytes: weight, channels: used.length, head: drafts.length }
   sameStats(log, expected, MOST_OF_MARKS)
   if (weight > bound) throw new Error(`${weight} bytes are over the bound of ${bound}`)
 }
@@ -306,12 +306,12 @@ function checkSpared(
   for (const channel of channels) {
     const kin = channels.filter((other) => other[0] === channel[0])
     const heaviest = Math.max(...kin.map((other) => weight(heldOf(log, other))))
-    const held = heldOf(log, channel)
+    const retained = heldOf(log, channel)
     const isNewest = drafts.at(-1)?.channels.includes(channel) === true
     const had = [...(before.get(channel) ?? []), ...(isNewest ? [drafts.length] : [])]
-    const given = had.filter((seq) => !held.includes(seq))
-    if (given.length > 0 && weight([...given.slice(-1), ...held]) < heaviest / 2) {
-      throw new Error(`${channel} gave although it held ${weight(held)} and another ${heaviest}`)
+    const given = had.filter((seq) => !retained.includes(seq))
+    if (given.length > 0 && weight([...given.slice(-1), ...retained]) < heaviest / 2) {
+      throw new Error(`${channel} gave although it held ${weight(retained)} and another ${heaviest}`)
     }
   }
 }

@@ -255,10 +255,10 @@ t.test('many chatty topics give before a user who holds little', async (t) => {
   await log.append([draft('u:alice', 'hers')])
   await log.append(drafts(5_000, (index) => draft(`t:${index % 100}`, 'x'.repeat(500))))
   t.strictSame(told(log, 'u:alice', start), { texts: ['hers'], evicted: 0, gap: undefined })
-  const held = numbers(100).map((number) => read(log, `t:${number}`).texts.length)
+  const retained = numbers(100).map((number) => read(log, `t:${number}`).texts.length)
   t.ok(
-    Math.max(...held) - Math.min(...held) <= 1,
-    `they give in turns: ${Math.min(...held)} to ${Math.max(...held)} are left`
+    Math.max(...retained) - Math.min(...retained) <= 1,
+    `they give in turns: ${Math.min(...retained)} to ${Math.max(...retained)} are left`
   )
 })
 
@@ -276,11 +276,14 @@ t.test('when the log is full the heaviest channel gives, and not those of half i
 t.test('one event that is heavier than the whole log may be is handed over, and evicts nothing else', async (t) => {
   const { log } = memoryLog({ bytes: 100_000 })
   const start = read(log, 'u:alice').next
-  const handed: number[] = []
-  await log.tail({ onEvents: (events) => handed.push(...events.map(({ data }) => data.length)), onBreak: () => {} })
+  const dispatched: number[] = []
+  await log.tail({
+    onEvents: (events) => dispatched.push(...events.map(({ data }) => data.length)),
+    onDiscontinuity: () => {}
+  })
   await log.append(drafts(20, () => draft('u:alice', 'xyz')))
   await log.append([draft('t:huge', 'x'.repeat(200_000))])
-  t.equal(handed.at(-1), 200_000)
+  t.equal(dispatched.at(-1), 200_000)
   t.strictSame(told(log, 't:huge', start), { texts: [], evicted: 21, gap: 'evicted' })
   t.strictSame(told(log, 'u:alice', start), { texts: Array(20).fill('xyz'), evicted: 0, gap: undefined })
 })

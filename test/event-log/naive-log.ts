@@ -14,12 +14,12 @@ import {
   type TailListener
 } from '../../services/event-log/event-log.ts'
 import type { Channel } from '../../services/events/channel.ts'
-import { type Cursor, formatCursor, newLife, newWitness, sameLife } from '../../services/events/cursor.ts'
+import { type Cursor, formatCursor, newEpoch, newWitness, sameEpoch } from '../../services/events/cursor.ts'
 import type { GapReason } from '../../services/events/gap-reason.ts'
 import type { LogEvent, NewEvent } from '../../services/events/log-event.ts'
 
 /** What became of an event in one of its channels. */
-type Fate = 'held' | 'evicted' | 'collapsed' | 'lapsed'
+type Fate = 'retained' | 'evicted' | 'collapsed' | 'expired'
 
 interface Entry {
   readonly seq: number
@@ -59,11 +59,11 @@ export class NaiveStore {
   readonly bounds: Bounds
   readonly clock: Clock
   readonly nodes = new Set<NaiveLog>()
-  readonly life = newLife()
+  readonly epoch = newEpoch()
   /** What an event is taken to weigh. */
   weigh: (draft: NewEvent) => number = ({ data }) => Buffer.byteLength(data)
   state: State = {
-    head: { seq: 0, witness: newWitness(this.life) },
+    head: { seq: 0, witness: newWitness(this.epoch) },
     entries: [],
     known: new Map(),
     loss: 0,
@@ -123,7 +123,7 @@ export class NaiveStore {
   }
 
   make({ channels, event, data, final, transient }: NewEvent): LogEvent {
-    const cursor = transient ? null : { seq: this.state.head.seq + 1, witness: newWitness(this.life) }
+    const cursor = transient ? null : { seq: this.state.head.seq + 1, witness: newWitness(this.epoch) }
     const id = cursor === null ? null : formatCursor(cursor)
     return { cursor, id, channels, event, data, time: this.clock.now(), final, frame: undefined }
   }
@@ -134,27 +134,27 @@ export class NaiveStore {
     this.state.entries.push(entry)
     for (const channel of draft.channels) {
       this.collapse(channel, draft)
-      entry.fates.set(channel, 'held')
+      entry.fates.set(channel, 'retained')
       this.bound(channel)
     }
   }
 
   collapse(channel: Channel, { collapseKey }: NewEvent): void {
     if (collapseKey === undefined) return
-    for (const held of this.held(channel)) {
-      if (held.draft.collapseKey === collapseKey) held.fates.set(channel, 'collapsed')
+    for (const retained of this.retained(channel)) {
+      if (retained.draft.collapseKey === collapseKey) retained.fates.set(channel, 'collapsed')
     }
   }
 
   bound(channel: Channel): void {
     const { user, topic, broadcast, channelBytes } = this.bounds.retention
     const count = channel === 'everyone' ? broadcast : channel.startsWith('u:') ? user : topic
-    while (this.held(channel).length > count) this.evictOldest(channel)
-    while (this.held(channel).length > 1 && this.weight(channel) > channelBytes) this.evictOldest(channel)
+    while (this.retained(channel).length > count) this.evictOldest(channel)
+    while (this.retained(channel).length > 1 && this.weight(channel) > channelBytes) this.evictOldest(channel)
   }
 
   evictOldest(channel: Channel): void {
-    this.held(channel)[0]?.fates.set(channel, 'evicted')
+    this.retained(channel)[0]?.fates.set(channel, 'evicted')
   }
 
   /** Brings the whole under its bound: the heaviest channel gives. */
@@ -170,22 +170,22 @@ export class NaiveStore {
   expire(): void {
     const now = this.clock.monotonic()
     for (const { draft, appendedAt, fates } of this.state.entries) {
-      const fate = now >= appendedAt + (draft.ttl ?? Number.POSITIVE_INFINITY) ? 'lapsed' : 'evicted'
-      if (fate !== 'lapsed' && now < appendedAt + this.bounds.retention.age) continue
-      for (const [channel, before] of fates) if (before === 'held') fates.set(channel, fate)
+      const fate = now >= appendedAt + (draft.ttl ?? Number.POSITIVE_INFINITY) ? 'expired' : 'evicted'
+      if (fate !== 'expired' && now < appendedAt + this.bounds.retention.age) continue
+      for (const [channel, before] of fates) if (before === 'retained') fates.set(channel, fate)
     }
   }
 
-  held(channel: Channel): Entry[] {
-    return this.state.entries.filter(({ fates }) => fates.get(channel) === 'held')
+  retained(channel: Channel): Entry[] {
+    return this.state.entries.filter(({ fates }) => fates.get(channel) === 'retained')
   }
 
   allHeld(): Entry[] {
-    return this.state.entries.filter(({ fates }) => [...fates.values()].includes('held'))
+    return this.state.entries.filter(({ fates }) => [...fates.values()].includes('retained'))
   }
 
   weight(channel: Channel): number {
-    return this.held(channel).reduce((sum, { draft }) => sum + this.weigh(draft), 0)
+    return this.retained(channel).reduce((sum, { draft }) => sum + this.weigh(draft), 0)
   }
 
   read({ channels, from, limit }: ReadQuery): ReadResult {
@@ -217,7 +217,7 @@ export class NaiveStore {
   }
 
   select(channels: readonly Channel[]): Entry[] {
-    return this.state.entries.filter(({ fates }) => channels.some((channel) => fates.get(channel) === 'held'))
+    return this.state.entries.filter(({ fates }) => channels.some((channel) => fates.get(channel) === 'retained'))
   }
 
   evicted(channels: readonly Channel[]): number {
@@ -239,20 +239,21 @@ export class NaiveStore {
     const { head, entries } = this.state
     if (from === 'head') return { after: head.seq }
     if (from === 'oldest' || 'last' in from) return { after: 0 }
-    if (!sameLife(from.witness, this.life)) return { after: 0, gap: 'reset' }
+    if (!sameEpoch(from.witness, this.epoch)) return { after: 0, gap: 'reset' }
     const known = from.seq === 0 ? (head.seq === 0 ? head : undefined) : entries[from.seq - 1]?.event.cursor
     const isOther = known != null && known.witness !== from.witness
     return isOther || from.seq > head.seq ? { after: 0, gap: 'diverged' } : { after: from.seq }
   }
 
   stats(): LogStats {
-    const held = this.allHeld()
+    const retained = this.allHeld()
     return {
       kind: 'naive',
-      events: held.length,
-      bytes: held.reduce((sum, { draft }) => sum + this.weigh(draft), 0),
-      channels: new Set(held.flatMap(({ fates }) => [...fates].flatMap(([of, fate]) => (fate === 'held' ? of : []))))
-        .size,
+      events: retained.length,
+      bytes: retained.reduce((sum, { draft }) => sum + this.weigh(draft), 0),
+      channels: new Set(
+        retained.flatMap(({ fates }) => [...fates].flatMap(([of, fate]) => (fate === 'retained' ? of : [])))
+      ).size,
       head: this.state.head.seq
     }
   }
@@ -376,7 +377,7 @@ export class NaiveTail implements Tail {
     const at = bus.lastIndexOf(this.last)
     const next = bus.slice(at + 1).flatMap((event) => event ?? [])
     this.last = bus.at(-1)
-    if (at === -1) this.listener.onBreak(this.node.store.state.head)
+    if (at === -1) this.listener.onDiscontinuity(this.node.store.state.head)
     else if (next.length > 0) this.listener.onEvents(next)
     return at !== -1 && next.length > 0
   }

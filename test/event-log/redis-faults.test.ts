@@ -334,7 +334,7 @@ faultTest('a listener that throws keeps no event from the others', async (t) => 
   const fail = () => {
     throw new Error('as the test has it')
   }
-  await log.tail({ onEvents: fail, onBreak: fail })
+  await log.tail({ onEvents: fail, onDiscontinuity: fail })
   const listening = await Listening.to(log)
   await Promise.all(['a', 'b'].map((text) => log.append([toAlice(text)])))
   await log.append([toAlice('c')])

@@ -8,7 +8,7 @@ t.test("the store's time goes on with the clock that never jumps", async (t) => 
   const clock = new FakeClock()
   const time = new StoreTime(clock)
   t.equal(time.now(), clock.now(), "before the store has told it, it is this process's")
-  time.told(STORE, clock.monotonic())
+  time.observe(STORE, clock.monotonic())
   clock.wall += 3_600_000
   clock.advance(5_000)
   t.equal(time.now(), STORE + 5_000)
@@ -17,10 +17,10 @@ t.test("the store's time goes on with the clock that never jumps", async (t) => 
 t.test('an answer that was long on its way does not set the time back', async (t) => {
   const clock = new FakeClock()
   const time = new StoreTime(clock)
-  time.told(STORE, clock.monotonic())
+  time.observe(STORE, clock.monotonic())
   const sentAt = clock.monotonic()
   clock.advance(10_000)
-  time.told(STORE, sentAt)
+  time.observe(STORE, sentAt)
   t.equal(time.now(), STORE + 10_000)
 })
 
@@ -36,7 +36,7 @@ t.test('the time is never ahead of the store, and the quicker an answer the near
   ] as const) {
     const sentAt = clock.monotonic()
     clock.advance(trip)
-    time.told(STORE + sentAt + trip / 3, sentAt)
+    time.observe(STORE + sentAt + trip / 3, sentAt)
     t.equal(Math.round(STORE + clock.monotonic() - time.now()), late)
   }
 })
@@ -45,7 +45,7 @@ t.test('a store whose clock was set is believed at its next answer', async (t) =
   const clock = new FakeClock()
   const time = new StoreTime(clock)
   for (const set of [STORE, STORE + 3_600_000, STORE]) {
-    time.told(set, clock.monotonic())
+    time.observe(set, clock.monotonic())
     t.equal(time.now(), set)
   }
 })

@@ -4,12 +4,12 @@ import {
   type Cursor,
   formatCursor,
   isEnded,
-  newLife,
+  newEpoch,
   newWitness,
   parseCursor,
-  sameLife
+  sameEpoch
 } from '../../services/events/cursor.ts'
-import { goodbyeFrame } from '../../services/events/hub-frames.ts'
+import { finalCloseFrame } from '../../services/events/hub-frames.ts'
 import { randomText } from '../../services/random.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { StrictParser } from '../support/strict-parser.ts'
@@ -45,7 +45,7 @@ t.test('a cursor is at most 32 bytes of [0-9a-z.], with or without its end', asy
     t,
     fc.property(cursor, (one) => {
       const parser = new StrictParser()
-      parser.feed(Buffer.from(goodbyeFrame('kicked', one)))
+      parser.feed(Buffer.from(finalCloseFrame('kicked', one)))
       return [formatCursor(one), parser.lastEventId].every((text) => /^[0-9a-z.]{1,32}$/.test(text))
     })
   )
@@ -108,7 +108,7 @@ t.test('the id of a last event for good is known by itself, and a cursor is neve
   for (const reason of ['kicked', 'finished', 'replaced'] as const) {
     for (const where of [undefined, { seq: Number.MAX_SAFE_INTEGER, witness: 'abcdefghijklmn' }]) {
       const parser = new StrictParser()
-      parser.feed(Buffer.from(goodbyeFrame(reason, where)))
+      parser.feed(Buffer.from(finalCloseFrame(reason, where)))
       t.ok(isEnded(parser.lastEventId), parser.lastEventId)
       t.equal(parseCursor(parser.lastEventId), undefined)
     }
@@ -119,12 +119,12 @@ t.test('the id of a last event for good is known by itself, and a cursor is neve
 })
 
 t.test('witnesses tell lives of a log apart, and the entries of one life', async (t) => {
-  const lives = Array.from({ length: 100 }, newLife)
+  const lives = Array.from({ length: 100 }, newEpoch)
   t.equal(new Set(lives).size, 100)
-  const [life, other] = lives as [string, string]
-  const witnesses = Array.from({ length: 100 }, () => newWitness(life))
+  const [epoch, other] = lives as [string, string]
+  const witnesses = Array.from({ length: 100 }, () => newWitness(epoch))
   t.equal(new Set(witnesses).size, 100)
-  t.ok(witnesses.every((witness) => sameLife(witness, life) && !sameLife(witness, other)))
+  t.ok(witnesses.every((witness) => sameEpoch(witness, epoch) && !sameEpoch(witness, other)))
   t.ok(witnesses.every((witness) => parseCursor(`1.${witness}`)?.witness === witness))
 })
 

@@ -1,7 +1,13 @@
 import t from 'tap'
 import { CLOSE_REASONS, CLOSED_FOR_GOOD } from '../../services/events/close-reason.ts'
 import { formatCursor, isEnded, parseCursor } from '../../services/events/cursor.ts'
-import { gapFrame, goodbyeFrame, heartbeatFrame, seeYouFrame, welcomeFrame } from '../../services/events/hub-frames.ts'
+import {
+  finalCloseFrame,
+  gapFrame,
+  heartbeatFrame,
+  retryableCloseFrame,
+  welcomeFrame
+} from '../../services/events/hub-frames.ts'
 import { type Dispatched, StrictParser } from '../support/strict-parser.ts'
 
 const CURSOR = { seq: 71, witness: 'abcdefgh123456' }
@@ -50,7 +56,7 @@ t.test('a heartbeat is an event without data, that every client dispatches', asy
 
 t.test('who should come back is told when, and keeps his place', async (t) => {
   for (const reason of CLOSE_REASONS) {
-    const { event, data, id, reconnectionTime } = read(seeYouFrame(reason, 1_234))
+    const { event, data, id, reconnectionTime } = read(retryableCloseFrame(reason, 1_234))
     t.equal(event, 'hub.close')
     t.strictSame(JSON.parse(data), { reason, reconnect: true })
     t.equal(id, undefined)
@@ -61,7 +67,7 @@ t.test('who should come back is told when, and keeps his place', async (t) => {
 t.test('who should not come back is given an id that says so', async (t) => {
   for (const reason of CLOSE_REASONS) {
     for (const cursor of [CURSOR, undefined]) {
-      const { event, data, lastEventId, reconnectionTime } = read(goodbyeFrame(reason, cursor))
+      const { event, data, lastEventId, reconnectionTime } = read(finalCloseFrame(reason, cursor))
       t.equal(event, 'hub.close')
       t.strictSame(JSON.parse(data), { reason, reconnect: false })
       t.ok(isEnded(lastEventId))
@@ -69,7 +75,7 @@ t.test('who should not come back is given an id that says so', async (t) => {
       t.equal(reconnectionTime, undefined)
     }
   }
-  t.ok(read(goodbyeFrame('kicked', CURSOR)).lastEventId.startsWith(formatCursor(CURSOR)))
+  t.ok(read(finalCloseFrame('kicked', CURSOR)).lastEventId.startsWith(formatCursor(CURSOR)))
 })
 
 t.test('for good is what a client or its host has asked for, and nothing that passes', async (t) => {

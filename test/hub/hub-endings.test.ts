@@ -202,7 +202,7 @@ t.test('a stream is closed once, whoever closes it, and is not written to afterw
   sink.hangUp()
   await published
   await hub.broadcast({ data: '2' })
-  stream.fallBehind()
+  stream.startReplay()
   stream.catchUp()
   stream.flush()
   await settle()

@@ -370,7 +370,7 @@ t.test('a hub is as ready as its log', async (t) => {
   t.equal(await hub.ready(), true)
   const ill = new Hub({}, SILENT)
   t.teardown(() => ill.dispose())
-  const log = Object.assign(Object.create(ill.keeper.log), { ready: async () => false })
+  const log = Object.assign(Object.create(ill.manager.log), { ready: async () => false })
   const other = new Hub({ log }, SILENT)
   t.equal(await other.ready(), false)
 })

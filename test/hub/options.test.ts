@@ -1,6 +1,6 @@
 import t from 'tap'
 import { systemClock } from '../../services/clock.ts'
-import { ALONE } from '../../services/cluster/single-node.ts'
+import { SINGLE_NODE } from '../../services/cluster/single-node.ts'
 import { MemoryLog } from '../../services/event-log/memory/memory-log.ts'
 import { DEFAULT_RETENTION } from '../../services/event-log/retention.ts'
 import { HUB_OPTION_NAMES, type HubOptions, resolveOptions } from '../../services/hub/options.ts'
@@ -61,7 +61,7 @@ t.test('with nothing said, every option has its default', async (t) => {
     onlineCounts: true,
     onUserLimit: 'replace',
     log: undefined,
-    nodes: ALONE,
+    cluster: SINGLE_NODE,
     clock: systemClock
   }
   t.strictSame(resolve({}), { ...numbers, ...others, retention })
@@ -75,21 +75,21 @@ t.test('an option that is undefined has its default, too', async (t) => {
   t.strictSame(resolve({ retention }), resolve({}))
 })
 
-for (const [name, [, least, most]] of Object.entries(NUMBERS)) {
-  t.test(`${name} is a whole number from ${least} to ${most}, or refused by its name`, async (t) => {
-    for (const value of [least, most]) t.strictSame(resolve({ [name]: value }), { ...resolve({}), [name]: value })
-    for (const value of [least - 1, most + 1, ...NO_NUMBERS]) {
-      t.throws(() => resolve({ [name]: value }), naming(name, `is a whole number from ${least} to ${most}; got `))
+for (const [name, [, min, max]] of Object.entries(NUMBERS)) {
+  t.test(`${name} is a whole number from ${min} to ${max}, or refused by its name`, async (t) => {
+    for (const value of [min, max]) t.strictSame(resolve({ [name]: value }), { ...resolve({}), [name]: value })
+    for (const value of [min - 1, max + 1, ...NO_NUMBERS]) {
+      t.throws(() => resolve({ [name]: value }), naming(name, `is a whole number from ${min} to ${max}; got `))
     }
   })
 }
 
-for (const [name, [, least, most]] of Object.entries(RETENTION)) {
-  t.test(`retention.${name} is a whole number from ${least} to ${most}, or refused by its name`, async (t) => {
-    for (const value of [least, most]) {
+for (const [name, [, min, max]] of Object.entries(RETENTION)) {
+  t.test(`retention.${name} is a whole number from ${min} to ${max}, or refused by its name`, async (t) => {
+    for (const value of [min, max]) {
       t.strictSame(resolve({ retention: { [name]: value } }).retention, { ...DEFAULT_RETENTION, [name]: value })
     }
-    for (const value of [least - 1, most + 1, ...NO_NUMBERS]) {
+    for (const value of [min - 1, max + 1, ...NO_NUMBERS]) {
       t.throws(() => resolve({ retention: { [name]: value } }), naming(`retention.${name}`, 'is a whole number from '))
     }
   })
@@ -138,13 +138,18 @@ t.test('log is an event log, whole', async (t) => {
     t.throws(() => resolve({ log: value }), naming('log'))
 })
 
-t.test('nodes are what joins the nodes of a hub, whole', async (t) => {
-  t.equal(resolve({ nodes: ALONE }).nodes, ALONE)
-  for (const [missing, value] of Object.entries(ALONE)) {
+t.test('a cluster has all of its methods', async (t) => {
+  t.equal(resolve({ cluster: SINGLE_NODE }).cluster, SINGLE_NODE)
+  for (const [missing, value] of Object.entries(SINGLE_NODE)) {
     if (typeof value !== 'function') continue
-    t.throws(() => resolve({ nodes: { ...ALONE, [missing]: undefined } }), naming('nodes', 'is what joins'), missing)
+    t.throws(
+      () => resolve({ cluster: { ...SINGLE_NODE, [missing]: undefined } }),
+      naming('cluster', 'is a cluster'),
+      missing
+    )
   }
-  for (const value of [null, 'redis://', 5, {}, [ALONE]]) t.throws(() => resolve({ nodes: value }), naming('nodes'))
+  for (const value of [null, 'redis://', 5, {}, [SINGLE_NODE]])
+    t.throws(() => resolve({ cluster: value }), naming('cluster'))
 })
 
 t.test('clock is a clock, whole', async (t) => {
@@ -166,7 +171,7 @@ t.test('the names of all options are known', async (t) => {
   const names = [
     ...Object.keys(NUMBERS),
     'log',
-    'nodes',
+    'cluster',
     'retention',
     'welcome',
     'onlineCounts',

@@ -126,12 +126,12 @@ async function churn(server: Server, cycles: number, random: Random): Promise<vo
 
 /** What is there, in numbers: everything that a stream could leave behind. */
 async function measure({ app, timers }: Server): Promise<Record<string, number>> {
-  const { keeper } = app.sse
+  const { manager } = app.sse
   const until = performance.now() + PATIENCE
   const connections = () =>
     new Promise<number>((resolve) => app.server.getConnections((_error, count) => resolve(count)))
   // The kernel tells of what is gone when it gets to it.
-  while (((await connections()) > 0 || keeper.registry.size > 0) && performance.now() < until) {
+  while (((await connections()) > 0 || manager.registry.size > 0) && performance.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
   for (let round = 0; round < 4; round++) {
@@ -142,9 +142,9 @@ async function measure({ app, timers }: Server): Promise<Record<string, number>>
   const resources = process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP') || name === 'Timeout')
   return {
     streams: app.sse.stats().streams,
-    users: keeper.registry.users,
-    listeningToNews: [...keeper.registry.listeners('t:news')].length,
-    listeningToAll: [...keeper.registry.listeners('everyone')].length,
+    users: manager.registry.users,
+    listeningToNews: [...manager.registry.listeners('t:news')].length,
+    listeningToAll: [...manager.registry.listeners('everyone')].length,
     connections: await connections(),
     hubTimers: timers.size,
     serverListeners: listeners,

@@ -41,7 +41,7 @@ t.test('while the disk is waited for, the event loop turns, and nobody sees what
   )
   const { turns, pending, done } = JSON.parse(stdout)
   t.equal(turns, 100)
-  t.same(pending, { acknowledged: ['before'], handed: ['before'], read: ['before'] })
+  t.same(pending, { acknowledged: ['before'], dispatched: ['before'], read: ['before'] })
   const all = ['before', 'a', 'b', 'c']
-  t.same(done, { acknowledged: all, handed: all, read: all })
+  t.same(done, { acknowledged: all, dispatched: all, read: all })
 })

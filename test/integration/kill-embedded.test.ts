@@ -49,7 +49,7 @@ async function appendUntilKilled(
   t: Test,
   { path, durability }: EmbeddedLogOptions,
   round: number,
-  most: number
+  max: number
 ): Promise<Journal> {
   const child = spawn(process.execPath, [CHILD, embedded, path, `${durability}`, `${round}`], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -62,7 +62,7 @@ async function appendUntilKilled(
     const [word, text = '', id = ''] = line.split(' ')
     if (word === 'try') journal.tried.push(text.split(','))
     if (word === 'ack') journal.acknowledged.set(text, id)
-    if (journal.acknowledged.size >= most) child.kill('SIGKILL')
+    if (journal.acknowledged.size >= max) child.kill('SIGKILL')
   })
   const [[, signal]] = await Promise.all([once(child, 'close'), once(lines, 'close')])
   t.equal(signal, 'SIGKILL', 'it was killed, and did not end by itself')
@@ -131,8 +131,8 @@ for (const durability of ['sync', 'process'] as const) {
       counts.doubled += texts.length - ids.size
       for (const [text, id] of acknowledged) if (ids.get(text) !== id) counts.lost++
       for (const batch of tried) {
-        const held = batch.filter((text) => ids.has(text)).length
-        if (held !== 0 && held !== batch.length) counts.torn++
+        const retained = batch.filter((text) => ids.has(text)).length
+        if (retained !== 0 && retained !== batch.length) counts.torn++
       }
       // Whoever was not answered tries again, and it is there once.
       const unanswered = tried.filter((batch) => !batch.every((text) => acknowledged.has(text)))

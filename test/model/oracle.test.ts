@@ -5,12 +5,12 @@ import { type ClientRecord, type ConnectionLog, judge, type PublishedLog } from 
 
 const LIFE = 'aaaaaaaa'
 
-function idOf(seq: number, life = LIFE): string {
-  return `${seq.toString(36)}.${life}${String(seq).padStart(6, '0')}`
+function idOf(seq: number, epoch = LIFE): string {
+  return `${seq.toString(36)}.${epoch}${String(seq).padStart(6, '0')}`
 }
 
-function event(seq: number, life?: string): ClientRecord {
-  return { event: 'message', data: `e${seq}`, id: idOf(seq, life), at: 100 + seq }
+function event(seq: number, epoch?: string): ClientRecord {
+  return { event: 'message', data: `e${seq}`, id: idOf(seq, epoch), at: 100 + seq }
 }
 
 function own(name: string, seq?: number, data = ''): ClientRecord {

@@ -36,9 +36,9 @@ function isCursor(from: ReadQuery['from']): from is Cursor {
 
 /** Changes what the tail hands over. */
 function handing(change: (events: readonly LogEvent[]) => readonly LogEvent[]): (hub: Hub) => void {
-  return ({ keeper }) => {
-    const onEvents = keeper.onEvents.bind(keeper)
-    keeper.onEvents = (events) => onEvents(change(events))
+  return ({ manager }) => {
+    const onEvents = manager.onEvents.bind(manager)
+    manager.onEvents = (events) => onEvents(change(events))
   }
 }
 
@@ -94,11 +94,13 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
     plant: {
       stream: (_stream, sink) => {
         const write = sink.write.bind(sink)
-        let held = ''
+        let retained = ''
         sink.write = (bytes) => {
           const [gap = ''] = /event: hub\.gap\ndata: \{"from".*\n\n/.exec(String(bytes.plain)) ?? []
-          const isTaken = write(new WireBytes(`${String(bytes.plain).replace(gap, '') + (gap === '' ? held : '')}:\n`))
-          held = gap
+          const isTaken = write(
+            new WireBytes(`${String(bytes.plain).replace(gap, '') + (gap === '' ? retained : '')}:\n`)
+          )
+          retained = gap
           return isTaken
         }
       }
@@ -118,8 +120,8 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
     found: /V4/,
     plant: {
       stream: (stream, sink) => {
-        stream.beat = (_head, bytes) => {
-          if (!stream.isClosed && !stream.isFull) sink.write(bytes)
+        stream.heartbeat = (_head, bytes) => {
+          if (!stream.isClosed && !stream.isBackpressured) sink.write(bytes)
         }
       }
     }
@@ -143,7 +145,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
       stream: (stream) => {
         const offer = stream.offer.bind(stream)
         stream.offer = (event, alone) => {
-          if (!stream.isFull) offer(event, alone)
+          if (!stream.isBackpressured) offer(event, alone)
         }
       }
     }
@@ -179,9 +181,9 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
   'a tail that breaks is believed to have lost nothing': {
     found: /V4|V6/,
     plant: {
-      hub: ({ keeper }) => {
-        keeper.onBreak = (position) => {
-          keeper.head = position
+      hub: ({ manager }) => {
+        manager.onDiscontinuity = (position) => {
+          manager.head = position
         }
       }
     }
@@ -193,8 +195,8 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
   'everyone gets what is for somebody': {
     found: /V3/,
     plant: {
-      hub: ({ keeper }) => {
-        keeper.registry.listeners = () => keeper.registry.all()
+      hub: ({ manager }) => {
+        manager.registry.listeners = () => manager.registry.all()
       }
     }
   },
@@ -283,16 +285,16 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
   'a stream that is gone is remembered': {
     found: /V10/,
     plant: {
-      hub: ({ keeper }) => {
-        keeper.registry.delete = () => {}
+      hub: ({ manager }) => {
+        manager.registry.delete = () => {}
       }
     }
   },
   'a read that failed is never tried again': {
     found: /V4|V6/,
     plant: {
-      hub: ({ keeper }) => {
-        keeper.onReadError = () => {}
+      hub: ({ manager }) => {
+        manager.onReadError = () => {}
       }
     }
   }

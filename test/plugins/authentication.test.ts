@@ -112,7 +112,7 @@ t.test('twelve and more attacks on tokens are all answered alike', async (t) => 
     'other claims under the same signature': `${head}.${evil}.${seal}`,
     'an extension that must be understood': sign('eve', {}, { crit: ['b64'], b64: false }),
     'no exp': forge({ sub: 'eve', ...claims }, { alg: 'RS256', key: rsa.privateKey }),
-    lapsed: sign('eve', { exp: inSeconds(-1) }),
+    expired: sign('eve', { exp: inSeconds(-1) }),
     'an exp that is text': sign('eve', { exp: '9999999999' }),
     'an exp that is null': sign('eve', { exp: null }),
     'an exp without end': forge(`{"sub":"eve","exp":1e999,"aud":"${audience}","iss":"${issuer}"}`, {

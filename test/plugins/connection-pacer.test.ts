@@ -20,15 +20,15 @@ class Place {
   #port = 0
 
   static async open(t: Test): Promise<Place> {
-    const place = new Place()
-    place.server.listen(0, '127.0.0.1')
-    await once(place.server, 'listening')
-    place.#port = (place.server.address() as AddressInfo).port
+    const position = new Place()
+    position.server.listen(0, '127.0.0.1')
+    await once(position.server, 'listening')
+    position.#port = (position.server.address() as AddressInfo).port
     t.teardown(() => {
-      place.server.closeAllConnections()
-      place.server.close()
+      position.server.closeAllConnections()
+      position.server.close()
     })
-    return place
+    return position
   }
 
   constructor() {
@@ -74,86 +74,86 @@ async function ask(socket: Socket, path: string): Promise<string> {
 }
 
 t.test('who comes while few come is let in at once, before he has asked for anything', async (t) => {
-  const place = await Place.open(t)
-  await place.crowd()
-  t.equal(place.admitted, AT_EASE)
+  const position = await Place.open(t)
+  await position.crowd()
+  t.equal(position.admitted, AT_EASE)
 })
 
 t.test('of many who come at once, the others are let in when they ask', async (t) => {
-  const place = await Place.open(t)
-  await place.crowd()
-  const late = await place.connect()
-  t.equal(place.admitted, AT_EASE)
+  const position = await Place.open(t)
+  await position.crowd()
+  const late = await position.connect()
+  t.equal(position.admitted, AT_EASE)
   t.equal(await ask(late, '/late'), '/late')
-  t.equal(place.admitted, AT_EASE + 1)
+  t.equal(position.admitted, AT_EASE + 1)
 })
 
 t.test('after a quiet tenth of a second nobody waits again', async (t) => {
-  const place = await Place.open(t)
-  await place.crowd()
-  place.clock.advance(100)
-  await place.connect()
-  t.equal(place.admitted, AT_EASE + 1)
+  const position = await Place.open(t)
+  await position.crowd()
+  position.clock.advance(100)
+  await position.connect()
+  t.equal(position.admitted, AT_EASE + 1)
 })
 
 t.test('while the hub is busy they wait, and then are served in the order in which they asked', async (t) => {
-  const place = await Place.open(t)
-  await place.crowd()
-  place.isBusy = true
+  const position = await Place.open(t)
+  await position.crowd()
+  position.isBusy = true
   const answers: Promise<string>[] = []
   const paths = ['/0', '/1', '/2', '/3', '/4']
   for (const path of paths) {
-    const socket = await place.connect()
-    const before = place.pacer.waiting
+    const socket = await position.connect()
+    const before = position.pacer.waiting
     answers.push(ask(socket, path))
-    while (place.pacer.waiting === before) await turn()
+    while (position.pacer.waiting === before) await turn()
   }
-  t.same(place.asked, [])
-  place.isBusy = false
+  t.same(position.asked, [])
+  position.isBusy = false
   t.same(await Promise.all(answers), paths)
-  t.same(place.asked, paths)
+  t.same(position.asked, paths)
 })
 
 t.test('a connection that comes later does not overtake those that wait, also in a quiet moment', async (t) => {
-  const place = await Place.open(t)
-  await place.crowd()
-  place.isBusy = true
-  const first = ask(await place.connect(), '/first')
-  while (place.pacer.waiting === 0) await turn()
-  place.clock.advance(1_000)
-  const second = ask(await place.connect(), '/second')
-  while (place.pacer.waiting < 2) await turn()
-  t.same(place.asked, [])
-  place.isBusy = false
+  const position = await Place.open(t)
+  await position.crowd()
+  position.isBusy = true
+  const first = ask(await position.connect(), '/first')
+  while (position.pacer.waiting === 0) await turn()
+  position.clock.advance(1_000)
+  const second = ask(await position.connect(), '/second')
+  while (position.pacer.waiting < 2) await turn()
+  t.same(position.asked, [])
+  position.isBusy = false
   t.same(await Promise.all([first, second]), ['/first', '/second'])
-  t.same(place.asked, ['/first', '/second'])
+  t.same(position.asked, ['/first', '/second'])
 })
 
 t.test('a request waits at most three seconds for a hub that stays busy', async (t) => {
-  const place = await Place.open(t)
-  await place.crowd()
-  place.isBusy = true
-  const first = ask(await place.connect(), '/first')
-  while (place.pacer.waiting === 0) await turn()
-  place.clock.advance(2_000)
-  const second = ask(await place.connect(), '/second')
-  while (place.pacer.waiting < 2) await turn()
-  place.clock.advance(999)
+  const position = await Place.open(t)
+  await position.crowd()
+  position.isBusy = true
+  const first = ask(await position.connect(), '/first')
+  while (position.pacer.waiting === 0) await turn()
+  position.clock.advance(2_000)
+  const second = ask(await position.connect(), '/second')
+  while (position.pacer.waiting < 2) await turn()
+  position.clock.advance(999)
   for (let turns = 0; turns < 20; turns++) await turn()
-  t.same(place.asked, [])
-  place.clock.advance(1)
+  t.same(position.asked, [])
+  position.clock.advance(1)
   t.equal(await first, '/first')
-  t.same(place.asked, ['/first'], 'the second has waited for one second')
-  place.clock.advance(2_000)
+  t.same(position.asked, ['/first'], 'the second has waited for one second')
+  position.clock.advance(2_000)
   t.equal(await second, '/second')
 })
 
 t.test('a request that arrives in pieces, or with the next one behind it, is read whole', async (t) => {
-  const place = await Place.open(t)
-  await place.crowd()
-  const socket = await place.connect()
+  const position = await Place.open(t)
+  await position.crowd()
+  const socket = await position.connect()
   socket.write('GET /a HT')
-  while (place.admitted === AT_EASE) await turn()
+  while (position.admitted === AT_EASE) await turn()
   socket.write('TP/1.1\r\nhost: here\r\n\r\nGET /b HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n')
   let text = ''
   for await (const chunk of socket) text += chunk
@@ -161,47 +161,47 @@ t.test('a request that arrives in pieces, or with the next one behind it, is rea
 })
 
 t.test('who gives up while he waits harms nobody, and leaves nothing behind', async (t) => {
-  const place = await Place.open(t)
-  await place.crowd()
-  place.isBusy = true
-  const asking = await place.connect()
+  const position = await Place.open(t)
+  await position.crowd()
+  position.isBusy = true
+  const asking = await position.connect()
   asking.write('GET /gone HTTP/1.1\r\nhost: here\r\n\r\n')
-  while (place.pacer.waiting === 0) await turn()
+  while (position.pacer.waiting === 0) await turn()
   asking.resetAndDestroy()
-  const silent = await place.connect()
+  const silent = await position.connect()
   silent.resetAndDestroy()
-  const polite = await place.connect()
+  const polite = await position.connect()
   polite.end()
-  while (place.pacer.waiting < 2) await turn()
-  place.isBusy = false
-  await place.untilConnections(AT_EASE)
-  t.same(place.asked, [])
-  t.equal(await ask(await place.connect(), '/next'), '/next')
+  while (position.pacer.waiting < 2) await turn()
+  position.isBusy = false
+  await position.untilConnections(AT_EASE)
+  t.same(position.asked, [])
+  t.equal(await ask(await position.connect(), '/next'), '/next')
 })
 
 t.test('who says nothing for a second is handed to the server, which has timeouts for that', async (t) => {
-  const place = await Place.open(t)
-  await place.crowd()
-  const silent = await place.connect()
-  const gone = await place.connect()
+  const position = await Place.open(t)
+  await position.crowd()
+  const silent = await position.connect()
+  const gone = await position.connect()
   gone.resetAndDestroy()
-  while (place.admitted === AT_EASE) await turn()
-  t.equal(place.admitted, AT_EASE + 1)
+  while (position.admitted === AT_EASE) await turn()
+  t.equal(position.admitted, AT_EASE + 1)
   t.equal(await ask(silent, '/at-last'), '/at-last')
 })
 
 t.test('once it is opened nobody waits, whether he has asked or not', async (t) => {
-  const place = await Place.open(t)
-  await place.crowd()
-  place.isBusy = true
-  const asking = await place.connect()
+  const position = await Place.open(t)
+  await position.crowd()
+  position.isBusy = true
+  const asking = await position.connect()
   const answer = ask(asking, '/asked')
-  while (place.pacer.waiting === 0) await turn()
-  const silent = await place.connect()
-  place.pacer.open()
+  while (position.pacer.waiting === 0) await turn()
+  const silent = await position.connect()
+  position.pacer.open()
   t.equal(await answer, '/asked')
   t.equal(await ask(silent, '/silent'), '/silent')
-  t.equal(await ask(await place.connect(), '/new'), '/new')
+  t.equal(await ask(await position.connect(), '/new'), '/new')
 })
 
 t.test('a server that speaks TLS is left alone', async (t) => {

@@ -5,8 +5,8 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { hubApp } from '../../app.ts'
 import { type SseHubOptions, sseHub } from '../../plugins/sse-hub.ts'
-import type { Nodes } from '../../services/cluster/cluster.ts'
-import { ALONE } from '../../services/cluster/single-node.ts'
+import type { Cluster } from '../../services/cluster/cluster.ts'
+import { SINGLE_NODE } from '../../services/cluster/single-node.ts'
 import { embeddedLog } from '../../services/event-log/embedded/open-embedded-log.ts'
 import type { EventLog } from '../../services/event-log/event-log.ts'
 
@@ -14,7 +14,7 @@ import type { EventLog } from '../../services/event-log/event-log.ts'
 
 interface Parts {
   readonly log: EventLog
-  readonly nodes: Nodes
+  readonly cluster: Cluster
   readonly path: string
   left: number
 }
@@ -30,8 +30,8 @@ async function parts(t: Test): Promise<Parts> {
     log,
     path,
     left: 0,
-    nodes: {
-      ...ALONE,
+    cluster: {
+      ...SINGLE_NODE,
       leave: async () => {
         given.left++
       }
@@ -70,8 +70,8 @@ for (const [name, wrong] of WRONG) {
       (app: FastifyInstance, options: SseHubOptions) => app.register(hubApp, { hub: options })
     ]) {
       const given = await parts(t)
-      const { log, nodes } = given
-      await t.rejects(async () => register(host(t), { log, nodes, ...wrong }), { code: 'SSE_HUB_ERR_INVALID_OPTION' })
+      const { log, cluster } = given
+      await t.rejects(async () => register(host(t), { log, cluster, ...wrong }), { code: 'SSE_HUB_ERR_INVALID_OPTION' })
       t.equal(await isReleased(given), true)
       t.ok(given.left > 0)
     }
@@ -88,7 +88,7 @@ t.test('a log that is none does not hide what is wrong', async (t) => {
 
 t.test('a log that cannot be listened to is closed', async (t) => {
   const given = await parts(t)
-  const { nodes } = given
+  const { cluster } = given
   const log = Object.assign(Object.create(given.log), {
     append: () => Promise.resolve([]),
     read: () => given.log.read({ channels: ['everyone'], from: 'head', limit: 1 }),
@@ -96,27 +96,27 @@ t.test('a log that cannot be listened to is closed', async (t) => {
     tail: () => Promise.reject(new Error('no tail')),
     close: () => given.log.close()
   })
-  await t.rejects(async () => host(t).register(sseHub, { log, nodes }), { message: 'no tail' })
+  await t.rejects(async () => host(t).register(sseHub, { log, cluster }), { message: 'no tail' })
   t.equal(await isReleased(given), true)
   t.equal(given.left, 1)
 })
 
 t.test('a standalone hub whose later parts fail lets go of the log, too', async (t) => {
   const given = await parts(t)
-  const { log, nodes } = given
+  const { log, cluster } = given
   const app = host(t)
   // The route is taken, which shows when the API is registered.
   app.get('/events', async () => 'taken')
-  await t.rejects(async () => app.register(hubApp, { hub: { log, nodes } }))
+  await t.rejects(async () => app.register(hubApp, { hub: { log, cluster } }))
   t.equal(await isReleased(given), true)
   t.equal(given.left, 1)
 })
 
 t.test('a standalone hub whose keys are wrong lets go of the log, too', async (t) => {
   const given = await parts(t)
-  const { log, nodes } = given
+  const { log, cluster } = given
   const authentication = { keys: [{}], publishers: 7, tokens: 7 } as never
-  await t.rejects(async () => host(t).register(hubApp, { hub: { log, nodes }, authentication }))
+  await t.rejects(async () => host(t).register(hubApp, { hub: { log, cluster }, authentication }))
   t.equal(await isReleased(given), true)
 })
 
@@ -133,7 +133,7 @@ t.test('a step of closing that fails does not keep the log open', async (t) => {
   for (const leave of [() => Promise.reject(new Error('nobody answers')), () => Promise.reject('no error')]) {
     const given = await parts(t)
     const app = Fastify()
-    await app.register(sseHub, { log: given.log, nodes: { ...ALONE, leave } })
+    await app.register(sseHub, { log: given.log, cluster: { ...SINGLE_NODE, leave } })
     await app.ready()
     await t.rejects(app.sse.dispose())
     t.equal(await isReleased(given), true)

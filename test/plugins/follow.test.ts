@@ -103,14 +103,14 @@ t.test('a stream that is fed outlives an outage and a discontinuity of the log',
   const source = new Readable({ read() {}, objectMode: true })
   feed = (data) => source.push(data)
   const host = await feeding(t, () => source)
-  const { keeper } = host.app.sse
-  keeper.log.read = () => {
+  const { manager } = host.app.sse
+  manager.log.read = () => {
     throw new Error('no log')
   }
   const client = await host.client(`${await host.listen()}/report`)
   feed('1')
   await client.count(1)
-  keeper.onBreak({ seq: 99, witness: 'another0000000' })
+  manager.onDiscontinuity({ seq: 99, witness: 'another0000000' })
   feed('2')
   await client.count(2)
   source.push(null)

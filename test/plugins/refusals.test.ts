@@ -9,14 +9,14 @@ const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 1e9))
 t.comment(`TEST_SEED=${seed}`)
 
 /** What an event source is told that should come back later: a reconnection time, why, and the end. */
-function isSoftRefusal(client: StreamClient, reason: string, least: number, most: number): boolean {
+function isSoftRefusal(client: StreamClient, reason: string, min: number, max: number): boolean {
   const { reconnectionTime = -1, events, isAtBoundary } = client.parser
   const [only] = events
   return (
     client.status === 200 &&
     client.response.headers['content-type'] === 'text/event-stream' &&
-    reconnectionTime >= least &&
-    reconnectionTime <= most &&
+    reconnectionTime >= min &&
+    reconnectionTime <= max &&
     events.length === 1 &&
     only?.event === 'hub.close' &&
     only.data === JSON.stringify({ reason, reconnect: true }) &&

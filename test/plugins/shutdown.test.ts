@@ -85,7 +85,7 @@ t.test(
     const host = await buildHub(t)
     const slow = await host.client(`${await host.listen()}/events?user=slow`)
     slow.pause()
-    while (!host.streams[0]?.isFull) {
+    while (!host.streams[0]?.isBackpressured) {
       await host.app.sse.send('slow', { data: 'x'.repeat(60_000) })
       await new Promise((resolve) => setImmediate(resolve))
     }

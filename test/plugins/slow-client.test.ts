@@ -51,17 +51,17 @@ class Counter {
 
 /** Publishes numbered events to everyone, in bursts, no faster than the reader; returns the most that waited in a stream. */
 async function flood(host: HubHost, reader: Counter, from: number, to: number): Promise<Map<string, number>> {
-  const most = new Map<string, number>()
+  const max = new Map<string, number>()
   for (let event = from; event < to; event++) {
     await host.app.sse.broadcast({ data: `${event} ${FILLER}` })
     if (event % BURST !== BURST - 1) continue
     await reader.count(event + 1)
     for (const { user, unsent } of host.streams) {
-      if (user !== null) most.set(user, Math.max(most.get(user) ?? 0, unsent))
+      if (user !== null) max.set(user, Math.max(max.get(user) ?? 0, unsent))
     }
   }
   await reader.count(to)
-  return most
+  return max
 }
 
 /** Publishes until the first stream is owed more than all the buffers on its way hold; returns how many there are then. */
@@ -70,7 +70,7 @@ async function floodUntilFull(host: HubHost, reader: Counter, from: number): Pro
   let turnsFull = 0
   while (turnsFull < 100) {
     if (host.closed.length > 0) throw new Error(`closed: ${host.closed.join(', ')}`)
-    turnsFull = host.streams[0]?.isFull ? turnsFull + 1 : 0
+    turnsFull = host.streams[0]?.isBackpressured ? turnsFull + 1 : 0
     if (turnsFull === 0) {
       await flood(host, reader, sent, sent + BURST)
       sent += BURST
@@ -93,11 +93,11 @@ t.test(
 
     stalled.pause()
     const start = performance.now()
-    const most = await flood(host, reader, 0, EVENTS)
+    const max = await flood(host, reader, 0, EVENTS)
     t.comment(`${EVENTS} events of ${FILLER.length} bytes to the reader in ${Math.round(performance.now() - start)} ms`)
-    t.comment(`at most ${most.get('stalled')} bytes waited for the stalled one`)
-    t.ok((most.get('stalled') ?? 0) > 0, 'it is stalled')
-    t.ok((most.get('stalled') ?? 0) < BOUND)
+    t.comment(`at most ${max.get('stalled')} bytes waited for the stalled one`)
+    t.ok((max.get('stalled') ?? 0) > 0, 'it is stalled')
+    t.ok((max.get('stalled') ?? 0) < BOUND)
     t.same(
       reader.seen,
       Array.from({ length: EVENTS }, (_, index) => index),

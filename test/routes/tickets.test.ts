@@ -41,8 +41,8 @@ t.test('a backend has a ticket made for its user, which opens his stream as ofte
   t.equal(response.headers['cache-control'], 'no-store')
   const { ticket, expiresAt } = response.json()
   t.match(ticket, /^[\w-]{43}$/)
-  const life = Date.parse(expiresAt) - before
-  t.ok(life >= 600_000 && life < 610_000, `${life}`)
+  const epoch = Date.parse(expiresAt) - before
+  t.ok(epoch >= 600_000 && epoch < 610_000, `${epoch}`)
 
   const open = (lastEventId?: string) =>
     StreamClient.open(`${url}/events?ticket=${ticket}&topics=orders/42`, { lastEventId })
@@ -85,23 +85,23 @@ t.test(
     const exp = inSeconds(60)
     const token = tokenOf('alice', { topics: ['news', 'orders/*'], exp })
     for (const headers of [bearer(token), { cookie: `hub_token=${token}` }]) {
-      for (const wish of [{}, { user: 'alice' }, { topics: ['orders/4*', 'news'], ttl: 86_400_000 }]) {
-        const response = await ask(app, headers, wish)
+      for (const ticketRequest of [{}, { user: 'alice' }, { topics: ['orders/4*', 'news'], ttl: 86_400_000 }]) {
+        const response = await ask(app, headers, ticketRequest)
         t.equal(response.statusCode, 201)
         t.equal(Date.parse(response.json().expiresAt), exp * 1_000, 'no minute more than his token')
         const client = await StreamClient.open(`${url}/events?ticket=${response.json().ticket}&topics=orders/42`)
         t.match(JSON.parse((await client.event('hub.welcome')).data), { user: 'alice' })
         client.cut()
       }
-      for (const wish of [
+      for (const ticketRequest of [
         { user: 'bob' },
         { topics: ['secret'] },
         { topics: ['orders*'] },
         { topics: ['*'] },
         { topics: ['news*'] }
       ]) {
-        const response = await ask(app, headers, wish)
-        t.match(response.json(), { statusCode: 403, code: 'SSE_HUB_ERR_FORBIDDEN' }, JSON.stringify(wish))
+        const response = await ask(app, headers, ticketRequest)
+        t.match(response.json(), { statusCode: 403, code: 'SSE_HUB_ERR_FORBIDDEN' }, JSON.stringify(ticketRequest))
       }
     }
   }
@@ -133,9 +133,13 @@ t.test('a wish that is wrong is refused with its name', async (t) => {
     { user: 'a', expiresAt: 5 },
     { user: 'a\n' }
   ]
-  for (const wish of [...wrong, ...more]) {
-    const response = await ask(app, bearer(KEY), wish)
-    t.match(response.json(), { statusCode: 400, code: /^SSE_HUB_ERR_INVALID_/ }, JSON.stringify(wish).slice(0, 60))
+  for (const ticketRequest of [...wrong, ...more]) {
+    const response = await ask(app, bearer(KEY), ticketRequest)
+    t.match(
+      response.json(),
+      { statusCode: 400, code: /^SSE_HUB_ERR_INVALID_/ },
+      JSON.stringify(ticketRequest).slice(0, 60)
+    )
   }
   t.equal((await ask(app, bearer(KEY), { user: 'a', topics: ['x'.repeat(70_000)] })).statusCode, 413)
 })

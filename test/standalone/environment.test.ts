@@ -106,13 +106,13 @@ t.test('a variable that begins like those of the hub, and is none, is misspelled
   t.throws(() => readEnvironment({ HUB_X: '1' }), { message: /there are HOST, PORT, LOG_LEVEL, HUB_STORE, / })
 })
 
-for (const [name, [least, most, value]] of Object.entries(NUMBERS)) {
-  t.test(`${name} is a whole number from ${least} to ${most}`, async (t) => {
-    for (const number of [least, most]) t.equal(value({ [name]: String(number) }), number)
+for (const [name, [min, max, value]] of Object.entries(NUMBERS)) {
+  t.test(`${name} is a whole number from ${min} to ${max}`, async (t) => {
+    for (const number of [min, max]) t.equal(value({ [name]: String(number) }), number)
     const wrong = [
-      least - 1,
-      BigInt(most) + 1n,
-      `${most}0`,
+      min - 1,
+      BigInt(max) + 1n,
+      `${max}0`,
       '99999999999999999999',
       '-1',
       '+5',

@@ -65,17 +65,17 @@ t.test('whatever is logged, at whatever level, and whatever is answered, has no 
   const { port } = app.server.address() as { port: number }
   const token = tokenOf('alice', { aud: 'hub', topics: ['*'] }, { key: SUBSCRIBER_SECRET })
   const publisher = tokenOf('service', { scope: 'user:alice' }, { key: PUBLISHER_SECRET })
-  const lapsed = tokenOf('alice', { aud: 'hub', exp: 1 }, { key: SUBSCRIBER_SECRET })
+  const expired = tokenOf('alice', { aud: 'hub', exp: 1 }, { key: SUBSCRIBER_SECRET })
   const made = await app.inject({
     ...{ method: 'POST', url: '/tickets', payload: { user: 'alice' } },
     headers: { authorization: `Bearer ${API_KEY}` }
   })
   const { ticket } = made.json() as { ticket: string }
-  const secrets = [API_KEY, SUBSCRIBER_SECRET, PUBLISHER_SECRET, FORGED, COOKIE, ticket, token, publisher, lapsed]
+  const secrets = [API_KEY, SUBSCRIBER_SECRET, PUBLISHER_SECRET, FORGED, COOKIE, ticket, token, publisher, expired]
   const cookie = `hub_token=${token}; session=${COOKIE}`
   const bodies: string[] = []
 
-  const credentials = [API_KEY, token, publisher, lapsed, FORGED].map((secret) => ({
+  const credentials = [API_KEY, token, publisher, expired, FORGED].map((secret) => ({
     authorization: `Bearer ${secret}`,
     cookie
   }))

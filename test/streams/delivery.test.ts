@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import type { LogEvent } from '../../services/events/log-event.ts'
 import { type Deliverable, DeliveryQueue } from '../../services/streams/delivery-queue.ts'
-import { frameOf, OwedEvents } from '../../services/streams/pending-events.ts'
+import { frameOf, PendingEvents } from '../../services/streams/pending-events.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { settle } from '../support/fake-sink.ts'
 
@@ -21,21 +21,23 @@ t.test('an event is encoded once, whoever is owed it', async (t) => {
   const one = event(1)
   t.equal(frameOf(one), 'data: 1\nid: 1.w\n\n')
   const frame = one.frame
-  new OwedEvents(event(0)).and(one)
+  new PendingEvents(event(0)).and(one)
   t.equal(frameOf(one), frame)
   one.frame = 'data: kept\n\n'
-  t.equal(new OwedEvents(one).bytes.plain.toString(), 'data: kept\n\n')
+  t.equal(new PendingEvents(one).bytes.plain.toString(), 'data: kept\n\n')
   t.equal(frameOf(event(2, { transient: true })), 'data: 2\n\n', 'without an id if it is transient')
 })
 
 t.test('what is owed leaves in the order in which it became due', async (t) => {
-  const owed = [2, 3, 4].map((seq) => event(seq)).reduce((before, next) => before.and(next), new OwedEvents(event(1)))
-  t.equal(owed.bytes.plain.toString(), [1, 2, 3, 4].map((seq) => `data: ${seq}\nid: ${seq}.w\n\n`).join(''))
+  const pending = [2, 3, 4]
+    .map((seq) => event(seq))
+    .reduce((before, next) => before.and(next), new PendingEvents(event(1)))
+  t.equal(pending.bytes.plain.toString(), [1, 2, 3, 4].map((seq) => `data: ${seq}\nid: ${seq}.w\n\n`).join(''))
 })
 
 t.test('who is owed the same has the same bytes, and who is owed more does not change them', async (t) => {
   const [one, two, three] = [event(1), event(2), event(3)]
-  const alone = new OwedEvents(one)
+  const alone = new PendingEvents(one)
   const both = alone.and(two)
   t.equal(alone.and(two), both)
   const { bytes } = both
@@ -47,7 +49,7 @@ t.test('who is owed the same has the same bytes, and who is owed more does not c
 
 t.test('streams that are owed other events part ways, and those that go together stay together', async (t) => {
   const [one, two, three] = [event(1), event(2), event(3)]
-  const alone = new OwedEvents(one)
+  const alone = new PendingEvents(one)
   const withTwo = alone.and(two)
   const withoutTwo = alone.and(three)
   t.not(withTwo, withoutTwo)
@@ -57,7 +59,7 @@ t.test('streams that are owed other events part ways, and those that go together
 })
 
 t.test('what is owed knows its last place in the log, its size, and whether it ends a stream', async (t) => {
-  const first = new OwedEvents(event(1))
+  const first = new PendingEvents(event(1))
   t.strictSame([first.cursor?.seq, first.final], [1, false])
   const second = first.and(event(2, { transient: true, data: '☃' }))
   t.equal(second.cursor?.seq, 1, 'a transient event has no place')
@@ -66,27 +68,27 @@ t.test('what is owed knows its last place in the log, its size, and whether it e
   const fourth = third.and(event(4))
   t.ok(fourth.final, 'also if something follows')
   t.equal(fourth.size, fourth.bytes.plain.toString().length)
-  t.equal(new OwedEvents(event(5, { transient: true })).cursor, undefined)
+  t.equal(new PendingEvents(event(5, { transient: true })).cursor, undefined)
 })
 
 t.test('however events are addressed, each stream gets its own in order, and equals share', async (t) => {
   const streams = 6
   const addressed = fc.array(fc.uniqueArray(fc.nat({ max: streams - 1 })), { maxLength: 12, size: 'max' })
   const property = fc.property(addressed, (events) => {
-    const owed: (OwedEvents | undefined)[] = Array.from({ length: streams })
+    const pending: (PendingEvents | undefined)[] = Array.from({ length: streams })
     const given = Array.from({ length: streams }, () => '')
     events.forEach((listeners, seq) => {
       const one = event(seq)
-      const alone = new OwedEvents(one)
+      const alone = new PendingEvents(one)
       for (const stream of listeners) {
-        owed[stream] = owed[stream]?.and(one) ?? alone
+        pending[stream] = pending[stream]?.and(one) ?? alone
         given[stream] += frameOf(one)
       }
     })
-    return owed.every(
+    return pending.every(
       (mine, stream) =>
         (mine?.bytes.plain.toString() ?? '') === given[stream] &&
-        owed.every((other, at) => given[at] !== given[stream] || other?.bytes === mine?.bytes)
+        pending.every((other, at) => given[at] !== given[stream] || other?.bytes === mine?.bytes)
     )
   })
   const result = fc.check(property, { seed, numRuns: 2_000 })

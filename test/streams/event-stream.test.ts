@@ -311,7 +311,7 @@ t.test('a full socket is given nothing of 10,000 events, and all of them in orde
   sink.room = 0
   await hub.send('alice', { data: '0' })
   await settle()
-  t.ok(stream.isFull)
+  t.ok(stream.isBackpressured)
   const before = sink.writes.length
   for (let at = 1; at <= 10_000; at++) {
     await hub.send('alice', { data: String(at) })
@@ -330,7 +330,7 @@ t.test('a full socket costs nothing: neither a read of the log nor a heartbeat',
   sink.room = 0
   await hub.send('alice', { data: '1' })
   await settle()
-  const { log } = hub.keeper
+  const { log } = hub.manager
   const read = log.read.bind(log)
   let reads = 0
   log.read = (query) => {
@@ -343,7 +343,7 @@ t.test('a full socket costs nothing: neither a read of the log nor a heartbeat',
     clock.advance(5_000)
     await settle()
   }
-  stream.fallBehind()
+  stream.startReplay()
   await settle()
   t.equal(reads, 0)
   t.equal(sink.writes.length, before)
@@ -354,7 +354,7 @@ t.test('a full socket costs nothing: neither a read of the log nor a heartbeat',
 
 t.test('a stream that has caught up reads the log no more', async (t) => {
   const { hub, open } = await startHub(t)
-  const { log } = hub.keeper
+  const { log } = hub.manager
   const read = log.read.bind(log)
   let reads = 0
   log.read = (query) => {
@@ -388,7 +388,7 @@ t.test('a socket that takes a little at a time gets everything once, and never a
   for (const data of numbers(1, 400)) await hub.send('alice', { data: data.padStart(200, ' ') })
   for (let turn = 0; textOf(sink).length < 400 && turn < 400; turn++) {
     await settle()
-    if (!stream.isFull) continue
+    if (!stream.isBackpressured) continue
     const before = sink.writes.length
     await hub.send('bob', { data: 'not for alice' })
     await settle()

@@ -38,19 +38,19 @@ t.test('a page of 50,000 names costs a page, and so does each change', async (t)
     return compareNames(one, other)
   })
   const random = new Random(seed)
-  const held = new Set<string>()
+  const retained = new Set<string>()
   const nameOf = () => `user${random.from(0, 199_999)}`
-  while (held.size < 50_000) {
+  while (retained.size < 50_000) {
     const name = nameOf()
-    held.add(name)
+    retained.add(name)
     names.add(name)
   }
-  for (const name of [...held]) {
+  for (const name of [...retained]) {
     if (random.from(0, 3) > 0) continue
-    held.delete(name)
+    retained.delete(name)
     names.delete(name)
   }
-  const all = [...held].sort(compareNames)
+  const all = [...retained].sort(compareNames)
   t.same(names.after('', all.length + 1), all)
   for (let turn = 0; turn < 100; turn++) {
     const after = nameOf()
@@ -62,7 +62,7 @@ t.test('a page of 50,000 names costs a page, and so does each change', async (t)
     compared = 0
     names.add(after)
     t.ok(compared < 60, `${compared} comparisons`)
-    if (!held.has(after)) names.delete(after)
+    if (!retained.has(after)) names.delete(after)
   }
 })
 

@@ -47,7 +47,7 @@ t.test('thirty streams that wait for a log for ten seconds are two lines in all'
   const { hub, open, clock, logged } = await startHub(t, { heartbeatInterval: 0 })
   const sinks = Array.from({ length: 30 }, (_, at) => open({ user: `user ${at}` }).sink)
   await settle()
-  const { log } = hub.keeper
+  const { log } = hub.manager
   const read = log.read
   log.read = () => {
     throw new Error('away')
@@ -133,7 +133,7 @@ t.test('an event that cannot be written is logged, and those behind it in the pi
     final: false,
     frame: undefined
   })
-  hub.keeper.onEvents([event('1', 'a'), event('2', 'of\ntwo lines'), event('3', 'a')])
+  hub.manager.onEvents([event('1', 'a'), event('2', 'of\ntwo lines'), event('3', 'a')])
   await settle()
   t.same(
     sink.published.map(({ data }) => data),

@@ -28,8 +28,8 @@ t.test(
       return hub.stats().streams
     })
     t.equal(left.at(-1), 0)
-    const most = Math.max(...left.map((streams, at) => (left[at - 1] ?? 300) - streams))
-    t.ok(most < 60, `${most} of 300 at once; left were ${left}`)
+    const max = Math.max(...left.map((streams, at) => (left[at - 1] ?? 300) - streams))
+    t.ok(max < 60, `${max} of 300 at once; left were ${left}`)
     for (const sink of sinks) t.same(endOf(sink), { reason: 'expired', reconnect: true })
     t.equal(hub.stats().closed.expired, 300)
   }
@@ -97,7 +97,7 @@ t.test(
     clock.advance(1_100)
     t.equal(sink.parser.lastEventId, id)
     clock.advance(3_300)
-    t.equal(beatsOf(sink).filter((beat) => beat.id === id).length, 1, 'the id is told once')
+    t.equal(beatsOf(sink).filter((heartbeat) => heartbeat.id === id).length, 1, 'the id is told once')
   }
 )
 
@@ -134,15 +134,15 @@ t.test('heartbeats of streams that were all written to at once do not all come a
   const sinks = Array.from({ length: 300 }, (_, at) => open({ user: `user ${at}` }).sink)
   await hub.broadcast({ data: '1' })
   await settle()
-  let most = 0
+  let max = 0
   for (let before = 0, step = 0; step < 62; step++) {
     clock.advance(250)
     const beats = sinks.reduce((sum, sink) => sum + beatsOf(sink).length, 0)
-    most = Math.max(most, beats - before)
+    max = Math.max(max, beats - before)
     before = beats
   }
   t.ok(sinks.every((sink) => beatsOf(sink).length >= 1))
-  t.ok(most < 75, `${most} at once`)
+  t.ok(max < 75, `${max} at once`)
 })
 
 t.test('without heartbeats there are none, and everything else is looked after', async (t) => {
@@ -210,8 +210,8 @@ t.test(
       ended.push(sinks.filter((sink) => sink.isEnded).length)
     }
     t.equal(ended.at(-1), 300, 'none outlives its identity')
-    const most = Math.max(...ended.map((count, second) => count - (ended[second - 1] ?? 0)))
-    t.ok(most < 40, `at most ${most} in a second`)
+    const max = Math.max(...ended.map((count, second) => count - (ended[second - 1] ?? 0)))
+    t.ok(max < 40, `at most ${max} in a second`)
   }
 )
 
@@ -323,7 +323,7 @@ t.test('with a stall timeout of 0 nobody is too slow', async (t) => {
 t.test("a user's stream too many closes his oldest for good, and nobody else's", async (t) => {
   const { hub, open } = await startHub(t, { maxStreamsPerUser: 2 })
   const sinks = ['alice', 'bob', 'alice', 'alice'].map((user) => {
-    t.equal(hub.keeper.admit(user, '192.0.2.1'), undefined)
+    t.equal(hub.manager.admit(user, '192.0.2.1'), undefined)
     return open({ user }).sink
   })
   t.same(
@@ -336,27 +336,27 @@ t.test("a user's stream too many closes his oldest for good, and nobody else's",
 t.test('a limit that refuses closes nobody', async (t) => {
   const { hub, open } = await startHub(t, { maxStreamsPerUser: 1, onUserLimit: 'reject' })
   const { sink } = open()
-  t.equal(hub.keeper.admit('alice', ''), 'limit')
-  t.equal(hub.keeper.admit('bob', ''), undefined)
-  t.equal(hub.keeper.admit(null, ''), undefined)
+  t.equal(hub.manager.admit('alice', ''), 'limit')
+  t.equal(hub.manager.admit('bob', ''), undefined)
+  t.equal(hub.manager.admit(null, ''), undefined)
   t.notOk(sink.isEnded)
 })
 
 t.test('limits for all streams and for an address count what is open', async (t) => {
   const { hub, open } = await startHub(t, { maxStreams: 3, maxStreamsPerAddress: 2 })
   const sinks = [open({ address: '192.0.2.1' }).sink, open({ address: '192.0.2.1' }).sink]
-  t.equal(hub.keeper.admit('bob', '192.0.2.1'), 'limit')
-  t.equal(hub.keeper.admit('bob', '192.0.2.2'), undefined)
+  t.equal(hub.manager.admit('bob', '192.0.2.1'), 'limit')
+  t.equal(hub.manager.admit('bob', '192.0.2.2'), undefined)
   sinks.push(open({ address: '192.0.2.2' }).sink)
-  t.equal(hub.keeper.admit('bob', '192.0.2.3'), 'limit')
+  t.equal(hub.manager.admit('bob', '192.0.2.3'), 'limit')
   sinks[0]?.hangUp()
-  t.equal(hub.keeper.admit('bob', '192.0.2.1'), undefined)
+  t.equal(hub.manager.admit('bob', '192.0.2.1'), undefined)
 })
 
 t.test('a limit of 0 is none', async (t) => {
   const { hub, open } = await startHub(t, { maxStreams: 0, maxStreamsPerAddress: 0, maxStreamsPerUser: 0 })
   for (let at = 0; at < 200; at++) open({ address: '192.0.2.1' })
-  t.equal(hub.keeper.admit('alice', '192.0.2.1'), undefined)
+  t.equal(hub.manager.admit('alice', '192.0.2.1'), undefined)
   t.equal(hub.stats().streams, 200)
 })
 
@@ -367,7 +367,7 @@ t.test(
     const waits: number[] = []
     for (let at = 0; at < 200; at++) {
       const sink = new FakeSink()
-      sink.end(hub.keeper.refusal('limit'))
+      sink.end(hub.manager.refusal('limit'))
       t.same(endOf(sink), { reason: 'limit', reconnect: true })
       waits.push(sink.parser.reconnectionTime ?? 0)
     }
@@ -379,7 +379,7 @@ t.test(
 
 t.test('an opening is checked before a byte is sent', async (t) => {
   const { hub, clock } = await startHub(t, { maxTopics: 2 })
-  const check = (opening: object) => () => hub.keeper.check({ user: 'alice', ...opening })
+  const check = (opening: object) => () => hub.manager.check({ user: 'alice', ...opening })
   t.doesNotThrow(check({ topics: ['a', 'b'], expiresAt: clock.now() + 1, last: 1 }))
   t.throws(check({ user: '' }), { code: 'SSE_HUB_ERR_INVALID_USER' })
   t.throws(check({ topics: ['a\n'] }), { code: 'SSE_HUB_ERR_INVALID_TOPIC' })
@@ -401,7 +401,7 @@ t.test('draining ends every stream for now, lets nobody in, and is over when it 
   }
   t.same(endOf(sinks[0] as FakeSink), { reason: 'shutdown', reconnect: true })
   t.equal(hub.stats().closed.shutdown, 1_200)
-  t.equal(hub.keeper.admit('alice', ''), 'shutdown')
+  t.equal(hub.manager.admit('alice', ''), 'shutdown')
   t.equal(await hub.ready(), false)
   t.equal(clock.timers, 0)
 })
@@ -426,7 +426,7 @@ t.test('reconnection times are spread by a half about the option', async (t) => 
   const seed = Number(process.env.SEED ?? 7)
   t.comment(`SEED=${seed}`)
   const { hub } = await startHub(t, { reconnectionTime: 2_000, clock: new FakeClock({ seed }) })
-  const times = Array.from({ length: 1_000 }, () => hub.keeper.reconnectionTime(false))
+  const times = Array.from({ length: 1_000 }, () => hub.manager.reconnectionTime(false))
   t.ok(Math.min(...times) >= 1_000 && Math.max(...times) <= 3_000)
   t.ok(Math.min(...times) < 1_100 && Math.max(...times) > 2_900)
   t.ok(times.every(Number.isInteger))
@@ -481,7 +481,7 @@ t.test('streams that are level go before those that catch up, and these get on n
 
 t.test('nothing is left of streams that have gone', async (t) => {
   const { hub, clock, open } = await startHub(t)
-  const { registry } = hub.keeper
+  const { registry } = hub.manager
   for (const opening of [
     {},
     { topics: ['a', 'b'] },

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { ALONE } from '../../services/cluster/single-node.ts'
+import { SINGLE_NODE } from '../../services/cluster/single-node.ts'
 import { type Channel, EVERYONE, topicChannel, userChannel } from '../../services/events/channel.ts'
 import { compareNames } from '../../services/events/utf8-order.ts'
 import { Presence } from '../../services/hub/presence.ts'
-import { StreamIndex } from '../../services/streams/compact-index.ts'
+import { CompactIndex } from '../../services/streams/compact-index.ts'
 import { EventStream, type StreamHost, type StreamInit } from '../../services/streams/event-stream.ts'
 import { StreamRegistry } from '../../services/streams/stream-registry.ts'
 import { FakeSink } from '../support/fake-sink.ts'
@@ -15,7 +15,7 @@ t.comment(`TEST_SEED=${seed}`)
 // The index
 
 t.test('an index holds the members of each key in the order in which they came, each once', async (t) => {
-  const index = new StreamIndex<string, object>()
+  const index = new CompactIndex<string, object>()
   const [one, two, three] = [{}, {}, {}]
   t.strictSame([...index.get('a')], [])
   for (const member of [two, one, two, three, one]) index.add('a', member)
@@ -32,7 +32,7 @@ t.test('an index does as sets by their keys would, whatever is added and deleted
   const members = Array.from({ length: 4 }, (_, number) => ({ number }))
   const step = fc.record({ isAdded: fc.boolean(), key: fc.constantFrom('a', '__proto__'), member: fc.nat({ max: 3 }) })
   const property = fc.property(fc.array(step, { maxLength: 40, size: 'max' }), (steps) => {
-    const index = new StreamIndex<string, object>()
+    const index = new CompactIndex<string, object>()
     const model = new Map<string, Set<object>>()
     for (const { isAdded, key, member: number } of steps) {
       const member = members[number] as object
@@ -173,7 +173,7 @@ function presenceOf(...streams: readonly Partial<Likeness>[]): Presence {
   for (const stream of streams) {
     registry.add(makeStream({ user: 'alice', topics: [], follows: false, address: '', ...stream }))
   }
-  return new Presence(registry, ALONE)
+  return new Presence(registry, SINGLE_NODE)
 }
 
 t.test('a user is online while he has a stream, and what he listens to is told', async (t) => {

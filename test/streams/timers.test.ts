@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { systemClock } from '../../services/clock.ts'
-import { Deadlines } from '../../services/deadline-heap.ts'
-import { type Beating, Pulse } from '../../services/streams/heartbeat-wheel.ts'
+import { DeadlineHeap } from '../../services/deadline-heap.ts'
+import { type HeartbeatMember, HeartbeatWheel } from '../../services/streams/heartbeat-wheel.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
@@ -32,7 +32,7 @@ t.test('what is due is taken earliest first, each once, whatever was moved or de
     { arbitrary: fc.record({ until: fc.nat({ max: 20 }) }), weight: 1 }
   )
   const property = fc.property(fc.array(step, { maxLength: 400, size: 'max' }), (steps) => {
-    const deadlines = new Deadlines<number>()
+    const deadlines = new DeadlineHeap<number>()
     const model = new Model()
     for (const step of [...steps, { until: Number.POSITIVE_INFINITY }]) {
       if ('set' in step) {
@@ -60,7 +60,7 @@ t.test('what is due is taken earliest first, each once, whatever was moved or de
 })
 
 t.test('a deadline is due at its very time, and not before', async (t) => {
-  const deadlines = new Deadlines<string>()
+  const deadlines = new DeadlineHeap<string>()
   deadlines.set('a', 10)
   t.equal(deadlines.takeDue(9.999), undefined)
   t.equal(deadlines.takeDue(10), 'a')
@@ -68,7 +68,7 @@ t.test('a deadline is due at its very time, and not before', async (t) => {
 })
 
 t.test('deadlines that are cleared never come due', async (t) => {
-  const deadlines = new Deadlines<string>()
+  const deadlines = new DeadlineHeap<string>()
   deadlines.set('a', 1)
   deadlines.clear()
   t.equal(deadlines.size, 0)
@@ -83,17 +83,17 @@ t.test('deadlines that are cleared never come due', async (t) => {
 /** Members that are written to by their heartbeats alone, unless the test writes to them. */
 class Wheel {
   readonly clock: FakeClock
-  readonly pulse: Pulse<Member>
+  readonly wheel: HeartbeatWheel<Member>
   readonly beats: { member: Member; at: number }[] = []
   readonly steps: number[] = []
   onBeat: (member: Member) => void = () => {}
 
   constructor(interval: number) {
     this.clock = new FakeClock({ seed })
-    this.pulse = new Pulse<Member>({
+    this.wheel = new HeartbeatWheel<Member>({
       clock: this.clock,
       interval,
-      beat: (member) => {
+      heartbeat: (member) => {
         this.beats.push({ member, at: this.clock.monotonic() })
         this.onBeat(member)
         member.write()
@@ -104,12 +104,12 @@ class Wheel {
 
   add(count = 1): Member[] {
     const members = Array.from({ length: count }, () => new Member(this.clock))
-    for (const member of members) this.pulse.add(member)
+    for (const member of members) this.wheel.add(member)
     return members
   }
 }
 
-class Member implements Beating {
+class Member implements HeartbeatMember {
   slot = -1
   lastWrite: number
   longestSilence = 0
@@ -147,7 +147,7 @@ t.test(
       wheel.clock.advance(20 * interval)
       const silence = Math.max(...members.map(({ longestSilence }) => longestSilence))
       t.ok(silence <= interval + stepOf(interval) + 1e-6, `${silence} of ${interval}`)
-      t.ok(members.every((member) => wheel.beats.some((beat) => beat.member === member)))
+      t.ok(members.every((member) => wheel.beats.some((heartbeat) => heartbeat.member === member)))
     }
   }
 )
@@ -194,10 +194,10 @@ t.test('heartbeats are spread, though all members were opened at once or written
     wheel.clock.advance(15_250)
     const atOnce = new Map<number, number>()
     for (const { at } of wheel.beats) atOnce.set(at, (atOnce.get(at) ?? 0) + 1)
-    const most = Math.max(...atOnce.values())
+    const max = Math.max(...atOnce.values())
     t.ok(wheel.beats.length >= 6_000, `${wheel.beats.length} heartbeats`)
     // A quarter of the wheel are 15 steps: 400 each if they were even, and twice that where two waves meet.
-    t.ok(most <= 900, `${most} of 6000 at once`)
+    t.ok(max <= 900, `${max} of 6000 at once`)
     wheel.clock.advance(1_000)
     for (const member of members) member.write()
   }
@@ -218,7 +218,7 @@ t.test('a timer that comes late makes up for the steps that it missed', async (t
   const silence = Math.max(...wheel.beats.map(({ at }) => at)) - 101_220
   t.ok(silence >= 3_900, 'and goes on as before')
   for (const member of members) {
-    const times = wheel.beats.filter((beat) => beat.member === member).map(({ at }) => at)
+    const times = wheel.beats.filter((heartbeat) => heartbeat.member === member).map(({ at }) => at)
     const pauses = times.map((at, index) => at - (times[index - 1] ?? 101_220))
     t.ok(Math.max(...pauses) <= 1_017, `${pauses}`)
   }
@@ -265,13 +265,13 @@ t.test('the timer runs only while there are members', async (t) => {
   t.equal(wheel.clock.timers, 0)
   const [first, second] = wheel.add(2) as [Member, Member]
   t.equal(wheel.clock.timers, 1)
-  t.equal(wheel.pulse.size, 2)
-  wheel.pulse.delete(first)
-  wheel.pulse.delete(first)
+  t.equal(wheel.wheel.size, 2)
+  wheel.wheel.delete(first)
+  wheel.wheel.delete(first)
   t.equal(wheel.clock.timers, 1, 'deleting a member twice counts once')
-  wheel.pulse.delete(second)
+  wheel.wheel.delete(second)
   t.equal(wheel.clock.timers, 0)
-  t.equal(wheel.pulse.size, 0)
+  t.equal(wheel.wheel.size, 0)
   wheel.clock.advance(50_000)
   wheel.add()
   t.equal(wheel.clock.timers, 1)
@@ -283,10 +283,10 @@ t.test('a member that is deleted gets no heartbeat, even by the heartbeat of ano
   const wheel = new Wheel(600)
   const members = wheel.add(50)
   wheel.onBeat = (beaten) => {
-    for (const member of members) if (member !== beaten) wheel.pulse.delete(member)
+    for (const member of members) if (member !== beaten) wheel.wheel.delete(member)
   }
   wheel.clock.advance(6_000)
-  t.equal(wheel.pulse.size, 1)
+  t.equal(wheel.wheel.size, 1)
   const survivor = wheel.beats[0]?.member
   t.ok(wheel.beats.length >= 9)
   t.ok(wheel.beats.every(({ member }) => member === survivor))
@@ -295,7 +295,7 @@ t.test('a member that is deleted gets no heartbeat, even by the heartbeat of ano
 t.test('a heartbeat may delete its own member, and the last one stops the timer', async (t) => {
   const wheel = new Wheel(600)
   wheel.add(3)
-  wheel.onBeat = (member) => wheel.pulse.delete(member)
+  wheel.onBeat = (member) => wheel.wheel.delete(member)
   wheel.clock.advance(620)
   t.equal(wheel.beats.length, 3)
   t.equal(wheel.clock.timers, 0)
@@ -307,7 +307,7 @@ t.test('an interval of 0 means no heartbeats, but other things are looked after'
   wheel.clock.advance(100_000)
   t.equal(wheel.beats.length, 0)
   t.equal(wheel.steps.length, 400)
-  wheel.pulse.delete(member as Member)
+  wheel.wheel.delete(member as Member)
   t.equal(wheel.clock.timers, 0)
 })
 

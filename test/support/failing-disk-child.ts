@@ -17,7 +17,7 @@ async function append(data: string): Promise<void> {
   )
   answers.push(`${data} ${answer}`)
 }
-async function held(): Promise<string[]> {
+async function retained(): Promise<string[]> {
   const { events } = await log.read({ channels: ['everyone'], from: 'oldest', limit: 100 })
   return events.map(({ data }) => data)
 }
@@ -26,11 +26,11 @@ await append('a')
 writeFileSync(fails, '')
 for (const data of ['b', 'c', 'd']) await append(data)
 const ready = [await log.ready()]
-const during = await held()
+const during = await retained()
 rmSync(fails)
 ready.push(await log.ready())
 await append('e')
 await log.close()
 log = await open()
-console.log(JSON.stringify({ answers, ready, during, after: await held() }))
+console.log(JSON.stringify({ answers, ready, during, after: await retained() }))
 await log.close()

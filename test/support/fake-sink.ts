@@ -10,21 +10,21 @@ export class FakeSink implements Sink {
   room = Number.POSITIVE_INFINITY
   isEnded = false
   isClosed = false
-  #held = 0
+  #retained = 0
   #listener: SinkListener | undefined
 
   write({ plain: bytes }: WireBytes): boolean {
     this.#take(bytes)
     if (this.room >= bytes.length) this.room -= bytes.length
     else {
-      this.#held += bytes.length - this.room
+      this.#retained += bytes.length - this.room
       this.room = 0
     }
-    return this.#held === 0
+    return this.#retained === 0
   }
 
   unsent(): number {
-    return this.#held
+    return this.#retained
   }
 
   end({ plain }: WireBytes): void {
@@ -38,14 +38,14 @@ export class FakeSink implements Sink {
 
   /** Lets go of everything, and takes so many bytes more. */
   drain(room = Number.POSITIVE_INFINITY): void {
-    this.#held = 0
+    this.#retained = 0
     this.room = room
     this.#listener?.onDrain()
   }
 
   /** Lets go of some bytes, but not of all. */
   letGo(bytes: number): void {
-    this.#held -= bytes
+    this.#retained -= bytes
   }
 
   /** The other end goes away. */

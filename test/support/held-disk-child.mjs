@@ -7,8 +7,8 @@ const disk = process.env.HELD_DISK
 const { embeddedLog } = await import(embedded)
 
 const log = await embeddedLog({ path, durability: 'sync' })
-const handed = []
-await log.tail({ onEvents: (events) => handed.push(...events.map(({ data }) => data)), onBreak: () => {} })
+const dispatched = []
+await log.tail({ onEvents: (events) => dispatched.push(...events.map(({ data }) => data)), onDiscontinuity: () => {} })
 
 const acknowledged = []
 const append = (data) =>
@@ -17,7 +17,7 @@ const append = (data) =>
     .then(() => acknowledged.push(data))
 function seen() {
   const { events } = log.read({ channels: ['everyone'], from: 'oldest', limit: 100 })
-  return { acknowledged: [...acknowledged], handed: [...handed], read: events.map(({ data }) => data) }
+  return { acknowledged: [...acknowledged], dispatched: [...dispatched], read: events.map(({ data }) => data) }
 }
 
 await append('before')

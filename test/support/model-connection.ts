@@ -1,6 +1,6 @@
 import type { Channel } from '../../services/events/channel.ts'
 import { END_SUFFIX, isEnded } from '../../services/events/cursor.ts'
-import { isFor, isGone, isHeld, type ModelEntry, type ModelLog, type Place } from './model-log.ts'
+import { isFor, isGone, isRetained, type ModelEntry, type ModelLog, type Place } from './model-log.ts'
 import type { Dispatched } from './strict-parser.ts'
 
 /** A promise that was broken: `rule` is one of the invariants of the model. */
@@ -36,7 +36,7 @@ export class ConnectionCheck {
   readonly #log: ModelLog
   readonly #now: () => number
   /** Up to where the client has been taken; undefined where it was told that it is nowhere, or has not been told yet. */
-  #place: Place | undefined
+  #position: Place | undefined
   #mustTell: 'unknown' | 'diverged' | 'reset' | undefined
   readonly #received = new Set<ModelEntry>()
   /** What the client was told is missing, or did not ask for. */
@@ -56,8 +56,8 @@ export class ConnectionCheck {
     this.#now = now
     this.start = start
     this.#mustTell = start.mustTell
-    if (start.lastEventId !== undefined) this.#place = log.placeOf(start.lastEventId)
-    else if (start.asks === 'now') this.#place = start.opened
+    if (start.lastEventId !== undefined) this.#position = log.positionOf(start.lastEventId)
+    else if (start.asks === 'now') this.#position = start.opened
   }
 
   /** Takes what was just dispatched. `transients` are the data of transient events, and whom they are for. */
@@ -82,10 +82,10 @@ export class ConnectionCheck {
   rest(): void {
     this.#log.expire(this.#now())
     // It may have been told that it is nowhere, and then the log began anew with nothing for it.
-    const place = this.#place ?? { life: this.#log.life, seq: 0 }
-    if (place.life !== this.#log.life) throw new Violation('V6', 'the client was left in an old life of the log')
+    const position = this.#position ?? { epoch: this.#log.epoch, seq: 0 }
+    if (position.epoch !== this.#log.epoch) throw new Violation('V6', 'the client was left in an old life of the log')
     if (this.#mustTell !== undefined) throw new Violation('V6', `a gap (${this.#mustTell}) was never told`)
-    this.#nothingMissing('V6', place, this.#log.head)
+    this.#nothingMissing('V6', position, this.#log.head)
   }
 
   #welcome({ data, id }: Dispatched): void {
@@ -124,27 +124,28 @@ export class ConnectionCheck {
 
   #evicted(): void {
     const { channels, opened } = this.start
-    const since = this.#place ?? { life: opened.life, seq: 0 }
+    const since = this.#position ?? { epoch: opened.epoch, seq: 0 }
     // An answer may come late, and tell of a life of the log that is over.
-    const lives = this.#place !== undefined ? [since.life] : this.#log.lives.map((_, life) => life).slice(opened.life)
+    const lives =
+      this.#position !== undefined ? [since.epoch] : this.#log.lives.map((_, epoch) => epoch).slice(opened.epoch)
     const missing = lives
-      .flatMap((life) => this.#log.addressed(channels, { life, seq: life === since.life ? since.seq : 0 }))
+      .flatMap((epoch) => this.#log.addressed(channels, { epoch, seq: epoch === since.epoch ? since.seq : 0 }))
       .filter((entry) => this.#isAskedFor(entry) && (!this.#excused.has(entry) || entry.eviction > this.#told))
     // A log counts what was dropped from each channel; of an event under several that a stream listens to, one may have it still.
     if (!missing.some(({ evictedFrom }) => channels.some((channel) => evictedFrom.has(channel)))) {
       throw new Violation('V5', `a gap was told after ${show(since)}, and nothing is missing`)
     }
     this.#told = this.#asked
-    this.#excuse((entry) => lives.includes(entry.life) && (entry.life !== since.life || entry.seq > since.seq))
+    this.#excuse((entry) => lives.includes(entry.epoch) && (entry.epoch !== since.epoch || entry.seq > since.seq))
   }
 
   /** The client is told that where it was is nowhere in this log. */
   #nowhere(reason: string): void {
-    const isLost = (this.#place ?? this.start.opened).life < this.#log.life
+    const isLost = (this.#position ?? this.start.opened).epoch < this.#log.epoch
     const isRight = reason === this.#mustTell || (reason === 'reset' && isLost)
-    if (!isRight) throw new Violation('V5', `a gap was told because of ${reason}, at ${show(this.#place)}`)
+    if (!isRight) throw new Violation('V5', `a gap was told because of ${reason}, at ${show(this.#position)}`)
     this.#mustTell = undefined
-    this.#place = undefined
+    this.#position = undefined
     this.#told = this.#asked
     this.#excuse(() => true)
   }
@@ -157,14 +158,14 @@ export class ConnectionCheck {
       this.#passing(data, transients.get(data))
       return
     }
-    const place = this.#log.placeOf(id)
-    const entry = place && this.#log.entryAt(place)
+    const position = this.#log.positionOf(id)
+    const entry = position && this.#log.entryAt(position)
     if (entry === undefined) throw new Violation('V2', `the log never had ${id}`)
     if (entry.event !== event || entry.data !== data)
       throw new Violation('V2', `${show(entry)} came as ${event} ${data}`)
     if (!isFor(entry, this.start.channels)) throw new Violation('V3', `${show(entry)} is not for ${this.start.user}`)
-    if (this.#place?.life === entry.life && entry.seq <= this.#place.seq) {
-      throw new Violation('V1', `${show(entry)} came after ${show(this.#place)}`)
+    if (this.#position?.epoch === entry.epoch && entry.seq <= this.#position.seq) {
+      throw new Violation('V1', `${show(entry)} came after ${show(this.#position)}`)
     }
     if (entry.lapsedAt < this.start.openedAt) throw new Violation('V2', `${show(entry)} had lapsed before this stream`)
     this.#received.add(entry)
@@ -180,24 +181,28 @@ export class ConnectionCheck {
 
   /** The client is taken to a place: everything up to it has to have been given, or told of. */
   #move(id: string, what: string): void {
-    const place = this.#log.placeOf(id)
-    if (place === undefined) throw new Violation('V2', `${what} carries ${id}, which the log never gave out`)
-    if (place.seq > (this.#log.lives[place.life]?.length ?? 0)) throw new Violation('V4', `${what} is ahead of the log`)
-    if (this.#place !== undefined && this.#place.life !== place.life) {
-      throw new Violation('V4', `${what} takes the client from ${show(this.#place)} to ${show(place)} without a word`)
+    const position = this.#log.positionOf(id)
+    if (position === undefined) throw new Violation('V2', `${what} carries ${id}, which the log never gave out`)
+    if (position.seq > (this.#log.lives[position.epoch]?.length ?? 0))
+      throw new Violation('V4', `${what} is ahead of the log`)
+    if (this.#position !== undefined && this.#position.epoch !== position.epoch) {
+      throw new Violation(
+        'V4',
+        `${what} takes the client from ${show(this.#position)} to ${show(position)} without a word`
+      )
     }
-    const from = this.#place ?? { life: place.life, seq: 0 }
-    if (place.seq < from.seq)
-      throw new Violation('V1', `${what} takes the client back from ${show(from)} to ${show(place)}`)
-    if (this.#place === undefined && this.start.lastEventId === undefined) this.#excuseUnasked(from, place.seq)
-    this.#nothingMissing('V4', from, place.seq, what)
-    this.#place = place
+    const from = this.#position ?? { epoch: position.epoch, seq: 0 }
+    if (position.seq < from.seq)
+      throw new Violation('V1', `${what} takes the client back from ${show(from)} to ${show(position)}`)
+    if (this.#position === undefined && this.start.lastEventId === undefined) this.#excuseUnasked(from, position.seq)
+    this.#nothingMissing('V4', from, position.seq, what)
+    this.#position = position
   }
 
   /** Who comes without an id, and was not given any, is owed what came since. */
-  #isAskedFor({ life, seq }: ModelEntry): boolean {
+  #isAskedFor({ epoch, seq }: ModelEntry): boolean {
     const { lastEventId, opened } = this.start
-    return this.#place !== undefined || lastEventId !== undefined || life !== opened.life || seq > opened.seq
+    return this.#position !== undefined || lastEventId !== undefined || epoch !== opened.epoch || seq > opened.seq
   }
 
   /** Who asks for what is held, or for the newest of it, does not ask for what is gone, or older, when he is first given any. */
@@ -205,7 +210,7 @@ export class ConnectionCheck {
     const { asks, opened, channels } = this.start
     for (const entry of this.#log.addressed(channels, from)) {
       // If the log began anew meanwhile, he begins with it.
-      const wasThere = entry.life !== opened.life || entry.seq <= opened.seq
+      const wasThere = entry.epoch !== opened.epoch || entry.seq <= opened.seq
       const isOlder = asks === 'last' && entry.seq <= upTo
       if (wasThere && (isOlder || isGone(entry, channels))) this.#excused.add(entry)
     }
@@ -215,8 +220,8 @@ export class ConnectionCheck {
     const { channels } = this.start
     for (const entry of this.#log.addressed(channels, after, upTo)) {
       if (this.#received.has(entry) || this.#excused.has(entry)) continue
-      if (isGone(entry, channels) && entry.seq <= (this.#toldUpTo[entry.life] ?? 0)) continue
-      if (isHeld(entry, channels))
+      if (isGone(entry, channels) && entry.seq <= (this.#toldUpTo[entry.epoch] ?? 0)) continue
+      if (isRetained(entry, channels))
         throw new Violation(rule, `${show(entry)} is missing at ${what}, after ${show(after)}`)
       if (isGone(entry, channels))
         throw new Violation(rule, `${show(entry)} is gone, and ${what} came before a gap was told`)
@@ -228,13 +233,13 @@ export class ConnectionCheck {
     for (const entries of this.#log.lives) {
       for (const entry of entries) {
         if (!isConcerned(entry) || !channels.some((channel) => entry.evictedFrom.has(channel))) continue
-        this.#toldUpTo[entry.life] = Math.max(this.#toldUpTo[entry.life] ?? 0, entry.seq)
+        this.#toldUpTo[entry.epoch] = Math.max(this.#toldUpTo[entry.epoch] ?? 0, entry.seq)
         if (isGone(entry, channels)) this.#excused.add(entry)
       }
     }
   }
 }
 
-function show(place: Place | undefined): string {
-  return place === undefined ? 'nowhere' : `${place.life}/${place.seq}`
+function show(position: Place | undefined): string {
+  return position === undefined ? 'nowhere' : `${position.epoch}/${position.seq}`
 }

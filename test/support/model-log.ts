@@ -11,7 +11,7 @@ export interface Handling {
 
 /** An event as the model remembers it: for ever, with what became of it. */
 export interface ModelEntry extends Handling {
-  readonly life: number
+  readonly epoch: number
   readonly seq: number
   readonly id: string
   readonly channels: readonly Channel[]
@@ -30,7 +30,7 @@ export interface ModelEntry extends Handling {
 
 /** A place in the log, as a client was told it. */
 export interface Place {
-  readonly life: number
+  readonly epoch: number
   readonly seq: number
 }
 
@@ -51,7 +51,7 @@ export class ModelLog {
   }
 
   /** The life that the log is in. */
-  get life(): number {
+  get epoch(): number {
     return this.lives.length - 1
   }
 
@@ -60,7 +60,7 @@ export class ModelLog {
   }
 
   get #entries(): ModelEntry[] {
-    return this.lives[this.life] as ModelEntry[]
+    return this.lives[this.epoch] as ModelEntry[]
   }
 
   /** A new life begins; `id` is its cursor before the first event. */
@@ -73,7 +73,7 @@ export class ModelLog {
     this.expire(now)
     const { id, channels } = event
     const entry: ModelEntry = {
-      life: this.life,
+      epoch: this.epoch,
       seq: this.head + 1,
       id: id as string,
       channels,
@@ -104,8 +104,8 @@ export class ModelLog {
   #evict(channel: Channel): void {
     const { broadcast, user, topic } = this.retention
     const bound = channel === 'everyone' ? broadcast : channel.startsWith('u:') ? user : topic
-    const held = this.#entries.filter(({ heldIn }) => heldIn.has(channel))
-    for (const entry of held.slice(0, Math.max(0, held.length - bound))) {
+    const retained = this.#entries.filter(({ heldIn }) => heldIn.has(channel))
+    for (const entry of retained.slice(0, Math.max(0, retained.length - bound))) {
       entry.heldIn.delete(channel)
       entry.evictedFrom.add(channel)
       entry.eviction = ++this.evictions
@@ -128,28 +128,28 @@ export class ModelLog {
   }
 
   /** The place that an id names, or undefined if the log never gave it out. */
-  placeOf(id: string): Place | undefined {
+  positionOf(id: string): Place | undefined {
     const cursor = parseCursor(id)
-    const life = this.#names.indexOf(nameOf(id))
-    if (cursor === undefined || life === -1) return undefined
-    if (cursor.seq === 0) return { life, seq: 0 }
-    return this.lives[life]?.[cursor.seq - 1]?.id === id ? { life, seq: cursor.seq } : undefined
+    const epoch = this.#names.indexOf(nameOf(id))
+    if (cursor === undefined || epoch === -1) return undefined
+    if (cursor.seq === 0) return { epoch, seq: 0 }
+    return this.lives[epoch]?.[cursor.seq - 1]?.id === id ? { epoch, seq: cursor.seq } : undefined
   }
 
   /** What is wrong with an id that it never gave out. */
   flawOf(id: string): 'unknown' | 'diverged' | 'reset' | undefined {
-    if (this.placeOf(id) !== undefined) return undefined
+    if (this.positionOf(id) !== undefined) return undefined
     if (parseCursor(id) === undefined) return 'unknown'
-    return this.#names.indexOf(nameOf(id)) === this.life ? 'diverged' : 'reset'
+    return this.#names.indexOf(nameOf(id)) === this.epoch ? 'diverged' : 'reset'
   }
 
-  entryAt({ life, seq }: Place): ModelEntry | undefined {
-    return this.lives[life]?.[seq - 1]
+  entryAt({ epoch, seq }: Place): ModelEntry | undefined {
+    return this.lives[epoch]?.[seq - 1]
   }
 
   /** What was addressed to these channels after a place, up to a number. */
   addressed(channels: readonly Channel[], after: Place, upTo = Number.POSITIVE_INFINITY): ModelEntry[] {
-    return (this.lives[after.life] ?? []).slice(after.seq, upTo).filter((entry) => isFor(entry, channels))
+    return (this.lives[after.epoch] ?? []).slice(after.seq, upTo).filter((entry) => isFor(entry, channels))
   }
 }
 
@@ -157,13 +157,13 @@ export function isFor(entry: { readonly channels: readonly Channel[] }, channels
   return entry.channels.some((channel) => channels.includes(channel))
 }
 
-export function isHeld(entry: ModelEntry, channels: readonly Channel[]): boolean {
+export function isRetained(entry: ModelEntry, channels: readonly Channel[]): boolean {
   return channels.some((channel) => entry.heldIn.has(channel))
 }
 
 /** Whether retention took it away from whoever listens to these channels. */
 export function isGone(entry: ModelEntry, channels: readonly Channel[]): boolean {
-  return !isHeld(entry, channels) && channels.some((channel) => entry.evictedFrom.has(channel))
+  return !isRetained(entry, channels) && channels.some((channel) => entry.evictedFrom.has(channel))
 }
 
 /** The part of an id that names the life of its log. */

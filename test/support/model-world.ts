@@ -4,7 +4,7 @@ import { type Channel, EVERYONE, topicChannel, userChannel } from '../../service
 import { isEnded } from '../../services/events/cursor.ts'
 import { Hub } from '../../services/hub/hub.ts'
 import type { EventStream } from '../../services/streams/event-stream.ts'
-import type { Opening } from '../../services/streams/stream-request.ts'
+import type { StreamRequest } from '../../services/streams/stream-request.ts'
 import { FakeClock } from './fake-clock.ts'
 import { type Connection, ModelClient, ModelSink } from './model-client.ts'
 import { ConnectionCheck, Violation } from './model-connection.ts'
@@ -34,7 +34,7 @@ export interface Plant {
   readonly log?: (log: SlowLog) => void
   readonly hub?: (hub: Hub) => void
   readonly stream?: (stream: EventStream, sink: ModelSink, hub: Hub) => void
-  readonly opening?: (opening: Opening) => Opening
+  readonly opening?: (opening: StreamRequest) => StreamRequest
 }
 
 interface Node {
@@ -54,7 +54,7 @@ const COMMANDS = {
   trickle: 6,
   advance: 8,
   answer: 8,
-  handOver: 8,
+  dispatch: 8,
   rest: 3,
   slowness: 3,
   lag: 3,
@@ -137,8 +137,8 @@ export class ModelWorld {
     for (const client of this.#clients) client.cut()
     this.#inspect()
     for (const { hub } of this.#nodes) {
-      const { keeper } = hub
-      const left = [keeper.registry.size, keeper.registry.users, [...keeper.registry.listeners(EVERYONE)].length]
+      const { manager } = hub
+      const left = [manager.registry.size, manager.registry.users, [...manager.registry.listeners(EVERYONE)].length]
       if (left.some((count) => count !== 0)) throw new Violation('V10', `left behind: ${left.join(', ')}`)
     }
     if (this.#clock.timers !== 0) throw new Violation('V10', `${this.#clock.timers} timers run for nobody`)
@@ -181,7 +181,7 @@ export class ModelWorld {
     const draft = { to, event, data, transient: isTransient, idempotencyKey, ...handling }
     try {
       const [receipt] = await hub.publishBatch([draft])
-      const isThere = isTransient || (receipt?.id != null && this.#model.placeOf(receipt.id) !== undefined)
+      const isThere = isTransient || (receipt?.id != null && this.#model.positionOf(receipt.id) !== undefined)
       if (!isThere) throw new Violation('V7', `${data} was accepted as ${receipt?.id}, and is not there`)
       if (idempotencyKey !== undefined) this.#remember(idempotencyKey, draft, receipt?.id ?? null)
       this.#log(`  ${data.slice(0, 8)} ${data.length} to ${channels} ${receipt?.id} ${JSON.stringify(handling)}`)
@@ -244,7 +244,7 @@ export class ModelWorld {
     const asks =
       lastEventId !== undefined || kind === 'none' || kind === 'own' ? 'now' : kind === 'last' ? 'last' : 'oldest'
     const channels: Channel[] = [userChannel(client.user), ...client.topics.map(topicChannel), EVERYONE]
-    const opened = this.#model.placeOf(hub.cursor())
+    const opened = this.#model.positionOf(hub.cursor())
     if (opened === undefined) throw new Violation('V2', `the hub is at ${hub.cursor()}, which the log never gave out`)
     const openedAt = this.#clock.monotonic()
     const check = new ConnectionCheck(this.#model, () => this.#clock.monotonic(), {
@@ -275,7 +275,7 @@ export class ModelWorld {
       isComplete: false
     }
     this.connections.push(log)
-    const opening: Opening = {
+    const opening: StreamRequest = {
       user: client.user,
       topics: client.topics,
       expiresAt,
@@ -354,8 +354,8 @@ export class ModelWorld {
     this.#random.pick(this.#nodes).log.answer(this.#random.from(1, 3))
   }
 
-  async handOver(): Promise<void> {
-    this.#random.pick(this.#nodes).log.handOver(this.#random.from(1, 4))
+  async dispatch(): Promise<void> {
+    this.#random.pick(this.#nodes).log.dispatch(this.#random.from(1, 4))
   }
 
   async slowness(): Promise<void> {
@@ -366,7 +366,7 @@ export class ModelWorld {
   async lag(): Promise<void> {
     const { log } = this.#random.pick(this.#nodes)
     log.isLagging = !log.isLagging
-    if (!log.isLagging) log.handOver()
+    if (!log.isLagging) log.dispatch()
   }
 
   async breakTail(): Promise<void> {
@@ -405,7 +405,7 @@ export class ModelWorld {
     for (const { log } of this.#nodes) log.failingReads = 0
     for (let round = 0; round < 40; round++) {
       for (const { log } of this.#nodes) {
-        log.handOver()
+        log.dispatch()
         log.answer()
       }
       // A read that failed is tried again after a second.
@@ -472,7 +472,7 @@ export class ModelWorld {
           this.published.push({ id: event.id, channels: event.channels, data: event.data, at: this.#step, mayLapse })
         }
       },
-      onBreak: () => {}
+      onDiscontinuity: () => {}
     })
   }
 

@@ -1,5 +1,5 @@
-import type { CloseCommand, LocalNode, Nodes, StreamEntry } from '../../services/cluster/cluster.ts'
-import { NodesUnavailableError } from '../../services/errors.ts'
+import type { CloseCommand, Cluster, LocalNode, StreamEntry } from '../../services/cluster/cluster.ts'
+import { ClusterUnavailableError } from '../../services/errors.ts'
 import { type Channel, channelsHeard } from '../../services/events/channel.ts'
 import { compareNames } from '../../services/events/utf8-order.ts'
 
@@ -19,7 +19,7 @@ export class NodeNetwork {
   }
 }
 
-export class NetworkNodes implements Nodes {
+export class NetworkNodes implements Cluster {
   readonly #network: NodeNetwork
   readonly #members: Set<NetworkNodes>
   readonly #streams = new Map<string, StreamEntry>()
@@ -30,7 +30,7 @@ export class NetworkNodes implements Nodes {
     this.#members = members
   }
 
-  get isAlone(): boolean {
+  get isSingleNode(): boolean {
     return this.#others.length === 0
   }
 
@@ -56,11 +56,11 @@ export class NetworkNodes implements Nodes {
     this.#streams.set(stream.id, stream)
     const limit = this.#local?.replaceAbove ?? 0
     if (stream.user === null || limit === 0) return
-    const held = [...this.#members]
+    const retained = [...this.#members]
       .flatMap((node) => node.#ofUser(stream.user as string))
       .filter(({ id }) => id !== stream.id)
       .sort((one, other) => one.since - other.since)
-    const excess = held.slice(0, Math.max(0, held.length + 1 - limit)).map(({ id }) => id)
+    const excess = retained.slice(0, Math.max(0, retained.length + 1 - limit)).map(({ id }) => id)
     for (const node of [...this.#members]) node.#local?.close({ of: { streams: excess }, reason: 'replaced' }, 0)
   }
 
@@ -70,8 +70,8 @@ export class NetworkNodes implements Nodes {
 
   async reserve(stream: StreamEntry, limit: number): Promise<boolean> {
     const user = stream.user as string
-    const held = [this, ...this.#others].flatMap((node) => node.#ofUser(user))
-    if (!this.#network.isDown && held.length >= limit) return false
+    const retained = [this, ...this.#others].flatMap((node) => node.#ofUser(user))
+    if (!this.#network.isDown && retained.length >= limit) return false
     this.#streams.set(stream.id, stream)
     return true
   }
@@ -121,7 +121,7 @@ export class NetworkNodes implements Nodes {
   }
 
   #check(): void {
-    if (this.#network.isDown) throw new NodesUnavailableError('they are cut off')
+    if (this.#network.isDown) throw new ClusterUnavailableError('they are cut off')
   }
 }
 

@@ -50,7 +50,7 @@ export interface Verdict {
 }
 
 interface Place {
-  readonly life: string
+  readonly epoch: string
   readonly seq: number
 }
 
@@ -81,17 +81,17 @@ class Book {
       this.byData.set(event.data, event)
       if (event.id === null) continue
       this.byId.set(event.id, event)
-      const { life, seq } = placeOf(event.id)
-      const events = this.#lives.get(life) ?? []
-      this.#lives.set(life, events)
+      const { epoch, seq } = positionOf(event.id)
+      const events = this.#lives.get(epoch) ?? []
+      this.#lives.set(epoch, events)
       events.push({ seq, event })
     }
     for (const events of this.#lives.values()) events.sort((a, b) => a.seq - b.seq)
   }
 
   /** What comes after a place in its life, up to a number. */
-  after({ life, seq }: Place, upTo = Number.POSITIVE_INFINITY): PublishedLog[] {
-    const events = this.#lives.get(life) ?? []
+  after({ epoch, seq }: Place, upTo = Number.POSITIVE_INFINITY): PublishedLog[] {
+    const events = this.#lives.get(epoch) ?? []
     let low = 0
     for (let high = events.length; low < high; ) {
       const middle = (low + high) >>> 1
@@ -118,7 +118,7 @@ function judgeConnection(book: Book, connection: ConnectionLog, verdict: Verdict
   let gapAt = Number.NEGATIVE_INFINITY
   // Who asks for history asks for what is held when he is first given any.
   if (startsAfter === undefined) gapAt = records.find(({ id }) => id !== undefined)?.at ?? openedAt
-  let place = startsAfter === undefined ? undefined : knownPlace(startsAfter)
+  let position = startsAfter === undefined ? undefined : knownPlace(startsAfter)
   const complain = (kind: 'lost' | 'doubled' | 'outOfOrder' | 'falseGaps' | 'foreign' | 'altered', text: string) => {
     verdict[kind]++
     if (verdict.complaints.length < 20) verdict.complaints.push(`${kind}: ${text}`)
@@ -127,7 +127,7 @@ function judgeConnection(book: Book, connection: ConnectionLog, verdict: Verdict
     for (const event of book.after(from, upTo)) {
       const { id, mayLapse = false, at } = event
       if (!isMine(event) || mayLapse || received.has(id as string) || at <= gapAt) continue
-      complain('lost', `${event.data} (${id}) after ${from.life}/${from.seq}`)
+      complain('lost', `${event.data} (${id}) after ${from.epoch}/${from.seq}`)
     }
   }
   for (const record of records) {
@@ -135,9 +135,10 @@ function judgeConnection(book: Book, connection: ConnectionLog, verdict: Verdict
     if (event === 'hub.gap') {
       const { reason } = JSON.parse(data)
       const isMissing = (entry: PublishedLog) => isMine(entry) && entry.at <= at && !all.has(entry.id as string)
-      const isTrue = place && book.after(place).some((entry) => isMissing(entry) || isMineTwice(entry))
-      if (reason === 'evicted' && place !== undefined && !isTrue) complain('falseGaps', `at ${place.life}/${place.seq}`)
-      if (reason !== 'evicted') place = undefined
+      const isTrue = position && book.after(position).some((entry) => isMissing(entry) || isMineTwice(entry))
+      if (reason === 'evicted' && position !== undefined && !isTrue)
+        complain('falseGaps', `at ${position.epoch}/${position.seq}`)
+      if (reason !== 'evicted') position = undefined
       gapAt = at
     }
     if (isPublished(record)) {
@@ -150,14 +151,15 @@ function judgeConnection(book: Book, connection: ConnectionLog, verdict: Verdict
     if (next === undefined) continue
     if (isPublished(record)) {
       if (received.has(id as string)) complain('doubled', `${data} (${id})`)
-      else if (place?.life === next.life && next.seq <= place.seq) complain('outOfOrder', `${data} (${id})`)
+      else if (position?.epoch === next.epoch && next.seq <= position.seq) complain('outOfOrder', `${data} (${id})`)
       received.add(id as string)
     }
-    if (place !== undefined && place.life !== next.life) complain('lost', `all of ${place.life} without a word`)
-    else if (place !== undefined && next.seq > place.seq) missing(place, next.seq)
-    place = next
+    if (position !== undefined && position.epoch !== next.epoch)
+      complain('lost', `all of ${position.epoch} without a word`)
+    else if (position !== undefined && next.seq > position.seq) missing(position, next.seq)
+    position = next
   }
-  if (isComplete && place !== undefined) missing(place)
+  if (isComplete && position !== undefined) missing(position)
 }
 
 /** Whether it is a publisher's, and not the hub's own. */
@@ -166,10 +168,10 @@ function isPublished({ event }: ClientRecord): boolean {
 }
 
 function knownPlace(id: string): Place | undefined {
-  return /^[0-9a-z]+\.[0-9a-z]{14}(\.end)?$/.test(id) ? placeOf(id) : undefined
+  return /^[0-9a-z]+\.[0-9a-z]{14}(\.end)?$/.test(id) ? positionOf(id) : undefined
 }
 
-function placeOf(id: string): Place {
+function positionOf(id: string): Place {
   const [number = '', witness = ''] = id.split('.')
-  return { life: witness.slice(0, 8), seq: Number.parseInt(number, 36) }
+  return { epoch: witness.slice(0, 8), seq: Number.parseInt(number, 36) }
 }

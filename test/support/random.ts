@@ -15,8 +15,8 @@ export class Random {
   }
 
   /** A whole number from `least` to `most`. */
-  from(least: number, most: number): number {
-    return least + Math.floor(this.next() * (most - least + 1))
+  from(min: number, max: number): number {
+    return min + Math.floor(this.next() * (max - min + 1))
   }
 
   chance(probability: number): boolean {

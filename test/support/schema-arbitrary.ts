@@ -52,11 +52,11 @@ function arrayOf({ items, minItems = 0, maxItems }: Schema): fc.Arbitrary<unknow
 }
 
 function stringOf({ minLength = 0, maxLength = LONG }: Schema): fc.Arbitrary<string> {
-  const [least, most] = [minLength as number, maxLength as number]
+  const [min, max] = [minLength as number, maxLength as number]
   return fc.oneof(
     { arbitrary: fc.constantFrom('alice', 'bob', 'news', 'a b', 'é☃😀'), weight: 4 },
-    { arbitrary: hostileText.map((text) => text.padEnd(least, 'x').slice(0, most)), weight: 2 },
-    fc.constantFrom('x'.repeat(least), 'x'.repeat(most))
+    { arbitrary: hostileText.map((text) => text.padEnd(min, 'x').slice(0, max)), weight: 2 },
+    fc.constantFrom('x'.repeat(min), 'x'.repeat(max))
   )
 }
 

@@ -111,7 +111,7 @@ export class SlowLog implements EventLog {
   }
 
   /** Hands over so many of the events that the tail holds back, in one batch; a break that is due comes first. */
-  handOver(count = Number.POSITIVE_INFINITY): void {
+  dispatch(count = Number.POSITIVE_INFINITY): void {
     if (this.#isBroken) this.#break()
     const events = this.#arrived.splice(0, Math.min(count, this.#arrived.length))
     if (events.length > 0) this.#listener?.onEvents(events)
@@ -155,9 +155,9 @@ export class SlowLog implements EventLog {
   readonly #arrivals: TailListener = {
     onEvents: (events) => {
       this.#arrived.push(...events)
-      if (!this.isLagging) this.handOver()
+      if (!this.isLagging) this.dispatch()
     },
-    onBreak: () => {}
+    onDiscontinuity: () => {}
   }
 
   #takeRead(): WaitingRead | undefined {
@@ -166,6 +166,6 @@ export class SlowLog implements EventLog {
 
   #break(): void {
     this.#isBroken = false
-    this.#listener?.onBreak(this.head)
+    this.#listener?.onDiscontinuity(this.head)
   }
 }

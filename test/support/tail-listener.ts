@@ -27,7 +27,7 @@ export class Listening implements TailListener {
     this.#changes.emit('change')
   }
 
-  onBreak(position: Cursor): void {
+  onDiscontinuity(position: Cursor): void {
     this.breaks.push(position)
     this.#changes.emit('change')
   }

@@ -2,7 +2,7 @@ import type { Test } from 'tap'
 import { Hub } from '../../services/hub/hub.ts'
 import type { HubOptions } from '../../services/hub/options.ts'
 import type { EventStream } from '../../services/streams/event-stream.ts'
-import type { Opening } from '../../services/streams/stream-request.ts'
+import type { StreamRequest } from '../../services/streams/stream-request.ts'
 import { FakeClock } from './fake-clock.ts'
 import { FakeSink } from './fake-sink.ts'
 
@@ -18,7 +18,7 @@ export interface TestHub {
   readonly clock: FakeClock
   readonly logged: Logged[]
   /** Opens a stream; `alice`'s, unless it is said whose. */
-  open(opening?: Partial<Opening>, sink?: FakeSink): { stream: EventStream; sink: FakeSink }
+  open(opening?: Partial<StreamRequest>, sink?: FakeSink): { stream: EventStream; sink: FakeSink }
 }
 
 /** A hub that runs, on a clock that stands still. */
@@ -34,7 +34,7 @@ export async function startHub(t: Test, options: HubOptions & { clock?: FakeCloc
   )
   t.teardown(() => hub.dispose())
   await hub.start()
-  const open = (opening: Partial<Opening> = {}, sink = new FakeSink()) => ({
+  const open = (opening: Partial<StreamRequest> = {}, sink = new FakeSink()) => ({
     stream: hub.open(sink, { user: 'alice', ...opening }),
     sink
   })

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { CloseCommand, LocalNode, Nodes, StreamEntry } from '../../services/cluster/cluster.ts'
+import type { CloseCommand, Cluster, LocalNode, StreamEntry } from '../../services/cluster/cluster.ts'
 import { type Channel, channelsHeard } from '../../services/events/channel.ts'
 
 const PATIENCE = 10_000
@@ -8,7 +8,7 @@ let opened = 0
 
 /** A node that has streams without a hub. */
 export class TestNode implements LocalNode {
-  readonly nodes: Nodes
+  readonly nodes: Cluster
   readonly replaceAbove: number
   readonly warnings: string[] = []
   /** What was closed by command, `<user> <reason>` each, and how long ago that was said. */
@@ -20,7 +20,7 @@ export class TestNode implements LocalNode {
   }
   readonly #streams = new Map<string, StreamEntry>()
 
-  constructor(nodes: Nodes, { replaceAbove = 0 }: { replaceAbove?: number } = {}) {
+  constructor(nodes: Cluster, { replaceAbove = 0 }: { replaceAbove?: number } = {}) {
     this.nodes = nodes
     this.replaceAbove = replaceAbove
   }

@@ -3,7 +3,7 @@
 -- ARGV: 1 hash · 2 user · 3 record · 4 time to live, ms · 5 bytes it counts for · 6 bound of tickets · 7 of a user's · 8 of bytes
 
 local hash, user, record, ttl, size = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local most, mostOfUser, mostBytes = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local most, maxOfUser, mostBytes = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 
 expire(1000)
 
@@ -19,7 +19,7 @@ if count ~= call('ZCARD', ISSUED) or (count > 0 and call('EXISTS', BYTES) == 0) 
   call('SET', BYTES, sum)
 end
 
-while call('ZCARD', ofUser(user)) >= mostOfUser do delete(call('ZPOPMIN', ofUser(user))[1]) end
+while call('ZCARD', ofUser(user)) >= maxOfUser do delete(call('ZPOPMIN', ofUser(user))[1]) end
 while call('ZCARD', ALL) > 0 and (call('ZCARD', ALL) >= most or tonumber(call('GET', BYTES) or 0) > mostBytes - size) do
   delete(call('ZRANGE', ISSUED, 0, 0)[1])
 end

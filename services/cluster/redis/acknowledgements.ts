@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts'
-import { NodesUnavailableError } from '../../errors.ts'
+import { ClusterUnavailableError } from '../../errors.ts'
 
 /** What one command waits for. */
 interface Waiting {
@@ -11,7 +11,7 @@ interface Waiting {
 }
 
 /** The answers of other nodes to what they were told to do, as far as they come in time. */
-export class Answers {
+export class Acknowledgements {
   readonly #clock: Clock
   readonly #waiting = new Map<string, Waiting>()
 
@@ -31,7 +31,7 @@ export class Answers {
         const waiting: Waiting = { nodes: undefined, answered: new Set(), closed: 0, enough }
         this.#waiting.set(id, waiting)
         stop = this.#clock.every(milliseconds, () => {
-          if (waiting.nodes === undefined) reject(new NodesUnavailableError('Redis did not answer in time'))
+          if (waiting.nodes === undefined) reject(new ClusterUnavailableError('Redis did not answer in time'))
           else enough()
         })
         say().then((nodes) => {

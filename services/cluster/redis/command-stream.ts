@@ -4,7 +4,7 @@ import type { CloseCommand } from '../cluster.ts'
 import { LISTEN } from './cluster-scripts.ts'
 
 /** What nodes say to all others. */
-export type Said =
+export type NodeCommand =
   | { readonly joined: true }
   /** All write what they have, and look who is there. */
   | { readonly look: true }
@@ -20,15 +20,15 @@ const MOST = 100
 const PAUSE = 200
 
 /** Hears what nodes say, in order, each thing once, over a line of its own: also what was said while the line was away. */
-export class Hearing {
-  readonly #line: RedisLink
+export class CommandStream {
+  readonly #link: RedisLink
   readonly #key: string
-  readonly #hear: (said: Said, age: number) => void
+  readonly #hear: (command: NodeCommand, age: number) => void
   #at: string | undefined
   #isClosed = false
 
-  constructor(link: RedisLink, key: string, hear: (said: Said, age: number) => void) {
-    this.#line = link.duplicate({ blocking: BLOCK })
+  constructor(link: RedisLink, key: string, hear: (command: NodeCommand, age: number) => void) {
+    this.#link = link.duplicate({ blocking: BLOCK })
     this.#key = key
     this.#hear = hear
   }
@@ -43,14 +43,14 @@ export class Hearing {
 
   close(): void {
     this.#isClosed = true
-    this.#line.close()
+    this.#link.close()
   }
 
   /** Never rejects. */
   async #listen(): Promise<void> {
     while (!this.#isClosed) {
       try {
-        await this.#line.untilUp(BLOCK)
+        await this.#link.untilUp(BLOCK)
         if ((await this.#take()) === 0) {
           const read = [
             'XREAD',
@@ -62,7 +62,7 @@ export class Hearing {
             `${this.#key}:said`,
             this.#at as string
           ]
-          await this.#line.send(read)
+          await this.#link.send(read)
         }
       } catch {
         // The line mends itself, and the membership logs that Redis is away.
@@ -72,29 +72,29 @@ export class Hearing {
   }
 
   async #take(): Promise<number> {
-    const heard = (await this.#line.run(LISTEN, this.#key, ['', this.#at as string, String(MOST)])) as unknown[]
+    const heard = (await this.#link.run(LISTEN, this.#key, ['', this.#at as string, String(MOST)])) as unknown[]
     for (let at = 0; at < heard.length && !this.#isClosed; at += 3) {
       this.#at = String(heard[at + 2])
-      const said = parseSaid(String(heard[at + 1]))
-      if (said !== undefined) this.#hear(said, Number(heard[at]))
+      const command = parseNodeCommand(String(heard[at + 1]))
+      if (command !== undefined) this.#hear(command, Number(heard[at]))
     }
     return heard.length
   }
 }
 
 /** What was said, or undefined for anything that no node says. Never throws. */
-export function parseSaid(text: string): Said | undefined {
-  let said: Record<string, unknown>
+export function parseNodeCommand(text: string): NodeCommand | undefined {
+  let message: Record<string, unknown>
   try {
-    said = JSON.parse(text)
+    message = JSON.parse(text)
   } catch {
     // No node says what is not JSON.
     return undefined
   }
-  if (typeof said !== 'object' || said === null) return undefined
-  if (said.joined === true) return { joined: true }
-  if (said.look === true) return { look: true }
-  const { answer, node, closed, command, from, id } = said
+  if (typeof message !== 'object' || message === null) return undefined
+  if (message.joined === true) return { joined: true }
+  if (message.look === true) return { look: true }
+  const { answer, node, closed, command, from, id } = message
   if (typeof answer === 'string' && typeof node === 'string' && Number.isSafeInteger(closed)) {
     return { answer, node, closed: closed as number }
   }

@@ -12,7 +12,7 @@ interface Question {
 const MOST = 500
 
 /** Puts the questions of one turn of the event loop into one: a publish each would be a script each. */
-export class Counting {
+export class Counts {
   readonly #ask: (targets: Targets) => Promise<readonly number[]>
   #questions: Question[] = []
 

@@ -4,8 +4,8 @@ import { LinkError, type LuaScript, type RedisArgument, type RedisLink, RedisRep
 import type { LocalNode, StreamEntry } from '../cluster.ts'
 import { BEGIN, JOIN, RENEW, REPLACE, WRITE } from './cluster-scripts.ts'
 import { Replacing, type SuspectEntry } from './node-replacement.ts'
-import { sweepUp, takeLeave } from './node-sweep.ts'
-import { type Batch, type Change, News } from './presence-changes.ts'
+import { announceLeave, sweepNode } from './node-sweep.ts'
+import { type Batch, type Change, PresenceChanges } from './presence-changes.ts'
 
 export interface MembershipOptions {
   readonly link: RedisLink
@@ -47,7 +47,7 @@ export class Membership {
   elsewhere: { readonly users: number; readonly streams: number } = NOBODY
   readonly #options: MembershipOptions
   readonly #local: LocalNode
-  readonly #news: News
+  readonly #changes: PresenceChanges
   readonly #replacing: Replacing
   readonly #stops: (() => void)[] = []
   /** It writes under a name that does not count yet. */
@@ -68,7 +68,7 @@ export class Membership {
 
   constructor(local: LocalNode, options: MembershipOptions) {
     this.#local = local
-    this.#news = new News(local)
+    this.#changes = new PresenceChanges(local)
     this.#options = options
     this.#replacing = new Replacing({
       clock: options.clock,
@@ -101,7 +101,7 @@ export class Membership {
     // A node that is going to join writes all that there is.
     if (!this.isMember && !this.#isJoining) return
     this.#noted++
-    this.#news.note(stream, change)
+    this.#changes.note(stream, change)
     if (this.#isDue) return
     this.#isDue = true
     setImmediate(() => {
@@ -131,16 +131,16 @@ export class Membership {
     this.#forgetOthers()
     if (!hasName || !this.#options.link.isUp) return
     const names = [...this.#former, this.name]
-    await takeLeave(this.#options, names, PATIENCE).catch((error: unknown) => {
+    await announceLeave(this.#options, names, PATIENCE).catch((error: unknown) => {
       const message = 'this node could not take leave of the others; they count it until its lease ends'
       this.#local.logger.warn({ err: error }, message)
     })
   }
 
   /** It is not known what a command has written under the present name: takes another one. */
-  lapse(): void {
+  expire(): void {
     this.isMember = false
-    this.#news.clear()
+    this.#changes.clear()
     this.lookSoon()
   }
 
@@ -172,13 +172,13 @@ export class Membership {
         // The name may have lapsed meanwhile.
       } while (!this.isMember && !this.#hasLeft)
       this.#tell(undefined)
-      for (const node of dead) if (!this.#hasLeft) await sweepUp(this.#options, this.name, node)
+      for (const node of dead) if (!this.#hasLeft) await sweepNode(this.#options, this.name, node)
     } catch (error) {
       const { clock, lease } = this.#options
       if (clock.monotonic() - this.#renewedAt >= lease) this.#forgetOthers()
       this.#tell(error)
     }
-    if (!this.#news.isEmpty) void this.written()
+    if (!this.#changes.isEmpty) void this.written()
   }
 
   async #enter(): Promise<void> {
@@ -186,10 +186,10 @@ export class Membership {
     this.#miss(clock.monotonic() + lease)
     this.name = randomText(10)
     this.#isJoining = true
-    this.#news.noteAll()
+    this.#changes.noteAll()
     try {
       const last = await this.run(BEGIN, [String(lease)])
-      while (!this.#news.isEmpty) await this.#writeBatch(this.#news.take())
+      while (!this.#changes.isEmpty) await this.#writeBatch(this.#changes.take())
       const former = JSON.stringify(this.#former)
       // From here on the name may count, whatever the answer.
       this.#former = [...this.#former, this.name].slice(-FORMER)
@@ -200,7 +200,7 @@ export class Membership {
       if (this.isMember) onJoined(String(last))
     } finally {
       this.#isJoining = false
-      if (!this.isMember) this.#news.clear()
+      if (!this.isMember) this.#changes.clear()
     }
   }
 
@@ -208,7 +208,7 @@ export class Membership {
   async #renew(): Promise<string[]> {
     const { clock, lease } = this.#options
     const at = clock.monotonic()
-    const isQuiet = this.isMember && this.#news.isEmpty && this.#writing === undefined
+    const isQuiet = this.isMember && this.#changes.isEmpty && this.#writing === undefined
     const noted = this.#noted
     let answer = await this.run(RENEW, [String(lease), isQuiet ? '1' : ''])
     if (answer === null && !this.#hasLeft) {
@@ -229,15 +229,15 @@ export class Membership {
 
   /** Never rejects. */
   async #write(): Promise<void> {
-    while (this.isMember && !this.#news.isEmpty) {
-      const batch = this.#news.take()
+    while (this.isMember && !this.#changes.isEmpty) {
+      const batch = this.#changes.take()
       try {
         await this.#writeBatch(batch)
       } catch (error) {
         // What may have been written, and might be written late, is left behind under the former name.
-        if (!(error instanceof LinkError) && !(error instanceof RedisReplyError)) this.lapse()
-        else if (error instanceof LinkError && error.wasSent) this.lapse()
-        else this.#news.putBack(batch)
+        if (!(error instanceof LinkError) && !(error instanceof RedisReplyError)) this.expire()
+        else if (error instanceof LinkError && error.wasSent) this.expire()
+        else this.#changes.putBack(batch)
         return
       }
     }
@@ -271,7 +271,7 @@ export class Membership {
     this.#differences = isSame ? 0 : this.#differences + 1
     if (this.#differences < DIFFERENCES) return
     this.#differences = 0
-    this.lapse()
+    this.expire()
   }
 
   /** Takes the other nodes that are known for missing, until they are seen again or it is too late. */
@@ -282,7 +282,7 @@ export class Membership {
   #forgetOthers(): void {
     this.#miss(Number.POSITIVE_INFINITY)
     this.isMember = false
-    this.#news.clear()
+    this.#changes.clear()
     this.others = []
     this.elsewhere = NOBODY
   }

@@ -16,9 +16,9 @@ export interface ReplacingParts {
 export type SuspectEntry = readonly [user: string, since: number, streams: readonly string[]]
 
 /** At most so many users are suspected at a time: of more of them the limit is not kept until their next stream. */
-const MOST_USERS = 10_000
+const MAX_USERS = 10_000
 /** And of each so many new streams are remembered. */
-const MOST_STREAMS = 100
+const MAX_STREAMS = 100
 /** A script blocks Redis for everybody, so it is given so many users at most. */
 const BATCH = 100
 /** How long after the first attempt the second comes, and after how long there is one at most, in milliseconds. */
@@ -47,11 +47,11 @@ export class Replacing {
   suspect(users: readonly string[], opened: readonly StreamEntry[], since: number): void {
     if (users.length === 0 || this.#isClosed) return
     for (const user of users) {
-      if (this.#suspects.size >= MOST_USERS && !this.#suspects.has(user)) continue
+      if (this.#suspects.size >= MAX_USERS && !this.#suspects.has(user)) continue
       const before = this.#suspects.get(user)?.streams ?? []
       const streams = [...before, ...opened.filter((stream) => stream.user === user).map(textOf)]
       // A new object: an answer about the former is no answer about this one.
-      this.#suspects.set(user, { since, streams: streams.slice(-MOST_STREAMS) })
+      this.#suspects.set(user, { since, streams: streams.slice(-MAX_STREAMS) })
     }
     this.#wait = FIRST_WAIT
     this.#mayAsk = true

@@ -2,7 +2,7 @@ import { EVERYONE } from '../../events/channel.ts'
 import type { LocalNode, StreamEntry } from '../cluster.ts'
 
 /** What has changed about a stream since it was last written. */
-export type Change = 'opened' | 'held' | 'closed'
+export type Change = 'opened' | 'present' | 'closed'
 
 interface Entry {
   readonly stream: StreamEntry
@@ -25,7 +25,7 @@ const MOST = 250
  * What is new of this node's streams and not written yet. Says how things are, not how they have changed, so that writing it
  * twice does no harm; and holds one entry a stream, however often it came and went.
  */
-export class News {
+export class PresenceChanges {
   readonly #local: LocalNode
   readonly #entries = new Map<string, Entry>()
 
@@ -44,7 +44,7 @@ export class News {
   /** Begins anew with everything that there is. */
   noteAll(): void {
     this.clear()
-    for (const stream of this.#local.streams()) this.note(stream, 'held')
+    for (const stream of this.#local.streams()) this.note(stream, 'present')
   }
 
   clear(): void {

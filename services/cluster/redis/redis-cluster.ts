@@ -1,19 +1,19 @@
 import { type Clock, systemClock } from '../../clock.ts'
-import { InvalidOptionError, NodesUnavailableError } from '../../errors.ts'
+import { ClusterUnavailableError, InvalidOptionError } from '../../errors.ts'
 import type { Channel } from '../../events/channel.ts'
 import { compareNames } from '../../events/utf8-order.ts'
 import { wholeNumber } from '../../option-checks.ts'
 import { randomText } from '../../random.ts'
 import { LinkError, type LuaScript, type RedisArgument, type RedisLink } from '../../redis/link.ts'
-import type { CloseCommand, LocalNode, Nodes, StreamEntry } from '../cluster.ts'
-import { Answers } from './acknowledgements.ts'
+import type { CloseCommand, Cluster, LocalNode, StreamEntry } from '../cluster.ts'
+import { Acknowledgements } from './acknowledgements.ts'
 import { ANSWER, COMMAND, COUNT, OF_USER, RESERVE, USERS } from './cluster-scripts.ts'
-import { Hearing, type Said } from './command-stream.ts'
-import { Counting } from './counts.ts'
+import { CommandStream, type NodeCommand } from './command-stream.ts'
+import { Counts } from './counts.ts'
 import { Membership } from './membership.ts'
 import { parseText, textOf } from './presence-changes.ts'
 
-export interface RedisNodesOptions {
+export interface RedisClusterOptions {
   /** The line to Redis. It may be the event log's, and is not closed with the nodes. */
   readonly link: RedisLink
   /**
@@ -39,31 +39,31 @@ const CLOSE_WITHIN = 2_000
 const RESERVE_WITHIN = 1_000
 
 /** Joins the nodes of a hub through Redis: each writes down what it has, and asks about the others with one script each. */
-export class RedisNodes implements Nodes {
+export class RedisCluster implements Cluster {
   readonly #link: RedisLink
   readonly #key: string
   readonly #lease: number
   readonly #clock: Clock
-  readonly #answers: Answers
-  readonly #counting: Counting
+  readonly #acknowledgements: Acknowledgements
+  readonly #counts: Counts
   /** By which what it says itself is known. */
   readonly #self = randomText(10)
   readonly #reservations = new Map<string, Reservation>()
   #local: LocalNode | undefined
   #membership: Membership | undefined
-  #hearing: Hearing | undefined
+  #commands: CommandStream | undefined
 
   /** @throws {InvalidOptionError} */
-  constructor({ link, lease = 10_000, clock = systemClock }: RedisNodesOptions) {
+  constructor({ link, lease = 10_000, clock = systemClock }: RedisClusterOptions) {
     this.#link = link
     this.#key = link.key('nodes')
     this.#lease = wholeNumber('lease', lease, 500, 600_000)
     this.#clock = clock
-    this.#answers = new Answers(clock)
-    this.#counting = new Counting((targets) => this.#ask(COUNT, [JSON.stringify(targets)]) as Promise<number[]>)
+    this.#acknowledgements = new Acknowledgements(clock)
+    this.#counts = new Counts((targets) => this.#ask(COUNT, [JSON.stringify(targets)]) as Promise<number[]>)
   }
 
-  get isAlone(): boolean {
+  get isSingleNode(): boolean {
     return this.isSettled && this.#membership?.others.length === 0
   }
 
@@ -76,17 +76,18 @@ export class RedisNodes implements Nodes {
   }
 
   async join(local: LocalNode): Promise<void> {
-    if (this.#membership !== undefined) throw new InvalidOptionError('nodes', 'belongs to one hub; make one for each')
+    if (this.#membership !== undefined)
+      throw new InvalidOptionError('cluster', 'belongs to one hub; create one for each hub')
     this.#local = local
-    const hearing = new Hearing(this.#link, this.#key, (said, age) => this.#hear(said, age))
-    this.#hearing = hearing
+    const commands = new CommandStream(this.#link, this.#key, (command, age) => this.#hear(command, age))
+    this.#commands = commands
     this.#membership = new Membership(local, {
       link: this.#link,
       key: this.#key,
       lease: this.#lease,
       clock: this.#clock,
-      onJoined: (last) => hearing.begin(last),
-      onSeen: (others) => this.#answers.onlyFrom(others)
+      onJoined: (last) => commands.begin(last),
+      onSeen: (others) => this.#acknowledgements.onlyFrom(others)
     })
     await this.#membership.join()
   }
@@ -120,22 +121,22 @@ export class RedisNodes implements Nodes {
 
   async #askForRoom(stream: StreamEntry, limit: number, reservation: Reservation): Promise<boolean> {
     const membership = this.#joined()
-    if (!membership.isMember) throw new NodesUnavailableError('this node joins them anew')
+    if (!membership.isMember) throw new ClusterUnavailableError('this node joins them anew')
     // What was closed here just now makes room.
     await membership.written()
-    if (reservation.isLate) throw new NodesUnavailableError('it is too late')
+    if (reservation.isLate) throw new ClusterUnavailableError('it is too late')
     const args = [String(limit), stream.user as string, textOf(stream), String(stream.since)]
     try {
       return (await membership.run(RESERVE, args)) !== 0
     } catch (error) {
       // The place may still be taken under the present name, at any time.
-      if (error instanceof LinkError && error.wasSent) membership.lapse()
+      if (error instanceof LinkError && error.wasSent) membership.expire()
       throw error
     }
   }
 
   countListeners(targets: readonly (readonly Channel[])[]): Promise<readonly number[]> {
-    return this.#counting.count(targets)
+    return this.#counts.count(targets)
   }
 
   async countOfUser(user: string): Promise<number> {
@@ -164,20 +165,20 @@ export class RedisNodes implements Nodes {
 
   async close(command: CloseCommand): Promise<number> {
     const id = randomText(12)
-    const said: Said = { command, from: this.#self, id }
-    const say = async () => (await this.#ask(COMMAND, [JSON.stringify(said)])) as string[]
-    return this.#answers.gather(id, CLOSE_WITHIN, say)
+    const message: NodeCommand = { command, from: this.#self, id }
+    const say = async () => (await this.#ask(COMMAND, [JSON.stringify(message)])) as string[]
+    return this.#acknowledgements.gather(id, CLOSE_WITHIN, say)
   }
 
   async leave(): Promise<void> {
-    this.#hearing?.close()
+    this.#commands?.close()
     await this.#membership?.leave()
   }
 
-  #hear(said: Said, age: number): void {
-    if ('joined' in said || 'look' in said) this.#membership?.lookSoon()
-    else if ('answer' in said) this.#answers.take(said.answer, said.node, said.closed)
-    else if (said.from !== this.#self) this.#obey(said.command, age, said.id)
+  #hear(command: NodeCommand, age: number): void {
+    if ('joined' in command || 'look' in command) this.#membership?.lookSoon()
+    else if ('answer' in command) this.#acknowledgements.take(command.answer, command.node, command.closed)
+    else if (command.from !== this.#self) this.#obey(command.command, age, command.id)
   }
 
   #obey(command: CloseCommand, age: number, id: string | undefined): void {
@@ -193,21 +194,21 @@ export class RedisNodes implements Nodes {
     try {
       return await membership.ask(script, args)
     } catch (error) {
-      throw new NodesUnavailableError((error as Error).message)
+      throw new ClusterUnavailableError((error as Error).message)
     }
   }
 
-  /** @throws {NodesUnavailableError} */
+  /** @throws {ClusterUnavailableError} */
   #joined(): Membership {
     const membership = this.#membership
     if (membership?.canAsk === true) return membership
-    throw new NodesUnavailableError(this.#link.problem || 'this node has not joined them yet')
+    throw new ClusterUnavailableError(this.#link.problem || 'this node has not joined them yet')
   }
 
   async #inTime<Answer>(answer: Promise<Answer>, milliseconds: number): Promise<Answer> {
     let stop: (() => void) | undefined
     const late = new Promise<never>((_resolve, reject) => {
-      stop = this.#clock.every(milliseconds, () => reject(new NodesUnavailableError('no answer in time')))
+      stop = this.#clock.every(milliseconds, () => reject(new ClusterUnavailableError('no answer in time')))
     })
     try {
       return await Promise.race([answer, late])

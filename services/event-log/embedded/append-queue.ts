@@ -10,15 +10,15 @@ const MAX_EVENTS = 20_000
 const MAX_TEXT = 33_554_432
 
 /** An append on its way. */
-export interface Waiting {
+export interface QueuedAppend {
   readonly events: readonly NewEvent[]
   readonly resolve: (receipts: readonly Receipt[]) => void
   readonly reject: (error: Error) => void
 }
 
 /** The appends that came while another group was being written, in their order. */
-export class WaitingAppends {
-  #waiting: Waiting[] = []
+export class AppendQueue {
+  #waiting: QueuedAppend[] = []
   #events = 0
   #text = 0
 
@@ -37,7 +37,7 @@ export class WaitingAppends {
   }
 
   /** Those that are written next, together. */
-  takeGroup(): Waiting[] {
+  takeGroup(): QueuedAppend[] {
     let events = 0
     let text = 0
     let count = 0

@@ -1,12 +1,12 @@
 import type { Channel } from '../../events/channel.ts'
 import { type ChannelKind, kindOf } from '../retention.ts'
-import { type ChannelRow, END, isPlace, type PlaceRow, type Tables } from './tables.ts'
+import { type ChannelRow, END, isPosition, type PositionRow, type Tables } from './tables.ts'
 
 /** As many places as are counted at once. */
 const BLOCK = 4_096
 
 /** One channel of the store while it is being written: its row in the table, and the changes to its places. */
-export class ChannelPlaces {
+export class ChannelPositions {
   readonly channel: Channel
   readonly kind: ChannelKind
   readonly id: number
@@ -17,7 +17,7 @@ export class ChannelPlaces {
   evicted: number
   last: number
   /** As the tables have it: whether it is counted as holding something, its size class, its weight, and up to where it is remembered. */
-  storedAs: { isHeld: boolean; sizeClass: number; bytes: number; emptied: number }
+  storedAs: { isRetained: boolean; sizeClass: number; bytes: number; emptied: number }
   /** What it held before this transaction. */
   readonly stored: { readonly count: number; readonly bytes: number }
   readonly #tables: Tables
@@ -36,7 +36,7 @@ export class ChannelPlaces {
     this.last = last
     this.stored = { count, bytes }
     this.storedAs = {
-      isHeld: count > 0,
+      isRetained: count > 0,
       sizeClass: sizeClassOf(bytes),
       bytes,
       emptied: isStored && count === 0 ? evicted : 0
@@ -49,7 +49,7 @@ export class ChannelPlaces {
 
   push(seq: number, bytes: number, rest: [until: number, appendedAt: number, isShared: boolean, key: string | null]) {
     const ordinal = this.next++
-    this.#tables.places.putSync([this.id, seq], [ordinal, bytes, ...rest])
+    this.#tables.positions.putSync([this.id, seq], [ordinal, bytes, ...rest])
     if (ordinal % BLOCK === 0) this.#tables.blocks.putSync([this.id, ordinal / BLOCK], [seq, 0])
     this.count++
     this.bytes += bytes
@@ -57,26 +57,26 @@ export class ChannelPlaces {
   }
 
   /** The number of the oldest entry, and its place unless that is damaged. */
-  oldest(): { seq: number; place?: PlaceRow } | undefined {
-    const { places } = this.#tables
+  oldest(): { seq: number; position?: PositionRow } | undefined {
+    const { positions } = this.#tables
     const range = { start: [this.id, 0] as [number, number], end: [this.id, END] as [number, number], limit: 1 }
     try {
-      for (const { key, value } of places.getRange(range))
-        return isPlace(value) ? { seq: key[1], place: value } : { seq: key[1] }
+      for (const { key, value } of positions.getRange(range))
+        return isPosition(value) ? { seq: key[1], position: value } : { seq: key[1] }
     } catch {
       // The row is no MessagePack.
-      for (const key of places.getKeys(range)) return { seq: key[1] }
+      for (const key of positions.getKeys(range)) return { seq: key[1] }
     }
     return undefined
   }
 
   /** When the entry lapses on the log's clock: 0 if it does not, undefined if it has no place here. */
   lapsesAt(seq: number): number | undefined {
-    return this.#placeOf(seq)?.[2]
+    return this.#positionOf(seq)?.[2]
   }
 
   collapseKeyOf(seq: number): string | null | undefined {
-    return this.#placeOf(seq)?.[5]
+    return this.#positionOf(seq)?.[5]
   }
 
   /** Corrects counts of more than there is, which damage has left behind. */
@@ -91,23 +91,23 @@ export class ChannelPlaces {
    * Takes the place of an entry out; undefined if there is none, or a damaged one.
    * @param known the place, where it was just read.
    */
-  remove(seq: number, known?: PlaceRow): PlaceRow | undefined {
-    const { places, collapsed } = this.#tables
-    const place = known ?? this.#placeOf(seq)
-    if (place === undefined) {
-      if (places.removeSync([this.id, seq])) this.count = Math.max(0, this.count - 1)
+  remove(seq: number, known?: PositionRow): PositionRow | undefined {
+    const { positions, collapsed } = this.#tables
+    const position = known ?? this.#positionOf(seq)
+    if (position === undefined) {
+      if (positions.removeSync([this.id, seq])) this.count = Math.max(0, this.count - 1)
       return undefined
     }
-    const [ordinal, bytes, , , , collapseKey] = place
+    const [ordinal, bytes, , , , collapseKey] = position
     const hasHoles = this.next - this.first > this.count
-    places.removeSync([this.id, seq])
+    positions.removeSync([this.id, seq])
     this.count--
     this.bytes -= bytes
     if (collapseKey !== null && collapsed.get([this.id, collapseKey]) === seq)
       collapsed.removeSync([this.id, collapseKey])
     if (ordinal === this.first) this.#moveFirst(hasHoles)
     else this.#noteHole(Math.floor(ordinal / BLOCK))
-    return place
+    return position
   }
 
   /** Forgets that it ever was. */
@@ -115,10 +115,10 @@ export class ChannelPlaces {
     this.#tables.blocks.removeSync([this.id, Math.floor(this.next / BLOCK)])
   }
 
-  #placeOf(seq: number): PlaceRow | undefined {
+  #positionOf(seq: number): PositionRow | undefined {
     try {
-      const row: unknown = this.#tables.places.get([this.id, seq])
-      return isPlace(row) ? row : undefined
+      const row: unknown = this.#tables.positions.get([this.id, seq])
+      return isPosition(row) ? row : undefined
     } catch {
       // The row is no MessagePack.
       return undefined
@@ -128,15 +128,15 @@ export class ChannelPlaces {
   #moveFirst(hasHoles: boolean): void {
     const before = Math.floor(this.first / BLOCK)
     if (this.count === 0) this.first = this.next
-    else this.first = hasHoles ? this.#firstHeld() : this.first + 1
+    else this.first = hasHoles ? this.#firstRetained() : this.first + 1
     const now = Math.floor(this.first / BLOCK)
     if (now === before) return
     const { blocks } = this.#tables
     for (const key of [...blocks.getKeys({ start: [this.id, before], end: [this.id, now] })]) blocks.removeSync(key)
   }
 
-  #firstHeld(): number {
-    return this.oldest()?.place?.[0] ?? this.first + 1
+  #firstRetained(): number {
+    return this.oldest()?.position?.[0] ?? this.first + 1
   }
 
   /** The block that the oldest place is in is counted place by place, and may have no row. */
@@ -155,11 +155,11 @@ export function sizeClassOf(bytes: number): number {
 export function countFrom(tables: Tables, row: ChannelRow, seq: number, ordinal: number): number {
   const [id, first, next, count] = row
   if (next - first === count) return next - ordinal
-  const { places, blocks } = tables
+  const { positions, blocks } = tables
   const block = Math.floor(ordinal / BLOCK)
   const lastBlock = Math.floor((next - 1) / BLOCK)
   const end = block === lastBlock ? END : (blocks.get([id, block + 1])?.[0] ?? END)
-  let total = places.getKeysCount({ start: [id, seq], end: [id, end] })
+  let total = positions.getKeysCount({ start: [id, seq], end: [id, end] })
   for (const { key, value } of blocks.getRange({ start: [id, block + 1], end: [id, lastBlock + 1] })) {
     total += Math.min(BLOCK, next - key[1] * BLOCK) - value[1]
   }

@@ -47,7 +47,7 @@ function withFile(path: string, check: (file: number) => void): void {
 type Compare = (a: Buffer, b: Buffer) => number
 
 /** What leads to a page says of it. */
-interface PagePlace {
+interface PagePosition {
   readonly compare: Compare
   /** Its keys are from `low` on, and below `high`. */
   readonly low?: Buffer | undefined
@@ -100,31 +100,31 @@ class FileCheck {
     if (root !== NO_PAGE) this.#checkPage(root, { compare: Buffer.compare, txn, depth: 0 })
   }
 
-  #checkPage(number: bigint, place: PagePlace): void {
-    if (place.depth > MAX_DEPTH) throw new Error(`page ${number} is in a loop`)
+  #checkPage(number: bigint, position: PagePosition): void {
+    if (position.depth > MAX_DEPTH) throw new Error(`page ${number} is in a loop`)
     const page = this.#page(number)
     const kind = page.readUInt16LE(18) & (BRANCH | LEAF | OVERFLOW)
     if (kind !== BRANCH && kind !== LEAF) throw new Error(`page ${number} is none of a table`)
     const txn = page.readBigUInt64LE(8)
     // Whatever leads to a page is written with it, or after it.
-    if (txn > place.txn) throw new Error(`page ${number} is newer than what leads to it`)
+    if (txn > position.txn) throw new Error(`page ${number} is newer than what leads to it`)
     if (kind === LEAF) this.#leaves++
     const nodes = nodesOf(page, number)
     const keys = nodes.map((node) => keyOf(page, node, number))
     // The first key of a branch is not written: it is the least that is possible.
     const first = kind === BRANCH ? 1 : 0
-    checkOrder(keys.slice(first), place, number)
+    checkOrder(keys.slice(first), position, number)
     for (const [at, node] of nodes.entries()) {
-      const low = at === 0 ? place.low : keys[at]
-      const high = keys[at + 1] ?? place.high
+      const low = at === 0 ? position.low : keys[at]
+      const high = keys[at + 1] ?? position.high
       if (kind === LEAF) this.#checkRow(page, node, number, txn)
-      else this.#checkChild(page, node, { compare: place.compare, low, high, txn, depth: place.depth + 1 })
+      else this.#checkChild(page, node, { compare: position.compare, low, high, txn, depth: position.depth + 1 })
     }
   }
 
-  #checkChild(page: Buffer, node: number, place: PagePlace): void {
+  #checkChild(page: Buffer, node: number, position: PagePosition): void {
     const child = BigInt(page.readUInt32LE(node)) + (BigInt(page.readUInt16LE(node + 4)) << 32n)
-    if (this.#leaves < MAX_LEAVES) this.#checkPage(child, place)
+    if (this.#leaves < MAX_LEAVES) this.#checkPage(child, position)
     else this.#checkWithin(child, 1n)
   }
 
@@ -183,7 +183,7 @@ function keyOf(page: Buffer, node: number, number: bigint): Buffer {
   return page.subarray(node + 8, end)
 }
 
-function checkOrder(keys: readonly Buffer[], { compare, low, high }: PagePlace, number: bigint): void {
+function checkOrder(keys: readonly Buffer[], { compare, low, high }: PagePosition, number: bigint): void {
   keys.forEach((key, at) => {
     const before = at === 0 ? low : keys[at - 1]
     const order = before === undefined ? 1 : compare(key, before)

@@ -4,7 +4,7 @@ import { statfsSync } from 'node:fs'
 const BELIEVED_FOR = 100
 
 /** How much room the disk of a folder has left, without asking for it at each write. */
-export class DiskRoom {
+export class DiskSpace {
   readonly #folder: string
   readonly #now: () => number
   #left = 0
@@ -20,7 +20,7 @@ export class DiskRoom {
   take(bytes: number): boolean {
     const now = this.#now()
     if (this.#left < bytes || now - this.#askedAt >= BELIEVED_FOR) {
-      this.#left = roomOf(this.#folder)
+      this.#left = spaceOf(this.#folder)
       this.#askedAt = now
     }
     if (this.#left < bytes) return false
@@ -30,11 +30,11 @@ export class DiskRoom {
 
   /** Whether the disk is known to have less room left than this. */
   isBelow(bytes: number): boolean {
-    return roomOf(this.#folder) < bytes
+    return spaceOf(this.#folder) < bytes
   }
 }
 
-function roomOf(folder: string): number {
+function spaceOf(folder: string): number {
   try {
     const { bavail, bsize } = statfsSync(folder)
     return bavail * bsize

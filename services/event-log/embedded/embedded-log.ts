@@ -20,8 +20,8 @@ import type {
   TailListener
 } from '../event-log.ts'
 import type { Retention } from '../retention.ts'
-import { textOf, type Waiting, WaitingAppends } from './append-queue.ts'
-import { DiskRoom } from './disk-room.ts'
+import { AppendQueue, type QueuedAppend, textOf } from './append-queue.ts'
+import { DiskSpace } from './disk-room.ts'
 import { RecentEvents } from './embedded-recent-events.ts'
 import { readEvents } from './read-events.ts'
 import type { Store } from './store.ts'
@@ -36,7 +36,7 @@ const LOOK_AFTER = 1_000
 /** With less room than this on the disk, what fails to be written fails for want of it. */
 const ROOM = 4_194_304
 /** What a write may take of the disk at most, besides its texts and events: pages are written anew, and never in place. */
-const LEAST_ROOM = 65_536
+const MIN_SPACE = 65_536
 const BYTES_OF_UNIT = 3
 const BYTES_OF_EVENT = 1_024
 
@@ -54,15 +54,15 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   readonly #parts: EmbeddedLogParts
   readonly #store: Store
   readonly #recent = new RecentEvents()
-  readonly #waiting = new WaitingAppends()
+  readonly #waiting = new AppendQueue()
   readonly #tails = new Set<TailListener>()
-  readonly #room: DiskRoom
-  readonly #stopLookingAfter: () => void
+  readonly #space: DiskSpace
+  readonly #stopMaintenance: () => void
   /** What the log's own clock is ahead of the one that never jumps. The log's never goes back, over restarts neither. */
   readonly #ahead: number
   #state: State
   /** Up to where events were handed to the tails. */
-  #handed: Cursor
+  #dispatched: Cursor
   #turn = 0
   #overfull: ReadonlySet<Channel> = new Set()
   /** Something is due to be dropped. */
@@ -79,12 +79,12 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     this.#parts = parts
     this.#store = parts.store
     this.#state = parts.store.state
-    this.#room = new DiskRoom(parts.store.folder, () => parts.clock.monotonic())
-    this.#handed = { seq: this.#state.head, witness: this.#state.witness }
+    this.#space = new DiskSpace(parts.store.folder, () => parts.clock.monotonic())
+    this.#dispatched = { seq: this.#state.head, witness: this.#state.witness }
     const { clock, retention } = parts
     this.#isDropping = this.#state.bytes > retention.bytes
     this.#ahead = Math.max(clock.now(), this.#state.time) - clock.monotonic()
-    this.#stopLookingAfter = clock.every(LOOK_AFTER, () => this.#lookAfter())
+    this.#stopMaintenance = clock.every(LOOK_AFTER, () => this.#startMaintenance())
   }
 
   append(events: readonly NewEvent[]): Promise<readonly Receipt[]> {
@@ -96,10 +96,10 @@ export class EmbeddedLog implements EventLog, HealthCheck {
 
   read(query: ReadQuery): ReadResult {
     if (this.#closed !== undefined) throw new HubClosedError()
-    const { tables, life, witnessKeys } = this.#store
+    const { tables, epoch, witnessKeys } = this.#store
     const { age } = this.#parts.retention
     try {
-      return readEvents({ tables, life, witnessKeys, recent: this.#recent, age }, query, this.#now())
+      return readEvents({ tables, epoch, witnessKeys, recent: this.#recent, age }, query, this.#now())
     } catch (error) {
       throw error instanceof LogUnavailableError ? error : new LogUnavailableError(unreadable(error))
     }
@@ -110,13 +110,13 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     // An object of its own, so that a listener may listen twice.
     const tail: TailListener = {
       onEvents: (events) => listener.onEvents(events),
-      onBreak: (position) => listener.onBreak(position)
+      onDiscontinuity: (position) => listener.onDiscontinuity(position)
     }
     this.#tails.add(tail)
     const stop = async () => {
       this.#tails.delete(tail)
     }
-    return { position: this.#handed, stop }
+    return { position: this.#dispatched, stop }
   }
 
   close(): Promise<void> {
@@ -130,7 +130,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   }
 
   async ready(): Promise<boolean> {
-    if (this.#closed !== undefined || this.#failed !== undefined || !this.#isInPlace()) return false
+    if (this.#closed !== undefined || this.#failed !== undefined || !this.#isAtPosition()) return false
     // What failed is tried again, with nothing; if it fails again, the log is not ready.
     if (this.#isFailing) await this.append([]).catch(() => undefined)
     return !this.#isFailing && this.#closed === undefined && this.#failed === undefined
@@ -155,7 +155,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   }
 
   /** Never rejects: a group that fails rejects its appends. */
-  async #appendGroup(group: readonly Waiting[]): Promise<void> {
+  async #appendGroup(group: readonly QueuedAppend[]): Promise<void> {
     let receipts: (readonly Receipt[] | Error)[] = []
     let appended: readonly LogEvent[] = []
     try {
@@ -170,7 +170,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
       for (const { reject } of group) reject(failure)
       return
     }
-    this.#handOver(appended)
+    this.#dispatch(appended)
     group.forEach(({ resolve, reject }, index) => {
       const answer = receipts[index] as readonly Receipt[] | Error
       if (answer instanceof Error) reject(answer)
@@ -183,26 +183,26 @@ export class EmbeddedLog implements EventLog, HealthCheck {
    * takes for it, which can end the process.
    * @throws {LogFullError}
    */
-  #checkRoom(group: readonly Waiting[]): void {
+  #checkRoom(group: readonly QueuedAppend[]): void {
     const needed = group.reduce(
       (sum, { events }) => sum + BYTES_OF_UNIT * textOf(events) + BYTES_OF_EVENT * events.length,
-      LEAST_ROOM
+      MIN_SPACE
     )
-    if (group.length > 0 && !this.#room.take(needed))
+    if (group.length > 0 && !this.#space.take(needed))
       throw new LogFullError(`the disk of ${this.#store.folder} has less than ${needed} bytes left`)
   }
 
   /** All that the body does and what falls due with it, or nothing. Until it is committed, all else is as before. */
   async #write(body: (writing: Writing) => void): Promise<readonly LogEvent[]> {
     const { retention, idempotencyWindow, clock } = this.#parts
-    const { life, owner, witnesses, witnessKeys } = this.#store
+    const { epoch, owner, witnesses, witnessKeys } = this.#store
     const now = this.#now()
-    const place = { witnesses, witnessKeys, owner, turn: this.#turn, overfull: this.#overfull, slice: SLICE }
+    const position = { witnesses, witnessKeys, owner, turn: this.#turn, overfull: this.#overfull, slice: SLICE }
     let writing: Writing
     try {
       writing = await this.#store.transaction((tables) => {
         this.#checkOwner(tables)
-        const parts = { tables, life, retention, idempotencyWindow, now, time: clock.now(), ...place }
+        const parts = { tables, epoch, retention, idempotencyWindow, now, time: clock.now(), ...position }
         const writing = new Writing(parts, this.#state)
         writing.expire()
         body(writing)
@@ -245,7 +245,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   }
 
   /** Whether the folder still shows what is open, and no other hub writes to it. */
-  #isInPlace(): boolean {
+  #isAtPosition(): boolean {
     try {
       this.#checkLoss(this.#store.watch.loss)
       // Of a write that is under way it is not known whether it is committed.
@@ -283,13 +283,13 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     }
     const { code } = error as { code?: unknown }
     const isFull = code === 28 || code === 122 || /MAP_FULL|ENOSPC/.test(error.message)
-    if (isFull || this.#room.isBelow(ROOM)) return new LogFullError(error.message)
+    if (isFull || this.#space.isBelow(ROOM)) return new LogFullError(error.message)
     return new LogUnavailableError(error.message)
   }
 
-  #handOver(events: readonly LogEvent[]): void {
+  #dispatch(events: readonly LogEvent[]): void {
     if (events.length === 0) return
-    this.#handed = events.findLast(({ cursor }) => cursor !== null)?.cursor ?? this.#handed
+    this.#dispatched = events.findLast(({ cursor }) => cursor !== null)?.cursor ?? this.#dispatched
     for (const tail of [...this.#tails]) {
       if (!this.#tails.has(tail)) continue
       try {
@@ -301,9 +301,9 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   }
 
   /** Drops what is due, slice by slice, and brings to the disk what nobody waits for. */
-  #lookAfter(): void {
+  #startMaintenance(): void {
     if (this.#closed !== undefined || this.#failed !== undefined) return
-    this.#isInPlace()
+    this.#isAtPosition()
     if (this.#failed !== undefined) return
     // What failed is tried again.
     if (this.#isFailing || this.#isDropping || Writing.isDue(this.#state, this.#parts.retention, this.#now())) {
@@ -319,7 +319,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   }
 
   async #close(): Promise<void> {
-    this.#stopLookingAfter()
+    this.#stopMaintenance()
     this.#tails.clear()
     try {
       await this.#running

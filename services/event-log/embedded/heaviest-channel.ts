@@ -1,6 +1,6 @@
 import type { Channel } from '../../events/channel.ts'
 import type { ChannelKind } from '../retention.ts'
-import type { ChannelPlaces } from './channel-positions.ts'
+import type { ChannelPositions } from './channel-positions.ts'
 import { END, type Tables } from './tables.ts'
 
 /** There are fewer size classes than this. */
@@ -21,8 +21,8 @@ export function heaviestChannel(
   { sizes }: Pick<Tables, 'sizes'>,
   kind: ChannelKind,
   turn: number,
-  open: (channel: Channel) => ChannelPlaces
-): ChannelPlaces | undefined {
+  open: (channel: Channel) => ChannelPositions
+): ChannelPositions | undefined {
   for (;;) {
     const base = FIRST_CLASS[kind]
     const [heaviest] = sizes.getKeys({ reverse: true, start: [base + CLASSES, 0], end: [base, 0], limit: 1 })
@@ -30,13 +30,13 @@ export function heaviestChannel(
     const sizeClass = heaviest[0]
     const next = first(sizes, [sizeClass, turn + 1], [sizeClass, END]) ?? first(sizes, [sizeClass, 0], [sizeClass, END])
     if (next === undefined) return undefined
-    const places = open(next.value as Channel)
-    const { id, storedAs } = places
-    const isFound = id === next.key[1] && places.kind === kind
-    if (isFound && base + storedAs.sizeClass === sizeClass) return places
+    const positions = open(next.value as Channel)
+    const { id, storedAs } = positions
+    const isFound = id === next.key[1] && positions.kind === kind
+    if (isFound && base + storedAs.sizeClass === sizeClass) return positions
     // The index leads to a channel that is not there, or that weighs something else.
     sizes.removeSync(next.key)
-    if (isFound && storedAs.sizeClass > 0) sizes.putSync([base + storedAs.sizeClass, id], places.channel)
+    if (isFound && storedAs.sizeClass > 0) sizes.putSync([base + storedAs.sizeClass, id], positions.channel)
   }
 }
 

@@ -29,7 +29,7 @@ export class Ownership {
     try {
       const root = open({ path: join(folder, FILE), noSubdir: true, overlappingSync: false, noSync: true, maxDbs: 1 })
       ownership = new Ownership(folder, root)
-      if (ownership.#isAlone()) return ownership
+      if (ownership.#isSingleNode()) return ownership
     } catch (error) {
       await (ownership?.release() ?? owned.delete(folder))
       throw error
@@ -52,7 +52,7 @@ export class Ownership {
     }
   }
 
-  #isAlone(): boolean {
+  #isSingleNode(): boolean {
     // First be seen, then look: of two that come at once, at least one sees the other.
     this.#reading = this.#root.useReadTransaction()
     this.#root.readerCheck()

@@ -32,15 +32,15 @@ export function makePrivateFolder(path: string): void {
 export function makePrivate(folder: string, names: readonly string[], made: readonly string[]): string[] {
   // Windows has access control lists, and takes a mode for its read-only flag.
   if (process.platform === 'win32') return []
-  const told: string[] = []
-  const tell = (line: string | undefined) => line !== undefined && told.push(line)
+  const messages: string[] = []
+  const tell = (line: string | undefined) => line !== undefined && messages.push(line)
   const others = readdirSync(folder).filter((name) => !names.includes(name) && name !== LOST_AND_FOUND)
   if (others.length === 0) tell(restrict(folder, FOLDER_MODE))
   else if (isOpen(folder, FOLDER_MODE))
     tell(`${folder} keeps its mode, because it holds other files (${others.slice(0, 3).join(', ')})`)
   for (const name of made) closeSync(openSync(join(folder, name), 'a', FILE_MODE))
   for (const name of readdirSync(folder)) if (names.includes(name)) tell(restrict(join(folder, name), FILE_MODE))
-  return told
+  return messages
 }
 
 function isOpen(path: string, mode: number): boolean {

@@ -1,6 +1,6 @@
 import { LogUnavailableError } from '../../errors.ts'
 import type { Channel } from '../../events/channel.ts'
-import { type Cursor, sameLife } from '../../events/cursor.ts'
+import { type Cursor, sameEpoch } from '../../events/cursor.ts'
 import type { GapReason } from '../../events/gap-reason.ts'
 import type { LogEvent } from '../../events/log-event.ts'
 import { MAX_PAGE_TEXT, type ReadFrom, type ReadQuery, type ReadResult } from '../event-log.ts'
@@ -9,7 +9,7 @@ import { type WitnessKeys, witnessOf } from '../witnesses.ts'
 import { countFrom } from './channel-positions.ts'
 import type { RecentEvents } from './embedded-recent-events.ts'
 import { entryAt, eventOf } from './entries.ts'
-import { type ChannelRow, channelRow, END, type PlaceRow, readState, type Tables } from './tables.ts'
+import { type ChannelRow, channelRow, END, type PositionRow, readState, type Tables } from './tables.ts'
 
 /** How many places are fetched at a time, at first and at most. */
 const FEW = 8
@@ -17,7 +17,7 @@ const MANY = 256
 
 export interface ReadingParts {
   readonly tables: Tables
-  readonly life: string
+  readonly epoch: string
   readonly witnessKeys: WitnessKeys
   readonly recent: RecentEvents
   /** How long an event is kept, in milliseconds. */
@@ -26,7 +26,7 @@ export interface ReadingParts {
 
 interface Place {
   readonly seq: number
-  readonly row: PlaceRow
+  readonly row: PositionRow
 }
 
 /**
@@ -44,7 +44,7 @@ export function readEvents(parts: ReadingParts, query: ReadQuery, now: number): 
   const isAging = state.oldestAt <= now - parts.age
   const isLapsing = state.nextUntil <= now
   let evicted = 0
-  const readers: PlaceReader[] = []
+  const readers: PositionReader[] = []
   for (const channel of query.channels) {
     const found = channelRow(tables, channel)
     // Nobody knows what a damaged channel held: all of it counts as evicted.
@@ -52,13 +52,13 @@ export function readEvents(parts: ReadingParts, query: ReadQuery, now: number): 
     const row = found === 'damaged' ? undefined : found
     const aged = row !== undefined && isAging ? lastAged(tables, row, now - parts.age) : 0
     evicted = Math.max(evicted, row?.[5] ?? state.forgotten, aged)
-    if (row !== undefined) readers.push(new PlaceReader(tables, channel, row, aged, isLapsing ? now : 0))
+    if (row !== undefined) readers.push(new PositionReader(tables, channel, row, aged, isLapsing ? now : 0))
   }
   const isCursor = typeof query.from === 'object' && 'seq' in query.from
   const last = typeof query.from === 'object' && 'last' in query.from ? query.from.last : undefined
   const start = last === undefined ? after : startOfLast(readers, last)
   for (const reader of readers) reader.startAfter(start)
-  const { events, hole } = mergePlaces(parts, readers, query.limit)
+  const { events, hole } = mergePositions(parts, readers, query.limit)
   evicted = Math.max(evicted, hole)
   const remaining = readers.reduce((sum, reader) => sum + reader.countRest(), 0)
   const next = remaining === 0 ? head : (events[events.length - 1]?.cursor ?? head)
@@ -69,10 +69,10 @@ export function readEvents(parts: ReadingParts, query: ReadQuery, now: number): 
 function recognise(parts: ReadingParts, from: ReadFrom, head: Cursor): { after: number; gap?: GapReason } {
   if (from === 'head') return { after: head.seq }
   if (from === 'oldest' || 'last' in from) return { after: 0 }
-  if (!sameLife(from.witness, parts.life)) return { after: 0, gap: 'reset' }
+  if (!sameEpoch(from.witness, parts.epoch)) return { after: 0, gap: 'reset' }
   if (from.seq > head.seq) return { after: 0, gap: 'diverged' }
   const own = witnessOf(parts.witnessKeys, from.seq)
-  const known = from.seq === head.seq ? head.witness : own && parts.life + own
+  const known = from.seq === head.seq ? head.witness : own && parts.epoch + own
   return known !== undefined && known !== from.witness ? { after: 0, gap: 'diverged' } : { after: from.seq }
 }
 
@@ -88,27 +88,27 @@ function eventAt({ tables, recent }: ReadingParts, seq: number): LogEvent | unde
 
 /** The number of the newest entry of a channel that is too old, 0 if none is: they lie in the order of their time. */
 function lastAged(tables: Tables, [id, , , count, , , last]: ChannelRow, horizon: number): number {
-  const at = (seq: number) => firstPlace(tables, id, seq)
+  const at = (seq: number) => firstPosition(tables, id, seq)
   let oldest = count === 0 ? undefined : at(0)
   if (oldest === undefined || oldest.row[3] > horizon) return 0
   for (let high = last; oldest.seq < high; ) {
     const middle = Math.floor((oldest.seq + high + 1) / 2)
-    const place = at(middle)
-    if (place !== undefined && place.row[3] <= horizon) oldest = place
+    const position = at(middle)
+    if (position !== undefined && position.row[3] <= horizon) oldest = position
     else high = middle - 1
   }
   return oldest.seq
 }
 
-function firstPlace(tables: Tables, id: number, seq: number): Place | undefined {
-  for (const { key, value } of tables.places.getRange({ start: [id, seq], end: [id, END], limit: 1 })) {
+function firstPosition(tables: Tables, id: number, seq: number): Place | undefined {
+  for (const { key, value } of tables.positions.getRange({ start: [id, seq], end: [id, END], limit: 1 })) {
     return { seq: key[1], row: value }
   }
   return undefined
 }
 
 /** Walks along the places of one channel, and fetches them as they are needed. */
-class PlaceReader {
+class PositionReader {
   readonly channel: Channel
   readonly #tables: Tables
   readonly #row: ChannelRow
@@ -152,8 +152,8 @@ class PlaceReader {
 
   /** The numbers of the channel from the newest on back, fetched as they are needed. */
   *back(): Generator<number, void> {
-    const [id, , , held] = this.#row
-    let before = held === 0 ? 0 : END
+    const [id, , , retained] = this.#row
+    let before = retained === 0 ? 0 : END
     for (let limit = FEW; before > 0; limit = Math.min(2 * limit, MANY)) {
       const range = {
         start: [id, before] as [number, number],
@@ -161,9 +161,9 @@ class PlaceReader {
         reverse: true,
         limit
       }
-      const places = [...this.#tables.places.getRange(range)]
-      for (const { key, value } of places) if (!this.#isLapsed(value)) yield key[1]
-      before = places.length < limit ? 0 : (places.at(-1)?.key[1] ?? 1) - 1
+      const positions = [...this.#tables.positions.getRange(range)]
+      for (const { key, value } of positions) if (!this.#isExpired(value)) yield key[1]
+      before = positions.length < limit ? 0 : (positions.at(-1)?.key[1] ?? 1) - 1
     }
   }
 
@@ -174,22 +174,22 @@ class PlaceReader {
     this.#fetched = []
     this.#at = 0
     let fetched = 0
-    for (const { key, value } of this.#tables.places.getRange(range)) {
+    for (const { key, value } of this.#tables.positions.getRange(range)) {
       fetched++
       this.#after = key[1]
-      if (!this.#isLapsed(value)) this.#fetched.push({ seq: key[1], row: value })
+      if (!this.#isExpired(value)) this.#fetched.push({ seq: key[1], row: value })
     }
     this.#isAtEnd = fetched < limit
     this.#size = Math.min(2 * limit, MANY)
   }
 
-  #isLapsed(place: PlaceRow): boolean {
-    return place[2] > 0 && place[2] <= this.#now
+  #isExpired(position: PositionRow): boolean {
+    return position[2] > 0 && position[2] <= this.#now
   }
 }
 
 /** The number after which the newest `last` entries begin: the channels are walked back together from their ends. */
-function startOfLast(readers: readonly PlaceReader[], last: number): number {
+function startOfLast(readers: readonly PositionReader[], last: number): number {
   const walks = readers.map((reader) => reader.back())
   // Counted down, so that the highest number comes first.
   const downFrom = (walk: Generator<number, void>) => -(walk.next().value ?? Number.NEGATIVE_INFINITY)
@@ -204,12 +204,12 @@ function startOfLast(readers: readonly PlaceReader[], last: number): number {
 }
 
 /** The entries of several channels as one sequence, each once, at most a page, and the number of the newest hole. */
-function mergePlaces(
+function mergePositions(
   parts: ReadingParts,
-  readers: readonly PlaceReader[],
+  readers: readonly PositionReader[],
   limit: number
 ): { events: LogEvent[]; hole: number } {
-  const numberOf = ({ next }: PlaceReader) => next?.seq ?? Number.POSITIVE_INFINITY
+  const numberOf = ({ next }: PositionReader) => next?.seq ?? Number.POSITIVE_INFINITY
   const merge = new SequenceMerge(readers.map(numberOf))
   const events: LogEvent[] = []
   let hole = 0
@@ -219,7 +219,7 @@ function mergePlaces(
     const event = eventAt(parts, seq)
     let isAsked = false
     while (merge.lowest === seq) {
-      const reader = readers[merge.first] as PlaceReader
+      const reader = readers[merge.first] as PositionReader
       if (event?.channels.includes(reader.channel)) isAsked = true
       else hole = seq
       reader.advance()

@@ -1,11 +1,11 @@
 import type { NewEvent } from '../../events/log-event.ts'
 import { entryRow } from './entries.ts'
-import type { EntryFields, PlaceRow, State, Tables } from './tables.ts'
+import type { EntryFields, PositionRow, State, Tables } from './tables.ts'
 
 type Held = Pick<Tables, 'entries' | 'shared' | 'lapsing'>
 
 /** The entries that are held, however many channels lead to them, and what the state knows of them as a whole. */
-export class HeldEntries {
+export class RetainedEntries {
   readonly #tables: Held
   readonly #state: State
 
@@ -32,20 +32,20 @@ export class HeldEntries {
   }
 
   /** One channel fewer holds the entry; the last one lets it go. */
-  release(seq: number, [, bytes, until, , isShared]: PlaceRow): void {
+  release(seq: number, [, bytes, until, , isShared]: PositionRow): void {
     const { entries, shared } = this.#tables
     const state = this.#state
     if (isShared) {
-      const held = (shared.get(seq) ?? 1) - 1
-      if (held > 0) {
-        shared.putSync(seq, held)
+      const retained = (shared.get(seq) ?? 1) - 1
+      if (retained > 0) {
+        shared.putSync(seq, retained)
         return
       }
       shared.removeSync(seq)
     }
     if (entries.removeSync(seq)) state.events--
     state.bytes = Math.max(0, state.bytes - bytes)
-    if (until > 0) this.lapsed(until, seq)
+    if (until > 0) this.expired(until, seq)
     if (seq === state.oldest) this.#findOldest()
   }
 
@@ -61,7 +61,7 @@ export class HeldEntries {
     return first
   }
 
-  lapsed(until: number, seq: number): void {
+  expired(until: number, seq: number): void {
     this.#tables.lapsing.removeSync([until, seq])
     if (until <= this.#state.nextUntil) this.#state.nextUntil = this.nextLapsing?.[0] ?? Number.POSITIVE_INFINITY
   }

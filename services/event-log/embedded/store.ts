@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { RootDatabase } from 'lmdb'
 import type { Clock } from '../../clock.ts'
 import { LogInUseError, LogStoreError, MissingPackageError } from '../../errors.ts'
-import { newLife, newWitness } from '../../events/cursor.ts'
+import { newEpoch, newWitness } from '../../events/cursor.ts'
 import { randomText } from '../../random.ts'
 import { newWitnessKey, Witnesses, type WitnessKeys, withKey } from '../witnesses.ts'
 import { checkBeginning, checkFile } from './check-file.ts'
@@ -29,7 +29,7 @@ const WAY_OUT = 'Nothing in it was changed; restore it, or move the folder away 
 export interface Store {
   readonly folder: string
   readonly tables: Tables
-  readonly life: string
+  readonly epoch: string
   /** As it was last committed. */
   readonly state: State
   /** What makes the witnesses of new entries, and the keys of all that were made. */
@@ -71,7 +71,7 @@ export async function openStore(
   }
 }
 
-interface Opening {
+interface StreamRequest {
   readonly folder: string
   readonly durability: 'sync' | 'process'
   readonly isNew: boolean
@@ -79,7 +79,7 @@ interface Opening {
 }
 
 async function openOwned(
-  { folder, durability, isNew, clock }: Opening,
+  { folder, durability, isNew, clock }: StreamRequest,
   { open, ABORT }: typeof import('lmdb'),
   ownership: Ownership
 ): Promise<Store> {
@@ -119,23 +119,23 @@ async function identify(
   { folder, tables, transaction, flush }: Pick<Store, 'folder' | 'tables' | 'transaction' | 'flush'>,
   isNew: boolean,
   clock: Clock
-): Promise<Pick<Store, 'life' | 'state' | 'owner' | 'witnesses' | 'witnessKeys'>> {
+): Promise<Pick<Store, 'epoch' | 'state' | 'owner' | 'witnesses' | 'witnessKeys'>> {
   if (tables.meta.get('version') === undefined) {
     if (!isNew) throw new LogStoreError(folder, `it is damaged: its tables are empty. ${WAY_OUT}`)
     await transaction((tables) => {
-      const life = newLife()
+      const epoch = newEpoch()
       tables.meta.putSync('version', VERSION)
-      tables.meta.putSync('life', life)
-      writeState(tables, newState(newWitness(life), clock.now()))
+      tables.meta.putSync('life', epoch)
+      writeState(tables, newState(newWitness(epoch), clock.now()))
     })
   }
   if (isNew) {
     await flush()
     writeStamp(folder)
   }
-  const life = tables.meta.get('life')
+  const epoch = tables.meta.get('life')
   const state = readState(tables)
-  if (typeof life !== 'string' || state === undefined)
+  if (typeof epoch !== 'string' || state === undefined)
     throw new LogStoreError(folder, `it is damaged: it does not know itself. ${WAY_OUT}`)
   try {
     checkTables(tables, state)
@@ -145,7 +145,7 @@ async function identify(
   const owner = randomText(16)
   const key = newWitnessKey()
   const witnessKeys = withKey((tables.meta.get(WITNESS_KEYS) ?? []) as WitnessKeys, state.head + 1, key)
-  const own = { life, owner, witnesses: new Witnesses(key), witnessKeys }
+  const own = { epoch, owner, witnesses: new Witnesses(key), witnessKeys }
   const claimed = { ...state, owner }
   try {
     await transaction((tables) => {

@@ -16,7 +16,7 @@ export type EntryFields = [
 export type EntryRow = [...fields: EntryFields, checksum: number]
 
 /** An entry's place in one channel: all that evicting needs, so that it need not read the entry. */
-export type PlaceRow = [
+export type PositionRow = [
   ordinal: number,
   bytes: number,
   /** When it lapses on the log's clock; 0 if it does not. */
@@ -92,7 +92,7 @@ export interface Tables {
   readonly meta: Table<unknown, string>
   readonly entries: Table<EntryRow, number>
   /** The places of each channel, by its id and the entry's number. */
-  readonly places: Table<PlaceRow, [number, number]>
+  readonly positions: Table<PositionRow, [number, number]>
   readonly channels: Table<ChannelRow, string>
   /** How many places of each block of a channel are empty, so that counting need not walk. */
   readonly blocks: Table<BlockRow, [number, number]>
@@ -122,7 +122,7 @@ export function openTables(root: RootDatabase): Tables {
   return {
     meta: table('meta'),
     entries: table('entries'),
-    places: table('places'),
+    positions: table('places'),
     channels: table('channels'),
     blocks: table('blocks'),
     collapsed: table('collapsed'),
@@ -191,7 +191,7 @@ export function newState(witness: string, time: number): State {
 }
 
 /** Whether a hub may have written this as a place. */
-export function isPlace(row: unknown): row is PlaceRow {
+export function isPosition(row: unknown): row is PositionRow {
   if (!Array.isArray(row) || row.length !== 6) return false
   const [ordinal, bytes, until, appendedAt] = row
   return [ordinal, bytes, until, appendedAt].every(Number.isFinite)

@@ -6,16 +6,16 @@ const INLINE = 1_900
 /** What an entry takes on disk besides its text: its key, its row, its node, and the half-filled pages around it. */
 const ENTRY_OVERHEAD = 120
 /** What it takes to be filed under one channel, besides the channel's name in the entry. */
-const PLACE_OVERHEAD = 90
+const POSITION_OVERHEAD = 90
 
 /** About what an event takes on disk. */
 export function weightOf(event: NewEvent): number {
   let row = Buffer.byteLength(event.data) + Buffer.byteLength(event.event) + ENTRY_OVERHEAD
-  let places = 0
+  let positions = 0
   for (const channel of event.channels) {
     row += Buffer.byteLength(channel)
-    places += PLACE_OVERHEAD
+    positions += POSITION_OVERHEAD
   }
-  if (event.collapseKey !== undefined) places += 2 * event.channels.length * Buffer.byteLength(event.collapseKey)
-  return (row > INLINE ? Math.ceil((row + 16) / PAGE) * PAGE : row) + places
+  if (event.collapseKey !== undefined) positions += 2 * event.channels.length * Buffer.byteLength(event.collapseKey)
+  return (row > INLINE ? Math.ceil((row + 16) / PAGE) * PAGE : row) + positions
 }

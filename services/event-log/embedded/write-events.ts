@@ -2,17 +2,17 @@ import type { Channel } from '../../events/channel.ts'
 import type { LogEvent, NewEvent } from '../../events/log-event.ts'
 import type { Receipt } from '../event-log.ts'
 import { refuseOtherContent } from '../idempotency.ts'
-import { countBound, giverOf, type Retention } from '../retention.ts'
+import { countBound, evictionSourceOf, type Retention } from '../retention.ts'
 import type { Witnesses, WitnessKeys } from '../witnesses.ts'
-import { ChannelPlaces, sizeClassOf } from './channel-positions.ts'
+import { ChannelPositions, sizeClassOf } from './channel-positions.ts'
 import { entryAt, eventOf } from './entries.ts'
 import { firstClassOf, heaviestChannel } from './heaviest-channel.ts'
-import { HeldEntries } from './retained-entries.ts'
+import { RetainedEntries } from './retained-entries.ts'
 import { IdempotencyKeys } from './stored-idempotency-keys.ts'
 import {
   channelRow,
   type EntryFields,
-  type PlaceRow,
+  type PositionRow,
   type State,
   type Tables,
   WITNESS_KEYS,
@@ -33,7 +33,7 @@ const BYTES_OF = { user: 'userBytes', topic: 'topicBytes', everyone: 'everyoneBy
 
 export interface WritingParts {
   readonly tables: Tables
-  readonly life: string
+  readonly epoch: string
   readonly retention: Retention
   readonly idempotencyWindow: number
   /** Now on the log's own clock, and for people. */
@@ -61,14 +61,14 @@ export class Writing {
   /** The events of this transaction in order, transient ones too. */
   readonly appended: LogEvent[] = []
   readonly #tables: Tables
-  readonly #held: HeldEntries
-  readonly #life: string
+  readonly #retained: RetainedEntries
+  readonly #epoch: string
   readonly #witnesses: Witnesses
   readonly #retention: Retention
   readonly #keys: IdempotencyKeys
   readonly #now: number
   readonly #time: number
-  readonly #channels = new Map<Channel, ChannelPlaces>()
+  readonly #channels = new Map<Channel, ChannelPositions>()
   /** Channels that are left above their bounds, for the next transactions. */
   readonly overfull: Set<Channel>
   /** What the log held, and how much it remembered, before this transaction. */
@@ -81,8 +81,8 @@ export class Writing {
     this.state = { ...state, time: parts.now, owner: parts.owner }
     this.#before = state
     this.#tables = parts.tables
-    this.#held = new HeldEntries(parts.tables, this.state)
-    this.#life = parts.life
+    this.#retained = new RetainedEntries(parts.tables, this.state)
+    this.#epoch = parts.epoch
     this.#witnesses = parts.witnesses
     if (state.owner !== parts.owner) parts.tables.meta.putSync(WITNESS_KEYS, parts.witnessKeys)
     this.#retention = parts.retention
@@ -128,9 +128,9 @@ export class Writing {
   expire(): void {
     let left = this.#slice
     while (this.state.nextUntil <= this.#now && left-- > 0) {
-      const first = this.#held.nextLapsing
+      const first = this.#retained.nextLapsing
       if (first === undefined) this.state.nextUntil = Number.POSITIVE_INFINITY
-      else this.#lapse(first)
+      else this.#expire(first)
     }
     while (this.state.oldestAt <= this.#now - this.#retention.age && left-- > 0) this.#age(this.state.oldest)
   }
@@ -140,7 +140,7 @@ export class Writing {
     this.#keys.expire()
     for (const channel of [...this.overfull]) this.#trim(this.#open(channel))
     this.#shrink()
-    for (const places of this.#channels.values()) this.#settle(places)
+    for (const positions of this.#channels.values()) this.#settle(positions)
     this.#forgetChannels()
     this.#keys.settle()
     writeState(this.#tables, this.state)
@@ -149,13 +149,13 @@ export class Writing {
 
   #store(event: NewEvent): LogEvent {
     const seq = ++this.state.head
-    const witness = this.#life + this.#witnesses.of(seq)
+    const witness = this.#epoch + this.#witnesses.of(seq)
     this.state.witness = witness
     const channels = [...event.channels]
     const fields: EntryFields = [witness, this.#time, this.#now, channels, event.event, event.data, event.final]
     const bytes = weightOf(event)
     const until = event.ttl === undefined ? 0 : this.#now + event.ttl
-    this.#held.add(seq, fields, event, bytes, until)
+    this.#retained.add(seq, fields, event, bytes, until)
     for (const channel of channels) {
       this.#file(channel, seq, bytes, [until, this.#now, channels.length > 1, event.collapseKey ?? null])
     }
@@ -163,38 +163,38 @@ export class Writing {
   }
 
   #file(channel: Channel, seq: number, bytes: number, rest: [number, number, boolean, string | null]): void {
-    const places = this.#open(channel)
+    const positions = this.#open(channel)
     const collapseKey = rest[3]
     if (collapseKey !== null) {
-      const before = this.#tables.collapsed.get([places.id, collapseKey])
-      if (before !== undefined && places.collapseKeyOf(before) === collapseKey) this.#take(places, before)
-      this.#tables.collapsed.putSync([places.id, collapseKey], seq)
+      const before = this.#tables.collapsed.get([positions.id, collapseKey])
+      if (before !== undefined && positions.collapseKeyOf(before) === collapseKey) this.#take(positions, before)
+      this.#tables.collapsed.putSync([positions.id, collapseKey], seq)
     }
-    places.push(seq, bytes, rest)
-    this.#trim(places)
+    positions.push(seq, bytes, rest)
+    this.#trim(positions)
   }
 
   /**
    * Brings a channel under its bounds. What this transaction added is made room for at once; what was there under larger
    * bounds goes slice by slice.
    */
-  #trim(places: ChannelPlaces): void {
-    const { channel, kind, stored } = places
+  #trim(positions: ChannelPositions): void {
+    const { channel, kind, stored } = positions
     const { channelBytes } = this.#retention
     const count = countBound(this.#retention, kind)
     this.overfull.delete(channel)
-    while (places.count > count || (places.bytes > channelBytes && places.count > 1)) {
+    while (positions.count > count || (positions.bytes > channelBytes && positions.count > 1)) {
       const hasGrown =
-        places.count > Math.max(stored.count, count) || places.bytes > Math.max(stored.bytes, channelBytes)
+        positions.count > Math.max(stored.count, count) || positions.bytes > Math.max(stored.bytes, channelBytes)
       if (!hasGrown && this.#slice-- <= 0) {
         this.overfull.add(channel)
         return
       }
-      if (!this.#evict(places)) this.#correct(places)
+      if (!this.#evict(positions)) this.#correct(positions)
     }
   }
 
-  #open(channel: Channel): ChannelPlaces {
+  #open(channel: Channel): ChannelPositions {
     const open = this.#channels.get(channel)
     if (open !== undefined) return open
     const found = channelRow(this.#tables, channel)
@@ -202,53 +202,53 @@ export class Writing {
     const evicted = found === 'damaged' ? this.#before.head : this.state.forgotten
     const isStored = found !== undefined && found !== 'damaged'
     const row = isStored ? found : ([this.state.nextChannel++, 0, 0, 0, 0, evicted, 0] as const)
-    const places = new ChannelPlaces(this.#tables, channel, [...row], isStored)
-    this.#channels.set(channel, places)
-    return places
+    const positions = new ChannelPositions(this.#tables, channel, [...row], isStored)
+    this.#channels.set(channel, positions)
+    return positions
   }
 
   /** Whether there was something to evict. */
-  #evict(places: ChannelPlaces): boolean {
-    const oldest = places.oldest()
+  #evict(positions: ChannelPositions): boolean {
+    const oldest = positions.oldest()
     if (oldest === undefined) return false
-    places.evicted = Math.max(places.evicted, oldest.seq)
-    this.#take(places, oldest.seq, oldest.place)
+    positions.evicted = Math.max(positions.evicted, oldest.seq)
+    this.#take(positions, oldest.seq, oldest.position)
     return true
   }
 
   /** A channel that damage lets count more than it has. */
-  #correct(places: ChannelPlaces): void {
-    this.state.bytes = Math.max(0, this.state.bytes - places.bytes)
-    places.correct()
+  #correct(positions: ChannelPositions): void {
+    this.state.bytes = Math.max(0, this.state.bytes - positions.bytes)
+    positions.correct()
   }
 
-  #lapse([until, seq]: [number, number]): void {
+  #expire([until, seq]: [number, number]): void {
     for (const channel of entryAt(this.#tables, seq)?.[3] ?? []) {
-      const places = this.#open(channel)
+      const positions = this.#open(channel)
       // An entry that lapses at another time, or never, is not the one that the index means.
-      if (places.lapsesAt(seq) === until) this.#take(places, seq)
+      if (positions.lapsesAt(seq) === until) this.#take(positions, seq)
     }
-    this.#held.lapsed(until, seq)
+    this.#retained.expired(until, seq)
   }
 
   #age(seq: number): void {
     for (const channel of entryAt(this.#tables, seq)?.[3] ?? []) {
-      const places = this.#open(channel)
-      if (this.#take(places, seq)) places.evicted = Math.max(places.evicted, seq)
+      const positions = this.#open(channel)
+      if (this.#take(positions, seq)) positions.evicted = Math.max(positions.evicted, seq)
     }
     // An entry that is damaged, or that no place leads to.
-    if (this.state.oldest === seq) this.#held.discard(seq)
+    if (this.state.oldest === seq) this.#retained.discard(seq)
   }
 
-  #take(places: ChannelPlaces, seq: number, known?: PlaceRow): boolean {
-    const place = places.remove(seq, known)
-    if (place === undefined) return false
-    this.#held.release(seq, place)
+  #take(positions: ChannelPositions, seq: number, known?: PositionRow): boolean {
+    const position = positions.remove(seq, known)
+    if (position === undefined) return false
+    this.#retained.release(seq, position)
     return true
   }
 
   #shrink(): void {
-    for (const places of this.#channels.values()) this.#settle(places)
+    for (const positions of this.#channels.values()) this.#settle(positions)
     const { bytes } = this.#retention
     const before = stored(this.#before)
     while (stored(this.state) > bytes) {
@@ -257,52 +257,52 @@ export class Writing {
         return
       }
       const { keyBytes: keys, userBytes: user, topicBytes: topic, everyoneBytes: everyone } = this.state
-      const giver = giverOf({ keys, user, topic, everyone }, bytes - this.state.emptiedBytes)
-      if (giver === undefined) return
-      if (giver === 'keys') {
+      const source = evictionSourceOf({ keys, user, topic, everyone }, bytes - this.state.emptiedBytes)
+      if (source === undefined) return
+      if (source === 'keys') {
         if (!this.#keys.forgetOne()) return
         continue
       }
-      const places = heaviestChannel(this.#tables, giver, this.#turn, (channel) => this.#open(channel))
+      const positions = heaviestChannel(this.#tables, source, this.#turn, (channel) => this.#open(channel))
       // What is left of a count when nothing is held comes of a store that was damaged.
-      if (places === undefined) {
-        this.state[BYTES_OF[giver]] = 0
+      if (positions === undefined) {
+        this.state[BYTES_OF[source]] = 0
         continue
       }
-      this.#turn = places.id
-      if (!this.#evict(places)) this.#correct(places)
-      this.#settle(places)
+      this.#turn = positions.id
+      if (!this.#evict(positions)) this.#correct(positions)
+      this.#settle(positions)
     }
   }
 
   /** Brings the tables up to date with what a channel has become. */
-  #settle(places: ChannelPlaces): void {
+  #settle(positions: ChannelPositions): void {
     const { channels, sizes, emptied } = this.#tables
-    const { storedAs, id, channel, kind, bytes } = places
+    const { storedAs, id, channel, kind, bytes } = positions
     const sizeClass = sizeClassOf(bytes)
     if (sizeClass !== storedAs.sizeClass) {
       const classes = firstClassOf(kind)
       if (storedAs.sizeClass > 0) sizes.removeSync([classes + storedAs.sizeClass, id])
       if (sizeClass > 0) sizes.putSync([classes + sizeClass, id], channel)
     }
-    const isHeld = places.count > 0
-    const overhead = (Number(isHeld) - Number(storedAs.isHeld)) * CHANNEL_OVERHEAD
-    this.state.channels += Number(isHeld) - Number(storedAs.isHeld)
+    const isRetained = positions.count > 0
+    const overhead = (Number(isRetained) - Number(storedAs.isRetained)) * CHANNEL_OVERHEAD
+    this.state.channels += Number(isRetained) - Number(storedAs.isRetained)
     this.state.bytes += overhead
     this.state[BYTES_OF[kind]] += bytes - storedAs.bytes + overhead
-    const emptiedAt = !isHeld && places.evicted > this.state.forgotten ? places.evicted : 0
+    const emptiedAt = !isRetained && positions.evicted > this.state.forgotten ? positions.evicted : 0
     if (emptiedAt !== storedAs.emptied) {
       if (storedAs.emptied > 0) emptied.removeSync([storedAs.emptied, id])
       if (emptiedAt > 0) emptied.putSync([emptiedAt, id], channel)
       this.#countEmptied(channel, Number(emptiedAt > 0) - Number(storedAs.emptied > 0))
     }
-    places.storedAs = { isHeld, sizeClass, bytes, emptied: emptiedAt }
-    if (isHeld || emptiedAt > 0) channels.putSync(channel, places.row)
-    else this.#forget(channel, places)
+    positions.storedAs = { isRetained, sizeClass, bytes, emptied: emptiedAt }
+    if (isRetained || emptiedAt > 0) channels.putSync(channel, positions.row)
+    else this.#forget(channel, positions)
   }
 
-  #forget(channel: Channel, places: ChannelPlaces): void {
-    places.dropBlocks()
+  #forget(channel: Channel, positions: ChannelPositions): void {
+    positions.dropBlocks()
     this.#tables.channels.removeSync(channel)
     this.#channels.delete(channel)
   }
@@ -313,19 +313,19 @@ export class Writing {
   }
 
   #forgetChannels(): void {
-    const bytesMost = this.#retention.bytes * EMPTIED_SHARE
+    const maxBytes = this.#retention.bytes * EMPTIED_SHARE
     for (let left = FORGET_AT_ONCE + 2 * this.#channels.size; left > 0; left--) {
-      if (this.state.emptied <= MAX_EMPTIED && this.state.emptiedBytes <= bytesMost) return
+      if (this.state.emptied <= MAX_EMPTIED && this.state.emptiedBytes <= maxBytes) return
       const [first] = [...this.#tables.emptied.getRange({ limit: 1 })]
       if (first === undefined) return
       const channel = first.value as Channel
       this.#countEmptied(channel, -1)
       this.#tables.emptied.removeSync(first.key)
-      const places = this.#open(channel)
+      const positions = this.#open(channel)
       // A channel that holds something is not the one that the index means.
-      if (places.id !== first.key[1] || places.count > 0) continue
+      if (positions.id !== first.key[1] || positions.count > 0) continue
       this.state.forgotten = Math.max(this.state.forgotten, first.key[0])
-      this.#forget(channel, places)
+      this.#forget(channel, positions)
     }
   }
 }

@@ -79,7 +79,7 @@ export class ChannelHistory {
   }
 
   /** The index of the first held entry at `index` or later; the length if there is none. */
-  heldFrom(index: number): number {
+  retainedFrom(index: number): number {
     let at = index
     while (at < this.#entries.length && this.#entries[at] === undefined) at++
     return at
@@ -93,7 +93,7 @@ export class ChannelHistory {
   }
 
   /** The index of the newest held entry before `index`; one without an entry if there is none. */
-  heldBefore(index: number): number {
+  retainedBefore(index: number): number {
     let at = index - 1
     while (at >= this.#start && this.#entries[at] === undefined) at--
     return at

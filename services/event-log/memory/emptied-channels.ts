@@ -4,7 +4,7 @@ import type { Channel } from '../../events/channel.ts'
 const GENERATION = 50_000
 const PART = 1 / 2
 /** However small the bound, so much is spent on the latest marks. */
-const LEAST_BYTES = 4_096
+const MIN_BYTES = 4_096
 /** What a mark weighs besides the channel's name. Measured on a 64-bit Node 20 over 100,000 marks: 79. */
 const MARK_OVERHEAD = 80
 
@@ -21,11 +21,11 @@ export class EmptiedChannels {
   #recentBytes = 0
   #earlierBytes = 0
   #forgotten = 0
-  readonly #bytesMost: number
+  readonly #maxBytes: number
 
-  /** @param bytesMost what all marks may weigh. */
-  constructor(bytesMost: number) {
-    this.#bytesMost = Math.max(LEAST_BYTES, bytesMost)
+  /** @param maxBytes what all marks may weigh. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = Math.max(MIN_BYTES, maxBytes)
   }
 
   /** What all marks weigh. */
@@ -42,7 +42,7 @@ export class EmptiedChannels {
     if (evicted <= this.#forgotten) return
     if (!this.#recent.has(channel)) this.#recentBytes += weightOf(channel)
     this.#recent.set(channel, evicted)
-    if (this.#recent.size < GENERATION && this.#recentBytes <= this.#bytesMost * PART) return
+    if (this.#recent.size < GENERATION && this.#recentBytes <= this.#maxBytes * PART) return
     for (const lost of this.#earlier.values()) this.#forgotten = Math.max(this.#forgotten, lost)
     this.#earlier = this.#recent
     this.#earlierBytes = this.#recentBytes

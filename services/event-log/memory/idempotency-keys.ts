@@ -1,4 +1,4 @@
-import { Deadlines } from '../../deadline-heap.ts'
+import { DeadlineHeap } from '../../deadline-heap.ts'
 import type { Idempotency } from '../../events/log-event.ts'
 import { Fifo } from '../../fifo.ts'
 import type { Receipt } from '../event-log.ts'
@@ -44,7 +44,7 @@ export class IdempotencyKeys {
   readonly #scopes = new Map<string, ScopeKeys>()
   readonly #sizes = new SizeClasses<ScopeKeys>()
   /** When the oldest key of each scope lapses. */
-  readonly #lapsing = new Deadlines<ScopeKeys>()
+  readonly #lapsing = new DeadlineHeap<ScopeKeys>()
 
   /** @param window how long a key is remembered, in milliseconds. */
   constructor(window: number) {
@@ -105,7 +105,7 @@ export class IdempotencyKeys {
     const before = keys.bytes
     keys.bytes += bytes
     this.bytes += bytes
-    this.#sizes.place(keys, before)
+    this.#sizes.update(keys, before)
   }
 }
 

@@ -9,7 +9,7 @@ import { dataBytes } from '../../events/wire-format.ts'
 /** What an entry weighs besides text and channels: objects, cursor, id, its frame's fields, places in the log's own indexes. */
 const ENTRY_OVERHEAD = 450
 /** What it weighs to be filed under one channel, besides the channel's name: places in its history, which has some to spare. */
-const PLACE_OVERHEAD = 50
+const POSITION_OVERHEAD = 50
 
 /** An event as the memory log holds it: once, however many channels it is filed under. */
 export class MemoryEntry implements LogEvent {
@@ -28,7 +28,7 @@ export class MemoryEntry implements LogEvent {
   /** What it weighs in memory, about: its text twice, as data and encoded. */
   readonly bytes: number
   /** In how many channels it is still held. */
-  held: number
+  retained: number
   /** The entries before and after it in the sequence, of those that are still held. */
   older: MemoryEntry | undefined = undefined
   newer: MemoryEntry | undefined = undefined
@@ -45,8 +45,8 @@ export class MemoryEntry implements LogEvent {
     this.collapseKey = event.collapseKey
     this.bytes = inMemory(event.data) + inFrame(event.data) + event.event.length + ENTRY_OVERHEAD
     this.bytes += event.collapseKey?.length ?? 0
-    for (const channel of event.channels) this.bytes += channel.length + PLACE_OVERHEAD
-    this.held = event.channels.length
+    for (const channel of event.channels) this.bytes += channel.length + POSITION_OVERHEAD
+    this.retained = event.channels.length
   }
 }
 

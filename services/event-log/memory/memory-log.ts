@@ -1,13 +1,13 @@
 import type { Clock } from '../../clock.ts'
-import { Deadlines } from '../../deadline-heap.ts'
+import { DeadlineHeap } from '../../deadline-heap.ts'
 import { HubClosedError } from '../../errors.ts'
 import type { Channel } from '../../events/channel.ts'
-import { type Cursor, newLife, sameLife } from '../../events/cursor.ts'
+import { type Cursor, newEpoch, sameEpoch } from '../../events/cursor.ts'
 import type { GapReason } from '../../events/gap-reason.ts'
 import type { LogEvent, NewEvent } from '../../events/log-event.ts'
 import type { EventLog, LogStats, ReadFrom, ReadQuery, ReadResult, Receipt, Tail, TailListener } from '../event-log.ts'
 import { refuseOtherContent } from '../idempotency.ts'
-import { type ChannelKind, countBound, type Giver, giverOf, type Retention } from '../retention.ts'
+import { type ChannelKind, countBound, type EvictionSource, evictionSourceOf, type Retention } from '../retention.ts'
 import { SizeClasses } from '../size-classes.ts'
 import { newWitnessKey, Witnesses } from '../witnesses.ts'
 import { ChannelHistory } from './channel-history.ts'
@@ -32,7 +32,7 @@ export interface MemoryLogOptions {
 export class MemoryLog implements EventLog {
   readonly #retention: Retention
   readonly #clock: Clock
-  readonly #life = newLife()
+  readonly #epoch = newEpoch()
   readonly #witnesses = new Witnesses(newWitnessKey())
   readonly #histories = new Map<Channel, ChannelHistory>()
   readonly #sizes: Record<ChannelKind, SizeClasses<ChannelHistory>> = {
@@ -41,15 +41,15 @@ export class MemoryLog implements EventLog {
     everyone: new SizeClasses()
   }
   /** What each giver holds; an entry in several channels counts for each. */
-  readonly #held: Record<Giver, number> = { keys: 0, user: 0, topic: 0, everyone: 0 }
+  readonly #retained: Record<EvictionSource, number> = { keys: 0, user: 0, topic: 0, everyone: 0 }
   readonly #keys: IdempotencyKeys
-  readonly #ttls = new Deadlines<MemoryEntry>()
+  readonly #ttls = new DeadlineHeap<MemoryEntry>()
   readonly #tails = new Set<{ readonly listener: TailListener; readonly since: number }>()
   /** What was appended while a listener was being called, and waits until all have been. */
-  readonly #unhanded: (readonly LogEvent[])[] = []
-  #isHanding = false
+  readonly #undispatched: (readonly LogEvent[])[] = []
+  #isDispatching = false
   /** How many times something was handed over, or is about to be. */
-  #handed = 0
+  #dispatched = 0
   /** Every held entry by its number. */
   readonly #entries = new Map<number, MemoryEntry>()
   #oldest: MemoryEntry | undefined
@@ -89,7 +89,7 @@ export class MemoryLog implements EventLog {
       if (event.idempotency !== undefined) this.#keys.add(event.idempotency, receipt, now)
     }
     this.#shrink()
-    if (appended.length > 0) this.#handOver(appended)
+    if (appended.length > 0) this.#dispatch(appended)
     return receipts
   }
 
@@ -113,7 +113,7 @@ export class MemoryLog implements EventLog {
 
   async tail(listener: TailListener): Promise<Tail> {
     if (this.#closed) throw new HubClosedError()
-    const tail = { listener, since: this.#handed + this.#unhanded.length }
+    const tail = { listener, since: this.#dispatched + this.#undispatched.length }
     this.#tails.add(tail)
     const stop = async () => {
       this.#tails.delete(tail)
@@ -132,17 +132,17 @@ export class MemoryLog implements EventLog {
   }
 
   /** In the order of the sequence for every listener, even if one of them appends, or begins to listen, while it is called. */
-  #handOver(events: readonly LogEvent[]): void {
-    this.#unhanded.push(events)
-    if (this.#isHanding) return
-    this.#isHanding = true
+  #dispatch(events: readonly LogEvent[]): void {
+    this.#undispatched.push(events)
+    if (this.#isDispatching) return
+    this.#isDispatching = true
     try {
-      for (let next = this.#unhanded.shift(); next !== undefined; next = this.#unhanded.shift()) {
-        this.#handed++
-        for (const { listener, since } of this.#tails) if (since < this.#handed) listener.onEvents(next)
+      for (let next = this.#undispatched.shift(); next !== undefined; next = this.#undispatched.shift()) {
+        this.#dispatched++
+        for (const { listener, since } of this.#tails) if (since < this.#dispatched) listener.onEvents(next)
       }
     } finally {
-      this.#isHanding = false
+      this.#isDispatching = false
     }
   }
 
@@ -150,7 +150,7 @@ export class MemoryLog implements EventLog {
   #recognise(from: ReadFrom): { after: number; gap?: GapReason } {
     if (from === 'head') return { after: this.#head.seq }
     if (from === 'oldest' || 'last' in from) return { after: 0 }
-    if (!sameLife(from.witness, this.#life)) return { after: 0, gap: 'reset' }
+    if (!sameEpoch(from.witness, this.#epoch)) return { after: 0, gap: 'reset' }
     const isOther = from.witness !== this.#witnessOf(from.seq)
     return from.seq > this.#head.seq || isOther ? { after: 0, gap: 'diverged' } : { after: from.seq }
   }
@@ -166,7 +166,7 @@ export class MemoryLog implements EventLog {
     else this.#newest.newer = entry
     this.#newest = entry
     for (const channel of event.channels) this.#file(channel, cursor.seq, entry)
-    if (event.ttl !== undefined && entry.held > 0) this.#ttls.set(entry, now + event.ttl)
+    if (event.ttl !== undefined && entry.retained > 0) this.#ttls.set(entry, now + event.ttl)
     return entry
   }
 
@@ -177,7 +177,7 @@ export class MemoryLog implements EventLog {
       this.#emptied.delete(channel)
       this.#histories.set(channel, history)
       this.#bytes += CHANNEL_OVERHEAD
-      this.#held[history.kind] += CHANNEL_OVERHEAD
+      this.#retained[history.kind] += CHANNEL_OVERHEAD
     }
     const before = history.bytes
     const replaced = history.push(seq, entry)
@@ -203,25 +203,25 @@ export class MemoryLog implements EventLog {
   }
 
   #witnessOf(seq: number): string {
-    return this.#life + this.#witnesses.of(seq)
+    return this.#epoch + this.#witnesses.of(seq)
   }
 
   /** Brings the whole log under its bound. */
   #shrink(): void {
     const { bytes } = this.#retention
     while (this.#allBytes > bytes) {
-      this.#held.keys = this.#keys.bytes
-      const giver = giverOf(this.#held, bytes - this.#emptied.bytes)
-      if (giver === undefined) return
-      if (giver === 'keys') this.#keys.forgetOne()
-      else this.#evict(this.#sizes[giver].heaviest() as ChannelHistory)
+      this.#retained.keys = this.#keys.bytes
+      const source = evictionSourceOf(this.#retained, bytes - this.#emptied.bytes)
+      if (source === undefined) return
+      if (source === 'keys') this.#keys.forgetOne()
+      else this.#evict(this.#sizes[source].heaviest() as ChannelHistory)
     }
   }
 
   /** To be called when the bytes of a channel have changed. */
   #weigh(history: ChannelHistory, before: number): void {
-    this.#sizes[history.kind].place(history, before)
-    this.#held[history.kind] += history.bytes - before
+    this.#sizes[history.kind].update(history, before)
+    this.#retained[history.kind] += history.bytes - before
   }
 
   #evict(history: ChannelHistory): void {
@@ -249,7 +249,7 @@ export class MemoryLog implements EventLog {
     if (history.count === 0) {
       this.#histories.delete(history.channel)
       this.#bytes -= CHANNEL_OVERHEAD
-      this.#held[history.kind] -= CHANNEL_OVERHEAD
+      this.#retained[history.kind] -= CHANNEL_OVERHEAD
       this.#emptied.add(history.channel, history.evicted)
     }
     this.#release(entry)
@@ -257,7 +257,7 @@ export class MemoryLog implements EventLog {
 
   /** One channel fewer holds the entry; the last one lets it go. */
   #release(entry: MemoryEntry): void {
-    if (--entry.held > 0) return
+    if (--entry.retained > 0) return
     this.#entries.delete(entry.cursor?.seq ?? 0)
     this.#ttls.delete(entry)
     this.#bytes -= entry.bytes

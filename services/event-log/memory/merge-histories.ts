@@ -15,7 +15,7 @@ export function mergeHistories(
   last: number | undefined
 ): { events: MemoryEntry[]; remaining: number; hole: number } {
   const start = last === undefined ? after : lastStart(histories, last)
-  const at = histories.map((history) => history.heldFrom(history.indexAfter(start)))
+  const at = histories.map((history) => history.retainedFrom(history.indexAfter(start)))
   const merge = new SequenceMerge(histories.map((history, index) => history.seqAt(at[index] as number)))
   const events: MemoryEntry[] = []
   let hole = 0
@@ -30,7 +30,7 @@ export function mergeHistories(
       const found = history.entryAt(here)
       if (isFiled(found, history, seq)) entry = found
       else hole = seq
-      const next = history.heldFrom(here + 1)
+      const next = history.retainedFrom(here + 1)
       at[index] = next
       merge.advance(history.seqAt(next))
     }
@@ -64,7 +64,7 @@ function lastStart(histories: readonly ChannelHistory[], last: number): number {
     while (merge.lowest === -seq) {
       const index = merge.first
       const history = histories[index] as ChannelHistory
-      const before = history.heldBefore(at[index] as number)
+      const before = history.retainedBefore(at[index] as number)
       at[index] = before
       merge.advance(downFrom(history, before))
     }

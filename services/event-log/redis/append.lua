@@ -47,8 +47,8 @@ local file = function(channel, seq, member, weight, collapse)
       if oldWeight and oldCollapse == collapse then
         isReplacing = true
         release(before, old, oldWeight)
-        bytes = bytes - placeOf(collapse)
-        resize(channel, -oldWeight - placeOf(collapse))
+        bytes = bytes - positionOf(collapse)
+        resize(channel, -oldWeight - positionOf(collapse))
       else
         hole(channel, before, old)
       end
@@ -56,9 +56,9 @@ local file = function(channel, seq, member, weight, collapse)
     call('HSET', collapsedOf(channel), collapse, member)
   end
   call('ZADD', history, seq, member)
-  bytes = bytes + placeOf(collapse)
+  bytes = bytes + positionOf(collapse)
   local count = call('ZCARD', history)
-  local own = weight + placeOf(collapse)
+  local own = weight + positionOf(collapse)
   local size = resize(channel, own)
   if count == 1 and not isReplacing then
     if size > own then

@@ -1,5 +1,5 @@
 import { BatchTooLargeError, HubClosedError, IdempotencyKeyReusedError, LogUnavailableError } from '../../errors.ts'
-import { formatCursor, newLife, newWitness } from '../../events/cursor.ts'
+import { formatCursor, newEpoch, newWitness } from '../../events/cursor.ts'
 import type { NewEvent } from '../../events/log-event.ts'
 import { randomText } from '../../random.ts'
 import { LinkError, type OnMissing } from '../../redis/link.ts'
@@ -12,7 +12,7 @@ import { type EntryHeader, headerOf, textOf } from './redis-entry.ts'
 const CALL_EVENTS = 512
 const CALL_BYTES = 1_048_576
 /** A single batch may hold so many. */
-const MOST_EVENTS = 10_000
+const MAX_EVENTS = 10_000
 /** How many calls are on their way at a time: while Redis works on one, the next is on the line. */
 const CALLS = 2
 /** What waits in this process: beyond that appends are refused, for memory would be next. */
@@ -50,8 +50,8 @@ export interface AppenderParts {
 export class Appender {
   readonly #parts: AppenderParts
   #waiting: Waiting[] = []
-  #waitingEvents = 0
-  #waitingBytes = 0
+  #queuedEvents = 0
+  #queuedBytes = 0
   #calls = 0
   #isScheduled = false
   #isClosed = false
@@ -65,19 +65,19 @@ export class Appender {
   async append(events: readonly NewEvent[]): Promise<readonly Receipt[]> {
     if (this.#isClosed) throw new HubClosedError()
     if (events.length === 0) return []
-    if (events.length > MOST_EVENTS) throw new BatchTooLargeError(MOST_EVENTS, events.length)
+    if (events.length > MAX_EVENTS) throw new BatchTooLargeError(MAX_EVENTS, events.length)
     const problem = this.#parts.problem()
     if (problem !== '') throw nothingDone(`Redis cannot be reached (${problem})`)
     const texts = events.map(textOf)
     const bytes = texts.reduce((sum, text) => sum + text.length, 0)
-    const isTooMuch = this.#waitingEvents + events.length > WAITING_EVENTS || this.#waitingBytes + bytes > WAITING_BYTES
+    const isTooMuch = this.#queuedEvents + events.length > WAITING_EVENTS || this.#queuedBytes + bytes > WAITING_BYTES
     if (isTooMuch && this.#waiting.length > 0) throw nothingDone('too many events wait for Redis')
     const headers = events.map((event) => headerOf(event, randomText(6)))
     const streams = events.map((event) => event.streams)
     return new Promise((resolve, reject) => {
       this.#waiting.push({ headers, texts, bytes, streams, resolve, reject })
-      this.#waitingEvents += events.length
-      this.#waitingBytes += bytes
+      this.#queuedEvents += events.length
+      this.#queuedBytes += bytes
       this.#schedule()
     })
   }
@@ -125,8 +125,8 @@ export class Appender {
       bytes += each.bytes
       count++
     }
-    this.#waitingEvents -= events
-    this.#waitingBytes -= bytes
+    this.#queuedEvents -= events
+    this.#queuedBytes -= bytes
     return this.#waiting.splice(0, count)
   }
 
@@ -152,10 +152,10 @@ export class Appender {
 }
 
 /** The number of what was appended, 0 for what is transient, or the receipt that its key has got before. */
-function receiptOf({ life }: LogState, answer: string | number, witness: string, streams = 0): Receipt {
-  if (typeof answer === 'number') return { id: idOf(answer, life + witness), streams, isRepeat: false }
+function receiptOf({ epoch }: LogState, answer: string | number, witness: string, streams = 0): Receipt {
+  if (typeof answer === 'number') return { id: idOf(answer, epoch + witness), streams, isRepeat: false }
   const [seq, before, counted] = answer.split(' ') as [string, string, string]
-  return { id: idOf(Number(seq), life + before), streams: Number(counted), isRepeat: true }
+  return { id: idOf(Number(seq), epoch + before), streams: Number(counted), isRepeat: true }
 }
 
 function idOf(seq: number, witness: string): string | null {
@@ -164,7 +164,7 @@ function idOf(seq: number, witness: string): string | null {
 
 /** The name and first witness of a life, in case one has to begin. */
 export function candidate(): string {
-  return newWitness(newLife())
+  return newWitness(newEpoch())
 }
 
 function nothingDone(problem: string): Error {

@@ -1,15 +1,15 @@
 import { RedisReplyError } from '../../redis/link.ts'
 
-type HandOver<Result> = () => Promise<Result>
+type Dispatch<Result> = () => Promise<Result>
 /** Sends a call. If Redis does not know the script, `onMissing` decides when the call is handed over with the script's text. */
-type Send<Result> = (onMissing: (handOver: HandOver<Result>) => Promise<Result>) => Promise<Result>
+type Send<Result> = (onMissing: (send: Dispatch<Result>) => Promise<Result>) => Promise<Result>
 
 /** How the first attempt of a call went. */
 type Attempt = 'done' | 'missing' | 'failed'
 
 class Call {
   readonly attempted: Promise<Attempt>
-  readonly handedOver: Promise<void>
+  readonly dispatched: Promise<void>
   tell: (attempt: Attempt) => void = () => {}
   tellHandedOver: () => void = () => {}
 
@@ -17,7 +17,7 @@ class Call {
     this.attempted = new Promise((resolve) => {
       this.tell = resolve
     })
-    this.handedOver = new Promise((resolve) => {
+    this.dispatched = new Promise((resolve) => {
       this.tellHandedOver = resolve
     })
   }
@@ -35,7 +35,7 @@ export class CallOrder {
     const call = new Call()
     this.#calls.add(call)
     try {
-      const result = await send((handOver) => this.#handOver(call, handOver))
+      const result = await send((send) => this.#send(call, send))
       call.tell('done')
       return result
     } finally {
@@ -45,15 +45,15 @@ export class CallOrder {
     }
   }
 
-  async #handOver<Result>(call: Call, handOver: HandOver<Result>): Promise<Result> {
+  async #send<Result>(call: Call, send: Dispatch<Result>): Promise<Result> {
     const calls = [...this.#calls]
     const at = calls.indexOf(call)
     call.tell('missing')
     for (const later of calls.slice(at + 1)) {
       if ((await later.attempted) === 'done') throw new RedisReplyError('NOSCRIPT events that came later went first')
     }
-    for (const earlier of calls.slice(0, at)) await earlier.handedOver
-    const running = handOver()
+    for (const earlier of calls.slice(0, at)) await earlier.dispatched
+    const running = send()
     call.tellHandedOver()
     return running
   }

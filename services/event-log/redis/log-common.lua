@@ -151,7 +151,7 @@ local weightOf = function(length, member)
   return math.ceil(length * TEXT) + ENTRY + (string.find(member, 'm', 1, true) and SHARED or 0) +
     (string.find(member, 't', 1, true) and LAPSING or 0)
 end
-local placeOf = function(collapse)
+local positionOf = function(collapse)
   return PLACE + (collapse ~= '' and COLLAPSED + math.ceil(#collapse * TEXT) or 0)
 end
 local channelWeight = function(channel) return CHANNEL + NAMES * #channel end
@@ -294,8 +294,8 @@ local hole = function(channel, member, seq)
   noteEvicted(channel, tonumber(seq))
   local size = tonumber(call('ZSCORE', SIZES[kindOf(channel)], channel) or 0)
   local weight = math.floor(size / (call('ZCARD', historyOf(channel)) + 1))
-  local isAlone = call('HEXISTS', EVENTS, seq) == 0 and not string.find(member, 'm', 1, true)
-  bytes = math.max(0, bytes - (isAlone and weight or PLACE))
+  local isSingleNode = call('HEXISTS', EVENTS, seq) == 0 and not string.find(member, 'm', 1, true)
+  bytes = math.max(0, bytes - (isSingleNode and weight or PLACE))
   taken(channel, weight, 0)
 end
 
@@ -315,8 +315,8 @@ local evict = function(channel)
   if collapse ~= '' then uncollapse(channel, collapse, member) end
   noteEvicted(channel, tonumber(seq))
   release(member, seq, weight)
-  taken(channel, weight, placeOf(collapse))
-  return weight + placeOf(collapse)
+  taken(channel, weight, positionOf(collapse))
+  return weight + positionOf(collapse)
 end
 
 local forget = function(seq, weight)
@@ -350,14 +350,14 @@ local drop = function(seq, isGap, horizon)
     if call('ZREM', historyOf(channel), member) == 1 then
       if collapse ~= '' then uncollapse(channel, collapse, member) end
       if isGap then noteEvicted(channel, tonumber(seq)) end
-      taken(channel, weight, placeOf(collapse))
+      taken(channel, weight, positionOf(collapse))
       places = places - 1
     elseif call('EXISTS', historyOf(channel)) == 0 and call('ZSCORE', SIZES[kindOf(channel)], channel) then
       historyLost(channel, head)
       emptied(channel)
     end
   end
-  forget(seq, weight + math.max(0, places) * placeOf(collapse))
+  forget(seq, weight + math.max(0, places) * positionOf(collapse))
 end
 
 -- Goes on with the search for entries that no channel names.
@@ -372,7 +372,7 @@ local sweepSome = function()
     local several = member and string.find(member, 'm', 1, true)
     local count = member and tonumber(seq) <= head and holders(value, member) or 0
     local places = several and tonumber(call('HGET', HELD, seq) or count) or 1
-    local place = member and placeOf(collapse) or 0
+    local place = member and positionOf(collapse) or 0
     if count == 0 then
       forget(seq, weightOf(#value, member or '') + places * place)
     else

@@ -3,7 +3,7 @@ import type { LogStats } from '../event-log.ts'
 
 /** What every answer of a script begins with: where the log is, and what it holds. */
 export interface LogState {
-  readonly life: string
+  readonly epoch: string
   readonly head: Cursor
   readonly stats: LogStats
   /** The number of the tail's newest entry. */
@@ -22,7 +22,7 @@ const FIELDS = 10
 const TIME = 7
 
 type Fields = [
-  life: string,
+  epoch: string,
   head: number,
   witness: string,
   events: number,
@@ -36,9 +36,9 @@ type Fields = [
 
 export function readState(reply: unknown): LogState {
   const values = reply as (string | number)[]
-  const [life, head, witness, events, bytes, channels, pos, time, loss, born] = values as Fields
+  const [epoch, head, witness, events, bytes, channels, pos, time, loss, born] = values as Fields
   return {
-    life,
+    epoch,
     head: { seq: head, witness },
     pos,
     time,

@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts'
 import { systemClock } from '../../clock.ts'
 import { InvalidOptionError, LogUnavailableError } from '../../errors.ts'
 import { wholeNumber } from '../../option-checks.ts'
-import { told } from '../../redis/client.ts'
+import { messageOf } from '../../redis/client.ts'
 import { openerFor, type RedisTemplate, type RedisTemplateFactory } from '../../redis/client-factory.ts'
 import { RedisConnection } from '../../redis/connection.ts'
 import type { RedisLink } from '../../redis/link.ts'
@@ -168,7 +168,7 @@ export async function redisLink(options: RedisLinkOptions, clock: Clock = system
 /** Reports errors that no call can report. */
 function reporter(logger: OutageLogger | undefined): (error: unknown, what: string) => void {
   return (error, what) => {
-    if (logger === undefined) process.emitWarning(`fastify-sse-hub: ${what}: ${told(error)}`)
+    if (logger === undefined) process.emitWarning(`fastify-sse-hub: ${what}: ${messageOf(error)}`)
     else logger.warn({ err: error }, what)
   }
 }

@@ -7,23 +7,23 @@ import { parseEntry } from './redis-entry.ts'
 
 /** What read.lua is asked. */
 export function queryArgs({ channels, from, limit }: ReadQuery): string[] {
-  return [...placeOf(from), String(limit), ...channels]
+  return [...positionOf(from), String(limit), ...channels]
 }
 
-function placeOf(from: ReadQuery['from']): [asked: string, number: string, witness: string] {
+function positionOf(from: ReadQuery['from']): [asked: string, number: string, witness: string] {
   if (typeof from === 'string') return [from, '0', '']
   if ('last' in from) return ['last', String(from.last), '']
   return ['cursor', String(from.seq), from.witness]
 }
 
 /** What it answers. */
-export function readPage({ life, rest }: LogState, channels: readonly Channel[]): ReadResult {
+export function readPage({ epoch, rest }: LogState, channels: readonly Channel[]): ReadResult {
   const [gap, evicted, remaining, next, witness, ...entries] = rest as [string, number, number, number, string]
   const events: LogEvent[] = []
   let hole = 0
   for (let at = 0; at < entries.length; at += 2) {
     const seq = Number(entries[at])
-    const event = parseEntry(entries[at + 1] ?? '', seq, life)
+    const event = parseEntry(entries[at + 1] ?? '', seq, epoch)
     // An entry that somebody else has written, or that is for others, is to a reader a hole like any other.
     if (event?.channels.some((channel) => channels.includes(channel))) events.push(event)
     else hole = seq

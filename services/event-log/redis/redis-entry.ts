@@ -41,7 +41,7 @@ export interface Entry extends LogEvent {
 }
 
 /** Reads an entry, or undefined for a text that no hub has written. */
-export function parseEntry(text: string, seq: number | null, life: string): Entry | undefined {
+export function parseEntry(text: string, seq: number | null, epoch: string): Entry | undefined {
   const first = text.indexOf('\n')
   const second = text.indexOf('\n', first + 1)
   const third = text.indexOf('\n', second + 1)
@@ -52,7 +52,7 @@ export function parseEntry(text: string, seq: number | null, life: string): Entr
     const collapse = text.slice(second + 1, third)
     const event: unknown = JSON.parse(text.slice(third + 2, fourth))
     if (!isEventName(event)) return undefined
-    const cursor: Cursor | null = seq === null ? null : { seq, witness: life + witness }
+    const cursor: Cursor | null = seq === null ? null : { seq, witness: epoch + witness }
     return {
       cursor,
       id: cursor === null ? null : formatCursor(cursor),

@@ -14,7 +14,7 @@ import type {
 } from '../event-log.ts'
 import type { Retention } from '../retention.ts'
 import { Appender, candidate, unread } from './appender.ts'
-import { Heard } from './dispatched-events.ts'
+import { DispatchedEvents } from './dispatched-events.ts'
 import { APPEND, POSITION, READ } from './log-scripts.ts'
 import { type LogState, readState, timeIn } from './log-state.ts'
 import { queryArgs, readPage } from './read-page.ts'
@@ -56,7 +56,7 @@ export class RedisLog implements EventLog, HealthCheck {
   readonly #parts: RedisLogParts
   readonly #link: RedisLink
   readonly #recent: RecentEvents
-  readonly #heard = new Heard()
+  readonly #heard = new DispatchedEvents()
   readonly #time: StoreTime
   readonly #appender: Appender
   readonly #tail: RedisTail
@@ -86,20 +86,20 @@ export class RedisLog implements EventLog, HealthCheck {
           () => undefined
         )
     )
-    const line = link.duplicate({ blocking: BLOCK })
+    const blocking = link.duplicate({ blocking: BLOCK })
     this.#tail = new RedisTail({
-      link: line,
+      link: blocking,
       recent: this.#recent,
       storeTime: this.#time,
       where: async () => {
-        await line.untilUp(START)
-        const state = readState(await this.#run(line, POSITION, []))
+        await blocking.untilUp(START)
+        const state = readState(await this.#run(blocking, POSITION, []))
         this.#stats = state.stats
         return state
       },
-      onEvents: (events) => this.#handOver(events),
-      onBreak: (position) => {
-        this.#tell((listener) => listener.onBreak(position))
+      onEvents: (events) => this.#dispatch(events),
+      onDiscontinuity: (position) => {
+        this.#tell((listener) => listener.onDiscontinuity(position))
       },
       onFault: parts.onFault
     })
@@ -178,7 +178,7 @@ export class RedisLog implements EventLog, HealthCheck {
     const name = link === this.#link ? `${candidate()} ${this.#heard.text}` : candidate()
     const sentAt = clock.monotonic()
     const reply = await link.run(script, link.key('state'), [now, name, String(retention.age), ...args], onMissing)
-    this.#time.told(timeIn(reply), sentAt)
+    this.#time.observe(timeIn(reply), sentAt)
     return reply
   }
 
@@ -196,9 +196,9 @@ export class RedisLog implements EventLog, HealthCheck {
     return state
   }
 
-  #handOver(events: readonly LogEvent[]): void {
+  #dispatch(events: readonly LogEvent[]): void {
     const last = events.findLast(({ cursor }) => cursor !== null)?.cursor
-    if (last) this.#heard.handed(last)
+    if (last) this.#heard.dispatched(last)
     this.#tell((listener) => listener.onEvents(events))
   }
 

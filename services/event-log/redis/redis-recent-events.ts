@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts'
-import { Deadlines } from '../../deadline-heap.ts'
+import { DeadlineHeap } from '../../deadline-heap.ts'
 import type { Channel } from '../../events/channel.ts'
 import type { Cursor } from '../../events/cursor.ts'
 import { Fifo } from '../../fifo.ts'
@@ -30,12 +30,12 @@ export interface RecentOptions {
  * exactly, as of what the tail has handed over, and nothing else.
  */
 export class RecentEvents {
-  readonly #bytesMost: number
+  readonly #maxBytes: number
   readonly #age: number
   readonly #clock: Clock
   readonly #storeTime: StoreTime
   readonly #histories = new Map<Channel, ChannelHistory>()
-  readonly #ends = new Deadlines<MemoryEntry>()
+  readonly #ends = new DeadlineHeap<MemoryEntry>()
   /** Every entry after the floor, by its number: what a cursor's witness is compared with. */
   readonly #entries = new Map<number, MemoryEntry>()
   /** The same in the order in which they came. */
@@ -46,7 +46,7 @@ export class RecentEvents {
   #bytes = 0
 
   constructor({ bytes, age, clock, storeTime }: RecentOptions) {
-    this.#bytesMost = bytes
+    this.#maxBytes = bytes
     this.#age = Math.min(LONGEST, age / 2)
     this.#clock = clock
     this.#storeTime = storeTime
@@ -58,7 +58,7 @@ export class RecentEvents {
 
   /** How much it would keep, in bytes. */
   get room(): number {
-    return this.#bytesMost
+    return this.#maxBytes
   }
 
   /** Forgets everything, and knows all that comes after a cursor. */
@@ -132,13 +132,13 @@ export class RecentEvents {
     if (seq <= (this.#floor?.seq ?? 0)) return
     const history = this.#historyOf(channel)
     history.evicted = Math.max(history.evicted, seq)
-    while (history.seqAt(history.heldFrom(history.indexAfter(0))) <= seq) history.shift()
+    while (history.seqAt(history.retainedFrom(history.indexAfter(0))) <= seq) history.shift()
   }
 
   #trim(now: number): void {
     const horizon = now - this.#age
     for (let oldest = this.#order.first; oldest !== undefined; oldest = this.#order.first) {
-      const isTooMuch = this.#bytes > this.#bytesMost || this.#entries.size > MOST
+      const isTooMuch = this.#bytes > this.#maxBytes || this.#entries.size > MOST
       if (!isTooMuch && oldest.appendedAt > horizon) return
       this.#order.shift()
       this.#forget(oldest)

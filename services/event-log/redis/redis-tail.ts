@@ -4,7 +4,7 @@ import { LinkError, type RedisLink } from '../../redis/link.ts'
 import type { LogState } from './log-state.ts'
 import type { RecentEvents } from './redis-recent-events.ts'
 import type { StoreTime } from './store-time.ts'
-import { type Piece, type RawPiece, readPiece } from './tail-entry.ts'
+import { type RawTailEntry, readTailEntry, type TailEntry } from './tail-entry.ts'
 
 /** How long a read waits in Redis for something new, in milliseconds. What it says then is checked: silence proves nothing. */
 export const BLOCK = 1_000
@@ -25,7 +25,7 @@ export interface TailParts {
   /** Where the log is now: asked on the tail's own line. */
   readonly where: () => Promise<LogState>
   readonly onEvents: (events: readonly LogEvent[]) => void
-  readonly onBreak: (position: Cursor) => void
+  readonly onDiscontinuity: (position: Cursor) => void
   /** Something is wrong that does not stop the tail. */
   readonly onFault: (error: unknown, what: string) => void
 }
@@ -37,7 +37,7 @@ export interface TailParts {
 export class RedisTail {
   readonly #parts: TailParts
   #started: Promise<void> | undefined
-  #life = ''
+  #epoch = ''
   #pos = 0
   #nonce = ''
   #loss = 0
@@ -80,8 +80,8 @@ export class RedisTail {
   heard(state: LogState): void {
     this.#appended = state
     const isRolledBack = state.loss !== this.#loss && state.pos <= this.#pos
-    const epoch = `${state.life}/${state.loss}`
-    if (!this.isStarted || (state.life === this.#life && !isRolledBack) || epoch === this.#renewedFor) return
+    const epoch = `${state.epoch}/${state.loss}`
+    if (!this.isStarted || (state.epoch === this.#epoch && !isRolledBack) || epoch === this.#renewedFor) return
     // This line waits for what follows on what the log has lost: it need not wait to the end.
     this.#renewedFor = epoch
     this.#parts.link.renew('the log has begun anew')
@@ -95,7 +95,7 @@ export class RedisTail {
   async #startWhenUp(): Promise<void> {
     while (!this.#isClosed && !this.isStarted) {
       await this.start().then(
-        () => this.#isClosed || this.#parts.onBreak(this.#parts.recent.head),
+        () => this.#isClosed || this.#parts.onDiscontinuity(this.#parts.recent.head),
         () => this.#untilUp()
       )
     }
@@ -121,13 +121,13 @@ export class RedisTail {
     const state = await this.#parts.where()
     const { pos } = state
     const [nonce] = state.rest as [string]
-    const past = await this.#past(state.life, pos, nonce)
-    this.#life = state.life
+    const past = await this.#past(state.epoch, pos, nonce)
+    this.#epoch = state.epoch
     this.#pos = pos
     this.#nonce = nonce
     this.#loss = state.loss
     recent.begin(past[0]?.head ?? state.head)
-    for (const piece of past) recent.add(piece.entries, piece.evictions)
+    for (const entry of past) recent.add(entry.entries, entry.evictions)
     // The past may have been trimmed away, or spoilt, or not be all there.
     if (recent.head.seq !== state.head.seq || recent.head.witness !== state.head.witness) recent.begin(state.head)
     this.#isWell = true
@@ -135,21 +135,21 @@ export class RedisTail {
   }
 
   /** What was appended last, as far back as it follows on itself: clients that return to a new node miss little, too. */
-  async #past(life: string, pos: number, nonce: string): Promise<Piece[]> {
-    const pieces: Piece[] = []
+  async #past(epoch: string, pos: number, nonce: string): Promise<TailEntry[]> {
+    const pieces: TailEntry[] = []
     let expected = { pos, nonce }
     for (let bytes = 0; bytes < this.#parts.recent.room && pieces.length < PAST; ) {
       const end = `${expected.pos}-0`
-      const page = ['XREVRANGE', this.#key(life), end, '-', 'COUNT', String(PAST_PAGE)]
-      const reply = (await this.#parts.link.send(page)) as RawPiece[]
+      const page = ['XREVRANGE', this.#key(epoch), end, '-', 'COUNT', String(PAST_PAGE)]
+      const reply = (await this.#parts.link.send(page)) as RawTailEntry[]
       for (const raw of reply) {
-        const piece = readPiece(raw, life)
-        if (piece === undefined || piece.pos !== expected.pos || piece.nonce !== expected.nonce) return pieces.reverse()
+        const entry = readTailEntry(raw, epoch)
+        if (entry === undefined || entry.pos !== expected.pos || entry.nonce !== expected.nonce) return pieces.reverse()
         // What is older than a loss is for Redis to tell: there cursors of that time get their gap.
-        if (piece.isLoss || piece.hasHole) return pieces.reverse()
-        pieces.push(piece)
+        if (entry.isLoss || entry.hasHole) return pieces.reverse()
+        pieces.push(entry)
         bytes += raw[1].reduce((sum, field) => sum + field.length, 0)
-        expected = { pos: piece.pos - 1, nonce: piece.before }
+        expected = { pos: entry.pos - 1, nonce: entry.before }
       }
       if (reply.length < PAST_PAGE) break
     }
@@ -197,14 +197,14 @@ export class RedisTail {
     const state = await this.#parts.where()
     const { pos } = state
     const [nonce] = state.rest as [string]
-    if (appended !== undefined && (appended.life !== state.life || appended.pos > pos)) {
+    if (appended !== undefined && (appended.epoch !== state.epoch || appended.pos > pos)) {
       // The log was further on, or another one, on the line that appends: this one may lead to where the log is no more.
       this.#appended = undefined
       this.#parts.link.renew('it leads to another log than the line that appends')
       return
     }
     const isEnd = pos === this.#pos && nonce === this.#nonce
-    if (state.life !== this.#life || (pos <= this.#pos && !isEnd)) return this.#break()
+    if (state.epoch !== this.#epoch || (pos <= this.#pos && !isEnd)) return this.#break()
     this.#isWell = true
     // There is more than was read: then it must be there to be read.
     if (!isEnd && !(await this.#take(0)) && !this.#isClosed) await this.#break()
@@ -212,7 +212,7 @@ export class RedisTail {
 
   async #break(): Promise<void> {
     const { head } = await this.#begin()
-    if (!this.#isClosed) this.#parts.onBreak(head)
+    if (!this.#isClosed) this.#parts.onDiscontinuity(head)
   }
 
   /** Reads on from the last entry, by its number, and hands over. Returns whether there was anything. */
@@ -225,50 +225,50 @@ export class RedisTail {
       String(COUNT),
       ...waiting,
       'STREAMS',
-      this.#key(this.#life),
+      this.#key(this.#epoch),
       from
     ])
     this.#isWell = true
-    const [stream] = (reply ?? []) as [string, RawPiece[]][]
+    const [stream] = (reply ?? []) as [string, RawTailEntry[]][]
     if (stream === undefined) return false
-    let handed = 0
+    let dispatched = 0
     for (const raw of stream[1]) {
       if (this.#isClosed) return true
-      const piece = readPiece(raw, this.#life)
-      if (piece === undefined || piece.pos !== this.#pos + 1 || piece.before !== this.#nonce) {
+      const entry = readTailEntry(raw, this.#epoch)
+      if (entry === undefined || entry.pos !== this.#pos + 1 || entry.before !== this.#nonce) {
         await this.#break()
         return true
       }
-      const position = piece.hasHole ? (await this.#parts.where()).head : piece.isLoss ? piece.head : undefined
-      this.#pos = piece.pos
-      this.#nonce = piece.nonce
-      this.#hand(piece, position)
-      handed += piece.entries.length
-      if (handed < SLICE) continue
-      handed = 0
+      const position = entry.hasHole ? (await this.#parts.where()).head : entry.isLoss ? entry.head : undefined
+      this.#pos = entry.pos
+      this.#nonce = entry.nonce
+      this.#hand(entry, position)
+      dispatched += entry.entries.length
+      if (dispatched < SLICE) continue
+      dispatched = 0
       await new Promise((resolve) => setImmediate(resolve))
     }
     return true
   }
 
   /** Hands a piece over. Given a position, listeners read history first: the piece lacks what lies before that. */
-  #hand(piece: Piece, position: Cursor | undefined): void {
-    const { recent, storeTime, onEvents, onBreak, onFault } = this.#parts
-    if (piece.isLoss) this.#loss = piece.head.seq
-    if (piece.isSpoilt) onFault(new Error(`entry ${piece.pos} of the tail`), 'events in Redis cannot be read')
+  #hand(entry: TailEntry, position: Cursor | undefined): void {
+    const { recent, storeTime, onEvents, onDiscontinuity, onFault } = this.#parts
+    if (entry.isLoss) this.#loss = entry.head.seq
+    if (entry.isSpoilt) onFault(new Error(`entry ${entry.pos} of the tail`), 'events in Redis cannot be read')
     if (position !== undefined) {
       recent.begin(position)
-      onBreak(position)
+      onDiscontinuity(position)
     }
     // After a hole was met, history was read beyond this piece.
     const oldest = storeTime.now() - MAX_TRANSIENT_AGE
-    const entries = piece.entries.filter(({ cursor, time }) =>
+    const entries = entry.entries.filter(({ cursor, time }) =>
       cursor === null ? time >= oldest : cursor.seq > recent.head.seq
     )
-    onEvents(recent.add(entries, piece.evictions))
+    onEvents(recent.add(entries, entry.evictions))
   }
 
-  #key(life: string): string {
-    return this.#parts.link.key(`${life}:tail`)
+  #key(epoch: string): string {
+    return this.#parts.link.key(`${epoch}:tail`)
   }
 }

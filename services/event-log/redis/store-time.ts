@@ -17,10 +17,10 @@ export class StoreTime {
    * The store has told its time, in milliseconds since the epoch, in an answer to what was sent at `sentAt` on the clock that
    * never jumps. The answer may have lain in a socket since: it moves the estimate only if that contradicts it.
    */
-  told(time: number, sentAt: number): void {
-    const least = time - this.#clock.monotonic()
-    const most = time + 1 - sentAt
-    if (this.#offset === undefined || this.#offset < least || this.#offset > most) this.#offset = least
+  observe(time: number, sentAt: number): void {
+    const min = time - this.#clock.monotonic()
+    const max = time + 1 - sentAt
+    if (this.#offset === undefined || this.#offset < min || this.#offset > max) this.#offset = min
   }
 
   now(): number {

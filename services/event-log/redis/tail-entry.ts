@@ -3,7 +3,7 @@ import type { Cursor } from '../../events/cursor.ts'
 import { type Entry, parseEntry } from './redis-entry.ts'
 
 /** An entry of the tail: what one call has appended, and what came before it. */
-export interface Piece {
+export interface TailEntry {
   readonly pos: number
   readonly nonce: string
   readonly before: string
@@ -17,13 +17,13 @@ export interface Piece {
   readonly isLoss: boolean
 }
 
-export type RawPiece = readonly [id: string, fields: readonly string[]]
+export type RawTailEntry = readonly [id: string, fields: readonly string[]]
 
 /** Five fields of the piece itself, then two of each event: its number, or '-', and its text. */
 const OWN_FIELDS = 10
 
 /** Reads a piece, or undefined for one that no hub has written. */
-export function readPiece([id, fields]: RawPiece, life: string): Piece | undefined {
+export function readTailEntry([id, fields]: RawTailEntry, epoch: string): TailEntry | undefined {
   const [p, before, n, nonce, h, head, w, witness, x, evictions] = fields as string[]
   const pos = /^(\d+)-0$/.exec(id)?.[1]
   if (pos === undefined || p !== 'p' || n !== 'n' || h !== 'h' || w !== 'w' || x !== 'x') return undefined
@@ -35,7 +35,7 @@ export function readPiece([id, fields]: RawPiece, life: string): Piece | undefin
   const entries: Entry[] = []
   for (let at = OWN_FIELDS; at < fields.length; at += 2) {
     const seq = fields[at] as string
-    const entry = parseEntry(fields[at + 1] ?? '', seq === '-' ? null : Number(seq), life)
+    const entry = parseEntry(fields[at + 1] ?? '', seq === '-' ? null : Number(seq), epoch)
     if (entry !== undefined) entries.push(entry)
     else {
       isSpoilt = true
@@ -55,7 +55,7 @@ export function readPiece([id, fields]: RawPiece, life: string): Piece | undefin
   }
 }
 
-function readEvictions(text: string): Piece['evictions'] | undefined {
+function readEvictions(text: string): TailEntry['evictions'] | undefined {
   if (text === '') return []
   try {
     return Object.entries(JSON.parse(text)) as [Channel, number][]

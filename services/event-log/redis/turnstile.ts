@@ -2,16 +2,16 @@ import { Fifo } from '../../fifo.ts'
 
 /** Lets so many in at a time; the others wait in the order in which they came. */
 export class Turnstile {
-  readonly #most: number
+  readonly #max: number
   readonly #waiting = new Fifo<() => void>()
   #inside = 0
 
-  constructor(most: number) {
-    this.#most = most
+  constructor(max: number) {
+    this.#max = max
   }
 
   async pass<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.#inside >= this.#most) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    if (this.#inside >= this.#max) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     else this.#inside++
     try {
       return await work()

@@ -16,7 +16,7 @@ const OK = /^HTTP\/1\.1 200 /
 
 t.test('connections of one address beyond its limit are reset, and there is room again when one closes', async (t) => {
   const server = await GuardedServer.listen(t, { maxConnectionsPerAddress: 2 }, (app) => app.get('/', async () => 'x'))
-  const held = [await server.connect(), await server.connect()]
+  const retained = [await server.connect(), await server.connect()]
   const refused = await server.connect()
   refused.write(GET('/'))
   t.equal(await untilEnd(refused), '')
@@ -25,7 +25,7 @@ t.test('connections of one address beyond its limit are reset, and there is room
   t.match(await untilEnd(other), OK, 'another address has a limit of its own')
   t.equal(server.refused.connectionsOfAddress, 1)
 
-  held[0]?.destroy()
+  retained[0]?.destroy()
   await server.until(() => server.sockets.size === 1, 'a connection to be closed')
   const next = await server.connect()
   next.write(GET('/', LAST))
@@ -42,17 +42,17 @@ t.test(
       (app) => app.get('/', async () => 'x'),
       'tls'
     )
-    const held = connectTls({ port: server.port, host: '127.0.0.1', rejectUnauthorized: false })
-    held.on('error', () => {})
-    await once(held, 'secureConnect')
+    const retained = connectTls({ port: server.port, host: '127.0.0.1', rejectUnauthorized: false })
+    retained.on('error', () => {})
+    await once(retained, 'secureConnect')
     for (let count = 0; count < 100; count++) {
       const refused = await server.connect()
       refused.write('\x16\x03\x01\x02\x00\x01', 'latin1')
       t.equal(await untilEnd(refused), '')
     }
     t.equal(server.refused.connectionsOfAddress, 100)
-    held.write(GET('/', LAST))
-    t.match(await untilEnd(held), OK)
+    retained.write(GET('/', LAST))
+    t.match(await untilEnd(retained), OK)
     t.same(server.errors, [])
   }
 )
