@@ -54,7 +54,12 @@ export function newWitness(epoch: string): string {
   return epoch + randomText(ENTRY_LENGTH)
 }
 
-/** Whether two witnesses are of the same life of a log, whatever their entries. */
+/** Whether a witness is of this epoch of a log, whatever its entry. */
 export function sameEpoch(witness: string, epoch: string): boolean {
   return witness.startsWith(epoch)
+}
+
+/** Whether two cursors are of one epoch of a log. */
+export function isSameEpoch(one: Cursor, other: Cursor): boolean {
+  return sameEpoch(one.witness, other.witness.slice(0, EPOCH_LENGTH))
 }

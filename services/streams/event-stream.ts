@@ -337,7 +337,8 @@ export class EventStream implements Deliverable, SinkListener {
   #take(page: ReadResult): void {
     const isOutdated = this.#isOutdated
     this.#isOutdated = false
-    if (!this.#writePage(page.events, this.#openingOf(page))) return
+    this.#writeOpening(page)
+    if (!this.#writePage(page.events)) return
     this.#position.passed(page.next)
     if (isOutdated || page.remaining > 0 || this.#host.head.seq > page.next.seq) {
       if (!this.#isBackpressured) this.#catchUpSoon()
@@ -372,8 +373,8 @@ export class EventStream implements Deliverable, SinkListener {
     else this.#catchUpSoon()
   }
 
-  /** The text before the events of a page: the welcome on the first page, and a gap that the client does not know on any page. */
-  #openingOf(page: ReadResult): string {
+  /** Writes what comes before the events of a page: the welcome on the first page, and a gap that was not reported yet on any. */
+  #writeOpening(page: ReadResult): void {
     const gap = this.#position.gapIn(page)
     let text = ''
     if (!this.#isWelcome) {
@@ -382,8 +383,8 @@ export class EventStream implements Deliverable, SinkListener {
       if (text !== '') this.#position.welcomed(cursor)
     }
     if (gap !== undefined) text += this.#position.reportGap(page, gap)
-    if (text === '') this.#greet()
-    return text
+    if (text !== '') this.#write(new WireBytes(text))
+    else this.#greet()
   }
 
   /** The text of the welcome; empty if there is none. */
@@ -406,15 +407,11 @@ export class EventStream implements Deliverable, SinkListener {
     if (!this.#isGreeted) this.#write(GREETING_BYTES)
   }
 
-  /**
-   * Writes until the socket is full. Returns false if it did not come to the end of the page. The opening is written even to a
-   * full socket, and the first events with it: a gap is followed by an event whose cursor notices the next loss of the log.
-   */
-  #writePage(events: readonly LogEvent[], opening: string): boolean {
-    if (opening !== '' && events.length === 0) this.#write(new WireBytes(opening))
+  /** Writes until the socket is full. Returns false if it did not come to the end of the page. */
+  #writePage(events: readonly LogEvent[]): boolean {
     for (let at = 0; at < events.length; ) {
-      if (this.#isBackpressured && (at > 0 || opening === '')) return false
-      let text = at === 0 ? opening : ''
+      if (this.#isBackpressured) return false
+      let text = ''
       let last: LogEvent | undefined
       while (at < events.length && text.length < PIECE && !(this.follows && last?.final)) {
         last = events[at++] as LogEvent

@@ -1,5 +1,5 @@
 import type { ReadFrom, ReadResult } from '../event-log/event-log.ts'
-import type { Cursor } from '../events/cursor.ts'
+import { type Cursor, isSameEpoch } from '../events/cursor.ts'
 import type { GapReason } from '../events/gap-reason.ts'
 import { gapFrame } from '../events/hub-frames.ts'
 
@@ -26,6 +26,8 @@ export class StreamPosition {
   #reportedGap = 0
   /** Where the hub was when a client without a cursor came: it never asked for what is missing before. */
   #opened: Cursor | undefined
+  /** The log's head when the stream was opened or last read: shows a reset that a stream without a cursor would not notice. */
+  #lastHead: Cursor | undefined
   #isUnknown: boolean
   /** Whether the client came without a cursor before the hub knew its own: what is missing on its first page it never asked for. */
   #isUnplaced: boolean
@@ -33,6 +35,7 @@ export class StreamPosition {
   constructor({ from, opened, resumes, isUnknown }: Beginning) {
     this.#from = from
     this.#opened = resumes || isUnknown ? undefined : opened
+    this.#lastHead = opened
     this.resumes = resumes
     this.#isUnknown = isUnknown
     this.#isUnplaced = opened === undefined && !resumes && !isUnknown
@@ -81,6 +84,9 @@ export class StreamPosition {
 
   /** What a page lacks and the client was not told of. */
   gapIn(page: ReadResult): GapReason | undefined {
+    const wasReset =
+      this.cursor === undefined && this.#lastHead !== undefined && !isSameEpoch(page.next, this.#lastHead)
+    this.#lastHead = page.next
     if (this.#isUnknown) {
       this.#isUnknown = false
       return 'unknown'
@@ -89,6 +95,7 @@ export class StreamPosition {
       this.#isUnplaced = false
       this.#reportedGap = page.evicted
     }
+    if (wasReset) return 'reset'
     if (page.gap !== undefined && page.gap !== 'evicted') return page.gap
     // A log tells what is missing after a cursor; a stream without one is owed what came since it was opened.
     const known = this.cursor === undefined ? Math.max(this.#reportedGap, this.#opened?.seq ?? 0) : this.#reportedGap
@@ -116,7 +123,11 @@ export class StreamPosition {
     const frame = gapFrame({ from: this.cursor, oldest: page.events[0]?.id ?? null, reason }, next)
     if (next !== undefined) this.#lastSent = next.seq
     this.#reportedGap = page.evicted
-    if (reason !== 'evicted') this.#opened = undefined
+    // The client's position is nowhere in this log: that is reported once, even if nothing after it can be written yet.
+    if (reason !== 'evicted') {
+      this.#from = 'oldest'
+      this.#opened = undefined
+    }
     return frame
   }
 }
