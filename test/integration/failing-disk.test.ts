@@ -33,10 +33,10 @@ t.test('a disk that fails refuses appends with a code, and takes them again when
     return t.pass(why, { skip: why })
   }
   const [node = '', ...args] = NODE_COMMAND
-  // Not with "sync": where a write fails on its own thread, LMDB 3.5.6 writes past the end of its message (mdb.c, last_error),
-  // and may end the process. The log looks for room before it writes, so that a full disk does not come to that.
+  // Only flushing fails. Where a write itself fails, LMDB 3.5.6 writes past the end of its own message (mdb.c, last_error) and may
+  // end the process; the log checks the free space before it writes, so that a full disk does not come to that.
   const path = join(folder, 'log')
-  const child = [...args, join(SUPPORT, 'failing-disk-child.ts'), path, 'process']
+  const child = [...args, join(SUPPORT, 'failing-disk-child.ts'), path, 'sync']
   const env = { ...process.env, LD_PRELOAD: library, FAILING_DISK: folder }
   const { stdout } = await promisify(execFile)(node, child, { cwd: ROOT, env, timeout: 60_000 })
   const refused = ['b', 'c', 'd'].map((data) => `${data} SSE_HUB_ERR_LOG_UNAVAILABLE`)

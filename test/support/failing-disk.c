@@ -1,10 +1,11 @@
-/* Preloaded into a process: while the file FAILING_DISK/fails is there, nothing can be written to the disk or brought to it. */
+/* Preloaded into a process: while the file FAILING_DISK/fails is there, nothing can be flushed to the disk. The page cache
+ * takes writes, as it does on a disk whose sectors fail. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/uio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static int fails(void) {
@@ -26,6 +27,5 @@ static int fails(void) {
   }
 
 FAIL_OR(int, fdatasync, (int file), (file))
-FAIL_OR(ssize_t, pwrite, (int file, const void *bytes, size_t size, off_t at), (file, bytes, size, at))
-FAIL_OR(ssize_t, pwrite64, (int file, const void *bytes, size_t size, off_t at), (file, bytes, size, at))
-FAIL_OR(ssize_t, pwritev, (int file, const struct iovec *parts, int count, off_t at), (file, parts, count, at))
+FAIL_OR(int, fsync, (int file), (file))
+FAIL_OR(int, msync, (void *from, size_t length, int flags), (from, length, flags))
