@@ -1,0 +1,240 @@
+-- Entries, their places in channels, and what was evicted.
+
+-- An entry's text: witness, time and end of its life; its channels as JSON; its collapse key as JSON, or nothing; the rest.
+local parse = function(value)
+  local time, exp, at = string.match(value, '^%w+ (%d+) (%-?%d+)\n()')
+  if not exp then return nil end
+  local channels, collapse = string.match(value, '^([^\n]*)\n([^\n]*)\n', at)
+  return channels, collapse, tonumber(exp), tonumber(time)
+end
+
+-- A member of a history is the number and what has to be cleared away with it: k collapse key, m several channels, t end.
+local memberOf = function(seq, collapse, hasSeveral, exp)
+  return seq .. (collapse ~= '' and 'k' or '') .. (hasSeveral and 'm' or '') .. (exp >= 0 and 't' or '')
+end
+
+-- Whether the channels of an entry, as JSON, name this one. Within a name, a quote never follows a bracket or a comma directly.
+local quoted = {}
+local isFiledUnder = function(channels, channel)
+  local texts = quoted[channel]
+  if not texts then
+    local text = '"' .. string.gsub(channel, '["\\]', '\\%0') .. '"'
+    texts = { '[' .. text, ',' .. text }
+    quoted[channel] = texts
+  end
+  return string.find(channels, texts[1], 1, true) or string.find(channels, texts[2], 1, true)
+end
+
+-- What an entry weighs, however many channels it is filed under, and what its place in one of them weighs besides.
+local weightOf = function(length, member)
+  return math.ceil(length * TEXT) + ENTRY + (string.find(member, 'm', 1, true) and SHARED or 0) +
+    (string.find(member, 't', 1, true) and LAPSING or 0)
+end
+local positionOf = function(collapse)
+  return PLACE + (collapse ~= '' and COLLAPSED + math.ceil(#collapse * TEXT) or 0)
+end
+local channelWeight = function(channel) return CHANNEL + NAMES * #channel end
+local markWeight = function(channel) return MARK + math.ceil(#channel * TEXT) end
+
+-- What a channel holds has changed. Returns what it holds.
+local resize = function(channel, weight)
+  local kind = kindOf(channel)
+  held[kind] = held[kind] + weight
+  return tonumber(call('ZINCRBY', SIZES[kind], weight, channel))
+end
+
+-- All that the log holds but what gives when it is over its bound.
+local kept = function() return tailBytes + marks + ages + math.min(head, RING) * WITNESS end
+local total = function() return bytes + held.keys + kept() end
+
+-- The number of a channel's member, and weight and collapse key of its entry. An index alone proves nothing: where the entry is
+-- gone, or is another than the one that was filed, there is no weight, and the member is a hole.
+local entryOf = function(channel, member)
+  local seq = string.match(member, '^%d+')
+  local value = call('HGET', EVENTS, seq)
+  if not value then return seq end
+  local channels, collapse, exp = parse(value)
+  if not channels or not isFiledUnder(channels, channel) then return seq end
+  if memberOf(seq, collapse, string.find(channels, '","', 1, true), exp) ~= member then return seq end
+  return seq, weightOf(#value, member), collapse
+end
+
+-- The witness of a number by the ring of witnesses, else by the entry itself; nothing if neither has it.
+local witnessOf = function(seq)
+  if seq == head then return string.sub(witness, 9) end
+  if seq > 0 and seq < head and seq > head - RING then
+    local own = call('GETRANGE', WITNESSES, (seq % RING) * WITNESS, (seq % RING) * WITNESS + WITNESS - 1)
+    if string.find(own, '^%w+$') then return own end
+  end
+  return string.match(call('HGET', EVENTS, int(seq)) or '', '^%w+')
+end
+
+-- Whether an entry that somebody names is one of this log's, or may be.
+local isOfThisLog = function(seq, own)
+  return seq <= head and (witnessOf(seq) or own) == own
+end
+
+local evictedFrom = function(channel)
+  local evicted = call('HGET', EVICTED, channel) or call('ZSCORE', EMPTIED, channel)
+  if evicted then return tonumber(evicted) end
+  if call('ZSCORE', SIZES[kindOf(channel)], channel) then return 0 end
+  return forgotten
+end
+
+local noteEvicted = function(channel, seq)
+  if seq <= tonumber(call('HGET', EVICTED, channel) or 0) then return end
+  call('HSET', EVICTED, channel, int(seq))
+  if seq > head - REACH then
+    lost[channel] = seq
+    isLost = true
+  end
+end
+
+-- A channel that holds something again knows itself up to where it was evicted.
+local opened = function(channel)
+  local kind, weight = kindOf(channel), channelWeight(channel)
+  bytes = bytes + weight
+  held[kind] = held[kind] + weight
+  local evicted = tonumber(call('ZSCORE', EMPTIED, channel) or forgotten)
+  if evicted > 0 then call('HSET', EVICTED, channel, int(evicted)) end
+  if call('ZREM', EMPTIED, channel) == 1 then marks = marks - markWeight(channel) end
+end
+
+-- Of the channels that were evicted longest ago one number is left for all.
+local forgetMarks = function(count)
+  local popped = call('ZPOPMIN', EMPTIED, count)
+  for index = 1, #popped, 2 do
+    marks = marks - markWeight(popped[index])
+    forgotten = math.max(forgotten, tonumber(popped[index + 1]))
+  end
+end
+
+local emptied = function(channel)
+  local kind, weight = kindOf(channel), channelWeight(channel)
+  bytes = bytes - weight
+  held[kind] = held[kind] - weight - tonumber(call('ZSCORE', SIZES[kind], channel) or 0)
+  local evicted = call('HGET', EVICTED, channel)
+  call('ZREM', SIZES[kind], channel)
+  call('HDEL', EVICTED, channel)
+  call('DEL', collapsedOf(channel))
+  if not evicted or tonumber(evicted) <= forgotten then return end
+  if call('ZADD', EMPTIED, evicted, channel) == 1 then marks = marks + markWeight(channel) end
+  if call('ZCARD', EMPTIED) > EMPTIED_MOST then forgetMarks(1000) end
+end
+
+-- An entry has lost its place in a channel.
+local taken = function(channel, weight, place)
+  bytes = bytes - place
+  resize(channel, -weight - place)
+  if call('EXISTS', historyOf(channel)) == 0 then emptied(channel) end
+end
+
+-- How many channels of an entry name it.
+local holders = function(value, member)
+  local channels = parse(value or '')
+  if not channels then return 0 end
+  local count = 0
+  for _, channel in ipairs(cjson.decode(channels)) do
+    if call('ZSCORE', historyOf(channel), member) then count = count + 1 end
+  end
+  return count
+end
+
+-- The history of a channel is gone, though the channel held entries: all up to a number may have been among them.
+local historyLost = function(channel, seq)
+  noteEvicted(channel, seq)
+  if sweep == '' then sweep = '0' end
+end
+
+-- One channel fewer holds the entry; the last one lets it go.
+local release = function(member, seq, weight)
+  if string.find(member, 'm', 1, true) then
+    local left = call('HINCRBY', HELD, seq, -1)
+    if left < 0 then
+      left = holders(call('HGET', EVENTS, seq), member)
+      call('HSET', HELD, seq, left)
+    end
+    if left > 0 then return end
+    call('HDEL', HELD, seq)
+  end
+  if string.find(member, 't', 1, true) then call('ZREM', TTL, seq) end
+  call('HDEL', EVENTS, seq)
+  bytes = bytes - weight
+end
+
+local uncollapse = function(channel, collapse, member)
+  local collapsed = collapsedOf(channel)
+  if call('HGET', collapsed, collapse) == member then call('HDEL', collapsed, collapse) end
+end
+
+-- A member without its entry was taken out of a history: readers learn of a gap there. What it weighed is not known any more;
+-- its channel becomes lighter by what its entries weigh on average.
+local hole = function(channel, member, seq)
+  noteEvicted(channel, tonumber(seq))
+  local size = tonumber(call('ZSCORE', SIZES[kindOf(channel)], channel) or 0)
+  local weight = math.floor(size / (call('ZCARD', historyOf(channel)) + 1))
+  local isSingleNode = call('HEXISTS', EVENTS, seq) == 0 and not string.find(member, 'm', 1, true)
+  bytes = math.max(0, bytes - (isSingleNode and weight or PLACE))
+  taken(channel, weight, 0)
+end
+
+-- Retention takes the oldest entry of a channel. Returns what it weighed.
+local evict = function(channel)
+  local member = call('ZPOPMIN', historyOf(channel))[1]
+  if not member then
+    historyLost(channel, head)
+    emptied(channel)
+    return 0
+  end
+  local seq, weight, collapse = entryOf(channel, member)
+  if not weight then
+    hole(channel, member, seq)
+    return 0
+  end
+  if collapse ~= '' then uncollapse(channel, collapse, member) end
+  noteEvicted(channel, tonumber(seq))
+  release(member, seq, weight)
+  taken(channel, weight, positionOf(collapse))
+  return weight + positionOf(collapse)
+end
+
+local forget = function(seq, weight)
+  call('HDEL', EVENTS, seq)
+  call('HDEL', HELD, seq)
+  call('ZREM', TTL, seq)
+  bytes = bytes - weight
+end
+
+-- Takes an entry out of all its channels: it is too old, which is a gap, or has outlived itself, which is none.
+local drop = function(seq, isGap, horizon)
+  local value = call('HGET', EVENTS, seq)
+  if not value then
+    call('ZREM', TTL, seq)
+    return
+  end
+  local channels, collapse, exp, time = parse(value)
+  if not channels then return forget(seq, weightOf(#value, '')) end
+  if isGap and time > horizon then return end
+  if not isGap and (exp < 0 or exp > now) then
+    -- The index tells another end than the entry.
+    call('ZREM', TTL, seq)
+    if exp >= 0 then call('ZADD', TTL, exp, seq) end
+    return
+  end
+  channels = cjson.decode(channels)
+  local member = memberOf(seq, collapse, #channels > 1, exp)
+  local weight = weightOf(#value, member)
+  local places = #channels > 1 and tonumber(call('HGET', HELD, seq) or 0) or 1
+  for _, channel in ipairs(channels) do
+    if call('ZREM', historyOf(channel), member) == 1 then
+      if collapse ~= '' then uncollapse(channel, collapse, member) end
+      if isGap then noteEvicted(channel, tonumber(seq)) end
+      taken(channel, weight, positionOf(collapse))
+      places = places - 1
+    elseif call('EXISTS', historyOf(channel)) == 0 and call('ZSCORE', SIZES[kindOf(channel)], channel) then
+      historyLost(channel, head)
+      emptied(channel)
+    end
+  end
+  forget(seq, weight + math.max(0, places) * positionOf(collapse))
+end
