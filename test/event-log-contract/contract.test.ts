@@ -2,7 +2,8 @@ import t from 'tap'
 import { type ContractParts, eventLogContract } from '../../event-log-contract/contract.ts'
 import { NaiveLog, NaiveStore } from '../event-log/naive-log.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { BROKEN_LOGS, clearLeftovers } from './broken-logs.ts'
+import { clearLeftovers } from './broken-log.ts'
+import { BROKEN_LOGS } from './broken-logs.ts'
 
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32))
 t.comment(`SEED=${seed}`)

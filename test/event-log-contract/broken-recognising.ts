@@ -1,0 +1,92 @@
+import { sameEpoch } from '../../services/events/cursor.ts'
+import { type BrokenLog, Store } from './broken-log.ts'
+
+export const RECOGNISING: readonly BrokenLog[] = [
+  {
+    fault: 'believes any witness of an entry that it no longer holds',
+    caughtBy: 'answers a wrong witness alike, whether the entry is held, evicted, or of another reader',
+    spoil: ({ store }) => {
+      store.recognise = (from) => {
+        const seq = typeof from === 'object' && 'seq' in from ? from.seq : 0
+        const isRetained = store.allHeld().some((entry) => entry.seq === seq)
+        return seq > 0 && !isRetained ? { after: seq } : Store.recognise.call(store, from)
+      }
+    }
+  },
+  {
+    fault: 'does not look at the life of a cursor',
+    caughtBy: 'takes a cursor of another life for what it is, and gives all that it holds',
+    spoil({ store }) {
+      store.recognise = (from) =>
+        typeof from === 'object' && 'seq' in from && !sameEpoch(from.witness, store.epoch)
+          ? { after: Math.min(from.seq, store.state.head.seq) }
+          : Store.recognise.call(store, from)
+    }
+  },
+  {
+    fault: 'goes on from the head after a cursor of another life',
+    caughtBy: 'takes a cursor of another life for what it is, and gives all that it holds',
+    spoil({ store }) {
+      store.recognise = (from) => {
+        const known = Store.recognise.call(store, from)
+        return known.gap === 'reset' ? { ...known, after: store.state.head.seq } : known
+      }
+    }
+  },
+  {
+    fault: 'takes a cursor ahead of its head for its head',
+    caughtBy: 'takes a cursor ahead of its head for a lost tail, and gives all that it holds',
+    spoil({ store }) {
+      store.recognise = (from) =>
+        typeof from === 'object' &&
+        'seq' in from &&
+        from.seq > store.state.head.seq &&
+        sameEpoch(from.witness, store.epoch)
+          ? { after: store.state.head.seq }
+          : Store.recognise.call(store, from)
+    }
+  },
+  {
+    fault: 'does not compare witnesses',
+    caughtBy: 'takes a cursor with the witness of another entry for a lost tail, whoever that entry is for',
+    spoil({ store }) {
+      store.recognise = (from) => {
+        const known = Store.recognise.call(store, from)
+        const isAhead = typeof from === 'object' && 'seq' in from && from.seq > store.state.head.seq
+        return known.gap !== 'diverged' || isAhead ? known : { after: (from as { seq: number }).seq }
+      }
+    }
+  },
+  {
+    fault: 'knows only what it holds',
+    caughtBy: 'knows its head by its witness, though the entry is no longer held',
+    spoil({ store }) {
+      store.recognise = (from) => {
+        if (typeof from !== 'object' || 'last' in from) return Store.recognise.call(store, from)
+        const isRetained = from.seq === 0 || store.allHeld().some(({ seq }) => seq === from.seq)
+        return isRetained ? Store.recognise.call(store, from) : { after: 0, gap: 'diverged' }
+      }
+    }
+  },
+  {
+    fault: 'gives everything at once after a cursor that it does not know',
+    caughtBy: 'gives what it holds in pages after a cursor that it does not know, and tells the gap on the first alone',
+    spoil({ store }) {
+      store.read = (query) => {
+        const isKnown = store.recognise(query.from).gap === undefined
+        return Store.read.call(store, isKnown ? query : { ...query, limit: 1_000_000 })
+      }
+    }
+  },
+  {
+    fault: 'throws for a cursor that it cannot parse',
+    caughtBy: 'never fails for a cursor, however strange',
+    spoil({ store }) {
+      store.recognise = (from) => {
+        if (typeof from === 'object' && 'seq' in from && from.witness.length !== 14)
+          throw new RangeError('a bad cursor')
+        return Store.recognise.call(store, from)
+      }
+    }
+  }
+]

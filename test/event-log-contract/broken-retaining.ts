@@ -1,0 +1,187 @@
+import { type BrokenLog, handing, Store } from './broken-log.ts'
+
+export const RETAINING: readonly BrokenLog[] = [
+  {
+    fault: 'keeps one event more than it may',
+    caughtBy: 'keeps the newest events of each channel, as many as its kind may have',
+    spoil({ store }) {
+      store.bound = (channel) => {
+        const { retention } = store.bounds
+        const count =
+          channel === 'everyone' ? retention.broadcast : channel.startsWith('u:') ? retention.user : retention.topic
+        while (store.retained(channel).length > count + 1) store.evictOldest(channel)
+      }
+    }
+  },
+  {
+    fault: 'never tells that something was evicted',
+    caughtBy: 'tells a gap to whom something evicted is missing, and to nobody else',
+    spoil({ store }) {
+      store.read = (query) => {
+        const page = Store.read.call(store, query)
+        return page.gap === 'evicted' ? { ...page, gap: undefined } : page
+      }
+    }
+  },
+  {
+    fault: 'tells a gap to whom the last evicted event was the last that he was given',
+    caughtBy: 'tells a gap to whom something evicted is missing, and to nobody else',
+    spoil({ store }) {
+      store.read = (query) => {
+        const page = Store.read.call(store, query)
+        const { from } = query
+        const isLast = typeof from === 'object' && 'seq' in from && page.evicted === from.seq && from.seq > 0
+        return isLast ? { ...page, gap: page.gap ?? 'evicted' } : page
+      }
+    }
+  },
+  {
+    fault: 'tells the lowest of the numbers evicted from several channels',
+    caughtBy: 'says which number was the last to be evicted from the channels of a reader',
+    spoil({ store }) {
+      store.evicted = (channels) => Math.min(...channels.map((channel) => Store.evicted.call(store, [channel])))
+    }
+  },
+  {
+    fault: 'tells a gap to a reader who begins with the oldest',
+    caughtBy: 'tells no gap to a reader who begins with the oldest, the newest or what comes next',
+    spoil({ store }) {
+      store.read = (query) => {
+        const page = Store.read.call(store, query)
+        return page.evicted > 0 && query.from === 'oldest' ? { ...page, gap: 'evicted' } : page
+      }
+    }
+  },
+  {
+    fault: 'tells no gap of any kind',
+    caughtBy: 'tells a gap to a reader who is overtaken between two pages',
+    spoil({ store }) {
+      store.read = (query) => ({ ...Store.read.call(store, query), gap: undefined })
+    }
+  },
+  {
+    fault: 'lets an event go from all its channels when one evicts it',
+    caughtBy: 'lets an event that one channel evicts stay in the others',
+    spoil({ store }) {
+      store.evictOldest = (channel) => {
+        const oldest = store.retained(channel)[0]
+        for (const of of oldest?.draft.channels ?? []) oldest?.fates.set(of, 'evicted')
+      }
+    }
+  },
+  {
+    fault: 'keeps so many events in all',
+    caughtBy: 'evicts nothing from a channel, however much another is given',
+    spoil({ store }) {
+      store.bound = (channel) => {
+        Store.bound.call(store, channel)
+        while (store.allHeld().length > 4) {
+          const oldest = store.allHeld()[0]
+          for (const of of oldest?.draft.channels ?? []) oldest?.fates.set(of, 'evicted')
+        }
+      }
+    }
+  },
+  {
+    fault: 'takes a bound of nothing for none',
+    caughtBy: 'keeps nothing of a kind that may have nothing, and says so',
+    spoil({ store }) {
+      store.bound = (channel) => {
+        if (store.bounds.retention.user > 0) Store.bound.call(store, channel)
+      }
+    }
+  },
+  {
+    fault: 'takes a collapsed event for an evicted one',
+    caughtBy: 'lets the newest event of a collapse key take the place of the one before, which is no gap',
+    spoil({ store }) {
+      store.collapse = (channel, { collapseKey }) => {
+        const same = store.retained(channel).filter(({ draft }) => draft.collapseKey === collapseKey)
+        if (collapseKey !== undefined) for (const { fates } of same) fates.set(channel, 'evicted')
+      }
+    }
+  },
+  {
+    fault: 'does not know a cursor whose event was collapsed',
+    caughtBy: 'resumes after an event whose place another took',
+    spoil({ store }) {
+      store.recognise = (from) => {
+        const entry = typeof from === 'object' && 'seq' in from ? store.state.entries[from.seq - 1] : undefined
+        const isCollapsed = [...(entry?.fates.values() ?? [])].includes('collapsed')
+        return isCollapsed ? { after: 0, gap: 'diverged' } : Store.recognise.call(store, from)
+      }
+    }
+  },
+  {
+    fault: 'collapses over all channels',
+    caughtBy: 'collapses in each channel for itself',
+    spoil({ store }) {
+      store.collapse = (_channel, draft) => {
+        const all = new Set(store.allHeld().flatMap((entry) => entry.draft.channels))
+        const { seq } = store.state.head
+        for (const channel of all) {
+          for (const retained of store.retained(channel)) {
+            if (
+              draft.collapseKey !== undefined &&
+              retained.draft.collapseKey === draft.collapseKey &&
+              retained.seq < seq
+            )
+              retained.fates.set(channel, 'collapsed')
+          }
+        }
+      }
+    }
+  },
+  {
+    fault: 'hands over only the newest of a collapse key in a batch',
+    caughtBy: 'collapses within a batch, and hands every event of it over',
+    spoil(log) {
+      handing(log, (events) => events.filter(({ data }, index) => data[0] !== 'p' || index === events.length - 1))
+    }
+  },
+  {
+    fault: 'counts what was collapsed',
+    caughtBy: 'does not count what was collapsed, and tells the gap when the newest of its key goes',
+    spoil({ store }) {
+      store.bound = (channel) => {
+        const filed = store.state.entries.filter(({ fates }) => fates.has(channel))
+        for (const { fates } of filed.slice(0, -store.bounds.retention.user)) fates.set(channel, 'evicted')
+      }
+    }
+  },
+  {
+    fault: 'lets the newest event go when it alone is too heavy for its channel',
+    caughtBy: 'keeps no more text in a channel than the bound for channels, but its newest event in any case',
+    spoil({ store }) {
+      store.bound = (channel) => {
+        while (store.weight(channel) > store.bounds.retention.channelBytes) store.evictOldest(channel)
+      }
+    }
+  },
+  {
+    fault: 'has no bound for the bytes of a channel',
+    caughtBy: 'keeps no more text in a channel than the bound for channels, but its newest event in any case',
+    spoil({ store }) {
+      store.bound = () => {}
+    }
+  },
+  {
+    fault: 'lets the oldest event of all go when there are too many bytes',
+    caughtBy: 'keeps no more text in all than its bound, and lets the heaviest channel give',
+    spoil({ store }) {
+      store.shrink = () => {
+        while (store.stats().bytes > store.bounds.retention.bytes) {
+          const oldest = store.allHeld()[0]
+          for (const of of oldest?.draft.channels ?? []) oldest?.fates.set(of, 'evicted')
+        }
+      }
+    }
+  },
+  {
+    fault: 'has no bound for the bytes in all',
+    caughtBy: 'keeps no more text in all than its bound, and lets the heaviest channel give',
+    spoil({ store }) {
+      store.shrink = () => {}
+    }
+  }
+]

@@ -1,0 +1,40 @@
+import { formatCursor } from '../../services/events/cursor.ts'
+import { type BrokenLog, Log, making, Tail } from './broken-log.ts'
+
+export const REWINDING: readonly BrokenLog[] = [
+  {
+    fault: 'forgets that it has lost its tail',
+    caughtBy: 'knows the cursors of a tail that was lost, also once it has given their numbers again',
+    spoil({ store }) {
+      store.lose = () => {}
+    }
+  },
+  {
+    fault: 'gives an entry the same witness whenever it gives its number',
+    caughtBy: 'knows the cursors of a tail that was lost, also once it has given their numbers again',
+    spoil(log) {
+      making(log, (event) => {
+        const cursor = event.cursor && {
+          ...event.cursor,
+          witness: log.store.epoch + String(event.cursor.seq).padStart(6, '0')
+        }
+        return { ...event, cursor, id: cursor && formatCursor(cursor) }
+      })
+    }
+  },
+  {
+    fault: 'goes on when the tail that it handed over was lost',
+    caughtBy: 'tells a listener of a break when the tail that it was handed was lost',
+    showsBy: 'waiting',
+    spoil(log) {
+      log.begin = (listener) => {
+        const tail = Log.begin.call(log, listener)
+        tail.step = () => {
+          if (!log.store.state.bus.includes(tail.last)) tail.last = log.store.state.bus.at(-1)
+          return Tail.step.call(tail)
+        }
+        return tail
+      }
+    }
+  }
+]

@@ -1,0 +1,148 @@
+import type { LogEvent } from '../../services/events/log-event.ts'
+import { type BrokenLog, handing, Log, Store, turn } from './broken-log.ts'
+
+export const TAILING: readonly BrokenLog[] = [
+  {
+    fault: 'hands what comes together over twice',
+    caughtBy: 'hands every event over once, in order, as a reader finds it',
+    spoil(log) {
+      handing(log, (events) => (events.length > 1 ? [...events, ...events] : events))
+    }
+  },
+  {
+    fault: 'hands events over without their channels',
+    caughtBy: 'hands every event over once, in order, as a reader finds it',
+    spoil(log) {
+      handing(log, (events) => events.map((event) => ({ ...event, channels: [] })))
+    }
+  },
+  {
+    fault: 'hands what comes together over the other way round',
+    caughtBy: 'hands events over in order when many are appended at the same time',
+    spoil(log) {
+      handing(log, (events) => events.reverse())
+    }
+  },
+  {
+    fault: 'begins with the oldest event that it has',
+    caughtBy: 'begins after the position that it tells',
+    spoil(log) {
+      log.begin = (listener) => {
+        const tail = Log.begin.call(log, listener)
+        tail.last = undefined
+        return tail
+      }
+    }
+  },
+  {
+    fault: 'begins a turn after the position that it tells',
+    caughtBy: 'leaves nothing out and hands nothing over twice that is appended while it begins',
+    spoil(log) {
+      log.tail = async (listener) => {
+        const { head } = log.store.state
+        await turn()
+        const tail = await Log.tail.call(log, listener)
+        return { position: head, stop: () => tail.stop() }
+      }
+    }
+  },
+  {
+    fault: 'hands transient events over after the others',
+    caughtBy: 'hands a transient event over in its place among the others',
+    spoil(log) {
+      handing(log, (events) => [...events.filter(({ id }) => id !== null), ...events.filter(({ id }) => id === null)])
+    }
+  },
+  {
+    fault: 'hands over what readers are shown a little later',
+    caughtBy: 'never hands an event over before a reader is shown it',
+    spoil(log) {
+      const dispatched = new Set<LogEvent>()
+      handing(log, (events) => {
+        for (const event of events) dispatched.add(event)
+        setTimeout(() => dispatched.clear(), 3)
+        return events
+      })
+      log.store.select = (channels) =>
+        Store.select.call(log.store, channels).filter(({ event }) => !dispatched.has(event))
+    }
+  },
+  {
+    fault: 'has one tail, which the last to come takes over',
+    caughtBy: 'hands everything over to each of several listeners',
+    showsBy: 'waiting',
+    spoil(log) {
+      log.tail = (listener) => {
+        log.tails.clear()
+        return Log.tail.call(log, listener)
+      }
+    }
+  },
+  {
+    fault: 'stops all tails when one is stopped',
+    caughtBy: 'hands nothing over any more once it has been stopped, while others go on',
+    showsBy: 'waiting',
+    spoil(log) {
+      log.begin = (listener) => {
+        const tail = Log.begin.call(log, listener)
+        tail.stop = async () => log.tails.clear()
+        return tail
+      }
+    }
+  },
+  {
+    fault: 'does not stop',
+    caughtBy: 'can be stopped by the listener that is being called',
+    spoil(log) {
+      log.begin = (listener) => {
+        const tail = Log.begin.call(log, listener)
+        tail.stop = async () => {}
+        return tail
+      }
+    }
+  },
+  {
+    fault: 'calls listeners from within the append',
+    caughtBy: 'hands over what a listener appends after what it was called for, to every listener',
+    spoil(log) {
+      const { store } = log
+      log.append = async (drafts) => store.append(drafts)
+      log.wake = () => {
+        for (const tail of log.tails) tail.step()
+      }
+    }
+  },
+  {
+    fault: 'hands a new listener what is just being handed over',
+    caughtBy: 'begins after its position also for a listener that begins while another is being called',
+    spoil(log) {
+      const { store } = log
+      log.append = async (drafts) => store.append(drafts)
+      log.tail = async (listener) => {
+        const tail = log.begin(listener)
+        log.tails.add(tail)
+        return tail
+      }
+      log.wake = () => {
+        const { bus } = store.state
+        const first = [...log.tails][0]
+        const news = bus.slice(bus.lastIndexOf(first?.last) + 1).flatMap((event) => event ?? [])
+        if (news.length === 0) return
+        for (const tail of log.tails) {
+          tail.last = bus.at(-1)
+          tail.listener.onEvents(news)
+        }
+      }
+    }
+  },
+  {
+    fault: 'hands over only what it keeps',
+    caughtBy: 'hands over what is not kept for long, or not at all',
+    spoil(log) {
+      handing(log, (events) => {
+        const retained = new Set(log.store.allHeld().map(({ event }) => event))
+        return events.filter((event) => retained.has(event))
+      })
+    }
+  }
+]

@@ -1,0 +1,81 @@
+import { nameOf } from '../event-log/naive-log.ts'
+import { type BrokenLog, Store } from './broken-log.ts'
+
+export const TIMING: readonly BrokenLog[] = [
+  {
+    fault: 'keeps what is too old',
+    caughtBy: 'evicts what is older than it may be, which is a gap',
+    spoil({ store }) {
+      store.expire = () => {}
+    }
+  },
+  {
+    fault: 'takes what has lapsed for evicted',
+    caughtBy: 'no longer gives what has outlived its ttl, which is no gap',
+    spoil({ store }) {
+      store.expire = () => {
+        Store.expire.call(store)
+        for (const { fates } of store.state.entries) {
+          for (const [channel, fate] of fates) if (fate === 'expired') fates.set(channel, 'evicted')
+        }
+      }
+    }
+  },
+  {
+    fault: 'counts what has lapsed until somebody reads',
+    caughtBy: 'does not count what has outlived its ttl',
+    spoil({ store }) {
+      store.append = (drafts) => {
+        const receipts = drafts.map((draft) => store.known(draft) ?? store.accept(draft))
+        store.wake()
+        return receipts
+      }
+    }
+  },
+  {
+    fault: 'tells no gap of an event that had a ttl',
+    caughtBy: 'tells the gap when retention drops an event that has not outlived its ttl',
+    spoil({ store }) {
+      store.evictOldest = (channel) => {
+        const oldest = store.retained(channel)[0]
+        oldest?.fates.set(channel, oldest.draft.ttl === undefined ? 'evicted' : 'expired')
+      }
+    }
+  },
+  {
+    fault: 'lets the newest of a collapse key lapse with the first',
+    caughtBy: 'keeps the newest of a collapse key as long as it is worth, not the one before',
+    spoil({ store }) {
+      store.accept = (draft) => {
+        const before = store
+          .allHeld()
+          .find((retained) => draft.collapseKey !== undefined && retained.draft.collapseKey === draft.collapseKey)
+        return Store.accept.call(store, { ...draft, ttl: before?.draft.ttl ?? draft.ttl })
+      }
+    }
+  },
+  {
+    fault: 'begins the window of a key anew with each repeat',
+    caughtBy: 'forgets an idempotency key when its window has passed since the first, not the last, use',
+    spoil({ store }) {
+      store.known = (draft) => {
+        const receipt = Store.known.call(store, draft)
+        const known = store.state.known.get(nameOf(draft))
+        if (receipt !== undefined && known !== undefined) {
+          store.state.known.set(nameOf(draft), { ...known, at: store.clock.monotonic() })
+        }
+        return receipt
+      }
+    }
+  },
+  {
+    fault: 'never forgets a key',
+    caughtBy: 'forgets an idempotency key when its window has passed since the first, not the last, use',
+    spoil({ store }) {
+      store.known = (draft) => {
+        const known = store.state.known.get(nameOf(draft))
+        return known && { ...known.receipt, isRepeat: true }
+      }
+    }
+  }
+]
