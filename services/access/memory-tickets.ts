@@ -27,11 +27,6 @@ export class MemoryTickets implements TicketStore {
     return this.#records.size
   }
 
-  /** Bytes that the stored tickets count for. */
-  get bytes(): number {
-    return this.#bytes
-  }
-
   async put(hash: string, record: TicketRecord, ttl: number): Promise<void> {
     const now = this.#now()
     for (let due = this.#expiries.takeDue(now); due !== undefined; due = this.#expiries.takeDue(now)) this.#delete(due)

@@ -218,10 +218,6 @@ export class StreamManager implements StreamHost, TailListener {
     return stream
   }
 
-  closeAll(streams: readonly EventStream[], reason: CloseReason, reconnect?: boolean): number {
-    return streams.filter((stream) => stream.close(reason, reconnect)).length
-  }
-
   drain(): Promise<void> {
     this.#draining ??= this.#endAll()
     return this.#draining
