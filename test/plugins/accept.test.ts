@@ -33,7 +33,7 @@ t.test('event streams are accepted by name, by type, or with everything', async 
   for (const accept of yes) t.ok(acceptsEventStream(accept), accept)
 })
 
-t.test('what names only other types does not accept event streams', async (t) => {
+t.test('a header that names only other types does not accept event streams', async (t) => {
   const no = [
     'application/json',
     'text/html',
@@ -69,16 +69,16 @@ t.test('a weight of 0 refuses, and the most specific range decides', async (t) =
   t.ok(acceptsEventStream('text/*, */*;q=0'))
 })
 
-t.test('a weight that is none refuses', async (t) => {
+t.test('a weight that is not valid refuses', async (t) => {
   for (const weight of ['', 'x', '-1', 'NaN', '0,5'])
     t.notOk(acceptsEventStream(`text/event-stream;q=${weight}`), weight)
 })
 
-t.test('names that objects have anyway are not accepted by accident', async (t) => {
+t.test('names of properties that every object inherits are not accepted', async (t) => {
   for (const accept of ['__proto__', 'constructor', 'toString']) t.notOk(acceptsEventStream(accept))
 })
 
-t.test('of a header that no client sends, only the beginning is read', async (t) => {
+t.test('only the beginning of an overlong header is read', async (t) => {
   const filler = 'a/b,'.repeat(25_000)
   t.notOk(acceptsEventStream(`${filler}text/event-stream`))
   t.ok(acceptsEventStream(`text/event-stream,${filler}`))

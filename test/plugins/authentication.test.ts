@@ -25,7 +25,7 @@ async function build(t: Test, authentication: Locks = {}, options: HubAppOptions
   return app
 }
 
-/** Whether the headers open a stream, and whose. */
+/** The user whose stream the headers open, or the status that refuses it. */
 async function openedFor(app: FastifyInstance, headers: Record<string, string>, query = ''): Promise<string | number> {
   if (!app.server.listening) await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as { port: number }
@@ -36,7 +36,7 @@ async function openedFor(app: FastifyInstance, headers: Record<string, string>, 
   return user
 }
 
-t.test('a token that is signed, has not lapsed and names a user opens his stream', async (t) => {
+t.test('a token that is signed, has not expired and names a user opens a stream of that user', async (t) => {
   const app = await build(t)
   t.equal(await openedFor(app, bearer(tokenOf('alice'))), 'alice')
   t.equal(await openedFor(app, { authorization: `bearer   ${tokenOf('é/__proto__')}` }), 'é/__proto__')
@@ -66,7 +66,7 @@ t.test('each kind of key takes tokens of its own algorithms', async (t) => {
     t.equal(await openedFor(app, bearer(tokenOf('alice', {}, { alg, key: long }))), 'alice', alg)
 })
 
-t.test('of two keys either is taken, so that one can take the place of the other', async (t) => {
+t.test('either of two keys is accepted, so that one can replace the other', async (t) => {
   const { pem, privateKey } = keyPair('ec')
   const app = await build(t, { subscribers: { keys: [SECRET, pem] } })
   t.equal(await openedFor(app, bearer(tokenOf('alice'))), 'alice')
@@ -75,7 +75,7 @@ t.test('of two keys either is taken, so that one can take the place of the other
   t.equal(await openedFor(app, bearer(tokenOf('eve', {}, { alg: 'HS256', key: pem }))), 401)
 })
 
-t.test('twelve and more attacks on tokens are all answered alike', async (t) => {
+t.test('all attacks on tokens get the same answer', async (t) => {
   const rsa = keyPair('rsa')
   const foreign = keyPair('rsa')
   const audience = 'hub.example'
@@ -124,7 +124,7 @@ t.test('twelve and more attacks on tokens are all answered alike', async (t) => 
     'by somebody else': sign('eve', { iss: 'https://evil.example' }),
     'by nobody': sign('eve', { iss: undefined }),
     'another kind of token': sign('eve', {}, { typ: 'logout+jwt' }),
-    'a kind that is no text': sign('eve', {}, { typ: 7 }),
+    'a kind that is not text': sign('eve', {}, { typ: 7 }),
     'a user that is a number': sign(7),
     'a user that is a list': sign(['eve']),
     'a user that is an object': sign({ toString: 'eve' }),
@@ -135,7 +135,7 @@ t.test('twelve and more attacks on tokens are all answered alike', async (t) => 
     'a user of 257 bytes': sign('e'.repeat(257)),
     'half a character': sign('eve\ud800'),
     'topics that are text': sign('eve', { topics: '*' }),
-    'topics that are no texts': sign('eve', { topics: [7] }),
+    'topics that are not texts': sign('eve', { topics: [7] }),
     'a thousand topics and one': sign('eve', { topics: Array.from({ length: 1_001 }, (_, at) => `${at}`) }),
     'claims that are a list': forge([], { alg: 'RS256', key: rsa.privateKey }),
     'claims that are null': forge('null', { alg: 'RS256', key: rsa.privateKey }),
@@ -150,13 +150,13 @@ t.test('twelve and more attacks on tokens are all answered alike', async (t) => 
     const response = await app.inject({ url: '/events', headers: bearer(token) })
     t.match(response.json(), NOBODY, what)
     t.equal(response.headers['www-authenticate'], 'Bearer')
-    t.equal(response.payload, expected, 'why is told to nobody')
+    t.equal(response.payload, expected, 'the answer does not say why')
   }
   t.match(app.sse.stats(), { opened: 2 })
 })
 
 t.test(
-  'a token may come in a cookie; a header decides before it, and a bad header is not made good by it',
+  'a token may come in a cookie; a header takes precedence, and a cookie does not excuse a bad header',
   async (t) => {
     const app = await build(t, { cookie: 'hub_token' })
     const cookie = `theme=dark; hub_token=${tokenOf('alice')}; other=x`
@@ -167,17 +167,17 @@ t.test(
     t.equal(
       await openedFor(app, { cookie, authorization: 'Basic eDp5' }),
       'alice',
-      'what a proxy asked for is not ours'
+      'credentials for a proxy are ignored'
     )
     t.equal(await openedFor(app, { cookie: 'hub_token=wrong' }), 401)
     t.equal(await openedFor(app, { cookie: 'hub_token' }), 401)
     t.equal(await openedFor(app, { cookie: `HUB_TOKEN=${tokenOf('alice')}` }), 401)
     const without = await build(t)
-    t.equal(await openedFor(without, { cookie }), 401, 'where no cookie was named, none counts')
+    t.equal(await openedFor(without, { cookie }), 401, 'without a configured name no cookie counts')
   }
 )
 
-t.test('a cookie of a foreign page opens nothing, and makes no ticket', async (t) => {
+t.test('a cookie sent by a page of another origin opens no stream and makes no ticket', async (t) => {
   const app = await build(t, { cookie: 'hub_token' }, { corsOrigins: ['https://app.example'] })
   const cookie = `hub_token=${tokenOf('alice')}`
   for (const headers of [
@@ -198,23 +198,23 @@ t.test('a cookie of a foreign page opens nothing, and makes no ticket', async (t
   }
   t.equal(await openedFor(app, { cookie, origin: 'https://app.example', 'sec-fetch-site': 'cross-site' }), 'alice')
   const published = await app.inject({ method: 'POST', url: '/broadcast', headers: { cookie }, payload: { data: 1 } })
-  t.equal(published.statusCode, 401, 'and publishing takes no cookie at all')
+  t.equal(published.statusCode, 401, 'publishing accepts no cookie at all')
   t.match(app.sse.stats(), { opened: 1, published: 0 })
 })
 
-t.test('the topics of a token say what may be asked for, at each opening anew', async (t) => {
+t.test('the topics of a token limit the requested topics, at each opening anew', async (t) => {
   const app = await build(t)
   const topics = ['news', 'orders/*']
   const open = (query: string, claims: object = { topics }) => openedFor(app, bearer(tokenOf('alice', claims)), query)
   t.equal(await open('?topics=news,orders/42,orders/'), 'alice')
   for (const asked of ['new', 'news2', 'orders', 'Orders/42', '*', 'news,secret'])
     t.equal(await open(`?topics=${asked}`), 403)
-  t.equal(await open('?topics=news', {}), 403, 'a token without topics has none')
+  t.equal(await open('?topics=news', {}), 403, 'a token without topics grants no topics')
   t.equal(await open('?topics=anything', { topics: ['*'] }), 'alice')
   t.equal(await open('', { topics: [] }), 'alice')
 })
 
-t.test('rights that shrink while a client is away have shrunk when he is back', async (t) => {
+t.test('rights that shrink while a client is away have shrunk when the client returns', async (t) => {
   const app = await build(t)
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const open = (claim: string[], query: string, lastEventId?: string) =>
@@ -240,7 +240,7 @@ t.test('rights that shrink while a client is away have shrunk when he is back', 
   back.cut()
 })
 
-t.test('a stream ends when its token does, a little early, and may come back', async (t) => {
+t.test('a stream ends slightly before its token expires, and may reconnect', async (t) => {
   const app = await build(t)
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const exp = inSeconds(3)
@@ -254,7 +254,7 @@ t.test('a stream ends when its token does, a little early, and may come back', a
   far.cut()
 })
 
-/** Every route that takes more than a user's own rights: method, path, body, and scopes that do and that do not cover it. */
+/** Routes that need more than a user's own rights: method, path, body, scopes that cover it, scopes that do not. */
 const SCOPED: ['GET' | 'POST' | 'DELETE', string, object | undefined, string[], string[]][] = [
   ['POST', '/broadcast', { data: 1 }, ['broadcast', 'publish'], ['user:*,topic:*', 'close', 'read', 'ticket']],
   [
@@ -290,7 +290,7 @@ const SCOPED: ['GET' | 'POST' | 'DELETE', string, object | undefined, string[], 
   ['POST', '/tickets', { user: 'alice' }, ['ticket'], ['publish', 'user:*', 'read', 'close']]
 ]
 
-t.test('each route takes its scope, of a key as of a token, and no other', async (t) => {
+t.test('each route requires its own scope, of a key as of a token', async (t) => {
   const words = [...new Set(SCOPED.flatMap(([, , , yes, no]) => [...yes, ...no]))]
   const keyOf = (scopes: string) => `${words.indexOf(scopes)}`.padStart(43, 'x')
   const apiKeys = readApiKeys(words.map((scopes, index) => `key-${index}:${keyOf(scopes)}:${scopes}`).join(';'))
@@ -332,7 +332,7 @@ t.test('each route takes its scope, of a key as of a token, and no other', async
     t.match((await call({})).json(), NO_CREDENTIALS)
     t.match((await call({ authorization: keyOf('publish') })).json(), NO_CREDENTIALS)
     t.match((await call({ cookie: `hub_token=${keyOf('publish')}` })).json(), NO_CREDENTIALS)
-    t.equal(app.sse.stats().published, published, 'nothing was published by who may not')
+    t.equal(app.sse.stats().published, published, 'no call without the scope published anything')
   }
   t.equal(
     (await app.inject({ method: 'POST', url: `/broadcast?api_key=${keyOf('publish')}`, payload: { data: 1 } }))
@@ -341,13 +341,13 @@ t.test('each route takes its scope, of a key as of a token, and no other', async
   )
 })
 
-t.test('a key of a publisher opens no stream, and a token of a publisher neither', async (t) => {
+t.test('neither a key nor a token of a publisher opens a stream', async (t) => {
   const app = await build(t, { apiKeys: readApiKeys(`all:${KEY}:publish,read,close,ticket`) })
   t.equal(await openedFor(app, bearer(KEY)), 401)
   t.equal(await openedFor(app, bearer(tokenOf('alice', { scope: 'publish' }, { key: PUBLISH_SECRET }))), 401)
 })
 
-t.test('who brings no credentials has no body read', async (t) => {
+t.test('the body of a request without credentials is not read', async (t) => {
   const app = await build(t, { apiKeys: readApiKeys(`all:${KEY}:publish`) })
   for (const payload of ['{', 'x'.repeat(9_000_000)]) {
     const response = await app.inject({
@@ -367,7 +367,7 @@ t.test('who brings no credentials has no body read', async (t) => {
   t.equal(known.statusCode, 400)
 })
 
-t.test('probes and the page are open, and what the page asks for is not', async (t) => {
+t.test('probes and the page need no credentials, the calls of the page do', async (t) => {
   const app = await build(t)
   for (const url of ['/health/live', '/health/ready', '/', '/app.js'])
     t.equal((await app.inject(url)).statusCode, 200, url)
@@ -375,13 +375,13 @@ t.test('probes and the page are open, and what the page asks for is not', async 
     t.equal((await app.inject(url)).statusCode, 401, url)
 })
 
-t.test('a locked hub has no demo task, which would publish for every caller', async (t) => {
+t.test('a hub with authentication has no demo task, which would publish for every caller', async (t) => {
   const app = await build(t)
   for (const headers of [{}, bearer(tokenOf('alice'))])
     t.equal((await app.inject({ url: '/tasks/demo', headers })).statusCode, 404)
 })
 
-t.test('the welcome of a locked hub does not count its users and streams', async (t) => {
+t.test('the welcome of a hub with authentication does not count its users and streams', async (t) => {
   const app = await build(t)
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const client = await StreamClient.open(`${url}/events`, { headers: bearer(tokenOf('alice')) })
@@ -389,7 +389,7 @@ t.test('the welcome of a locked hub does not count its users and streams', async
   client.cut()
 })
 
-t.test('a host may lock its own doors with the same keys, beside a jwt and cookies of its own', async (t) => {
+t.test('a host may guard its own routes with the same keys, beside a jwt and cookies of its own', async (t) => {
   const { default: fastifyJwt } = await import('@fastify/jwt')
   const { default: fastifyCookie } = await import('@fastify/cookie')
   const { authentication } = await import('../../plugins/authentication.ts')

@@ -6,7 +6,7 @@ import { RawSocket } from '../support/raw-socket.ts'
 
 const REQUEST = 'GET /events?user=alice HTTP/1.1\r\nHost: hub\r\n\r\n'
 
-t.test('bytes that are framed as a chunk say how many they are, in hexadecimal digits', async (t) => {
+t.test('a chunk begins with its length in hexadecimal digits', async (t) => {
   for (const text of ['x', '☃', 'é'.repeat(255), 'y'.repeat(4_096), 'z'.repeat(100_000)]) {
     const { chunk, plain } = new WireBytes(text)
     t.equal(String(plain), text)
@@ -15,7 +15,7 @@ t.test('bytes that are framed as a chunk say how many they are, in hexadecimal d
   }
 })
 
-t.test('over HTTP/1.1 what is written at a time is one chunk, and the last chunk ends the body', async (t) => {
+t.test('over HTTP/1.1 each write is one chunk, and the last chunk ends the body', async (t) => {
   const host = await buildHub(t)
   await host.listen()
   const raw = await RawSocket.open(host.port)
@@ -30,10 +30,10 @@ t.test('over HTTP/1.1 what is written at a time is one chunk, and the last chunk
   t.equal(raw.text, `${Buffer.byteLength(block).toString(16)}\r\n${block}\r\n`)
   await host.app.sse.close('alice')
   await raw.closed()
-  t.ok(raw.text.endsWith('\n\n\r\n0\r\n\r\n'), 'an end of chunks, once')
+  t.ok(raw.text.endsWith('\n\n\r\n0\r\n\r\n'), 'one last chunk')
 })
 
-t.test('an HTTP client finds a stream that was ended complete, whatever it was ended for', async (t) => {
+t.test('an HTTP client finds an ended stream complete, for every close reason', async (t) => {
   const host = await buildHub(t)
   const url = await host.listen()
   for (const end of [

@@ -43,7 +43,7 @@ t.test('a stream begins with its headers, a reconnection time and hub.welcome', 
   })
 })
 
-t.test('every tab of a user gets what is sent to him, and nobody else does', async (t) => {
+t.test('every tab of a user gets the events for that user, and no other stream does', async (t) => {
   const host = await buildHub(t)
   const url = await host.listen()
   const [one, two, bob] = await Promise.all([
@@ -62,7 +62,7 @@ t.test('every tab of a user gets what is sent to him, and nobody else does', asy
   t.same(dataOf(await bob.count(1)), ['fence'])
 })
 
-t.test('a quiet stream gets heartbeats, which move its cursor when the hub has moved', async (t) => {
+t.test('a quiet stream gets heartbeats, which advance its cursor when the head has advanced', async (t) => {
   const clock = new FakeClock()
   const host = await buildHub(t, { hub: { clock, heartbeatInterval: 1_000 } })
   const bob = await host.client(`${await host.listen()}/events?user=bob`)
@@ -70,7 +70,7 @@ t.test('a quiet stream gets heartbeats, which move its cursor when the hub has m
 
   clock.advance(1_100)
   await bob.event('hub.heartbeat')
-  t.equal(bob.lastEventId, before, 'nothing has happened')
+  t.equal(bob.lastEventId, before, 'the head has not advanced')
 
   const { id } = await host.app.sse.send('alice', { data: 'not for bob' })
   clock.advance(1_100)
@@ -78,7 +78,7 @@ t.test('a quiet stream gets heartbeats, which move its cursor when the hub has m
   t.same(bob.published, [])
 })
 
-t.test('a stream that was cut goes on where it was, however the client brings its cursor', async (t) => {
+t.test('a stream that was cut resumes, however the client sends its cursor', async (t) => {
   const host = await buildHub(t)
   const url = await host.listen()
   const [first = '', second = ''] = await sendMany(host.app.sse, 'alice', 3)
@@ -112,7 +112,7 @@ t.test('a stream that was cut again and again has neither a hole nor a duplicate
     const client = await StreamClient.open(url, { lastEventId })
     for (let burst = 0; burst < cut % 4; burst++) await host.app.sse.send('alice', { data: ++sent })
     if (cut % 2 === 0) await client.until(() => client.events.length > 0, 'anything')
-    else await client.until(() => seen.length + client.published.length === sent, 'all of it')
+    else await client.until(() => seen.length + client.published.length === sent, 'all events')
     seen.push(...dataOf(client.published))
     lastEventId = client.lastEventId
     client.cut()
@@ -126,7 +126,7 @@ t.test('a stream that was cut again and again has neither a hole nor a duplicate
   )
 })
 
-t.test('a stream without a cursor may begin with what is held: all of it, or the newest few', async (t) => {
+t.test('a stream without a cursor may begin with all retained events, or the newest few', async (t) => {
   const host = await buildHub(t, {
     host: (app) =>
       app.get<{ Querystring: { from?: 'oldest'; last?: number } }>('/events', (request, reply) => {
@@ -147,7 +147,7 @@ t.test('a stream without a cursor may begin with what is held: all of it, or the
   t.same(dataOf(await more.count(4)), ['1', '2', '3', 'for all'])
 })
 
-t.test('a cursor that the hub never wrote is told as a gap, and then all that is held follows', async (t) => {
+t.test('a cursor that the hub never wrote is reported as a gap, and all retained events follow', async (t) => {
   const [host, other] = [await buildHub(t), await buildHub(t)]
   const url = `${await host.listen()}/events?user=alice`
   const ids = await sendMany(host.app.sse, 'alice', 2)
@@ -171,7 +171,7 @@ t.test('a cursor that the hub never wrote is told as a gap, and then all that is
     t.same(
       client.events.map(({ event }) => event),
       ['hub.welcome', 'hub.gap', 'message', 'message'],
-      `${what}: told before anything later`
+      `${what}: reported before anything later`
     )
     const gap = JSON.parse((await client.event('hub.gap')).data)
     t.match(gap, { oldest: ids[0], reason }, what)
@@ -180,13 +180,13 @@ t.test('a cursor that the hub never wrote is told as a gap, and then all that is
   }
 })
 
-t.test('bytes that are no text in a cursor do no harm', async (t) => {
+t.test('bytes in a cursor that are not text do no harm', async (t) => {
   const host = await buildHub(t)
   await host.listen()
   await sendMany(host.app.sse, 'alice', 1)
   for (const value of ['\xe9\xff\x80', 'é☃', '\t\ta', '0.']) {
     const raw = await RawSocket.stream(host.port, '/events?user=alice', `Last-Event-ID: ${value}\r\n`)
-    await raw.until(() => raw.text.includes('data: 1\n'), 'what is held')
+    await raw.until(() => raw.text.includes('data: 1\n'), 'the retained events')
     t.match(raw.parser.events[1], { event: 'hub.gap', data: /"reason":"unknown"/ })
     raw.socket.destroy()
   }
@@ -198,12 +198,12 @@ t.test('two Last-Event-ID headers are no cursor', async (t) => {
   const [first, second] = await sendMany(host.app.sse, 'alice', 2)
   const doubled = `Last-Event-ID: ${first}\r\nLast-Event-ID: ${second}\r\n`
   const raw = await RawSocket.stream(host.port, '/events?user=alice', doubled)
-  await raw.until(() => raw.text.includes('data: 2\n'), 'what is held')
+  await raw.until(() => raw.text.includes('data: 2\n'), 'the retained events')
   t.match(raw.parser.events[1], { event: 'hub.gap', data: /"reason":"unknown"/ })
   t.same(dataOf(raw.parser.events.slice(2)), ['1', '2'])
 })
 
-t.test('a cursor that fell off history is told as a gap, and what is left follows', async (t) => {
+t.test('a cursor older than the history is reported as a gap, and the retained events follow', async (t) => {
   const host = await buildHub(t, { hub: { retention: { user: 2 } } })
   const ids = await sendMany(host.app.sse, 'alice', 5)
   const client = await StreamClient.open(`${await host.listen()}/events?user=alice`, { lastEventId: ids[0] })
@@ -211,7 +211,7 @@ t.test('a cursor that fell off history is told as a gap, and what is left follow
   t.same(JSON.parse((await client.event('hub.gap')).data), { from: ids[0], oldest: ids[3], reason: 'evicted' })
 })
 
-t.test("another user's cursor says where, but shows nothing of his", async (t) => {
+t.test('a cursor of another user gives a position, but shows no event of that user', async (t) => {
   const host = await buildHub(t)
   const url = await host.listen()
   const [bobs] = await sendMany(host.app.sse, 'bob', 2)
@@ -224,7 +224,7 @@ t.test("another user's cursor says where, but shows nothing of his", async (t) =
   )
 })
 
-t.test('a place that the host names is taken, whatever the client brings', async (t) => {
+t.test('a position that the host names overrides the cursor of the client', async (t) => {
   const host = await buildHub(t, {
     host: (app) =>
       app.get<{ Querystring: { at: string } }>('/events', (request, reply) =>
@@ -236,7 +236,7 @@ t.test('a place that the host names is taken, whatever the client brings', async
   t.same(dataOf(await client.count(2)), ['2', '3'])
 })
 
-t.test('a stream whose identity lapses is ended by then, and may come back with a new one', async (t) => {
+t.test('a stream ends before its identity expires, and may reconnect with a new one', async (t) => {
   const clock = new FakeClock()
   const expiresAt = clock.now() + 60_000
   const host = await buildHub(t, {

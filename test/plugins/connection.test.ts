@@ -9,7 +9,7 @@ failOnWarnings(t)
 
 const events = (app: FastifyInstance) => app.get('/events', (request, reply) => app.sse.connect(request, reply))
 
-t.test('HEAD is answered with the headers of a stream, opens none, and keeps the connection', async (t) => {
+t.test('HEAD is answered with the headers of a stream, opens no stream, and keeps the connection', async (t) => {
   const host = await buildHub(t)
   await host.listen()
   const raw = await RawSocket.open(host.port)
@@ -25,32 +25,29 @@ t.test('HEAD is answered with the headers of a stream, opens none, and keeps the
   raw.socket.destroy()
 })
 
-t.test(
-  'other methods find nothing on the route of a stream, and OPTIONS is left to the CORS of the host',
-  async (t) => {
-    const { app } = await buildHub(t)
-    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const)
-      t.equal((await app.inject({ method, url: '/events?user=alice' })).statusCode, 404, method)
+t.test('other methods are not found on the route of a stream, and the CORS of the host answers OPTIONS', async (t) => {
+  const { app } = await buildHub(t)
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const)
+    t.equal((await app.inject({ method, url: '/events?user=alice' })).statusCode, 404, method)
 
-    const { app: withCors } = await buildHub(t, {
-      host: async (app) => {
-        await app.register(import('@fastify/cors'), { origin: ['https://app.example'], credentials: true })
-        events(app)
-      }
-    })
-    const preflight = await withCors.inject({
-      method: 'OPTIONS',
-      url: '/events',
-      headers: {
-        origin: 'https://app.example',
-        'access-control-request-method': 'GET',
-        'access-control-request-headers': 'last-event-id'
-      }
-    })
-    t.equal(preflight.statusCode, 204)
-    t.match(preflight.headers, { 'access-control-allow-origin': 'https://app.example' })
-  }
-)
+  const { app: withCors } = await buildHub(t, {
+    host: async (app) => {
+      await app.register(import('@fastify/cors'), { origin: ['https://app.example'], credentials: true })
+      events(app)
+    }
+  })
+  const preflight = await withCors.inject({
+    method: 'OPTIONS',
+    url: '/events',
+    headers: {
+      origin: 'https://app.example',
+      'access-control-request-method': 'GET',
+      'access-control-request-headers': 'last-event-id'
+    }
+  })
+  t.equal(preflight.statusCode, 204)
+  t.match(preflight.headers, { 'access-control-allow-origin': 'https://app.example' })
+})
 
 t.test('500 pipelined stream requests on one socket leave nothing behind', async (t) => {
   const host = await buildHub(t, { hub: { heartbeatInterval: 100 } })
@@ -98,7 +95,7 @@ t.test('a second stream request behind an open stream is refused, and both are g
   t.match(host.app.sse.stats(), { streams: 0, opened: 1, closed: { client: 1 } })
 })
 
-t.test('bytes that are no request, on the socket of a stream, end that stream alone', async (t) => {
+t.test('bytes on the socket of a stream that are not a request end only that stream', async (t) => {
   const host = await buildHub(t)
   await host.listen()
   const bob = await host.client(`http://127.0.0.1:${host.port}/events?user=bob`)
@@ -111,7 +108,7 @@ t.test('bytes that are no request, on the socket of a stream, end that stream al
   t.equal((await bob.count(1))[0]?.data, 'fence')
 })
 
-t.test('a client that sends on and on behind its request loses its stream after 16 KiB', async (t) => {
+t.test('a client that keeps sending behind its request loses its stream after 16 KiB', async (t) => {
   const host = await buildHub(t, {
     host: (app) => {
       events(app)
@@ -135,7 +132,7 @@ t.test('a client that sends on and on behind its request loses its stream after 
     const raw = await RawSocket.open(host.port)
     raw.send(opening)
     await raw.until(() => raw.text.includes('hub.welcome'), 'the welcome')
-    // As much as is let through, and once more.
+    // The bytes below the limit, and one more write.
     for (let sent = 0; sent < 12; sent++) raw.send(more)
     await host.app.sse.send('alice', { data: 'still here' })
     await raw.until(() => raw.text.includes('still here'), `the stream, after 12 KiB of ${what}`)
@@ -152,7 +149,7 @@ t.test('a client that sends on and on behind its request loses its stream after 
   t.same(host.errors, [])
 })
 
-t.test('time limits of the host that end ordinary requests do not end a stream', async (t) => {
+t.test('timeouts of the host that end ordinary requests do not end a stream', async (t) => {
   const limits = {
     handlerTimeout: 150,
     connectionTimeout: 150,
@@ -173,7 +170,7 @@ t.test('time limits of the host that end ordinary requests do not end a stream',
   const url = await host.listen()
   const client = await host.client(`${url}/events?user=alice`)
 
-  // What comes after the stream is cut by each of the limits; the stream has then been silent for longer than any of them.
+  // Each limit cuts this later request, so by then the stream has been silent for longer than all of them.
   const hanging = await fetch(`${url}/hang`)
   t.equal(hanging.status, 503, 'handlerTimeout')
   const idle = await RawSocket.open(host.port)
@@ -215,13 +212,13 @@ t.test('an old HTTP/1.0 client gets its stream', async (t) => {
   raw.send('GET /events?user=alice HTTP/1.0\r\n\r\n')
   await raw.until(() => raw.text.includes('hub.welcome'), 'the welcome')
   t.equal(raw.parser.events[0]?.event, 'hub.welcome')
-  t.notMatch(raw.head, /^transfer-encoding/im, 'whose body has no chunks, which it does not know')
+  t.notMatch(raw.head, /^transfer-encoding/im, 'its body has no chunks, which HTTP/1.0 does not have')
   t.match(raw.head, /^connection: close$/im)
   t.match(raw.text, '\r\n\r\nevent: hub.welcome\n')
   raw.socket.destroy()
 })
 
-t.test('a body on the request of a stream is not waited for', async (t) => {
+t.test('a stream opens without waiting for a body of its request', async (t) => {
   const host = await buildHub(t)
   const outgoing = httpRequest(`${await host.listen()}/events?user=alice`, {
     headers: { expect: '100-continue', 'content-length': 4, 'content-type': 'application/json' }

@@ -7,12 +7,12 @@ import { StreamClient } from '../support/stream-client.ts'
 
 failOnWarnings(t)
 
-t.test('a cookie that is set as a header before the stream is opened is sent with its head', async (t) => {
+t.test('a cookie header that is set before the stream opens is sent with the headers of the stream', async (t) => {
   const host = await buildHub(t, {
     host: async (app) => {
       await app.register(fastifyCookie)
       app.get('/events', async (request, reply) => {
-        // @fastify/cookie sends this one in an onSend hook, which a stream does not run.
+        // @fastify/cookie sends this cookie in an onSend hook, which a stream does not run.
         reply.setCookie('lost', 'yes')
         reply.header('set-cookie', app.serializeCookie('seen', 'yes', { path: '/', httpOnly: true }))
         return app.sse.connect(request, reply)
@@ -84,7 +84,7 @@ t.test('a rolling session goes on with a stream whose handler renews it', async 
   const [renewed = ''] = client.response.headers['set-cookie'] ?? []
   t.match(renewed, /^sessionId=[^;]+; Path=\/; Expires=[^;]+; HttpOnly/)
   t.equal(renewed.split(';')[0], cookie, 'the same session')
-  t.ok(saved.length > savedBefore, 'which its store keeps for longer')
+  t.ok(saved.length > savedBefore, 'the store has extended it')
   t.equal(
     await (await fetch(`${url}/whoami`, { headers: { cookie: renewed.split(';')[0] as string } })).text(),
     'alice'

@@ -10,7 +10,7 @@ import { SINGLE_NODE } from '../../services/cluster/single-node.ts'
 import { embeddedLog } from '../../services/event-log/embedded/open-embedded-log.ts'
 import type { EventLog } from '../../services/event-log/event-log.ts'
 
-// A start that fails half way, and a close of which a step fails, release what the hub was given.
+// A failed start, and a close with a failed step, still release the resources that the hub was given.
 
 interface Parts {
   readonly log: EventLog
@@ -57,14 +57,14 @@ async function isReleased({ path }: Parts): Promise<boolean> {
 }
 
 const WRONG: [string, SseHubOptions][] = [
-  ['an option that is none', { colour: 'red' } as SseHubOptions],
+  ['an unknown option', { colour: 'red' } as SseHubOptions],
   ['an option that is out of range', { maxStreams: -1 }],
-  ['a clock that is none', { clock: {} } as SseHubOptions],
-  ['a switch that is none', { paceConnections: 'yes' } as unknown as SseHubOptions]
+  ['an invalid clock', { clock: {} } as SseHubOptions],
+  ['an invalid switch', { paceConnections: 'yes' } as unknown as SseHubOptions]
 ]
 
 for (const [name, wrong] of WRONG) {
-  t.test(`${name} lets go of the log and the nodes that were passed in`, async (t) => {
+  t.test(`${name} closes the log and the cluster that were passed in`, async (t) => {
     for (const register of [
       (app: FastifyInstance, options: SseHubOptions) => app.register(sseHub, options),
       (app: FastifyInstance, options: SseHubOptions) => app.register(hubApp, { hub: options })
@@ -78,7 +78,7 @@ for (const [name, wrong] of WRONG) {
   })
 }
 
-t.test('a log that is none does not hide what is wrong', async (t) => {
+t.test('an invalid log does not hide the original error', async (t) => {
   const close = () => Promise.reject(new Error('cannot be closed'))
   for (const log of [7, {}, { close: 7 }, { close }]) {
     const registered = async () => host(t).register(sseHub, { log: log as unknown as EventLog })
@@ -86,7 +86,7 @@ t.test('a log that is none does not hide what is wrong', async (t) => {
   }
 })
 
-t.test('a log that cannot be listened to is closed', async (t) => {
+t.test('a log whose tail cannot be opened is closed', async (t) => {
   const given = await parts(t)
   const { cluster } = given
   const log = Object.assign(Object.create(given.log), {
@@ -101,18 +101,18 @@ t.test('a log that cannot be listened to is closed', async (t) => {
   t.equal(given.left, 1)
 })
 
-t.test('a standalone hub whose later parts fail lets go of the log, too', async (t) => {
+t.test('a standalone hub whose later parts fail closes the log, too', async (t) => {
   const given = await parts(t)
   const { log, cluster } = given
   const app = host(t)
-  // The route is taken, which shows when the API is registered.
+  // Registering the API fails, because its route exists already.
   app.get('/events', async () => 'taken')
   await t.rejects(async () => app.register(hubApp, { hub: { log, cluster } }))
   t.equal(await isReleased(given), true)
   t.equal(given.left, 1)
 })
 
-t.test('a standalone hub whose keys are wrong lets go of the log, too', async (t) => {
+t.test('a standalone hub whose keys are invalid closes the log, too', async (t) => {
   const given = await parts(t)
   const { log, cluster } = given
   const authentication = { keys: [{}], publishers: 7, tokens: 7 } as never

@@ -10,7 +10,7 @@ failOnWarnings(t)
 
 const FINISHED = '{"reason":"finished","reconnect":false}'
 
-/** A host with a stream that is fed by `source`, a new one for each request. */
+/** A host whose streams are fed by `source`, called once for each request. */
 const feeding = (t: Test, source: () => Producer): Promise<HubHost> =>
   buildHub(t, { host: (app) => app.get('/report', (request, reply) => app.sse.stream(request, reply, source())) })
 
@@ -19,7 +19,7 @@ const followTask = (app: FastifyInstance) =>
     app.sse.follow(request, reply, 'task', { user: request.query.user })
   )
 
-t.test('what an iterable yields is written to one stream, which then is at its end', async (t) => {
+t.test('the values of an iterable are written to one stream, which then ends', async (t) => {
   const host = await feeding(t, async function* () {
     yield 'text'
     yield { data: { step: 1 } }
@@ -58,7 +58,7 @@ t.test('a producer that fails is logged, and its stream closed for good', async 
         throw new Error('no more paper')
       }
     ],
-    ['with what is no event', () => ['first', 42] as unknown as string[]],
+    ['with a value that is not an event', () => ['first', 42] as unknown as string[]],
     ['with a reserved name', () => ['first', { event: 'hub.close', data: 'forged' }]]
   ]
   for (const [how, source] of failing) {
@@ -80,7 +80,7 @@ t.test('a producer that fails is logged, and its stream closed for good', async 
   }
 })
 
-t.test('a stream that is fed has no id and resumes nothing, whatever its client brings', async (t) => {
+t.test('a fed stream has no id and resumes nothing, with any cursor of its client', async (t) => {
   const host = await feeding(t, () => ['token'])
   const url = `${await host.listen()}/report`
   const { id } = await host.app.sse.broadcast({ data: 'an event of the log' })
@@ -92,13 +92,13 @@ t.test('a stream that is fed has no id and resumes nothing, whatever its client 
       client.events.slice(0, -1).map(({ id }) => id),
       [undefined, undefined]
     )
-    t.same(client.events.at(-1)?.id, '0.end', 'but for the one that says that it is over')
+    t.same(client.events.at(-1)?.id, '0.end', 'only the end has an id')
     const back = await StreamClient.open(url, { lastEventId: client.lastEventId })
     t.equal(back.status, 204)
   }
 })
 
-t.test('a stream that is fed outlives an outage and a discontinuity of the log', async (t) => {
+t.test('a fed stream survives an outage and a discontinuity of the log', async (t) => {
   let feed = (_data: string) => {}
   const source = new Readable({ read() {}, objectMode: true })
   feed = (data) => source.push(data)
@@ -119,14 +119,14 @@ t.test('a stream that is fed outlives an outage and a discontinuity of the log',
   t.same(host.errors, [])
 })
 
-t.test('a task is followed from its beginning to its final event, by everyone who asks', async (t) => {
+t.test('each follower of a task gets it from its beginning to its final event', async (t) => {
   const host = await buildHub(t, { host: followTask })
   const url = `${await host.listen()}/task`
   await host.app.sse.publish('task', { data: 1 })
   const early = await StreamClient.open(url)
   await early.count(1)
   await host.app.sse.publish('task', { data: 2 })
-  await host.app.sse.broadcast({ data: 'for everyone, and none of the task' })
+  await host.app.sse.broadcast({ data: 'for everyone, not part of the task' })
   await host.app.sse.publish('task', { data: 3, final: true })
   const late = await StreamClient.open(url)
   for (const client of [early, late]) {
@@ -155,7 +155,7 @@ t.test('a client that is cut in the middle of a task resumes in the middle', asy
   t.same(seen, ['1', '2', '3', '4', '5'])
 })
 
-t.test('a stream that follows for a user counts as his', async (t) => {
+t.test('a stream that follows for a user counts as a stream of that user', async (t) => {
   const host = await buildHub(t, { hub: { maxStreamsPerUser: 1 }, host: followTask })
   const client = await host.client(`${await host.listen()}/task?user=alice`)
   t.match(await host.app.sse.presence('alice'), { online: true, streams: [{ topics: ['task'] }] })
@@ -165,14 +165,14 @@ t.test('a stream that follows for a user counts as his', async (t) => {
   t.match(client.events.at(-1), { event: 'hub.close', data: /"replaced"/ })
 })
 
-t.test('a topic that is none is 400', async (t) => {
+t.test('an invalid topic is 400', async (t) => {
   const { app } = await buildHub(t, {
     host: (app) => app.get('/task', (request, reply) => app.sse.follow(request, reply, ''))
   })
   t.match((await app.inject('/task')).json(), { statusCode: 400, code: 'SSE_HUB_ERR_INVALID_TOPIC' })
 })
 
-t.test('a host may make its server itself', async (t) => {
+t.test('a host may create its own server', async (t) => {
   const host = await buildHub(t, { server: { serverFactory: (handler) => createServer(handler) }, host: followTask })
   const client = await host.client(`${await host.listen()}/task`)
   await host.app.close()

@@ -11,7 +11,7 @@ failOnWarnings(t)
 
 const events = (app: FastifyInstance) => app.get('/events', (request, reply) => app.sse.connect(request, reply))
 
-t.test('headers that other plugins have set are kept, and those that would break a stream are not', async (t) => {
+t.test('headers that other plugins have set are kept, except those that would break a stream', async (t) => {
   const host = await buildHub(t, {
     host: (app) => {
       app.addHook('onRequest', async (_request, reply) => {
@@ -21,7 +21,7 @@ t.test('headers that other plugins have set are kept, and those that would break
         reply.header('content-encoding', 'gzip').header('content-length', 7).header('etag', '"x"')
         reply.header('cache-control', 'public, max-age=3600').type('text/html').code(201)
       })
-      // As middleware does that does not know Fastify.
+      // As middleware written for plain Node does.
       app.addHook('preHandler', async (_request, { raw }) => {
         raw.setHeader('x-middleware', 'yes')
         raw.setHeader('content-encoding', 'br')
@@ -52,7 +52,7 @@ t.test('headers that other plugins have set are kept, and those that would break
   await client.count(1)
 })
 
-t.test('hooks of the host that change what is sent do not see a stream; those at its end do', async (t) => {
+t.test('hooks of the host that change a payload do not see a stream; hooks at its end do', async (t) => {
   const hooks: string[] = []
   const seen = new EventEmitter()
   const note = (hook: string) => {
@@ -61,7 +61,7 @@ t.test('hooks of the host that change what is sent do not see a stream; those at
   }
   const host = await buildHub(t, {
     host: (app) => {
-      // What @fastify/compress does.
+      // @fastify/compress does the same.
       app.addHook('onSend', async (_request, reply, payload) => {
         note('onSend')
         reply.header('content-encoding', 'gzip')
@@ -95,7 +95,7 @@ t.test('hooks of the host that change what is sent do not see a stream; those at
   t.same(host.errors, [])
 })
 
-t.test('a handler that throws after its stream was opened does not bring the hub down', async (t) => {
+t.test('a handler that throws after its stream was opened does not stop the hub', async (t) => {
   const host = await buildHub(t, {
     host: (app) =>
       app.get('/events', async (request, reply) => {
@@ -110,7 +110,7 @@ t.test('a handler that throws after its stream was opened does not bring the hub
   t.match(host.errors[0], 'a mistake of the host')
 })
 
-t.test('a reply that is answered by somebody else meanwhile opens no stream', async (t) => {
+t.test('a reply that other code answers meanwhile opens no stream', async (t) => {
   let answer = () => {}
   const host = await buildHub(t, {
     server: { handlerTimeout: 50 },
@@ -141,7 +141,7 @@ t.test('a reply that is answered by somebody else meanwhile opens no stream', as
   t.equal((await fetch(`${url}/events?user=slow`)).status, 503, 'by handlerTimeout')
   answer()
   t.equal(await (await fetch(`${url}/late?user=alice`)).text(), 'already answered')
-  t.same(host.closed, [], 'and nobody had to make room for it')
+  t.same(host.closed, [], 'no stream had to make room for it')
   const twice = await host.client(`${url}/twice?user=bob`)
   await host.app.sse.send(['alice', 'bob'], { data: 'once' })
   await host.app.sse.send(['alice', 'bob'], { data: 'fence' })
@@ -166,7 +166,7 @@ t.test('a reply that the host has hijacked itself becomes a stream', async (t) =
   t.equal((await host.client(`${await host.listen()}/events?user=alice`)).status, 200)
 })
 
-t.test('the plugin registered twice in one scope says so', async (t) => {
+t.test('registering the plugin twice in one scope is an error', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   app.register(sseHub)
@@ -174,7 +174,7 @@ t.test('the plugin registered twice in one scope says so', async (t) => {
   await t.rejects(async () => void (await app.ready()), { code: 'FST_ERR_DEC_ALREADY_PRESENT', message: /'sse'/ })
 })
 
-t.test('two scopes may have a hub each, and they know nothing of each other', async (t) => {
+t.test('two scopes may have a hub each, and the hubs share nothing', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   const scopes: FastifyInstance[] = []
@@ -203,7 +203,7 @@ t.test('two scopes may have a hub each, and they know nothing of each other', as
   )
 })
 
-t.test('an option that is none, or that cannot be, stops the registration with its name', async (t) => {
+t.test('an unknown or impossible option stops the registration with its name', async (t) => {
   const wrong: [object, RegExp][] = [
     [{ hearbeatInterval: 1 }, /hearbeatInterval: is none; there are .*heartbeatInterval/],
     [{ heartbeatInterval: '15s' }, /heartbeatInterval: is a whole number from 0 .*got "15s"/],
@@ -235,7 +235,7 @@ t.test("a host's server keeps its connection listeners, unless the host asks for
   t.equal((await listenersWith({ paceConnections: true })).length, 0)
 })
 
-t.test('a Readable that nobody is going to read is destroyed', async (t) => {
+t.test('a Readable without a stream to read it is destroyed', async (t) => {
   const sources: PassThrough[] = []
   const { app } = await buildHub(t, {
     host: (app) =>

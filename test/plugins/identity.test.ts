@@ -10,7 +10,7 @@ import { StreamClient } from '../support/stream-client.ts'
 
 failOnWarnings(t)
 
-/** What a mistake in a host's code, written in JavaScript, could make of a user. */
+/** Values that a mistake in the JavaScript of a host could pass as a user. */
 const NO_USERS: [string, unknown][] = [
   ['undefined', undefined],
   ['null', null],
@@ -26,7 +26,7 @@ const NO_USERS: [string, unknown][] = [
   ['a lone surrogate', 'alice\ud800']
 ]
 
-/** An authenticate that answers when the test lets it. */
+/** An `authenticate` that answers when the test calls `answer`. */
 function deferred(): { authenticate: Authenticate; asked: Promise<FastifyRequest>; answer: (value: never) => void } {
   let answer: (value: never) => void = () => {}
   let ask: (request: FastifyRequest) => void = () => {}
@@ -42,7 +42,7 @@ function deferred(): { authenticate: Authenticate; asked: Promise<FastifyRequest
   return { authenticate, asked, answer: (value) => answer(value) }
 }
 
-t.test('whatever is no well-formed name is no user: 401, and no stream', async (t) => {
+t.test('a user without a well-formed name is 401, and gets no stream', async (t) => {
   let answer: unknown
   const authenticate = (() => answer) as Authenticate
   const { app, streams } = await buildHub(t, { hub: { authenticate } })
@@ -67,21 +67,24 @@ t.test('whatever is no well-formed name is no user: 401, and no stream', async (
   t.equal(streams.length, 0)
 })
 
-t.test('a user that the host forgot to look up is 401, and does not become whom authenticate names', async (t) => {
-  let user: unknown
-  const { app } = await buildHub(t, {
-    hub: { authenticate: () => ({ user: 'somebody-else' }) },
-    host: (app) => app.get('/events', (request, reply) => app.sse.connect(request, reply, { user: user as string }))
-  })
-  for (const [what, value] of NO_USERS) {
-    user = value
-    const response = await app.inject('/events')
-    t.equal(response.statusCode, 401, what)
-    t.equal(response.json().code, 'SSE_HUB_ERR_UNAUTHENTICATED')
+t.test(
+  'a user that the host forgot to look up is 401, and does not become the one that authenticate names',
+  async (t) => {
+    let user: unknown
+    const { app } = await buildHub(t, {
+      hub: { authenticate: () => ({ user: 'somebody-else' }) },
+      host: (app) => app.get('/events', (request, reply) => app.sse.connect(request, reply, { user: user as string }))
+    })
+    for (const [what, value] of NO_USERS) {
+      user = value
+      const response = await app.inject('/events')
+      t.equal(response.statusCode, 401, what)
+      t.equal(response.json().code, 'SSE_HUB_ERR_UNAUTHENTICATED')
+    }
   }
-})
+)
 
-t.test('sending to a user who is none is refused, and is never a broadcast', async (t) => {
+t.test('sending to an invalid user is refused, and is never a broadcast', async (t) => {
   const host = await buildHub(t)
   const bob = await host.client(`${await host.listen()}/events?user=bob`)
   for (const [what, user] of NO_USERS.filter(([, user]) => !Array.isArray(user))) {
@@ -125,7 +128,7 @@ t.test('names that look alike, or like parts of JavaScript, are different users'
 })
 
 const failure = (properties: object = {}) => Object.assign(new Error('no database'), properties)
-/** Errors that say no, and errors that say only "not now". */
+/** Errors that reject for good, and errors that clients may retry. */
 const FINAL = [{ statusCode: 400 }, { statusCode: 401 }, { statusCode: 403 }, { status: 404 }, { statusCode: 410 }]
 const PASSING = [
   {},
@@ -136,7 +139,7 @@ const PASSING = [
   { statusCode: 425 }
 ]
 
-/** The ways in which a function of the host's may fail. */
+/** The ways in which a function of the host may fail. */
 const ways = (error: unknown): [string, () => never | Promise<never>][] => [
   [
     'throws',
@@ -147,7 +150,7 @@ const ways = (error: unknown): [string, () => never | Promise<never>][] => [
   ['rejects', () => Promise.reject(error)]
 ]
 
-t.test('an authenticate that says no by a status is answered by it, without a stack', async (t) => {
+t.test('a status that authenticate rejects with is the answer, without a stack', async (t) => {
   for (const properties of FINAL) {
     for (const [how, authenticate] of ways(failure(properties))) {
       const { app, open, errors } = await buildHub(t, { hub: { authenticate } })
@@ -156,12 +159,12 @@ t.test('an authenticate that says no by a status is answered by it, without a st
       t.match(response.headers['content-type'], 'application/json')
       t.notMatch(response.payload, /at .*:\d+:\d+/)
       t.equal(open, 0)
-      t.same(errors, [], 'the host has answered; nothing is wrong')
+      t.same(errors, [], 'a rejection by the host is not an error')
     }
   }
 })
 
-t.test('an authenticate that fails otherwise is no end: the client is told to come back later', async (t) => {
+t.test('any other failure of authenticate is a retryable rejection', async (t) => {
   for (const [how, authenticate] of [
     ...PASSING.flatMap((it) => ways(failure(it))),
     ...ways(undefined),
@@ -179,7 +182,7 @@ t.test('an authenticate that fails otherwise is no end: the client is told to co
   }
 })
 
-t.test('an authorizeTopic that fails is no end either, unless it says no by a status', async (t) => {
+t.test('a failure of authorizeTopic is a retryable rejection, unless it has a status', async (t) => {
   const build = async (authorizeTopic: () => never | Promise<never>) =>
     buildHub(t, {
       hub: { authorizeTopic },
@@ -201,14 +204,14 @@ t.test('an authorizeTopic that fails is no end either, unless it says no by a st
   }
 })
 
-t.test('an authenticate whose promise is of another realm is waited for', async (t) => {
+t.test('a promise of another realm that authenticate returns is awaited', async (t) => {
   const authenticate = runInNewContext("async () => ({ user: 'alice' })") as Authenticate
   const host = await buildHub(t, { hub: { authenticate } })
   const client = await host.client(`${await host.listen()}/events`)
   t.match(JSON.parse((await client.event('hub.welcome')).data), { user: 'alice' })
 })
 
-t.test('an authenticate that hangs is waited for five seconds; then the client is told to come back', async (t) => {
+t.test('an authenticate that hangs is a retryable rejection after five seconds', async (t) => {
   const clock = new FakeClock()
   const { authenticate, asked, answer } = deferred()
   const host = await buildHub(t, { hub: { authenticate, clock, reconnectionTime: 1_000 } })
@@ -242,7 +245,7 @@ t.test('a HEAD request whose authenticate hangs is answered without a body', asy
   t.match(raw.text, /^HTTP\/1\.1 200 OK\r\n(.+\r\n)+\r\n$/)
 })
 
-t.test('a client that leaves while it is looked up leaves nothing behind', async (t) => {
+t.test('a client that leaves during authentication leaves nothing behind', async (t) => {
   const { authenticate, asked, answer } = deferred()
   const host = await buildHub(t, { hub: { authenticate } })
   const opening = StreamClient.open(`${await host.listen()}/events`)
@@ -257,13 +260,13 @@ t.test('a client that leaves while it is looked up leaves nothing behind', async
   t.same(host.errors, [])
 })
 
-t.test('a topic that a client asks for is granted by authorizeTopic alone', async (t) => {
+t.test('only authorizeTopic grants a topic that a client requests', async (t) => {
   const topics = (app: FastifyInstance) =>
     app.get<{ Querystring: { topics: string } }>('/events', (request, reply) =>
       app.sse.connect(request, reply, { requestedTopics: request.query.topics.split(',') })
     )
   const cases: [string, SseHubOptions['authorizeTopic'], number][] = [
-    ['that is not there', undefined, 403],
+    ['that is missing', undefined, 403],
     ['that says no', () => false, 403],
     ['that says no later', async () => false, 403],
     ['that says something like yes', (() => 'yes') as never, 403],
@@ -285,7 +288,7 @@ t.test('a topic that a client asks for is granted by authorizeTopic alone', asyn
   const host = await buildHub(t, { hub: { authenticate: () => identity, authorizeTopic }, host: topics })
   const client = await host.client(`${await host.listen()}/events?topics=news,news,granted`)
   t.same(host.streams[0]?.topics, ['granted', 'news'])
-  t.same(asked, [['alice', 'news']], 'once, and not about what was granted')
+  t.same(asked, [['alice', 'news']], 'asked once, and not about granted topics')
   for (const topic of ['granted', 'other', 'news']) await host.app.sse.publish(topic, { data: topic })
   t.same(
     (await client.count(2)).map(({ data }) => data),
@@ -293,7 +296,7 @@ t.test('a topic that a client asks for is granted by authorizeTopic alone', asyn
   )
 })
 
-t.test('an authorizeTopic that hangs is waited for five seconds; then the client is told to come back', async (t) => {
+t.test('an authorizeTopic that hangs is a retryable rejection after five seconds', async (t) => {
   const clock = new FakeClock()
   let ask = () => {}
   const asked = new Promise<void>((resolve) => {
@@ -318,7 +321,7 @@ t.test('an authorizeTopic that hangs is waited for five seconds; then the client
   t.match(response.payload, '"reason":"error","reconnect":true')
 })
 
-t.test('topics that are no list of names are refused, not taken apart', async (t) => {
+t.test('topics that are not a list of names are refused, not split', async (t) => {
   let opening: object = {}
   const { app } = await buildHub(t, {
     hub: { maxTopics: 2, authorizeTopic: () => true },
@@ -344,13 +347,13 @@ t.test('topics that are no list of names are refused, not taken apart', async (t
   }
 })
 
-t.test('an identity that has lapsed already is 401', async (t) => {
+t.test('an identity that has expired already is 401', async (t) => {
   const clock = new FakeClock()
   const { app } = await buildHub(t, { hub: { clock, authenticate: () => ({ user: 'alice', expiresAt: clock.now() }) } })
   t.equal((await app.inject('/events')).statusCode, 401)
 })
 
-t.test('a request that takes no event stream is 406 before anybody is asked who he is', async (t) => {
+t.test('a request that does not accept an event stream is 406 before authentication', async (t) => {
   const { app } = await buildHub(t, {
     hub: {
       authenticate: () => {
@@ -368,7 +371,7 @@ t.test('a request that takes no event stream is 406 before anybody is asked who 
   }
 })
 
-t.test('a request that takes an event stream among other things gets one', async (t) => {
+t.test('a request that accepts an event stream among other types gets one', async (t) => {
   const host = await buildHub(t)
   const url = `${await host.listen()}/events?user=alice`
   for (const accept of [

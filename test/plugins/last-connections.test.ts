@@ -26,7 +26,7 @@ const KINDS: Record<string, Kind> = {
   }
 }
 
-/** A server that says when it has begun to answer. */
+/** A server whose route answers once the body is complete. */
 async function serve(t: Test, { options }: Kind) {
   const app = Fastify(options as FastifyServerOptions) as FastifyInstance
   closeInOrder(app)
@@ -45,13 +45,13 @@ async function dial({ dial, connected }: Kind, port: number) {
 }
 
 for (const [name, kind] of Object.entries(KINDS)) {
-  t.test(`${name}: what was begun is finished, and what is idle does not keep a server open`, async (t) => {
+  t.test(`${name}: open requests are finished, and idle connections do not keep a server open`, async (t) => {
     const { app, port } = await serve(t, kind)
     const begun = await dial(kind, port)
     begun.socket.write(REQUEST)
     const idle = await dial(kind, port)
     idle.socket.write(`${REQUEST}{}`)
-    // Its connection is the newer one: the other's request has arrived.
+    // This connection is the newer one, so the request of the older one has arrived.
     t.match(String((await once(idle.socket, 'data'))[0]), /^HTTP\/1\.1 200 /)
     const closed = app.close()
     await idle.gone
@@ -61,7 +61,7 @@ for (const [name, kind] of Object.entries(KINDS)) {
     await closed
   })
 
-  t.test(`${name}: a connection without a request, and a request without its end, are cut`, async (t) => {
+  t.test(`${name}: connections without a request, or with an unfinished one, are cut`, async (t) => {
     const { app, port } = await serve(t, kind)
     const silent = await dial(kind, port)
     const endless = await dial(kind, port)
@@ -74,7 +74,7 @@ for (const [name, kind] of Object.entries(KINDS)) {
   })
 }
 
-t.test('HTTP/2: a request that was begun is finished, and a session without any ends', async (t) => {
+t.test('HTTP/2: an open request is finished, and a session without requests ends', async (t) => {
   const { app, port } = await serve(t, KINDS.TLS as Kind)
   const sessions = [0, 1].map(() => connectHttp2(`https://127.0.0.1:${port}`, { ca: cert }))
   for (const session of sessions) session.on('error', () => {})

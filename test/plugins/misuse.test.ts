@@ -9,12 +9,12 @@ import { FakeClock } from '../support/fake-clock.ts'
 
 failOnWarnings(t)
 
-/** What a host writes that has no types to warn it. */
+/** A call from a host without type checking. */
 type Untyped = (...args: unknown[]) => Promise<unknown>
 
 process.on('unhandledRejection', (error) => t.fail('a rejection that nothing handles', { error }))
 
-t.test('a stream that no handler waits for is refused as any other, and the log says what is missing', async (t) => {
+t.test('a stream that no handler awaits is refused as any other, and the log names the missing return', async (t) => {
   const host = await buildHub(t, {
     hub: { authenticate: async () => undefined },
     host: (app) => {
@@ -41,7 +41,7 @@ t.test('a stream that no handler waits for is refused as any other, and the log 
   }
 })
 
-t.test('an asynchronous handler that does not wait for its stream is told so', async (t) => {
+t.test('the log warns of an asynchronous handler that does not await its stream', async (t) => {
   const warnings: string[] = []
   const write = (line: string) => warnings.push(line)
   const host = await buildHub(t, {
@@ -53,12 +53,12 @@ t.test('an asynchronous handler that does not wait for its stream is told so', a
       })
     }
   })
-  t.equal(await (await fetch(`${await host.listen()}/events`)).text(), '', 'Fastify has answered for it')
+  t.equal(await (await fetch(`${await host.listen()}/events`)).text(), '', 'Fastify has answered instead')
   t.match(warnings.join(), 'the reply was answered before its stream could be opened; return connect()')
   t.equal(host.open, 0)
 })
 
-t.test('a stream on a reply that something was sent on is refused and logged, and the app closes', async (t) => {
+t.test('a stream on a reply that has begun is refused and logged, and the app closes', async (t) => {
   const handlers: Record<string, (app: FastifyInstance) => void> = {
     'a head past Fastify': (app) =>
       app.get('/events', (request, reply) => {
@@ -104,7 +104,7 @@ t.test('a second stream on one reply is refused and logged, and the first goes o
   await host.app.close()
 })
 
-t.test('the log tells the mistakes of a host apart that its clients see as one 401', async (t) => {
+t.test('the log distinguishes mistakes of a host that clients see as the same 401', async (t) => {
   const seconds = Math.floor(Date.now() / 1_000) + 3_600
   const mistakes: [unknown, string][] = [
     ['alice', 'authenticate gave a string of 5 characters'],
@@ -123,7 +123,7 @@ t.test('the log tells the mistakes of a host apart that its clients see as one 4
   for (const answer of [undefined, null, { user: 'alice', expiresAt: Date.now() - 1_000 }]) {
     const { app, errors } = await buildHub(t, { hub: { authenticate: () => answer } })
     t.equal((await app.inject('/events')).statusCode, 401)
-    t.same(errors, [], 'nobody has made a mistake')
+    t.same(errors, [], 'a refusal is not an error')
   }
 })
 
@@ -140,7 +140,7 @@ async function startError(register: (app: FastifyInstance) => unknown): Promise<
   }
 }
 
-t.test('an option that is misspelled, or of a wrong kind, stops the start and is named', async (t: Test) => {
+t.test('a misspelled option, or one of the wrong type, stops the start and is named', async (t: Test) => {
   const secret = 'x'.repeat(32)
   const wrong: [string, (app: FastifyInstance) => unknown][] = [
     ['heartbeatIntervall', (app) => app.register(sseHub, { heartbeatIntervall: 1 } as never)],
@@ -189,11 +189,11 @@ t.test('an option that is misspelled, or of a wrong kind, stops the start and is
       app.register(hubRoutes, { prefix: '/hub', authenticate, authorizeTopic, authorizePublish, demo: false })
     }),
     undefined,
-    'what is right starts'
+    'valid options start'
   )
 })
 
-t.test('a call that is wrong is answered by an error with a code that says what it takes', async (t) => {
+t.test('an invalid call is an error with a code and the accepted values', async (t) => {
   const { app } = await buildHub(t, {
     host: (app) => {
       const connect = app.sse.connect.bind(app.sse) as Untyped
@@ -249,7 +249,7 @@ t.test('a call that is wrong is answered by an error with a code that says what 
   }
 })
 
-t.test('a topic that the client has named is followed only if authorizeTopic allows it', async (t) => {
+t.test('a topic that the client names is followed only if authorizeTopic allows it', async (t) => {
   const asked: [string, string][] = []
   const host = await buildHub(t, {
     hub: {
@@ -272,7 +272,7 @@ t.test('a topic that the client has named is followed only if authorizeTopic all
   const client = await host.client(`${url}/allowed?user=alice`)
   t.equal(JSON.parse(client.events[0]?.data ?? '').user, 'alice')
   t.match((await host.app.inject('/other?user=alice')).json(), { statusCode: 403, code: 'SSE_HUB_ERR_TOPIC_FORBIDDEN' })
-  t.equal((await host.app.inject('/allowed')).statusCode, 401, 'somebody has to be asking')
+  t.equal((await host.app.inject('/allowed')).statusCode, 401, 'a user is required')
   t.equal((await host.app.inject('/hers/other')).statusCode, 403)
   t.same(asked, [
     ['alice', 'allowed'],

@@ -21,7 +21,7 @@ async function build(
 }
 
 const ALLOWED = 'https://app.example'
-/** Everything that a page could want of a hub. */
+/** Every call that a page could make. */
 const CALLS: InjectOptions[] = [
   { method: 'HEAD', url: '/events?user=alice' },
   { method: 'GET', url: '/users' },
@@ -29,7 +29,7 @@ const CALLS: InjectOptions[] = [
   { method: 'DELETE', url: '/users/alice/streams' }
 ]
 
-t.test('an open hub answers by the names of this machine, and by no other', async (t) => {
+t.test('a hub without keys answers only to the names of this machine', async (t) => {
   const app = await build(t)
   const own = [
     'localhost',
@@ -69,7 +69,7 @@ t.test('an open hub answers by the names of this machine, and by no other', asyn
   t.match(app.sse.stats(), { opened: 0 })
 })
 
-t.test('an open hub answers probes by any name, and over HTTP/1.0 without a name', async (t) => {
+t.test('a hub without keys answers probes to any name, and over HTTP/1.0 without a name', async (t) => {
   const app = await build(t)
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as { port: number }
@@ -96,7 +96,7 @@ t.test('an open hub answers probes by any name, and over HTTP/1.0 without a name
   }
 })
 
-t.test('a hub that was told to be open, or has keys, answers by any name', async (t) => {
+t.test('a hub that is open by configuration, or has keys, answers to any name', async (t) => {
   const keys = { subscribers: { keys: ['s'.repeat(32)] } }
   for (const options of [{ loopbackOnly: false }, { authentication: keys }]) {
     const app = await build(t, options)
@@ -104,7 +104,7 @@ t.test('a hub that was told to be open, or has keys, answers by any name', async
   }
 })
 
-t.test('a page of another origin may do nothing, unless it is on the list', async (t) => {
+t.test('every call of a page of another origin is refused, unless the origin is on the list', async (t) => {
   const app = await build(t, { corsOrigins: [ALLOWED] })
   const host = 'localhost:3000'
   const foreign: Record<string, string>[] = [
@@ -141,7 +141,7 @@ t.test('a page of another origin may do nothing, unless it is on the list', asyn
     }
     const { refused, ...others } = before
     const expected = { ...others, refused: { ...refused, forbidden: refused.forbidden + foreign.length } }
-    t.same(app.sse.stats(), expected, 'nothing has come of it but a count')
+    t.same(app.sse.stats(), expected, 'the calls changed nothing but a count')
     for (const headers of own) {
       const { statusCode } = await app.inject({ ...call, headers: { host, ...headers } })
       t.ok(statusCode < 300, `${call.url} ${JSON.stringify(headers)}: ${statusCode}`)
@@ -149,7 +149,7 @@ t.test('a page of another origin may do nothing, unless it is on the list', asyn
   }
 })
 
-t.test('the port that a scheme has anyway may be written or left out', async (t) => {
+t.test('the default port of a scheme may be present or absent', async (t) => {
   const app = await build(t)
   for (const [origin, host] of [
     ['http://localhost', 'localhost:80'],
@@ -160,7 +160,7 @@ t.test('the port that a scheme has anyway may be written or left out', async (t)
     t.equal((await app.inject({ url: '/users', headers: { host, origin } })).statusCode, 200, `${origin} ${host}`)
 })
 
-t.test('a foreign page is refused before anybody is asked who it is for', async (t) => {
+t.test('a page of another origin is refused before authentication', async (t) => {
   let asked = 0
   const authenticate = () => {
     asked++
@@ -171,7 +171,7 @@ t.test('a foreign page is refused before anybody is asked who it is for', async 
   t.equal(asked, 0)
 })
 
-t.test('no form, and nothing else that a page may send unasked, is read as an event', async (t) => {
+t.test('neither a form nor another body that a page may send without a preflight is read as an event', async (t) => {
   const app = await build(t)
   for (const type of [
     'application/x-www-form-urlencoded',
@@ -189,7 +189,7 @@ t.test('no form, and nothing else that a page may send unasked, is read as an ev
   t.equal(app.sse.stats().published, 0)
 })
 
-t.test('a request without a host is refused by an open hub', async (t) => {
+t.test('a hub without keys refuses a request without a host', async (t) => {
   const app = await build(t)
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as { port: number }
@@ -199,7 +199,7 @@ t.test('a request without a host is refused by an open hub', async (t) => {
   t.match(raw.text, /^HTTP\/1\.1 403 /)
 })
 
-t.test('behind a proxy a page is of the origin that the proxy names, if the proxy is trusted', async (t) => {
+t.test('behind a trusted proxy the proxy names the origin of the hub', async (t) => {
   const headers = { host: '127.0.0.1:3000', origin: 'https://hub.example', 'x-forwarded-host': 'hub.example' }
   for (const [trustProxy, statusCode] of [
     [true, 200],
@@ -210,11 +210,11 @@ t.test('behind a proxy a page is of the origin that the proxy names, if the prox
     const foreign = { ...headers, origin: 'https://evil.example' }
     t.equal((await app.inject({ url: '/users', headers: foreign })).statusCode, 403)
     const renamed = { host: 'evil.example', 'x-forwarded-host': 'localhost' }
-    t.equal((await app.inject({ url: '/users', headers: renamed })).statusCode, 403, 'its own name it must be asked by')
+    t.equal((await app.inject({ url: '/users', headers: renamed })).statusCode, 403, 'the host itself must match')
   }
 })
 
-t.test('over HTTP/2, where a host is called an authority, the same holds', async (t) => {
+t.test('over HTTP/2 the authority is checked like a host', async (t) => {
   const { cert, key } = selfSigned()
   const app = await build(t, {}, {
     http2: true,

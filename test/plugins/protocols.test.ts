@@ -18,7 +18,7 @@ const { key, cert } = selfSigned()
 const secure = { http2: true, https: { key, cert, allowHTTP1: true } }
 const H2_CANCEL = 8
 
-/** What a client of any protocol has: the head of its answer, the stream, and a way to leave. */
+/** An open stream over any protocol: its headers, its client, and a way to leave. */
 interface Opened {
   readonly status: number
   readonly headers: IncomingHttpHeaders
@@ -27,11 +27,11 @@ interface Opened {
   leave(): void
 }
 
-/** A way to ask the hub for a stream. */
+/** A protocol over which the hub serves streams. */
 interface Transport {
   readonly name: string
   readonly server: NonNullable<BuildOptions['server']>
-  /** Asks for a stream; `leave` may be called before there is an answer. */
+  /** Requests a stream; `leave` may be called before the answer. */
   ask(t: Test, host: HubHost, path: string): Promise<{ answer: Promise<Opened>; leave(): void }>
 }
 
@@ -100,7 +100,7 @@ const TRANSPORTS: Transport[] = [
   inject
 ]
 
-/** Holds the hub at one of its awaits until the test lets it go on, and tells how a client is seen to leave. */
+/** Suspends the hub at one of its awaits until `open()`; `reached` resolves to the request that waits there. */
 class Gate {
   readonly reached: Promise<FastifyRequest | undefined>
   #reach: (request: FastifyRequest | undefined) => void = () => {}
@@ -126,7 +126,7 @@ class Gate {
   }
 }
 
-/** A log that is somewhere else: its answer takes until the gate opens. */
+/** A log that answers when the gate opens. */
 function distantLog(gate: Gate): EventLog {
   const log = new MemoryLog({ retention: DEFAULT_RETENTION, idempotencyWindow: 1_000, clock: systemClock })
   const read = log.read.bind(log)
@@ -157,7 +157,7 @@ for (const transport of TRANSPORTS) {
     t.same(ownErrors(host), [])
   })
 
-  t.test(`over ${transport.name} a client that leaves is seen to have left`, async (t) => {
+  t.test(`over ${transport.name} the hub notices that a client has left`, async (t) => {
     const host = await buildHub(t, { server: transport.server })
     const { answer } = await transport.ask(t, host, '/events?user=alice')
     const { reader, leave } = await answer
@@ -248,7 +248,7 @@ for (const transport of TRANSPORTS) {
   })
 }
 
-/** What was logged, without what Fastify says about an `inject` that was aborted. */
+/** The logged errors, without those of Fastify about an aborted `inject`. */
 const ownErrors = ({ errors }: HubHost) => errors.filter((line) => !line.includes('"code":"ABORT_ERR"'))
 
 /** Resolves when the server knows that the client of a request is gone. */
@@ -258,7 +258,7 @@ async function goneFrom({ raw }: FastifyRequest): Promise<void> {
   else await once(raw.socket, 'close')
 }
 
-t.test('over HTTP/2 a reader that stops and goes on loses nothing, and holds up nobody on its session', async (t) => {
+t.test('over HTTP/2 a reader that pauses loses nothing, and delays no other stream of its session', async (t) => {
   const host = await buildHub(t, { server: { http2: true } })
   await host.listen()
   const shared = session(t, host, 'http')
@@ -272,7 +272,10 @@ t.test('over HTTP/2 a reader that stops and goes on loses nothing, and holds up 
     await host.app.sse.broadcast({ data: `${event} ${large}` })
     await bob.reader.count(event + 1)
   }
-  t.ok((host.streams.find(({ user }) => user === 'alice')?.unsent ?? 0) < 1_048_576, 'what waits for alice is bounded')
+  t.ok(
+    (host.streams.find(({ user }) => user === 'alice')?.unsent ?? 0) < 1_048_576,
+    'the pending bytes of alice are bounded'
+  )
   t.ok(alice.reader.published.length < 300)
   alice.source.resume()
   t.same(
@@ -282,7 +285,7 @@ t.test('over HTTP/2 a reader that stops and goes on loses nothing, and holds up 
   t.equal(bob.reader.published.length, 300)
 })
 
-t.test('a server whose HTTP/2 sessions stay open is closed at once, and no stream loses its end', async (t) => {
+t.test('a server with open HTTP/2 sessions closes at once, and no stream loses its end', async (t) => {
   const host = await buildHub(t, { server: { http2: true } })
   await host.listen()
   const [reading, stalled] = [session(t, host, 'http'), session(t, host, 'http')]

@@ -28,7 +28,7 @@ interface Caller {
   readonly url?: string
 }
 
-/** The statuses of so many calls, one after the other. */
+/** The statuses of `count` calls, one after the other. */
 async function statuses(
   app: FastifyInstance,
   calls: number,
@@ -44,13 +44,13 @@ async function statuses(
 
 const taken = (found: number[]) => found.filter((status) => status === 202).length
 
-t.test('of one address so many calls a second are taken; more are told when to come back', async (t) => {
+t.test('calls of one address beyond the rate are refused with the time to retry', async (t) => {
   const app = await build(t)
   const found = await statuses(app, 50)
   t.same(new Set(found), new Set([202, 429]))
   t.ok(taken(found) >= LIMIT)
   let refused = await app.inject({ method: 'POST', url: '/broadcast', payload: { data: 1 } })
-  // A new second may have begun.
+  // The calls may straddle two windows.
   while (refused.statusCode !== 429) {
     refused = await app.inject({ method: 'POST', url: '/broadcast', payload: { data: 1 } })
   }
@@ -59,12 +59,16 @@ t.test('of one address so many calls a second are taken; more are told when to c
     message: /try again in 1 s/
   })
   t.equal(refused.headers['retry-after'], '1')
-  t.equal(await statuses(app, 1, { remoteAddress: '127.0.0.2' }).then(taken), 1, 'of another address it is taken')
+  t.equal(
+    await statuses(app, 1, { remoteAddress: '127.0.0.2' }).then(taken),
+    1,
+    'another address has a limit of its own'
+  )
   t.equal((await app.inject('/users')).statusCode, 200, 'reading is not counted')
   t.equal((await app.inject('/health/live')).statusCode, 200)
 })
 
-t.test('what is taken of an address is counted over all routes that change something', async (t) => {
+t.test('the rate of an address counts all routes that change state', async (t) => {
   const app = await build(t)
   const found: number[] = []
   for (let call = 0; call < 20; call++) {
@@ -74,7 +78,7 @@ t.test('what is taken of an address is counted over all routes that change somet
   t.ok(found.filter((status) => status === 429).length > 10)
 })
 
-t.test('a key is counted wherever it is used from, and by itself', async (t) => {
+t.test('a key is counted on its own, over all addresses', async (t) => {
   const apiKeys = readApiKeys(KEYS.map((key, index) => `key${index}:${key}:publish`).join(';'))
   const app = await build(t, { authentication: { apiKeys } })
   const as = (key: number, last: number): Caller => ({
@@ -83,40 +87,37 @@ t.test('a key is counted wherever it is used from, and by itself', async (t) => 
   })
   const found: number[] = []
   for (let last = 1; last <= 40; last++) found.push(...(await statuses(app, 1, as(0, last))))
-  t.ok(found.includes(429), 'from forty addresses, a call each')
-  t.equal(taken(await statuses(app, 1, as(1, 100))), 1, 'another key is another caller')
-  t.equal(taken(await statuses(app, 1, as(1, 1))), 1, 'from the same address, too')
+  t.ok(found.includes(429), 'forty addresses, one call each')
+  t.equal(taken(await statuses(app, 1, as(1, 100))), 1, 'another key has a limit of its own')
+  t.equal(taken(await statuses(app, 1, as(1, 1))), 1, 'also from the same address')
+})
+
+t.test('an address that guesses keys, tokens or tickets is refused, for every method and route', async (t) => {
+  const guess = { authorization: `Bearer ${'x'.repeat(43)}` }
+  const ways: [method: 'GET' | 'HEAD' | 'DELETE', url: string, headers: Record<string, string>][] = [
+    ['GET', '/users', guess],
+    ['GET', '/users/alice', guess],
+    ['GET', '/stats', guess],
+    ['HEAD', '/stats', guess],
+    ['GET', '/users/alice/events', guess],
+    ['DELETE', '/users/alice/streams', guess]
+  ]
+  for (const [method, url, headers] of ways) {
+    const app = await build(t, {
+      hub: { clock: new FakeClock() },
+      authentication: { apiKeys: readApiKeys(`key:${KEYS[0]}:publish,read`) }
+    })
+    const found: number[] = []
+    for (let call = 0; call < 50; call++) found.push((await app.inject({ method, url, headers })).statusCode)
+    t.same(new Set(found), new Set([401, 429]), `${method} ${url}`)
+    t.ok(found.filter((status) => status === 401).length < 25, `${method} ${url}`)
+    t.match(app.sse.stats().refused, { unauthenticated: Number, rateLimited: Number })
+    t.equal(app.sse.stats().refused.rateLimited, found.filter((status) => status === 429).length)
+  }
 })
 
 t.test(
-  'an address that guesses at keys, tokens or tickets is refused, whatever method and route it tries',
-  async (t) => {
-    const guess = { authorization: `Bearer ${'x'.repeat(43)}` }
-    const ways: [method: 'GET' | 'HEAD' | 'DELETE', url: string, headers: Record<string, string>][] = [
-      ['GET', '/users', guess],
-      ['GET', '/users/alice', guess],
-      ['GET', '/stats', guess],
-      ['HEAD', '/stats', guess],
-      ['GET', '/users/alice/events', guess],
-      ['DELETE', '/users/alice/streams', guess]
-    ]
-    for (const [method, url, headers] of ways) {
-      const app = await build(t, {
-        hub: { clock: new FakeClock() },
-        authentication: { apiKeys: readApiKeys(`key:${KEYS[0]}:publish,read`) }
-      })
-      const found: number[] = []
-      for (let call = 0; call < 50; call++) found.push((await app.inject({ method, url, headers })).statusCode)
-      t.same(new Set(found), new Set([401, 429]), `${method} ${url}`)
-      t.ok(found.filter((status) => status === 401).length < 25, `${method} ${url}`)
-      t.match(app.sse.stats().refused, { unauthenticated: Number, rateLimited: Number })
-      t.equal(app.sse.stats().refused.rateLimited, found.filter((status) => status === 429).length)
-    }
-  }
-)
-
-t.test(
-  'a good key of an address that guesses is not told from a bad one; other addresses and probes are served',
+  'an address that guesses cannot tell a valid key from an invalid one; other addresses and probes are served',
   async (t) => {
     const app = await build(t, {
       hub: { clock: new FakeClock() },
@@ -134,7 +135,7 @@ t.test(
   }
 )
 
-t.test('an event source of an address that guesses at tickets is told to come back later', async (t) => {
+t.test('an event source of an address that guesses tickets gets a retryable rejection', async (t) => {
   const app = await build(t, {
     hub: { clock: new FakeClock() },
     authentication: { apiKeys: readApiKeys(`key:${KEYS[0]}:publish,read`) }
@@ -145,31 +146,28 @@ t.test('an event source of an address that guesses at tickets is told to come ba
     answers.push(statusCode === 200 ? payload : `${statusCode}`)
   }
   t.ok(answers.filter((answer) => answer === '401').length < 15)
-  const soft = answers.filter((answer) => answer !== '401')
-  t.ok(soft.length > 10)
-  for (const answer of soft) t.match(answer, /"reason":"limit","reconnect":true}\nretry: \d+\n/)
+  const rejections = answers.filter((answer) => answer !== '401')
+  t.ok(rejections.length > 10)
+  for (const answer of rejections) t.match(answer, /"reason":"limit","reconnect":true}\nretry: \d+\n/)
 })
 
-t.test('who guesses at keys is counted, too', async (t) => {
+t.test('guesses of keys are counted, too', async (t) => {
   const app = await build(t, { authentication: { apiKeys: readApiKeys(`key:${KEYS[0]}:publish`) } })
   const found = await statuses(app, 50, { headers: { authorization: `Bearer ${'x'.repeat(43)}` } })
   t.same(new Set(found), new Set([401, 429]))
 })
 
-t.test(
-  'behind a proxy the client is counted, if the proxy is trusted, and what he says himself is not believed',
-  async (t) => {
-    const from = (address: string): Caller => ({ headers: { 'x-forwarded-for': address } })
-    const untrusting = await build(t)
-    const pretended: number[] = []
-    for (let last = 1; last <= 40; last++) pretended.push(...(await statuses(untrusting, 1, from(`10.0.0.${last}`))))
-    t.ok(pretended.includes(429))
-    const trusting = await build(t, {}, { trustProxy: true })
-    for (let last = 1; last <= 40; last++) t.equal(taken(await statuses(trusting, 1, from(`10.0.0.${last}`))), 1)
-  }
-)
+t.test('behind a trusted proxy the client is counted, and its own forwarded header is ignored', async (t) => {
+  const from = (address: string): Caller => ({ headers: { 'x-forwarded-for': address } })
+  const untrusting = await build(t)
+  const pretended: number[] = []
+  for (let last = 1; last <= 40; last++) pretended.push(...(await statuses(untrusting, 1, from(`10.0.0.${last}`))))
+  t.ok(pretended.includes(429))
+  const trusting = await build(t, {}, { trustProxy: true })
+  for (let last = 1; last <= 40; last++) t.equal(taken(await statuses(trusting, 1, from(`10.0.0.${last}`))), 1)
+})
 
-t.test('addresses of one IPv6 customer are one', async (t) => {
+t.test('addresses of one IPv6 network count as one', async (t) => {
   const app = await build(t)
   const found: number[] = []
   for (let last = 1; last <= 40; last++)
@@ -177,12 +175,12 @@ t.test('addresses of one IPv6 customer are one', async (t) => {
   t.ok(found.includes(429))
 })
 
-t.test('0 is no limit', async (t) => {
+t.test('0 means no limit', async (t) => {
   const app = await build(t, { rateLimit: 0 })
   t.equal(taken(await statuses(app, 100)), 100)
 })
 
-t.test('a token with the subject of an API key, and tokens without a subject, use up no rate of another', async (t) => {
+t.test('tokens without a subject, or with that of an API key, do not consume the rate of another caller', async (t) => {
   const app = await build(t, {
     hub: { clock: new FakeClock() },
     authentication: { apiKeys: readApiKeys(`backend:${KEYS[0]}:publish`), publishers: { keys: [PUBLISH_SECRET] } }

@@ -8,8 +8,8 @@ failOnWarnings(t)
 const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 1e9))
 t.comment(`TEST_SEED=${seed}`)
 
-/** What an event source is told that should come back later: a reconnection time, why, and the end. */
-function isSoftRefusal(client: StreamClient, reason: string, min: number, max: number): boolean {
+/** Whether the response is a retryable rejection: a reconnection time, the reason, and the end. */
+function isRetryableRejection(client: StreamClient, reason: string, min: number, max: number): boolean {
   const { reconnectionTime = -1, events, isAtBoundary } = client.parser
   const [only] = events
   return (
@@ -25,33 +25,36 @@ function isSoftRefusal(client: StreamClient, reason: string, min: number, max: n
   )
 }
 
-t.test('a stream too many is told to come back later, by a status that an event source survives', async (t) => {
-  const limits: [string, object, string, string][] = [
-    ['in all', { maxStreams: 2 }, 'bob', 'carol'],
-    ['from one address', { maxStreamsPerAddress: 2 }, 'bob', 'carol'],
-    ['of one user', { maxStreamsPerUser: 2, onUserLimit: 'reject' }, 'alice', 'alice']
-  ]
-  for (const [what, hub, second, third] of limits) {
-    const host = await buildHub(t, { hub: { ...hub, clock: new FakeClock({ seed }) } })
-    const url = `${await host.listen()}/events?user=`
-    const first = await host.client(`${url}alice`)
-    await host.client(url + second)
+t.test(
+  'a stream beyond a limit gets a retryable rejection, with a status that keeps an event source alive',
+  async (t) => {
+    const limits: [string, object, string, string][] = [
+      ['in all', { maxStreams: 2 }, 'bob', 'carol'],
+      ['from one address', { maxStreamsPerAddress: 2 }, 'bob', 'carol'],
+      ['of one user', { maxStreamsPerUser: 2, onUserLimit: 'reject' }, 'alice', 'alice']
+    ]
+    for (const [what, hub, second, third] of limits) {
+      const host = await buildHub(t, { hub: { ...hub, clock: new FakeClock({ seed }) } })
+      const url = `${await host.listen()}/events?user=`
+      const first = await host.client(`${url}alice`)
+      await host.client(url + second)
 
-    const times = new Set<number | undefined>()
-    for (let attempt = 0; attempt < 5; attempt++) {
-      const refused = await StreamClient.open(url + third)
-      await refused.end()
-      t.ok(isSoftRefusal(refused, 'limit', 5_000, 30_000), `${what}: ${refused.text}`)
-      times.add(refused.parser.reconnectionTime)
+      const times = new Set<number | undefined>()
+      for (let attempt = 0; attempt < 5; attempt++) {
+        const refused = await StreamClient.open(url + third)
+        await refused.end()
+        t.ok(isRetryableRejection(refused, 'limit', 5_000, 30_000), `${what}: ${refused.text}`)
+        times.add(refused.parser.reconnectionTime)
+      }
+      t.ok(times.size > 1, `${what}: the reconnection times are jittered`)
+      t.match(host.app.sse.stats(), { streams: 2, opened: 2, closed: { limit: 5 } }, what)
+
+      first.cut()
+      await host.untilClosed(1)
+      t.equal((await host.client(url + third)).status, 200, `${what}: there is room again`)
     }
-    t.ok(times.size > 1, `${what}: not all come back at once`)
-    t.match(host.app.sse.stats(), { streams: 2, opened: 2, closed: { limit: 5 } }, what)
-
-    first.cut()
-    await host.untilClosed(1)
-    t.equal((await host.client(url + third)).status, 200, `${what}: there is room again`)
   }
-})
+)
 
 t.test('streams of one IPv6 /64 count as one address, however the address is written', async (t) => {
   const host = await buildHub(t, { hub: { maxStreamsPerAddress: 2 }, server: { trustProxy: true } })
@@ -62,7 +65,7 @@ t.test('streams of one IPv6 /64 count as one address, however the address is wri
   for (const address of ['2001:db8::1', '2001:0db8::2', '2001:db8:0:0:1::']) {
     const refused = await StreamClient.open(`${url}c`, from(address))
     await refused.end()
-    t.ok(isSoftRefusal(refused, 'limit', 5_000, 30_000), address)
+    t.ok(isRetryableRejection(refused, 'limit', 5_000, 30_000), address)
   }
   await host.client(`${url}d`, from('2001:db8:0:1::1'))
   await host.client(`${url}e`, from('192.0.2.1'))
@@ -72,7 +75,7 @@ t.test('streams of one IPv6 /64 count as one address, however the address is wri
   t.equal(refused.events.length, 1, 'a mapped address is the IPv4 address')
 })
 
-t.test("a user's stream too many takes the place of his oldest, which is told for good", async (t) => {
+t.test('a stream beyond the limit of its user replaces the oldest, which is closed for good', async (t) => {
   const host = await buildHub(t, { hub: { maxStreamsPerUser: 2 } })
   const url = `${await host.listen()}/events?user=`
   const [oldest, bob] = [await host.client(`${url}alice`), await host.client(`${url}bob`)]
@@ -97,11 +100,11 @@ t.test("a user's stream too many takes the place of his oldest, which is told fo
 
   const back = await StreamClient.open(`${url}alice`, { lastEventId: oldest.lastEventId })
   await back.end()
-  t.equal(back.status, 204, 'the replaced tab does not throw out the next in its turn')
+  t.equal(back.status, 204, 'the replaced tab does not replace another in turn')
   t.equal(host.open, 3)
 })
 
-t.test('who was sent away for good and comes back by himself is answered 204', async (t) => {
+t.test('an event source that was closed for good and reconnects is answered 204', async (t) => {
   const host = await buildHub(t, {
     host: (app) => {
       app.addHook('onRequest', async (_request, reply) => {
@@ -141,7 +144,7 @@ t.test('who was sent away for good and comes back by himself is answered 204', a
     }
   }
   t.match(host.app.sse.stats(), { streams: 0, opened: 2, closed: { kicked: 1, finished: 1 } })
-  t.equal((await host.client(`${url}/events?user=alice`)).status, 200, 'who asks anew is let in')
+  t.equal((await host.client(`${url}/events?user=alice`)).status, 200, 'a new event source is accepted')
 })
 
 t.test('the 204 needs an identity like any other answer', async (t) => {
@@ -150,7 +153,7 @@ t.test('the 204 needs an identity like any other answer', async (t) => {
   t.equal(response.statusCode, 401)
 })
 
-t.test('a stream that is closed for now comes back, and misses nothing', async (t) => {
+t.test('a stream that is closed for now reconnects and misses nothing', async (t) => {
   const host = await buildHub(t)
   const url = `${await host.listen()}/events?user=alice`
   const client = await host.client(url)
@@ -167,7 +170,7 @@ t.test('a stream that is closed for now comes back, and misses nothing', async (
   )
 })
 
-t.test('a stream that is asked for while the hub closes is told to come back later', async (t) => {
+t.test('a request for a stream while the hub closes gets a retryable rejection', async (t) => {
   let answer = () => {}
   let ask = () => {}
   const asked = new Promise<void>((resolve) => {
@@ -188,11 +191,11 @@ t.test('a stream that is asked for while the hub closes is told to come back lat
   answer()
   const client = await opening
   await client.end()
-  t.ok(isSoftRefusal(client, 'shutdown', 500, 1_500), client.text)
+  t.ok(isRetryableRejection(client, 'shutdown', 500, 1_500), client.text)
   await closing
 })
 
-t.test('a refusal that nobody reads does not keep the server open', async (t) => {
+t.test('an unread rejection does not keep the server open', async (t) => {
   const host = await buildHub(t, { hub: { maxStreams: 1 } })
   const url = `${await host.listen()}/events?user=`
   await host.client(`${url}alice`)

@@ -10,17 +10,17 @@ failOnWarnings(t)
 const EVENTS = 20_000
 const FILLER = 'x'.repeat(10_000)
 const BURST = 50
-/** What one write to a full socket may leave waiting there: a burst, and what the stream was owed before. */
+/** Bytes that one write may leave in a backpressured socket: a burst, and the events that were pending before. */
 const BOUND = 1_048_576
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 const numberOf = (data: string) => Number.parseInt(data, 10)
 
-/** A reader that keeps numbers and not text, so that it can be given more than fits into memory. */
+/** A reader that keeps numbers instead of text, so that it can receive more than fits into memory. */
 class Counter {
   readonly socket: Socket
   readonly seen: number[] = []
-  #told: () => void = () => {}
+  #reached: () => void = () => {}
   #wanted = Number.POSITIVE_INFINITY
 
   constructor(t: Test, port: number, user: string) {
@@ -36,7 +36,7 @@ class Counter {
         if (event === 'message') this.seen.push(numberOf(data))
       }
       parser.events.length = 0
-      if (this.seen.length >= this.#wanted) this.#told()
+      if (this.seen.length >= this.#wanted) this.#reached()
     })
   }
 
@@ -44,12 +44,12 @@ class Counter {
     this.#wanted = events
     if (this.seen.length < events)
       await new Promise<void>((resolve) => {
-        this.#told = resolve
+        this.#reached = resolve
       })
   }
 }
 
-/** Publishes numbered events to everyone, in bursts, no faster than the reader; returns the most that waited in a stream. */
+/** Broadcasts numbered events in bursts, no faster than the reader; returns the maximum of unsent bytes per stream. */
 async function flood(host: HubHost, reader: Counter, from: number, to: number): Promise<Map<string, number>> {
   const max = new Map<string, number>()
   for (let event = from; event < to; event++) {
@@ -64,7 +64,7 @@ async function flood(host: HubHost, reader: Counter, from: number, to: number): 
   return max
 }
 
-/** Publishes until the first stream is owed more than all the buffers on its way hold; returns how many there are then. */
+/** Publishes until the first stream stays backpressured; returns the number of events by then. */
 async function floodUntilFull(host: HubHost, reader: Counter, from: number): Promise<number> {
   let sent = from
   let turnsFull = 0
@@ -81,7 +81,7 @@ async function floodUntilFull(host: HubHost, reader: Counter, from: number): Pro
 }
 
 t.test(
-  'a client that stops reading costs a bounded memory, delays nobody, is closed in time, and is told the gap when it comes back',
+  'a client that stops reading costs bounded memory, delays no other, is closed in time, and gets its gap on return',
   async (t) => {
     const clock = new FakeClock()
     const retention = { channelBytes: 16_777_216 }
@@ -95,15 +95,15 @@ t.test(
     const start = performance.now()
     const max = await flood(host, reader, 0, EVENTS)
     t.comment(`${EVENTS} events of ${FILLER.length} bytes to the reader in ${Math.round(performance.now() - start)} ms`)
-    t.comment(`at most ${max.get('stalled')} bytes waited for the stalled one`)
-    t.ok((max.get('stalled') ?? 0) > 0, 'it is stalled')
+    t.comment(`at most ${max.get('stalled')} bytes waited for the stalled client`)
+    t.ok((max.get('stalled') ?? 0) > 0, 'the client is stalled')
     t.ok((max.get('stalled') ?? 0) < BOUND)
     t.same(
       reader.seen,
       Array.from({ length: EVENTS }, (_, index) => index),
-      'the other has got everything, in order'
+      'the other client has everything, in order'
     )
-    t.equal(host.open, 2, 'nobody was closed before his time')
+    t.equal(host.open, 2, 'no stream was closed early')
 
     clock.advance(29_000)
     t.equal(host.open, 2)
@@ -117,7 +117,7 @@ t.test(
     t.same(
       before,
       Array.from({ length: before.length }, (_, index) => index),
-      'what was under way is whole'
+      'the events in flight are complete'
     )
     t.ok(before.length < EVENTS)
     t.match(stalled.events.at(-1), { event: 'hub.close', data: '{"reason":"slow","reconnect":true}' })
@@ -133,12 +133,12 @@ t.test(
     t.same(
       after,
       Array.from({ length: EVENTS - first }, (_, index) => first + index),
-      'what is left is whole'
+      'the rest is complete'
     )
   }
 )
 
-t.test('a client that stops reading, and comes back while all is still held, misses nothing', async (t) => {
+t.test('a client that stops reading, and reconnects while all events are retained, misses nothing', async (t) => {
   const clock = new FakeClock()
   const retention = { bytes: 2 ** 30, channelBytes: 2 ** 30 }
   const host = await buildHub(t, { hub: { clock, stallTimeout: 1_000, heartbeatInterval: 0, retention } })
@@ -161,7 +161,7 @@ t.test('a client that stops reading, and comes back while all is still held, mis
   t.notOk(back.events.some(({ event }) => event === 'hub.gap'))
 })
 
-t.test('a reader that pauses and goes on, again and again, is not closed and loses nothing', async (t) => {
+t.test('a reader that pauses again and again is not closed and loses nothing', async (t) => {
   const clock = new FakeClock()
   const retention = { bytes: 2 ** 30, channelBytes: 2 ** 30 }
   const host = await buildHub(t, { hub: { clock, stallTimeout: 1_000, retention } })
@@ -204,7 +204,7 @@ t.test('a producer waits for a client that stops reading, and ends when the clie
   const client = await StreamClient.open(`${await host.listen()}/report`)
   await client.count(10)
   client.pause()
-  // Until all the buffers on its way are full, and it stands still.
+  // Until all buffers are full and the producer stops.
   for (let before = -1; before !== produced; ) {
     before = produced
     for (let turns = 0; turns < 200; turns++) await turn()

@@ -14,7 +14,7 @@ const GET = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: hub\r\n$
 const LAST = 'Connection: close\r\n'
 const OK = /^HTTP\/1\.1 200 /
 
-t.test('connections of one address beyond its limit are reset, and there is room again when one closes', async (t) => {
+t.test('connections beyond the limit of their address are reset until one of them closes', async (t) => {
   const server = await GuardedServer.listen(t, { maxConnectionsPerAddress: 2 }, (app) => app.get('/', async () => 'x'))
   const retained = [await server.connect(), await server.connect()]
   const refused = await server.connect()
@@ -57,7 +57,7 @@ t.test(
   }
 )
 
-t.test('proxies, and by default this machine, may have any number of connections', async (t) => {
+t.test('proxies, and by default this machine, have no limit of connections', async (t) => {
   const trusting = await GuardedServer.listen(
     t,
     { maxConnectionsPerAddress: 1, isProxy: (address) => address === '127.0.0.3' },
@@ -74,7 +74,7 @@ t.test('proxies, and by default this machine, may have any number of connections
   t.match(await untilEnd(more), OK)
 })
 
-t.test('connections in all are bounded, and those with nothing to do make room', async (t) => {
+t.test('the total of connections is bounded, and idle ones are closed to make room', async (t) => {
   const server = await GuardedServer.listen(t, { maxConnections: 2 }, (app) => app.get('/', async () => 'x'))
   const idle = await server.connect()
   idle.write(GET('/'))
@@ -92,7 +92,7 @@ t.test('connections in all are bounded, and those with nothing to do make room',
   t.match(await untilEnd(next), OK)
 })
 
-t.test('so many requests may be queued behind an unanswered one, and one more cuts the connection', async (t) => {
+t.test('the queue behind an unanswered request is bounded, and one more request cuts the connection', async (t) => {
   let answer = () => {}
   let asked = 0
   const server = await GuardedServer.listen(t, { maxPipelined: 3 }, (app) => {
@@ -122,33 +122,30 @@ t.test('so many requests may be queued behind an unanswered one, and one more cu
   t.same(server.errors, [])
 })
 
-t.test(
-  'requests with bodies, which are answered while more are parsed, are bounded like those that queue',
-  async (t) => {
-    let asked = 0
-    const server = await GuardedServer.listen(t, { maxPipelined: 8 }, (app) =>
-      app.post('/', async () => {
-        asked++
-        return 'x'
-      })
-    )
-    const post = (header = '') =>
-      `POST / HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\nContent-Length: 2\r\n${header}\r\n{}`
-    const modest = await server.connect()
-    modest.write(post().repeat(8) + post(LAST))
-    t.equal((await untilEnd(modest)).split('\r\n\r\nx').length - 1, 9)
-    t.equal(asked, 9)
-    const greedy = await server.connect()
-    greedy.write(post().repeat(400))
-    await untilEnd(greedy)
-    t.ok(asked - 9 <= 9, `${asked - 9} of 400 requests reached the app`)
-    t.equal(server.refused.pipelined, 1)
-    t.same(server.errors, [])
-  }
-)
+t.test('requests with bodies, which are answered while more are parsed, have the bound of queued ones', async (t) => {
+  let asked = 0
+  const server = await GuardedServer.listen(t, { maxPipelined: 8 }, (app) =>
+    app.post('/', async () => {
+      asked++
+      return 'x'
+    })
+  )
+  const post = (header = '') =>
+    `POST / HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\nContent-Length: 2\r\n${header}\r\n{}`
+  const modest = await server.connect()
+  modest.write(post().repeat(8) + post(LAST))
+  t.equal((await untilEnd(modest)).split('\r\n\r\nx').length - 1, 9)
+  t.equal(asked, 9)
+  const greedy = await server.connect()
+  greedy.write(post().repeat(400))
+  await untilEnd(greedy)
+  t.ok(asked - 9 <= 9, `${asked - 9} of 400 requests reached the app`)
+  t.equal(server.refused.pipelined, 1)
+  t.same(server.errors, [])
+})
 
 t.test(
-  'an answer of which its client reads nothing is cut after the stall timeout, and one that is read slowly is not',
+  'an answer that its client does not read is cut after the stall timeout, a slowly read one is not',
   async (t) => {
     const server = await GuardedServer.listen(t, { stallTimeout: 1_000 }, (app) =>
       app.get('/', async () => 'x'.repeat(16 * MIB))
@@ -173,7 +170,7 @@ t.test(
   }
 )
 
-t.test('answers that are not read have a bound in all; those that wait longest are cut', async (t) => {
+t.test('the total of unread answers is bounded; those that wait longest are cut', async (t) => {
   const server = await GuardedServer.listen(t, { maxUnreadBytes: 64 * MIB, stallTimeout: 0 }, (app) =>
     app.get('/', async () => 'x'.repeat(12 * MIB))
   )
@@ -190,14 +187,14 @@ t.test('answers that are not read have a bound in all; those that wait longest a
     t.ok(unread <= 64 * MIB, `${Math.round(unread / MIB)} MiB after ${count}`)
     t.ok(
       [...server.sockets].some(({ remotePort }) => remotePort === socket.localPort),
-      'the newest is kept'
+      'the newest is not cut'
     )
   }
   t.ok(server.refused.unread >= 4)
   t.same(server.errors, [])
 })
 
-t.test('one connection may have a quarter of all that is unread', async (t) => {
+t.test('one connection may hold a quarter of the bound for unread answers', async (t) => {
   const server = await GuardedServer.listen(t, { maxUnreadBytes: 32 * MIB }, (app) =>
     app.get('/', async () => 'x'.repeat(16 * MIB))
   )
@@ -211,10 +208,10 @@ t.test('one connection may have a quarter of all that is unread', async (t) => {
   await gone
 })
 
-t.test('what Node would answer by itself is bounded like all that is queued', async (t) => {
+t.test('answers that Node gives by itself have the bound of queued ones', async (t) => {
   const server = await GuardedServer.listen(t, { maxRequestsPerConnection: 50 }, (app) => app.get('/', async () => 'x'))
   const texts: Record<string, string> = {
-    'an expectation that is none': GET('/', 'Expect: the unexpected\r\n'),
+    'an expectation that is not valid': GET('/', 'Expect: the unexpected\r\n'),
     'requests beyond the last': GET('/')
   }
   for (const [what, text] of Object.entries(texts)) {
@@ -263,7 +260,7 @@ t.test('the answer to the last request that a connection may have says so', asyn
 })
 
 for (const protocol of ['http', 'tls'] as const) {
-  t.test(`over ${protocol} headers and bodies that are not finished in time end their HTTP/1 connection`, async (t) => {
+  t.test(`over ${protocol} unfinished headers and bodies end their HTTP/1 connection after a timeout`, async (t) => {
     const server = await GuardedServer.listen(
       t,
       { headersTimeout: 100, requestTimeout: 300 },
@@ -288,7 +285,7 @@ for (const protocol of ['http', 'tls'] as const) {
   })
 }
 
-t.test('a TLS handshake that is not finished in time ends its connection', async (t) => {
+t.test('an unfinished TLS handshake ends its connection after a timeout', async (t) => {
   const server = await GuardedServer.listen(t, { headersTimeout: 200 }, (app) => app.get('/', async () => 'x'), 'tls')
   for (const text of ['', '\x16\x03\x01\x02\x00\x01']) {
     const socket = await server.connect()
@@ -299,7 +296,7 @@ t.test('a TLS handshake that is not finished in time ends its connection', async
   t.same(server.errors, [])
 })
 
-t.test('without limits of its own a guard serves as Fastify does', async (t) => {
+t.test('a guard without limits serves as Fastify does', async (t) => {
   const app = Fastify({ serverFactory: new ConnectionGuard().serverFactory })
   t.teardown(() => app.close())
   app.get('/', async () => 'x')
@@ -312,7 +309,7 @@ t.test('without limits of its own a guard serves as Fastify does', async (t) => 
   await once(response, 'end')
 })
 
-t.test('a limit that is none, or that cannot be, is an error with its name', async (t) => {
+t.test('an unknown or impossible limit is an error with its name', async (t) => {
   const wrong: [object, RegExp][] = [
     [{ maxConnection: 1 }, /maxConnection: is no limit; there are maxConnections/],
     [{ maxConnections: -1 }, /maxConnections: is a whole number from 0 .*got -1/],

@@ -15,7 +15,7 @@ const routes = (app: FastifyInstance) => {
   app.get('/refused', async (_request, reply) => reply.code(401).send({ error: 'Unauthorized' }))
 }
 
-/** The server notices in time that a client is gone, whatever the client did before. */
+/** Ways in which a client leaves. The server must notice each of them in time. */
 const LEAVINGS: Record<string, (client: Http2Frames) => void> = {
   'closes its connection': (client) => client.socket.destroy(),
   'resets its connection': (client) => client.resetConnection(),
@@ -31,7 +31,7 @@ const LEAVINGS: Record<string, (client: Http2Frames) => void> = {
 }
 
 for (const [what, leave] of Object.entries(LEAVINGS)) {
-  t.test(`a client whose answer cannot leave, and that ${what}, keeps no descriptor`, async (t) => {
+  t.test(`a client whose answer cannot be sent, and that ${what}, keeps no descriptor`, async (t) => {
     const server = await GuardedServer.listen(t, {}, routes, 'tls')
     const clients = await Promise.all(Array.from({ length: 5 }, () => Http2Frames.open(server.port, NO_WINDOW)))
     for (const client of clients) {
@@ -76,7 +76,7 @@ t.test('a client that acknowledges pings stays, and one that does not is cut', a
   await alive.frame(FRAME.data, 3)
 })
 
-t.test('headers that are not finished, and sessions without a request, are closed in time', async (t) => {
+t.test('unfinished headers, and sessions without a request, are closed in time', async (t) => {
   const server = await GuardedServer.listen(t, { headersTimeout: 5_000 }, routes, 'tls')
   const half = await Http2Frames.open(server.port)
   half.request(1, 'GET', '/', { flags: FLAG.endStream })
@@ -104,7 +104,7 @@ t.test('a session that was used is kept for the session timeout', async (t) => {
   await server.untilPassing(() => server.sockets.size === 0, 'it to be closed')
 })
 
-t.test('a body that is not finished in time ends its stream, and the session goes on', async (t) => {
+t.test('an unfinished body ends its stream after a timeout, and the session goes on', async (t) => {
   const server = await GuardedServer.listen(t, { requestTimeout: 5_000 }, routes, 'tls')
   const client = await Http2Frames.open(server.port)
   const headers = { 'content-type': 'application/json', 'content-length': '9' }
@@ -122,7 +122,7 @@ t.test('a body that is not finished in time ends its stream, and the session goe
 })
 
 t.test(
-  'an answer that its client lets wait for a window is cut after the stall timeout; the session goes on',
+  'an answer that gets no window from its client is cut after the stall timeout; the session goes on',
   async (t) => {
     const server = await GuardedServer.listen(t, { stallTimeout: 300 }, routes, 'tls')
     const client = await Http2Frames.open(server.port, NO_WINDOW)
@@ -147,7 +147,7 @@ t.test('a method that HTTP does not know is answered without the app, and logs n
   t.same(server.errors, [])
 })
 
-t.test('a session is told how many streams it may have at a time, and ends if it opens more', async (t) => {
+t.test('the server announces the maximum of concurrent streams, and ends a session that exceeds it', async (t) => {
   let asked = 0
   const hanging = (app: FastifyInstance) => {
     app.get('/', () => {
@@ -217,7 +217,7 @@ t.test(
   }
 )
 
-t.test('an answer with which HTTP/1 would close its connection causes no warning', async (t) => {
+t.test('an answer that would close an HTTP/1 connection causes no warning', async (t) => {
   const server = await GuardedServer.listen(t, {}, routes, 'tls')
   const client = await Http2Frames.open(server.port)
   const headers = { 'content-type': 'application/json', 'content-length': '99999999' }
