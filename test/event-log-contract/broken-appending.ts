@@ -1,11 +1,11 @@
 import type { Receipt } from '../../services/event-log/event-log.ts'
 import { formatCursor } from '../../services/events/cursor.ts'
 import type { NewEvent } from '../../services/events/log-event.ts'
-import { type BrokenLog, Log, making, Store, taking, turn } from './broken-log.ts'
+import { type BrokenLog, changeDrafts, changeEvents, Log, nextTurn, Store } from './broken-log.ts'
 
 export const APPENDING: readonly BrokenLog[] = [
   {
-    fault: 'leaves out a number before each batch',
+    fault: 'skips a number before each batch',
     caughtBy: 'numbers the events of all channels in one sequence that begins with 1',
     spoil({ store }) {
       store.append = (drafts) => {
@@ -31,13 +31,13 @@ export const APPENDING: readonly BrokenLog[] = [
     spoil(log) {
       let calls = 0
       log.append = async (drafts) => {
-        if (calls++ % 2 === 0) for (let turns = 0; turns < 5; turns++) await turn()
+        if (calls++ % 2 === 0) for (let turns = 0; turns < 5; turns++) await nextTurn()
         return Log.append.call(log, drafts)
       }
     }
   },
   {
-    fault: 'shows half of a batch before the other half',
+    fault: 'shows one half of a batch before the other',
     caughtBy: 'shows a reader the whole of a batch or nothing of it',
     spoil(log) {
       log.append = async (drafts) => {
@@ -47,7 +47,7 @@ export const APPENDING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'answers before readers are shown the event',
+    fault: 'fulfils an append before readers see the event',
     caughtBy: 'shows what was appended once the append is fulfilled',
     spoil(log) {
       const { store } = log
@@ -64,14 +64,14 @@ export const APPENDING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'gives receipts the other way round',
+    fault: 'returns receipts in reverse order',
     caughtBy: 'gives a receipt for each event of a batch, in its order',
     spoil({ store }) {
       store.append = (drafts) => Store.append.call(store, drafts).reverse()
     }
   },
   {
-    fault: 'does not take an empty batch',
+    fault: 'rejects an empty batch',
     caughtBy: 'takes an empty batch, which changes nothing',
     spoil({ store }) {
       store.append = (drafts) =>
@@ -79,76 +79,76 @@ export const APPENDING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'cuts a batch that is long',
+    fault: 'truncates a long batch',
     caughtBy: 'takes a thousand events in one batch',
     spoil({ store }) {
       store.append = (drafts) => Store.append.call(store, drafts.slice(0, 999))
     }
   },
   {
-    fault: 'gives ids with a colon',
+    fault: 'returns ids with a colon',
     caughtBy: 'gives ids that are cursors as text: at most 32 of [0-9a-z.], each another',
     spoil(log) {
-      making(log, (event) => ({ ...event, id: event.id?.replace('.', ':') ?? null }))
+      changeEvents(log, (event) => ({ ...event, id: event.id?.replace('.', ':') ?? null }))
     }
   },
   {
-    fault: 'has one witness for all entries',
+    fault: 'uses one witness for all entries',
     caughtBy: 'gives ids that are cursors as text: at most 32 of [0-9a-z.], each another',
     spoil(log) {
-      making(log, (event) => {
+      changeEvents(log, (event) => {
         const cursor = event.cursor && { ...event.cursor, witness: `${log.store.epoch}000000` }
         return { ...event, cursor, id: cursor && formatCursor(cursor) }
       })
     }
   },
   {
-    fault: 'has the same life as every other',
+    fault: 'has the same epoch as every other log',
     caughtBy: 'gives the first event of each log another id, for each log has a life of its own',
     spoil(log) {
-      making(log, (event) => {
+      changeEvents(log, (event) => {
         const cursor = event.cursor && { ...event.cursor, witness: String(event.cursor.seq).padStart(14, '0') }
         return { ...event, cursor, id: cursor && formatCursor(cursor) }
       })
     }
   },
   {
-    fault: 'trims texts',
+    fault: 'trims data',
     caughtBy: 'hands out texts and names as they were appended, whatever is in them',
     spoil(log) {
-      making(log, (event) => ({ ...event, data: event.data.trim() }))
+      changeEvents(log, (event) => ({ ...event, data: event.data.trim() }))
     }
   },
   {
-    fault: 'forgets that an event is final',
+    fault: 'drops the final flag of an event',
     caughtBy: 'hands out texts and names as they were appended, whatever is in them',
     spoil(log) {
-      making(log, (event) => ({ ...event, final: false }))
+      changeEvents(log, (event) => ({ ...event, final: false }))
     }
   },
   {
-    fault: 'cuts texts that are long',
+    fault: 'truncates long data',
     caughtBy: 'takes an event of a mebibyte',
     spoil(log) {
-      making(log, (event) => ({ ...event, data: event.data.slice(0, 500_000) }))
+      changeEvents(log, (event) => ({ ...event, data: event.data.slice(0, 500_000) }))
     }
   },
   {
     fault: 'files an event under a hundred channels at most',
     caughtBy: 'files an event under as many channels as it has',
     spoil(log) {
-      taking(log, (draft) => ({ ...draft, channels: draft.channels.slice(0, 100) }))
+      changeDrafts(log, (draft) => ({ ...draft, channels: draft.channels.slice(0, 100) }))
     }
   },
   {
-    fault: 'keeps transient events',
+    fault: 'stores transient events',
     caughtBy: 'neither numbers nor keeps a transient event',
     spoil(log) {
-      taking(log, (draft) => ({ ...draft, transient: false }))
+      changeDrafts(log, (draft) => ({ ...draft, transient: false }))
     }
   },
   {
-    fault: 'does not know what its head is',
+    fault: 'reports a wrong head',
     caughtBy: 'tells of itself at once, without a promise',
     spoil({ store }) {
       store.stats = () => ({ ...Store.stats.call(store), head: 0 })

@@ -1,5 +1,5 @@
 import type { Receipt } from '../../services/event-log/event-log.ts'
-import { type BrokenLog, handing, Log, leftovers } from './broken-log.ts'
+import { type BrokenLog, changeDispatched, Log, timersLeft } from './broken-log.ts'
 
 export const CLOSING: readonly BrokenLog[] = [
   {
@@ -13,7 +13,7 @@ export const CLOSING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'cannot be closed before something was appended',
+    fault: 'cannot be closed before the first append',
     caughtBy: 'may be closed before anything was done with it',
     spoil(log) {
       log.close = async () => {
@@ -23,14 +23,14 @@ export const CLOSING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'goes on appending when it is closed',
+    fault: 'appends after it is closed',
     caughtBy: 'refuses to append and to listen when it is closed, with the code of the error',
     spoil(log) {
       log.append = async (drafts) => log.store.append(drafts)
     }
   },
   {
-    fault: 'refuses a reader with an error of no code when it is closed',
+    fault: 'rejects a read without a code after it is closed',
     caughtBy: 'answers a reader when it is closed, or refuses with the code of the error',
     spoil(log) {
       log.read = async (query) => {
@@ -40,7 +40,7 @@ export const CLOSING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'hands over what is under way when it is closed',
+    fault: 'dispatches pending events after it is closed',
     caughtBy: 'calls no listener any more once it is closed',
     spoil(log) {
       log.append = async (drafts) => log.store.append(drafts)
@@ -52,7 +52,7 @@ export const CLOSING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'leaves what waits unanswered when it is closed',
+    fault: 'never settles pending appends after it is closed',
     caughtBy: 'settles every append that it was closed over: done, or refused with a code',
     showsBy: 'waiting',
     spoil(log) {
@@ -68,7 +68,7 @@ export const CLOSING: readonly BrokenLog[] = [
     showsBy: 'waiting',
     spoil(log) {
       let isCalling = false
-      handing(log, (events) => {
+      changeDispatched(log, (events) => {
         isCalling = true
         return events
       })
@@ -79,7 +79,7 @@ export const CLOSING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'does not let a tail be stopped after it is closed',
+    fault: 'rejects stopping a tail after it is closed',
     caughtBy: 'lets a tail be stopped after it is closed',
     spoil(log) {
       log.begin = (listener) => {
@@ -92,20 +92,20 @@ export const CLOSING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'is ready when it is closed',
+    fault: 'reports readiness after it is closed',
     caughtBy: 'is ready while it is open, if it tells its health',
     spoil(log) {
       log.ready = async () => true
     }
   },
   {
-    fault: 'leaves a timer running when it is closed',
+    fault: 'leaves a timer running after it is closed',
     caughtBy: 'leaves nothing running when it is closed',
     showsBy: 'waiting',
     spoil(log) {
       log.close = async () => {
         await Log.close.call(log)
-        leftovers.push(setInterval(() => {}, 1_000))
+        timersLeft.push(setInterval(() => {}, 1_000))
       }
     }
   }

@@ -1,34 +1,34 @@
-import { type BrokenLog, Log, turn } from './broken-log.ts'
+import { type BrokenLog, Log, nextTurn } from './broken-log.ts'
 
 export const CUTTING: readonly BrokenLog[] = [
   {
-    fault: 'goes on from the head when its line is mended',
+    fault: 'continues from the head after it reconnects',
     caughtBy: 'hands over what was appended while its line was cut, once it is mended',
     spoil(log) {
       log.cut = () => {
-        const mend = Log.cut.call(log)
+        const restore = Log.cut.call(log)
         return () => {
           for (const tail of log.tails) tail.last = log.store.state.bus.at(-1)
-          mend()
+          restore()
         }
       }
     }
   },
   {
-    fault: 'hands the last event over again when its line is mended',
+    fault: 'dispatches the last event again after it reconnects',
     caughtBy: 'hands over what was appended while its line was cut, once it is mended',
     spoil(log) {
       log.cut = () => {
-        const mend = Log.cut.call(log)
+        const restore = Log.cut.call(log)
         return () => {
           for (const { listener, last } of log.tails) if (last !== undefined) listener.onEvents([last])
-          mend()
+          restore()
         }
       }
     }
   },
   {
-    fault: 'goes on from the oldest that it has when it has lost its place',
+    fault: 'continues from the oldest event when it has lost its position',
     caughtBy: 'tells a break when more was appended while its line was cut than is held',
     spoil(log) {
       log.begin = (listener) =>
@@ -36,18 +36,18 @@ export const CUTTING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'waits with an append until its line is mended',
+    fault: 'delays an append until it reconnects',
     caughtBy: 'refuses to append while its line is cut, in time and with a code, and repeats safely after',
     showsBy: 'waiting',
     spoil(log) {
       log.append = async (drafts) => {
-        while (log.isCut && !log.isClosed) await turn()
+        while (log.isCut && !log.isClosed) await nextTurn()
         return Log.append.call(log, drafts)
       }
     }
   },
   {
-    fault: 'gives a reader nothing while its line is cut',
+    fault: 'returns an empty page while it is disconnected',
     caughtBy: 'answers a reader while its line is cut, or refuses in time and with a code',
     spoil(log) {
       log.read = async (query) => {
@@ -57,11 +57,11 @@ export const CUTTING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'cannot be closed while its line is cut',
+    fault: 'cannot be closed while it is disconnected',
     caughtBy: 'can be closed while its line is cut',
     spoil(log) {
       log.close = async () => {
-        if (log.isCut) throw new Error('the line is cut')
+        if (log.isCut) throw new Error('the connection is cut')
         await Log.close.call(log)
       }
     }

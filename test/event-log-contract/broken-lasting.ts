@@ -1,59 +1,59 @@
 import { newEpoch, newWitness } from '../../services/events/cursor.ts'
-import { again, type BrokenLog, Log, Store } from './broken-log.ts'
+import { type BrokenLog, Log, onReopen, Store } from './broken-log.ts'
 
 export const LASTING: readonly BrokenLog[] = [
   {
-    fault: 'has lost the newest event when it is opened again',
+    fault: 'loses the newest event when it is reopened',
     caughtBy: 'has everything that was acknowledged when it is opened again, as it was',
-    spoil: again(({ state }) => void state.entries.pop())
+    spoil: onReopen(({ state }) => void state.entries.pop())
   },
   {
-    fault: 'begins a new life when it is opened again',
+    fault: 'begins a new epoch when it is reopened',
     caughtBy: 'goes on with the next number when it is opened again, and resumes every cursor',
-    spoil: again((store) => {
+    spoil: onReopen((store) => {
       Object.assign(store, { epoch: newEpoch() })
     })
   },
   {
     fault: 'begins with a new witness while it is empty',
     caughtBy: 'resumes the head of an empty log when it is opened again',
-    spoil: again(({ state, epoch }) => {
+    spoil: onReopen(({ state, epoch }) => {
       if (state.head.seq === 0) state.head = { seq: 0, witness: newWitness(epoch) }
     })
   },
   {
-    fault: 'has forgotten the witnesses when it is opened again',
+    fault: 'forgets the witnesses when it is reopened',
     caughtBy: 'still knows a wrong witness, and a number that it never gave, when it is opened again',
-    spoil: again((store) => {
+    spoil: onReopen((store) => {
       store.recognise = (from) =>
         typeof from === 'object' && 'seq' in from ? { after: from.seq } : Store.recognise.call(store, from)
     })
   },
   {
-    fault: 'has forgotten what it evicted when it is opened again',
+    fault: 'forgets evictions when it is reopened',
     caughtBy: 'still knows what it evicted, and from whom, when it is opened again',
-    spoil: again(({ state }) => {
+    spoil: onReopen(({ state }) => {
       for (const { fates } of state.entries) {
         for (const [channel, fate] of fates) if (fate === 'evicted') fates.set(channel, 'expired')
       }
     })
   },
   {
-    fault: 'has forgotten keys when it is opened again',
+    fault: 'forgets idempotency keys when it is reopened',
     caughtBy: 'still knows idempotency keys when it is opened again',
-    spoil: again(({ state }) => state.known.clear())
+    spoil: onReopen(({ state }) => state.known.clear())
   },
   {
-    fault: 'has forgotten collapse keys when it is opened again',
+    fault: 'forgets collapse keys when it is reopened',
     caughtBy: 'still collapses with what was there when it is opened again',
-    spoil: again(({ state }) => {
+    spoil: onReopen(({ state }) => {
       state.entries = state.entries.map((entry) => ({ ...entry, draft: { ...entry.draft, collapseKey: undefined } }))
     })
   },
   {
-    fault: 'hands all that it has over when it is opened again',
+    fault: 'dispatches all retained events when it is reopened',
     caughtBy: 'hands over only what is new when it is opened again',
-    spoil: again((_store, log) => {
+    spoil: onReopen((_store, log) => {
       log.begin = (listener) => {
         const tail = Log.begin.call(log, listener)
         tail.last = undefined
@@ -62,14 +62,14 @@ export const LASTING: readonly BrokenLog[] = [
     })
   },
   {
-    fault: 'has half of the last batch when it is opened again',
+    fault: 'has half of the last batch when it is reopened',
     caughtBy: 'has whole batches when it was ended while they were appended, and all that were acknowledged',
-    spoil: again(({ state }) => void state.entries.splice(-2))
+    spoil: onReopen(({ state }) => void state.entries.splice(-2))
   },
   {
-    fault: 'measures age from when it was opened',
+    fault: 'measures age from the time of reopening',
     caughtBy: 'goes on measuring time when it is opened again',
-    spoil: again((store) => {
+    spoil: onReopen((store) => {
       const appendedAt = store.clock.monotonic()
       store.state.entries = store.state.entries.map((entry) => ({ ...entry, appendedAt }))
     })

@@ -2,30 +2,30 @@ import type { ReadQuery } from '../../services/event-log/event-log.ts'
 import type { LogEvent, NewEvent } from '../../services/events/log-event.ts'
 import { NaiveLog, NaiveStore, NaiveTail } from '../event-log/naive-log.ts'
 
-/** A log with one fault, and the test of the contract that has to catch it. */
+/** A log with one fault, and the test of the contract that must catch it. */
 export interface BrokenLog {
   readonly fault: string
   readonly caughtBy: string
   readonly spoil: (log: NaiveLog) => void
-  /** It shows only in what does not come, however long one waits. Every other fault shows by itself. */
+  /** The fault shows only in an event or answer that never comes. Every other fault shows by itself. */
   readonly showsBy?: 'waiting'
 }
 
-/** What the faults have left running. */
-export const leftovers: NodeJS.Timeout[] = []
+/** Timers that faults have left running. */
+export const timersLeft: NodeJS.Timeout[] = []
 
-export function clearLeftovers(): void {
-  for (const timer of leftovers.splice(0)) clearInterval(timer)
+export function clearTimersLeft(): void {
+  for (const timer of timersLeft.splice(0)) clearInterval(timer)
 }
 
 export const Store = NaiveStore.prototype
 export const Log = NaiveLog.prototype
 export const Tail = NaiveTail.prototype
 
-export const turn = () => new Promise((resolve) => setImmediate(resolve))
+export const nextTurn = () => new Promise((resolve) => setImmediate(resolve))
 
-/** Wraps what one node hands to its tails. */
-export function handing(log: NaiveLog, change: (events: LogEvent[], tail: NaiveTail) => LogEvent[]): void {
+/** Changes the events that one node dispatches to its tails. */
+export function changeDispatched(log: NaiveLog, change: (events: LogEvent[], tail: NaiveTail) => LogEvent[]): void {
   log.begin = (listener) => {
     const tail: NaiveTail = Log.begin.call(log, {
       onEvents(events) {
@@ -38,28 +38,28 @@ export function handing(log: NaiveLog, change: (events: LogEvent[], tail: NaiveT
   }
 }
 
-/** Changes what a reader asks. */
-export function asking({ store }: NaiveLog, change: (query: ReadQuery) => ReadQuery): void {
+/** Changes the queries of readers. */
+export function changeQueries({ store }: NaiveLog, change: (query: ReadQuery) => ReadQuery): void {
   store.read = (query) => Store.read.call(store, change(query))
 }
 
-/** Changes what a draft is before it is taken. */
-export function renamed(draft: NewEvent, rename: (key: string) => string): NewEvent {
+/** Changes the idempotency key of a draft before it is accepted. */
+export function withKey(draft: NewEvent, rename: (key: string) => string): NewEvent {
   const { idempotency } = draft
   return { ...draft, idempotency: idempotency && { ...idempotency, key: rename(idempotency.key) } }
 }
 
-export function taking({ store }: NaiveLog, change: (draft: NewEvent) => NewEvent): void {
+export function changeDrafts({ store }: NaiveLog, change: (draft: NewEvent) => NewEvent): void {
   store.accept = (draft) => Store.accept.call(store, change(draft))
 }
 
-/** Changes an event as it is made. */
-export function making({ store }: NaiveLog, change: (event: LogEvent) => LogEvent): void {
+/** Changes each event that the store makes. */
+export function changeEvents({ store }: NaiveLog, change: (event: LogEvent) => LogEvent): void {
   store.make = (draft) => change(Store.make.call(store, draft))
 }
 
-/** Spoils a store when a second node is opened over it. */
-export function again(spoil: (store: NaiveStore, log: NaiveLog) => void): (log: NaiveLog) => void {
+/** Breaks a store when a second node is opened over it. */
+export function onReopen(spoil: (store: NaiveStore, log: NaiveLog) => void): (log: NaiveLog) => void {
   const stores = new WeakSet<NaiveStore>()
   return (log) => {
     if (stores.has(log.store)) spoil(log.store, log)

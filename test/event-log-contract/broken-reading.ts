@@ -1,17 +1,17 @@
 import type { Channel } from '../../services/events/channel.ts'
 import type { LogEvent } from '../../services/events/log-event.ts'
-import { asking, type BrokenLog, Log, Store, taking, turn } from './broken-log.ts'
+import { type BrokenLog, changeDrafts, changeQueries, Log, nextTurn, Store } from './broken-log.ts'
 
 export const READING: readonly BrokenLog[] = [
   {
-    fault: 'gives pages of any size',
+    fault: 'returns pages of any size',
     caughtBy: 'ends a page when it has about so much text, and reads on from there',
     spoil: ({ store }) => {
       store.page = (entries) => [...entries]
     }
   },
   {
-    fault: 'takes a topic for the user of the same name',
+    fault: 'mistakes a topic for the user of the same name',
     caughtBy: 'gives a reader the events of his channels alone, the oldest first',
     spoil({ store }) {
       store.select = (channels) =>
@@ -22,28 +22,28 @@ export const READING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'gives one channel after the other',
+    fault: 'returns one channel after the other',
     caughtBy: 'joins several channels in the order of the sequence, and gives an event of several of them once',
     spoil({ store }) {
       store.select = (channels) => [...new Set(channels.flatMap((channel) => store.retained(channel)))]
     }
   },
   {
-    fault: 'gives an event once for each of its channels',
+    fault: 'returns an event once for each of its channels',
     caughtBy: 'joins several channels in the order of the sequence, and gives an event of several of them once',
     spoil({ store }) {
       store.select = (channels) => channels.flatMap((channel) => store.retained(channel)).sort((a, b) => a.seq - b.seq)
     }
   },
   {
-    fault: 'says that it has evicted when it is empty',
+    fault: 'reports evictions while it is empty',
     caughtBy: 'reads an empty log from anywhere: nothing, and on from its head',
     spoil({ store }) {
       store.evicted = (channels) => (store.state.entries.length === 0 ? 1 : Store.evicted.call(store, channels))
     }
   },
   {
-    fault: 'does not know where it began',
+    fault: 'does not recognise the cursor of its beginning',
     caughtBy: 'resumes from the head of an empty log',
     spoil({ store }) {
       store.recognise = (from) =>
@@ -53,7 +53,7 @@ export const READING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'begins with the newest event when it is told "head"',
+    fault: 'begins with the newest event for "head"',
     caughtBy: 'begins with what comes next when it is told "head"',
     spoil({ store }) {
       store.recognise = (from) =>
@@ -61,7 +61,7 @@ export const READING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'knows a cursor only if it is of the channels that are read',
+    fault: 'recognises a cursor only if it belongs to the channels that are read',
     caughtBy: 'resumes after any event that it has, be it of the reader or of another',
     spoil({ store }) {
       store.read = (query) => {
@@ -73,7 +73,7 @@ export const READING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'gives the newest so many of each channel',
+    fault: 'returns the last n events of each channel',
     caughtBy: 'gives the newest so many of all channels together, and all if it has fewer',
     spoil({ store }) {
       store.read = (query) => {
@@ -86,39 +86,39 @@ export const READING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'gives one event more than the limit',
+    fault: 'returns one event more than the limit',
     caughtBy: 'gives no more than the limit, says how many remain, and reads on from there',
     spoil(log) {
-      asking(log, (query) => ({ ...query, limit: query.limit + 1 }))
+      changeQueries(log, (query) => ({ ...query, limit: query.limit + 1 }))
     }
   },
   {
-    fault: 'reads on from the head though something remains',
+    fault: 'continues from the head though events remain',
     caughtBy: 'meets every event once when read in pages, whatever their size',
     spoil({ store }) {
       store.read = (query) => ({ ...Store.read.call(store, query), next: store.state.head })
     }
   },
   {
-    fault: 'says that nothing remains when the page is full',
+    fault: 'reports that nothing remains when the page is full',
     caughtBy: 'says that something remains until nothing does, also of events that are in several channels',
     spoil({ store }) {
       store.read = (query) => ({ ...Store.read.call(store, query), remaining: 0 })
     }
   },
   {
-    fault: 'goes on from the head as it is after the page was read',
+    fault: 'continues from the head as it is after the page was read',
     caughtBy: 'meets every event once when read in pages while others append',
     spoil(log) {
       log.read = async (query) => {
         const page = await Log.read.call(log, query)
-        await turn()
+        await nextTurn()
         return page.remaining === 0 ? { ...page, next: log.store.state.head } : page
       }
     }
   },
   {
-    fault: 'tells all that what somebody lost',
+    fault: 'reports to all readers the gap of one',
     caughtBy: 'has nothing, and no gap, in a channel that was never used',
     spoil({ store }) {
       store.evicted = () =>
@@ -126,10 +126,13 @@ export const READING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'takes no channel for all',
+    fault: 'treats an empty list of channels as a channel',
     caughtBy: 'gives a reader of no channel nothing, and reads on from the head',
     spoil(log) {
-      asking(log, (query) => ({ ...query, channels: query.channels.length === 0 ? ['u:alice'] : query.channels }))
+      changeQueries(log, (query) => ({
+        ...query,
+        channels: query.channels.length === 0 ? ['u:alice'] : query.channels
+      }))
     }
   },
   {
@@ -137,28 +140,28 @@ export const READING: readonly BrokenLog[] = [
     caughtBy: 'takes any name for a channel, and mistakes none for another',
     spoil(log) {
       const normal = (channels: readonly Channel[]) => channels.map((channel) => channel.normalize() as Channel)
-      taking(log, (draft) => ({ ...draft, channels: normal(draft.channels) }))
-      asking(log, (query) => ({ ...query, channels: normal(query.channels) }))
+      changeDrafts(log, (draft) => ({ ...draft, channels: normal(draft.channels) }))
+      changeQueries(log, (query) => ({ ...query, channels: normal(query.channels) }))
     }
   },
   {
-    fault: 'cuts names that are long',
+    fault: 'truncates long names',
     caughtBy: 'takes any name for a channel, and mistakes none for another',
     spoil(log) {
       const short = (channels: readonly Channel[]) => channels.map((channel) => channel.slice(0, 255) as Channel)
-      taking(log, (draft) => ({ ...draft, channels: short(draft.channels) }))
-      asking(log, (query) => ({ ...query, channels: short(query.channels) }))
+      changeDrafts(log, (draft) => ({ ...draft, channels: short(draft.channels) }))
+      changeQueries(log, (query) => ({ ...query, channels: short(query.channels) }))
     }
   },
   {
-    fault: 'gives the same array again, and goes on filling it',
+    fault: 'returns the same array again, and fills it further',
     caughtBy: 'does not change a page that it has given',
     spoil({ store }) {
-      const given: LogEvent[] = []
-      store.read = (query) => ({ ...Store.read.call(store, query), events: given })
+      const shared: LogEvent[] = []
+      store.read = (query) => ({ ...Store.read.call(store, query), events: shared })
       store.append = (drafts) => {
         const receipts = Store.append.call(store, drafts)
-        given.splice(0, given.length, ...store.allHeld().map(({ event }) => event))
+        shared.splice(0, shared.length, ...store.allRetained().map(({ event }) => event))
         return receipts
       }
     }

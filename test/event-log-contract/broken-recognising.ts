@@ -3,18 +3,18 @@ import { type BrokenLog, Store } from './broken-log.ts'
 
 export const RECOGNISING: readonly BrokenLog[] = [
   {
-    fault: 'believes any witness of an entry that it no longer holds',
+    fault: 'accepts any witness of an entry that is no longer retained',
     caughtBy: 'answers a wrong witness alike, whether the entry is held, evicted, or of another reader',
     spoil: ({ store }) => {
       store.recognise = (from) => {
         const seq = typeof from === 'object' && 'seq' in from ? from.seq : 0
-        const isRetained = store.allHeld().some((entry) => entry.seq === seq)
+        const isRetained = store.allRetained().some((entry) => entry.seq === seq)
         return seq > 0 && !isRetained ? { after: seq } : Store.recognise.call(store, from)
       }
     }
   },
   {
-    fault: 'does not look at the life of a cursor',
+    fault: 'does not compare the epoch of a cursor',
     caughtBy: 'takes a cursor of another life for what it is, and gives all that it holds',
     spoil({ store }) {
       store.recognise = (from) =>
@@ -24,7 +24,7 @@ export const RECOGNISING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'goes on from the head after a cursor of another life',
+    fault: 'continues from the head after a cursor of another epoch',
     caughtBy: 'takes a cursor of another life for what it is, and gives all that it holds',
     spoil({ store }) {
       store.recognise = (from) => {
@@ -34,7 +34,7 @@ export const RECOGNISING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'takes a cursor ahead of its head for its head',
+    fault: 'treats a cursor ahead of its head as its head',
     caughtBy: 'takes a cursor ahead of its head for a lost tail, and gives all that it holds',
     spoil({ store }) {
       store.recognise = (from) =>
@@ -58,18 +58,18 @@ export const RECOGNISING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'knows only what it holds',
+    fault: 'recognises only retained entries',
     caughtBy: 'knows its head by its witness, though the entry is no longer held',
     spoil({ store }) {
       store.recognise = (from) => {
         if (typeof from !== 'object' || 'last' in from) return Store.recognise.call(store, from)
-        const isRetained = from.seq === 0 || store.allHeld().some(({ seq }) => seq === from.seq)
+        const isRetained = from.seq === 0 || store.allRetained().some(({ seq }) => seq === from.seq)
         return isRetained ? Store.recognise.call(store, from) : { after: 0, gap: 'diverged' }
       }
     }
   },
   {
-    fault: 'gives everything at once after a cursor that it does not know',
+    fault: 'returns all events at once after an unknown cursor',
     caughtBy: 'gives what it holds in pages after a cursor that it does not know, and tells the gap on the first alone',
     spoil({ store }) {
       store.read = (query) => {

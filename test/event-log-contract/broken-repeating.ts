@@ -1,9 +1,9 @@
 import type { NewEvent } from '../../services/events/log-event.ts'
-import { type BrokenLog, Log, renamed, Store, taking } from './broken-log.ts'
+import { type BrokenLog, changeDrafts, Log, Store, withKey } from './broken-log.ts'
 
 export const REPEATING: readonly BrokenLog[] = [
   {
-    fault: 'gives a repeat the streams of its second call',
+    fault: 'returns the stream count of the second call for a repeat',
     caughtBy: 'gives the first receipt again for a key that it knows, and appends nothing',
     spoil({ store }) {
       store.known = (draft) => {
@@ -25,7 +25,7 @@ export const REPEATING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'refuses a whole batch for one key that it knows',
+    fault: 'rejects a whole batch for one known key',
     caughtBy: 'appends what is new of a batch that is repeated in part',
     spoil({ store }) {
       store.append = (drafts) => {
@@ -35,7 +35,7 @@ export const REPEATING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'looks keys up a turn before it appends',
+    fault: 'looks keys up one turn before it appends',
     caughtBy: 'appends one event when many come with the same key at the same time',
     spoil(log) {
       const { store } = log
@@ -51,14 +51,14 @@ export const REPEATING: readonly BrokenLog[] = [
     fault: 'does not remember the keys of transient events',
     caughtBy: 'hands a transient event over once for each key',
     spoil(log) {
-      taking(log, (draft) => (draft.transient ? { ...draft, idempotency: undefined } : draft))
+      changeDrafts(log, (draft) => (draft.transient ? { ...draft, idempotency: undefined } : draft))
     }
   },
   {
-    fault: 'takes keys for equal that differ in case',
+    fault: 'treats keys that differ in case as equal',
     caughtBy: 'takes any text for a key, and mistakes none for another',
     spoil(log) {
-      const lower = (draft: NewEvent) => renamed(draft, (key) => key.toLowerCase())
+      const lower = (draft: NewEvent) => withKey(draft, (key) => key.toLowerCase())
       log.store.append = (drafts) => Store.append.call(log.store, drafts.map(lower))
     }
   },
@@ -74,21 +74,21 @@ export const REPEATING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'takes other content for a repeat',
+    fault: 'treats other content as a repeat',
     caughtBy: 'refuses a key that comes again with other content, and the whole batch that it is in',
     spoil: ({ store }) => {
       store.refuse = () => {}
     }
   },
   {
-    fault: 'appends what is good of a batch that it refuses',
+    fault: 'appends the valid events of a batch that it rejects',
     caughtBy: 'refuses a key that comes again with other content, and the whole batch that it is in',
     spoil: ({ store }) => {
       store.append = (drafts) => drafts.flatMap((draft) => Store.append.call(store, [draft]))
     }
   },
   {
-    fault: 'does not look for other content within a batch',
+    fault: 'does not compare contents within a batch',
     caughtBy: 'refuses a batch that has one key with two contents',
     spoil: ({ store }) => {
       store.refuse = (drafts) => {
@@ -107,12 +107,12 @@ export const REPEATING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'forgets the key of what is no longer held',
+    fault: 'forgets the key of an event that is no longer retained',
     caughtBy: 'knows a key when the event itself is no longer held',
     spoil({ store }) {
       store.known = (draft) => {
         const known = Store.known.call(store, draft)
-        return store.allHeld().some(({ event }) => event.id === known?.id) ? known : undefined
+        return store.allRetained().some(({ event }) => event.id === known?.id) ? known : undefined
       }
     }
   }

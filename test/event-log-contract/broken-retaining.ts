@@ -1,8 +1,8 @@
-import { type BrokenLog, handing, Store } from './broken-log.ts'
+import { type BrokenLog, changeDispatched, Store } from './broken-log.ts'
 
 export const RETAINING: readonly BrokenLog[] = [
   {
-    fault: 'keeps one event more than it may',
+    fault: 'retains one event more than its bound',
     caughtBy: 'keeps the newest events of each channel, as many as its kind may have',
     spoil({ store }) {
       store.bound = (channel) => {
@@ -14,7 +14,7 @@ export const RETAINING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'never tells that something was evicted',
+    fault: 'never reports an eviction',
     caughtBy: 'tells a gap to whom something evicted is missing, and to nobody else',
     spoil({ store }) {
       store.read = (query) => {
@@ -24,7 +24,7 @@ export const RETAINING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'tells a gap to whom the last evicted event was the last that he was given',
+    fault: 'reports a gap to a reader whose last event was the last evicted one',
     caughtBy: 'tells a gap to whom something evicted is missing, and to nobody else',
     spoil({ store }) {
       store.read = (query) => {
@@ -36,14 +36,14 @@ export const RETAINING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'tells the lowest of the numbers evicted from several channels',
+    fault: 'reports the lowest of the numbers evicted from several channels',
     caughtBy: 'says which number was the last to be evicted from the channels of a reader',
     spoil({ store }) {
       store.evicted = (channels) => Math.min(...channels.map((channel) => Store.evicted.call(store, [channel])))
     }
   },
   {
-    fault: 'tells a gap to a reader who begins with the oldest',
+    fault: 'reports a gap to a reader that begins with the oldest event',
     caughtBy: 'tells no gap to a reader who begins with the oldest, the newest or what comes next',
     spoil({ store }) {
       store.read = (query) => {
@@ -53,14 +53,14 @@ export const RETAINING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'tells no gap of any kind',
+    fault: 'reports no gap of any kind',
     caughtBy: 'tells a gap to a reader who is overtaken between two pages',
     spoil({ store }) {
       store.read = (query) => ({ ...Store.read.call(store, query), gap: undefined })
     }
   },
   {
-    fault: 'lets an event go from all its channels when one evicts it',
+    fault: 'evicts an event from all its channels when one evicts it',
     caughtBy: 'lets an event that one channel evicts stay in the others',
     spoil({ store }) {
       store.evictOldest = (channel) => {
@@ -70,20 +70,20 @@ export const RETAINING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'keeps so many events in all',
+    fault: 'bounds the number of events over all channels',
     caughtBy: 'evicts nothing from a channel, however much another is given',
     spoil({ store }) {
       store.bound = (channel) => {
         Store.bound.call(store, channel)
-        while (store.allHeld().length > 4) {
-          const oldest = store.allHeld()[0]
+        while (store.allRetained().length > 4) {
+          const oldest = store.allRetained()[0]
           for (const of of oldest?.draft.channels ?? []) oldest?.fates.set(of, 'evicted')
         }
       }
     }
   },
   {
-    fault: 'takes a bound of nothing for none',
+    fault: 'treats a bound of 0 as unbounded',
     caughtBy: 'keeps nothing of a kind that may have nothing, and says so',
     spoil({ store }) {
       store.bound = (channel) => {
@@ -92,7 +92,7 @@ export const RETAINING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'takes a collapsed event for an evicted one',
+    fault: 'treats a collapsed event as evicted',
     caughtBy: 'lets the newest event of a collapse key take the place of the one before, which is no gap',
     spoil({ store }) {
       store.collapse = (channel, { collapseKey }) => {
@@ -102,7 +102,7 @@ export const RETAINING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'does not know a cursor whose event was collapsed',
+    fault: 'does not recognise a cursor whose event was collapsed',
     caughtBy: 'resumes after an event whose place another took',
     spoil({ store }) {
       store.recognise = (from) => {
@@ -117,7 +117,7 @@ export const RETAINING: readonly BrokenLog[] = [
     caughtBy: 'collapses in each channel for itself',
     spoil({ store }) {
       store.collapse = (_channel, draft) => {
-        const all = new Set(store.allHeld().flatMap((entry) => entry.draft.channels))
+        const all = new Set(store.allRetained().flatMap((entry) => entry.draft.channels))
         const { seq } = store.state.head
         for (const channel of all) {
           for (const retained of store.retained(channel)) {
@@ -133,14 +133,16 @@ export const RETAINING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'hands over only the newest of a collapse key in a batch',
+    fault: 'dispatches only the newest event of a collapse key in a batch',
     caughtBy: 'collapses within a batch, and hands every event of it over',
     spoil(log) {
-      handing(log, (events) => events.filter(({ data }, index) => data[0] !== 'p' || index === events.length - 1))
+      changeDispatched(log, (events) =>
+        events.filter(({ data }, index) => data[0] !== 'p' || index === events.length - 1)
+      )
     }
   },
   {
-    fault: 'counts what was collapsed',
+    fault: 'counts collapsed events',
     caughtBy: 'does not count what was collapsed, and tells the gap when the newest of its key goes',
     spoil({ store }) {
       store.bound = (channel) => {
@@ -150,7 +152,7 @@ export const RETAINING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'lets the newest event go when it alone is too heavy for its channel',
+    fault: 'evicts the newest event when it alone exceeds the bytes of its channel',
     caughtBy: 'keeps no more text in a channel than the bound for channels, but its newest event in any case',
     spoil({ store }) {
       store.bound = (channel) => {
@@ -166,19 +168,19 @@ export const RETAINING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'lets the oldest event of all go when there are too many bytes',
+    fault: 'evicts the oldest event of all channels when the total bytes are exceeded',
     caughtBy: 'keeps no more text in all than its bound, and lets the heaviest channel give',
     spoil({ store }) {
       store.shrink = () => {
         while (store.stats().bytes > store.bounds.retention.bytes) {
-          const oldest = store.allHeld()[0]
+          const oldest = store.allRetained()[0]
           for (const of of oldest?.draft.channels ?? []) oldest?.fates.set(of, 'evicted')
         }
       }
     }
   },
   {
-    fault: 'has no bound for the bytes in all',
+    fault: 'has no bound for the total bytes',
     caughtBy: 'keeps no more text in all than its bound, and lets the heaviest channel give',
     spoil({ store }) {
       store.shrink = () => {}

@@ -1,9 +1,9 @@
 import { formatCursor } from '../../services/events/cursor.ts'
-import { type BrokenLog, Log, making, Tail } from './broken-log.ts'
+import { type BrokenLog, changeEvents, Log, Tail } from './broken-log.ts'
 
 export const REWINDING: readonly BrokenLog[] = [
   {
-    fault: 'forgets that it has lost its tail',
+    fault: 'does not record that it has lost its tail',
     caughtBy: 'knows the cursors of a tail that was lost, also once it has given their numbers again',
     spoil({ store }) {
       store.lose = () => {}
@@ -13,7 +13,7 @@ export const REWINDING: readonly BrokenLog[] = [
     fault: 'gives an entry the same witness whenever it gives its number',
     caughtBy: 'knows the cursors of a tail that was lost, also once it has given their numbers again',
     spoil(log) {
-      making(log, (event) => {
+      changeEvents(log, (event) => {
         const cursor = event.cursor && {
           ...event.cursor,
           witness: log.store.epoch + String(event.cursor.seq).padStart(6, '0')
@@ -23,7 +23,7 @@ export const REWINDING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'goes on when the tail that it handed over was lost',
+    fault: 'continues when the tail that it dispatched was lost',
     caughtBy: 'tells a listener of a break when the tail that it was handed was lost',
     showsBy: 'waiting',
     spoil(log) {

@@ -1,10 +1,10 @@
 import type { Receipt } from '../../services/event-log/event-log.ts'
 import { formatCursor, newEpoch } from '../../services/events/cursor.ts'
-import { type BrokenLog, handing, Log, renamed } from './broken-log.ts'
+import { type BrokenLog, changeDispatched, Log, withKey } from './broken-log.ts'
 
 export const SHARING: readonly BrokenLog[] = [
   {
-    fault: 'hands transient events over on the node alone that appended them',
+    fault: 'dispatches transient events only on the node that appended them',
     caughtBy: 'hands what any node appends over to the listeners of all, once and in one order',
     spoil(log) {
       const mine = new Set<string>()
@@ -12,11 +12,11 @@ export const SHARING: readonly BrokenLog[] = [
         for (const { data } of drafts) mine.add(data)
         return Log.append.call(log, drafts)
       }
-      handing(log, (events) => events.filter(({ id, data }) => id !== null || mine.has(data)))
+      changeDispatched(log, (events) => events.filter(({ id, data }) => id !== null || mine.has(data)))
     }
   },
   {
-    fault: 'lets the nodes take turns within their batches',
+    fault: 'interleaves the batches of several nodes',
     caughtBy: 'gives the batches of all nodes numbers of one sequence, with nothing between',
     spoil(log) {
       log.append = async (drafts) => {
@@ -43,7 +43,7 @@ export const SHARING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'reads on each node what it saw a moment ago',
+    fault: 'reads on each node a stale head',
     caughtBy: 'never hands an event over on one node before a reader there is shown it',
     spoil(log) {
       let seen = log.store.state.head.seq
@@ -61,19 +61,19 @@ export const SHARING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'knows on each node only its own keys',
+    fault: 'recognises on each node only its own idempotency keys',
     caughtBy: 'appends one event when several nodes come with the same key',
     spoil(log) {
       const name = newEpoch()
       log.append = (drafts) =>
         Log.append.call(
           log,
-          drafts.map((draft) => renamed(draft, (key) => name + key))
+          drafts.map((draft) => withKey(draft, (key) => name + key))
         )
     }
   },
   {
-    fault: 'knows on each node only the cursors that it gave',
+    fault: 'recognises on each node only its own cursors',
     caughtBy: 'resumes on one node what began on another, and tells the same gaps',
     spoil(log) {
       const mine = new Set<string | null>()
@@ -91,7 +91,7 @@ export const SHARING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'collapses on each node only what it appended',
+    fault: 'collapses on each node only its own events',
     caughtBy: 'collapses with what other nodes appended',
     spoil(log) {
       const name = newEpoch()

@@ -1,30 +1,30 @@
 import type { LogEvent } from '../../services/events/log-event.ts'
-import { type BrokenLog, handing, Log, Store, turn } from './broken-log.ts'
+import { type BrokenLog, changeDispatched, Log, nextTurn, Store } from './broken-log.ts'
 
 export const TAILING: readonly BrokenLog[] = [
   {
-    fault: 'hands what comes together over twice',
+    fault: 'dispatches events that arrive together twice',
     caughtBy: 'hands every event over once, in order, as a reader finds it',
     spoil(log) {
-      handing(log, (events) => (events.length > 1 ? [...events, ...events] : events))
+      changeDispatched(log, (events) => (events.length > 1 ? [...events, ...events] : events))
     }
   },
   {
-    fault: 'hands events over without their channels',
+    fault: 'dispatches events without their channels',
     caughtBy: 'hands every event over once, in order, as a reader finds it',
     spoil(log) {
-      handing(log, (events) => events.map((event) => ({ ...event, channels: [] })))
+      changeDispatched(log, (events) => events.map((event) => ({ ...event, channels: [] })))
     }
   },
   {
-    fault: 'hands what comes together over the other way round',
+    fault: 'dispatches events that arrive together in reverse order',
     caughtBy: 'hands events over in order when many are appended at the same time',
     spoil(log) {
-      handing(log, (events) => events.reverse())
+      changeDispatched(log, (events) => events.reverse())
     }
   },
   {
-    fault: 'begins with the oldest event that it has',
+    fault: 'begins with the oldest retained event',
     caughtBy: 'begins after the position that it tells',
     spoil(log) {
       log.begin = (listener) => {
@@ -35,30 +35,33 @@ export const TAILING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'begins a turn after the position that it tells',
+    fault: 'begins one turn after the reported position',
     caughtBy: 'leaves nothing out and hands nothing over twice that is appended while it begins',
     spoil(log) {
       log.tail = async (listener) => {
         const { head } = log.store.state
-        await turn()
+        await nextTurn()
         const tail = await Log.tail.call(log, listener)
         return { position: head, stop: () => tail.stop() }
       }
     }
   },
   {
-    fault: 'hands transient events over after the others',
+    fault: 'dispatches transient events after the others',
     caughtBy: 'hands a transient event over in its place among the others',
     spoil(log) {
-      handing(log, (events) => [...events.filter(({ id }) => id !== null), ...events.filter(({ id }) => id === null)])
+      changeDispatched(log, (events) => [
+        ...events.filter(({ id }) => id !== null),
+        ...events.filter(({ id }) => id === null)
+      ])
     }
   },
   {
-    fault: 'hands over what readers are shown a little later',
+    fault: 'dispatches events before readers see them',
     caughtBy: 'never hands an event over before a reader is shown it',
     spoil(log) {
       const dispatched = new Set<LogEvent>()
-      handing(log, (events) => {
+      changeDispatched(log, (events) => {
         for (const event of events) dispatched.add(event)
         setTimeout(() => dispatched.clear(), 3)
         return events
@@ -68,7 +71,7 @@ export const TAILING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'has one tail, which the last to come takes over',
+    fault: 'has one tail, which the last listener takes',
     caughtBy: 'hands everything over to each of several listeners',
     showsBy: 'waiting',
     spoil(log) {
@@ -91,7 +94,7 @@ export const TAILING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'does not stop',
+    fault: 'ignores a stop',
     caughtBy: 'can be stopped by the listener that is being called',
     spoil(log) {
       log.begin = (listener) => {
@@ -113,7 +116,7 @@ export const TAILING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'hands a new listener what is just being handed over',
+    fault: 'dispatches the current events to a new listener as well',
     caughtBy: 'begins after its position also for a listener that begins while another is being called',
     spoil(log) {
       const { store } = log
@@ -126,21 +129,21 @@ export const TAILING: readonly BrokenLog[] = [
       log.wake = () => {
         const { bus } = store.state
         const first = [...log.tails][0]
-        const news = bus.slice(bus.lastIndexOf(first?.last) + 1).flatMap((event) => event ?? [])
-        if (news.length === 0) return
+        const newEvents = bus.slice(bus.lastIndexOf(first?.last) + 1).flatMap((event) => event ?? [])
+        if (newEvents.length === 0) return
         for (const tail of log.tails) {
           tail.last = bus.at(-1)
-          tail.listener.onEvents(news)
+          tail.listener.onEvents(newEvents)
         }
       }
     }
   },
   {
-    fault: 'hands over only what it keeps',
+    fault: 'dispatches only retained events',
     caughtBy: 'hands over what is not kept for long, or not at all',
     spoil(log) {
-      handing(log, (events) => {
-        const retained = new Set(log.store.allHeld().map(({ event }) => event))
+      changeDispatched(log, (events) => {
+        const retained = new Set(log.store.allRetained().map(({ event }) => event))
         return events.filter((event) => retained.has(event))
       })
     }

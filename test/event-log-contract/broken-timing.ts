@@ -3,14 +3,14 @@ import { type BrokenLog, Store } from './broken-log.ts'
 
 export const TIMING: readonly BrokenLog[] = [
   {
-    fault: 'keeps what is too old',
+    fault: 'retains events beyond their age',
     caughtBy: 'evicts what is older than it may be, which is a gap',
     spoil({ store }) {
       store.expire = () => {}
     }
   },
   {
-    fault: 'takes what has lapsed for evicted',
+    fault: 'treats expired events as evicted',
     caughtBy: 'no longer gives what has outlived its ttl, which is no gap',
     spoil({ store }) {
       store.expire = () => {
@@ -22,7 +22,7 @@ export const TIMING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'counts what has lapsed until somebody reads',
+    fault: 'counts expired events until the next read',
     caughtBy: 'does not count what has outlived its ttl',
     spoil({ store }) {
       store.append = (drafts) => {
@@ -33,7 +33,7 @@ export const TIMING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'tells no gap of an event that had a ttl',
+    fault: 'reports no gap for an event with a TTL',
     caughtBy: 'tells the gap when retention drops an event that has not outlived its ttl',
     spoil({ store }) {
       store.evictOldest = (channel) => {
@@ -43,19 +43,19 @@ export const TIMING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'lets the newest of a collapse key lapse with the first',
+    fault: 'expires the newest event of a collapse key with the first',
     caughtBy: 'keeps the newest of a collapse key as long as it is worth, not the one before',
     spoil({ store }) {
       store.accept = (draft) => {
         const before = store
-          .allHeld()
+          .allRetained()
           .find((retained) => draft.collapseKey !== undefined && retained.draft.collapseKey === draft.collapseKey)
         return Store.accept.call(store, { ...draft, ttl: before?.draft.ttl ?? draft.ttl })
       }
     }
   },
   {
-    fault: 'begins the window of a key anew with each repeat',
+    fault: 'restarts the window of an idempotency key with each repeat',
     caughtBy: 'forgets an idempotency key when its window has passed since the first, not the last, use',
     spoil({ store }) {
       store.known = (draft) => {
@@ -69,7 +69,7 @@ export const TIMING: readonly BrokenLog[] = [
     }
   },
   {
-    fault: 'never forgets a key',
+    fault: 'never forgets an idempotency key',
     caughtBy: 'forgets an idempotency key when its window has passed since the first, not the last, use',
     spoil({ store }) {
       store.known = (draft) => {

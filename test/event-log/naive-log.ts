@@ -18,7 +18,7 @@ import { type Cursor, formatCursor, newEpoch, newWitness, sameEpoch } from '../.
 import type { GapReason } from '../../services/events/gap-reason.ts'
 import type { LogEvent, NewEvent } from '../../services/events/log-event.ts'
 
-/** What became of an event in one of its channels. */
+/** The state of an event in one of its channels. */
 type Fate = 'retained' | 'evicted' | 'collapsed' | 'expired'
 
 interface Entry {
@@ -35,32 +35,32 @@ interface Known {
   readonly at: number
 }
 
-/** All that a store is: copied, it can be put back. */
+/** The whole state of a store: a copy of it can be restored. */
 interface State {
   head: Cursor
   entries: Entry[]
   known: Map<string, Known>
-  /** The number that the newest loss has taken; 0 if there was none. */
+  /** The number that the newest loss has taken; 0 if there was no loss. */
   loss: number
-  /** What tails are handed, transient events too. It begins with an event that is none. */
+  /** Events for the tails, transient events too. The list begins with `undefined`. */
   bus: (LogEvent | undefined)[]
 }
 
-/** Under which the store knows the key of an event. */
+/** The name under which the store keeps the idempotency key of an event. */
 export function nameOf({ idempotency }: NewEvent): string {
   return JSON.stringify([idempotency?.scope, idempotency?.key])
 }
 
-/** So many events are kept for tails. */
-const BUS = 1_000
+/** How many events the store keeps for tails. */
+const MAX_BUS = 1_000
 
-/** The contract in the plainest words: nothing is ever thrown away, and every question is answered by looking at it all. */
+/** The contract in its simplest form: nothing is ever deleted, and every answer is computed from all entries. */
 export class NaiveStore {
   readonly bounds: Bounds
   readonly clock: Clock
   readonly nodes = new Set<NaiveLog>()
   readonly epoch = newEpoch()
-  /** What an event is taken to weigh. */
+  /** The weight of an event. */
   weigh: (draft: NewEvent) => number = ({ data }) => Buffer.byteLength(data)
   state: State = {
     head: { seq: 0, witness: newWitness(this.epoch) },
@@ -157,10 +157,10 @@ export class NaiveStore {
     this.retained(channel)[0]?.fates.set(channel, 'evicted')
   }
 
-  /** Brings the whole under its bound: the heaviest channel gives. */
+  /** Evicts from the heaviest channel until the total bound holds. */
   shrink(): void {
     while (this.stats().bytes > this.bounds.retention.bytes) {
-      const channels = [...new Set(this.allHeld().flatMap(({ draft }) => draft.channels))]
+      const channels = [...new Set(this.allRetained().flatMap(({ draft }) => draft.channels))]
       const [heaviest] = channels.sort((a, b) => this.weight(b) - this.weight(a))
       if (heaviest === undefined) return
       this.evictOldest(heaviest)
@@ -180,7 +180,7 @@ export class NaiveStore {
     return this.state.entries.filter(({ fates }) => fates.get(channel) === 'retained')
   }
 
-  allHeld(): Entry[] {
+  allRetained(): Entry[] {
     return this.state.entries.filter(({ fates }) => [...fates.values()].includes('retained'))
   }
 
@@ -210,9 +210,9 @@ export class NaiveStore {
   page(entries: readonly Entry[]): Entry[] {
     let text = 0
     return entries.filter(({ event }) => {
-      const isIn = text < MAX_PAGE_TEXT
+      const fits = text < MAX_PAGE_TEXT
       text += event.data.length
-      return isIn
+      return fits
     })
   }
 
@@ -225,7 +225,7 @@ export class NaiveStore {
     return Math.max(this.state.loss, this.state.entries.findLast(isEvicted)?.seq ?? 0)
   }
 
-  /** Records that entries were lost, for the cursors from before. */
+  /** Records a loss of entries, so that cursors from before it report a gap. */
   lose(): void {
     const draft = { channels: [], event: '', data: '', transient: false, final: false, streams: 0 }
     const event = this.make(draft)
@@ -246,7 +246,7 @@ export class NaiveStore {
   }
 
   stats(): LogStats {
-    const retained = this.allHeld()
+    const retained = this.allRetained()
     return {
       kind: 'naive',
       events: retained.length,
@@ -258,7 +258,7 @@ export class NaiveStore {
     }
   }
 
-  /** What puts the store back as it is now. */
+  /** Returns a function that restores the present state. */
   remember(): () => void {
     const { head, entries, known, loss, bus } = this.state
     const fates = entries.map((entry) => new Map(entry.fates))
@@ -274,14 +274,14 @@ export class NaiveStore {
   }
 }
 
-/** One node over a naive store. It answers nothing at once, as if the store were far away. */
+/** One node over a naive store. It answers asynchronously, like a remote store. */
 export class NaiveLog implements EventLog, HealthCheck {
   readonly store: NaiveStore
   readonly tails = new Set<NaiveTail>()
   isCut = false
   isClosed = false
-  /** Calls go one after the other. */
-  #line: Promise<unknown> = Promise.resolve()
+  /** Calls run one after the other. */
+  #queued: Promise<unknown> = Promise.resolve()
 
   constructor(store: NaiveStore) {
     this.store = store
@@ -335,24 +335,24 @@ export class NaiveLog implements EventLog, HealthCheck {
   }
 
   queue<Result>(call: () => Result): Promise<Result> {
-    const done = this.#line.then(async () => {
+    const done = this.#queued.then(async () => {
       await new Promise((resolve) => setImmediate(resolve))
       if (this.isClosed) throw new HubClosedError()
-      if (this.isCut) throw new LogUnavailableError('the line is cut')
+      if (this.isCut) throw new LogUnavailableError('the connection is cut')
       return call()
     })
-    this.#line = done.catch(() => {})
+    this.#queued = done.catch(() => {})
     return done
   }
 }
 
-/** Goes along the bus behind the last event that it handed over, one event at a time. */
+/** Reads the bus after the last dispatched event. */
 export class NaiveTail implements Tail {
   readonly node: NaiveLog
   readonly listener: TailListener
   readonly position: Cursor
   last: LogEvent | undefined
-  #isGoing = false
+  #isScheduled = false
 
   constructor(node: NaiveLog, listener: TailListener) {
     this.node = node
@@ -362,18 +362,18 @@ export class NaiveTail implements Tail {
   }
 
   wake(): void {
-    if (this.#isGoing) return
-    this.#isGoing = true
+    if (this.#isScheduled) return
+    this.#isScheduled = true
     setImmediate(() => {
-      this.#isGoing = false
+      this.#isScheduled = false
       if (!this.node.tails.has(this) || this.node.isCut) return
       if (this.step()) this.wake()
     })
   }
 
-  /** Hands over what there is; false if there is nothing. */
+  /** Dispatches the next events; returns false if there were no events. */
   step(): boolean {
-    const bus = this.node.store.state.bus.slice(-BUS)
+    const bus = this.node.store.state.bus.slice(-MAX_BUS)
     const at = bus.lastIndexOf(this.last)
     const next = bus.slice(at + 1).flatMap((event) => event ?? [])
     this.last = bus.at(-1)
