@@ -1,11 +1,5 @@
 import type { Clock } from '../../clock.ts'
-import {
-  HubClosedError,
-  IdempotencyKeyReusedError,
-  LogFullError,
-  LogLostError,
-  LogUnavailableError
-} from '../../errors.ts'
+import { HubClosedError, IdempotencyKeyReusedError, LogUnavailableError } from '../../errors.ts'
 import type { Channel } from '../../events/channel.ts'
 import type { Cursor } from '../../events/cursor.ts'
 import type { LogEvent, NewEvent } from '../../events/log-event.ts'
@@ -20,26 +14,19 @@ import type {
   TailListener
 } from '../event-log.ts'
 import type { Retention } from '../retention.ts'
-import { AppendQueue, type QueuedAppend, textOf } from './append-queue.ts'
-import { DiskSpace } from './disk-room.ts'
+import { AppendQueue, type QueuedAppend } from './append-queue.ts'
 import { RecentEvents } from './embedded-recent-events.ts'
 import { readEvents } from './read-events.ts'
 import type { Store } from './store.ts'
+import { StoreHealth } from './store-health.ts'
 import type { StoreLogger } from './store-logger.ts'
-import { isStored, readState, type State, type Tables } from './tables.ts'
+import type { State } from './tables.ts'
 import { Writing } from './write-events.ts'
 
 /** How much is dropped at a time, so that the event loop never stands still for it. */
 const SLICE = 256
 /** How often it is looked after what is due, and, without `sync`, what was written is brought to the disk. */
 const LOOK_AFTER = 1_000
-/** With less room than this on the disk, what fails to be written fails for want of it. */
-const ROOM = 4_194_304
-/** What a write may take of the disk at most, besides its texts and events: pages are written anew, and never in place. */
-const MIN_SPACE = 65_536
-const BYTES_OF_UNIT = 3
-const BYTES_OF_EVENT = 1_024
-
 export interface EmbeddedLogParts {
   readonly store: Store
   readonly durability: 'sync' | 'process'
@@ -56,7 +43,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   readonly #recent = new RecentEvents()
   readonly #waiting = new AppendQueue()
   readonly #tails = new Set<TailListener>()
-  readonly #space: DiskSpace
+  readonly #health: StoreHealth
   readonly #stopMaintenance: () => void
   /** What the log's own clock is ahead of the one that never jumps. The log's never goes back, over restarts neither. */
   readonly #ahead: number
@@ -70,16 +57,13 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   #running: Promise<void> | undefined
   #flushing: Promise<void> | undefined
   #isUnflushed = false
-  /** The last write failed; or, for good, what was written is lost or may be. */
-  #isFailing = false
-  #failed: Error | undefined
   #closed: Promise<void> | undefined
 
   constructor(parts: EmbeddedLogParts) {
     this.#parts = parts
     this.#store = parts.store
     this.#state = parts.store.state
-    this.#space = new DiskSpace(parts.store.folder, () => parts.clock.monotonic())
+    this.#health = new StoreHealth(parts.store, parts.clock, parts.logger)
     this.#dispatched = { seq: this.#state.head, witness: this.#state.witness }
     const { clock, retention } = parts
     this.#isDropping = this.#state.bytes > retention.bytes
@@ -130,10 +114,10 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   }
 
   async ready(): Promise<boolean> {
-    if (this.#closed !== undefined || this.#failed !== undefined || !this.#isAtPosition()) return false
+    if (this.#closed !== undefined || this.#health.hasFailed || !this.#isIntact()) return false
     // What failed is tried again, with nothing; if it fails again, the log is not ready.
-    if (this.#isFailing) await this.append([]).catch(() => undefined)
-    return !this.#isFailing && this.#closed === undefined && this.#failed === undefined
+    if (this.#health.isFailing) await this.append([]).catch(() => undefined)
+    return !this.#health.isFailing && this.#closed === undefined && !this.#health.hasFailed
   }
 
   #now(): number {
@@ -159,14 +143,12 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     let receipts: (readonly Receipt[] | Error)[] = []
     let appended: readonly LogEvent[] = []
     try {
-      if (this.#failed !== undefined) throw this.#failed
-      this.#checkLoss(this.#store.watch.dataLoss)
-      this.#checkRoom(group)
+      this.#health.checkWritable(group)
       appended = await this.#write((writing) => {
         receipts = group.map(({ events }) => appendedOrRefused(writing, events))
       })
     } catch (error) {
-      const failure = this.#failureOf(error as Error)
+      const failure = this.#health.failureOf(error as Error)
       for (const { reject } of group) reject(failure)
       return
     }
@@ -178,20 +160,6 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     })
   }
 
-  /**
-   * A write that fails for want of room must not get as far as LMDB: its message about it is longer than the memory that it
-   * takes for it, which can end the process.
-   * @throws {LogFullError}
-   */
-  #checkRoom(group: readonly QueuedAppend[]): void {
-    const needed = group.reduce(
-      (sum, { events }) => sum + BYTES_OF_UNIT * textOf(events) + BYTES_OF_EVENT * events.length,
-      MIN_SPACE
-    )
-    if (group.length > 0 && !this.#space.take(needed))
-      throw new LogFullError(`the disk of ${this.#store.folder} has less than ${needed} bytes left`)
-  }
-
   /** All that the body does and what falls due with it, or nothing. Until it is committed, all else is as before. */
   async #write(body: (writing: Writing) => void): Promise<readonly LogEvent[]> {
     const { retention, idempotencyWindow, clock } = this.#parts
@@ -201,7 +169,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     let writing: Writing
     try {
       writing = await this.#store.transaction((tables) => {
-        this.#checkOwner(tables)
+        this.#health.checkOwner(tables, this.#state)
         const parts = { tables, epoch, retention, idempotencyWindow, now, time: clock.now(), ...position }
         const writing = new Writing(parts, this.#state)
         writing.expire()
@@ -210,81 +178,26 @@ export class EmbeddedLog implements EventLog, HealthCheck {
         return writing
       })
     } catch (error) {
-      this.#isFailing = true
+      this.#health.isFailing = true
       throw error
     }
     this.#state = writing.state
     this.#turn = writing.turn
     this.#overfull = writing.overfull
-    this.#isFailing = false
+    this.#health.isFailing = false
     this.#isUnflushed = this.#parts.durability === 'process'
     this.#isDropping = writing.isUnfinished || Writing.isDue(this.#state, retention, this.#now())
     for (const event of writing.appended) this.#recent.add(event)
     return writing.appended
   }
 
-  /** What is stored is what this hub stored last, or else another hub writes to the same store. */
-  #checkOwner(tables: Tables): void {
-    if (isStored(tables, this.#state)) return
-    const isOwn = readState(tables)?.owner === this.#state.owner
-    this.#checkLoss(isOwn ? 'a write that the disk reported as failed is there' : 'another hub writes to it')
+  #isIntact(): boolean {
+    return this.#health.isIntact(this.#running === undefined ? this.#state : undefined)
   }
 
-  /** @throws {LogLostError} after which nothing is accepted any more. */
-  #checkLoss(loss: string | undefined): void {
-    if (loss === undefined) return
-    const { folder } = this.#store
-    if (this.#failed === undefined) {
-      this.#failed = new LogLostError(folder, loss)
-      this.#parts.logger.error(
-        { err: this.#failed, folder },
-        'the event log is lost; nothing is published until a restart'
-      )
-    }
-    throw this.#failed
-  }
-
-  /** Whether the folder still shows what is open, and no other hub writes to it. */
-  #isAtPosition(): boolean {
-    try {
-      this.#checkLoss(this.#store.watch.loss)
-      // Of a write that is under way it is not known whether it is committed.
-      if (this.#running === undefined) this.#checkOwner(this.#store.tables)
-      return true
-    } catch (error) {
-      // A folder that cannot be looked into now may come back.
-      if (this.#failed === undefined && !this.#isFailing)
-        this.#parts.logger.error(
-          { err: error, folder: this.#store.folder },
-          'the folder of the event log cannot be read'
-        )
-      this.#isFailing = true
-      return false
-    }
-  }
-
-  /** Of what is not committed to the disk. Once it fails nobody knows what is on the disk: it is not tried again, and nothing more is taken. */
-  async #flush(): Promise<void> {
+  #flush(): Promise<void> {
     this.#isUnflushed = false
-    try {
-      await this.#store.flush()
-    } catch (error) {
-      this.#failed = new LogUnavailableError(
-        `it could not be brought to the disk (${(error as Error).message}); what was published last may be there or not, and the hub has to be restarted`
-      )
-      throw this.#failed
-    }
-  }
-
-  #failureOf(error: Error): Error {
-    if ([LogUnavailableError, LogLostError, LogFullError].some((known) => error instanceof known)) {
-      this.#isFailing ||= error instanceof LogFullError
-      return error
-    }
-    const { code } = error as { code?: unknown }
-    const isFull = code === 28 || code === 122 || /MAP_FULL|ENOSPC/.test(error.message)
-    if (isFull || this.#space.isBelow(ROOM)) return new LogFullError(error.message)
-    return new LogUnavailableError(error.message)
+    return this.#health.flush()
   }
 
   #dispatch(events: readonly LogEvent[]): void {
@@ -302,11 +215,11 @@ export class EmbeddedLog implements EventLog, HealthCheck {
 
   /** Drops what is due, slice by slice, and brings to the disk what nobody waits for. */
   #startMaintenance(): void {
-    if (this.#closed !== undefined || this.#failed !== undefined) return
-    this.#isAtPosition()
-    if (this.#failed !== undefined) return
+    if (this.#closed !== undefined || this.#health.hasFailed) return
+    this.#isIntact()
+    if (this.#health.hasFailed) return
     // What failed is tried again.
-    if (this.#isFailing || this.#isDropping || Writing.isDue(this.#state, this.#parts.retention, this.#now())) {
+    if (this.#health.isFailing || this.#isDropping || Writing.isDue(this.#state, this.#parts.retention, this.#now())) {
       this.#isDropping = true
       this.#running ??= this.#run()
     }
@@ -324,7 +237,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     try {
       await this.#running
       await this.#flushing
-      if (this.#isUnflushed && this.#failed === undefined) await this.#flush()
+      if (this.#isUnflushed && !this.#health.hasFailed) await this.#flush()
     } catch (error) {
       this.#parts.logger.error({ err: error }, 'the event log could not be brought to the disk when it was closed')
     } finally {

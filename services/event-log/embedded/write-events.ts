@@ -4,32 +4,13 @@ import type { Receipt } from '../event-log.ts'
 import { refuseOtherContent } from '../idempotency.ts'
 import { countBound, evictionSourceOf, type Retention } from '../retention.ts'
 import type { Witnesses, WitnessKeys } from '../witnesses.ts'
-import { ChannelPositions, sizeClassOf } from './channel-positions.ts'
+import type { ChannelPositions } from './channel-positions.ts'
 import { entryAt, eventOf } from './entries.ts'
-import { firstClassOf, heaviestChannel } from './heaviest-channel.ts'
+import { OpenChannels } from './open-channels.ts'
 import { RetainedEntries } from './retained-entries.ts'
 import { IdempotencyKeys } from './stored-idempotency-keys.ts'
-import {
-  channelRow,
-  type EntryFields,
-  type PositionRow,
-  type State,
-  type Tables,
-  WITNESS_KEYS,
-  writeState
-} from './tables.ts'
+import { type EntryFields, type PositionRow, type State, type Tables, WITNESS_KEYS, writeState } from './tables.ts'
 import { weightOf } from './weight.ts'
-
-/** What a channel weighs that holds anything, besides its places. */
-const CHANNEL_OVERHEAD = 400
-/** More channels than this that hold nothing, and those that were evicted longest ago are remembered by one number for all. */
-const MAX_EMPTIED = 100_000
-/** The part of the bound in bytes that they may take, and what one takes on disk besides its name. */
-const EMPTIED_SHARE = 1 / 8
-const EMPTIED_OVERHEAD = 150
-/** How many of them one transaction forgets, besides two for each channel that it has changed. */
-const FORGET_AT_ONCE = 128
-const BYTES_OF = { user: 'userBytes', topic: 'topicBytes', everyone: 'everyoneBytes' } as const
 
 export interface WritingParts {
   readonly tables: Tables
@@ -68,7 +49,7 @@ export class Writing {
   readonly #keys: IdempotencyKeys
   readonly #now: number
   readonly #time: number
-  readonly #channels = new Map<Channel, ChannelPositions>()
+  readonly #channels: OpenChannels
   /** Channels that are left above their bounds, for the next transactions. */
   readonly overfull: Set<Channel>
   /** What the log held, and how much it remembered, before this transaction. */
@@ -82,6 +63,7 @@ export class Writing {
     this.#before = state
     this.#tables = parts.tables
     this.#retained = new RetainedEntries(parts.tables, this.state)
+    this.#channels = new OpenChannels(parts.tables, this.state, state.head)
     this.#epoch = parts.epoch
     this.#witnesses = parts.witnesses
     if (state.owner !== parts.owner) parts.tables.meta.putSync(WITNESS_KEYS, parts.witnessKeys)
@@ -138,10 +120,10 @@ export class Writing {
   /** Brings the log towards its bounds, and forgets what no longer matters. Writes down what has changed. */
   finish(): State {
     this.#keys.expire()
-    for (const channel of [...this.overfull]) this.#trim(this.#open(channel))
+    for (const channel of [...this.overfull]) this.#trim(this.#channels.open(channel))
     this.#shrink()
-    for (const positions of this.#channels.values()) this.#settle(positions)
-    this.#forgetChannels()
+    this.#channels.settleAll()
+    this.#channels.forgetEmptied(this.#retention.bytes)
     this.#keys.settle()
     writeState(this.#tables, this.state)
     return this.state
@@ -163,7 +145,7 @@ export class Writing {
   }
 
   #file(channel: Channel, seq: number, bytes: number, rest: [number, number, boolean, string | null]): void {
-    const positions = this.#open(channel)
+    const positions = this.#channels.open(channel)
     const collapseKey = rest[3]
     if (collapseKey !== null) {
       const before = this.#tables.collapsed.get([positions.id, collapseKey])
@@ -190,21 +172,8 @@ export class Writing {
         this.overfull.add(channel)
         return
       }
-      if (!this.#evict(positions)) this.#correct(positions)
+      if (!this.#evict(positions)) this.#channels.correct(positions)
     }
-  }
-
-  #open(channel: Channel): ChannelPositions {
-    const open = this.#channels.get(channel)
-    if (open !== undefined) return open
-    const found = channelRow(this.#tables, channel)
-    // Nobody knows what a damaged channel held: all of it counts as evicted.
-    const evicted = found === 'damaged' ? this.#before.head : this.state.forgotten
-    const isStored = found !== undefined && found !== 'damaged'
-    const row = isStored ? found : ([this.state.nextChannel++, 0, 0, 0, 0, evicted, 0] as const)
-    const positions = new ChannelPositions(this.#tables, channel, [...row], isStored)
-    this.#channels.set(channel, positions)
-    return positions
   }
 
   /** Whether there was something to evict. */
@@ -216,15 +185,9 @@ export class Writing {
     return true
   }
 
-  /** A channel that damage lets count more than it has. */
-  #correct(positions: ChannelPositions): void {
-    this.state.bytes = Math.max(0, this.state.bytes - positions.bytes)
-    positions.correct()
-  }
-
   #expire([until, seq]: [number, number]): void {
     for (const channel of entryAt(this.#tables, seq)?.[3] ?? []) {
-      const positions = this.#open(channel)
+      const positions = this.#channels.open(channel)
       // An entry that lapses at another time, or never, is not the one that the index means.
       if (positions.lapsesAt(seq) === until) this.#take(positions, seq)
     }
@@ -233,7 +196,7 @@ export class Writing {
 
   #age(seq: number): void {
     for (const channel of entryAt(this.#tables, seq)?.[3] ?? []) {
-      const positions = this.#open(channel)
+      const positions = this.#channels.open(channel)
       if (this.#take(positions, seq)) positions.evicted = Math.max(positions.evicted, seq)
     }
     // An entry that is damaged, or that no place leads to.
@@ -248,7 +211,7 @@ export class Writing {
   }
 
   #shrink(): void {
-    for (const positions of this.#channels.values()) this.#settle(positions)
+    this.#channels.settleAll()
     const { bytes } = this.#retention
     const before = stored(this.#before)
     while (stored(this.state) > bytes) {
@@ -263,69 +226,11 @@ export class Writing {
         if (!this.#keys.forgetOne()) return
         continue
       }
-      const positions = heaviestChannel(this.#tables, source, this.#turn, (channel) => this.#open(channel))
-      // What is left of a count when nothing is held comes of a store that was damaged.
-      if (positions === undefined) {
-        this.state[BYTES_OF[source]] = 0
-        continue
-      }
+      const positions = this.#channels.openHeaviest(source, this.#turn)
+      if (positions === undefined) continue
       this.#turn = positions.id
-      if (!this.#evict(positions)) this.#correct(positions)
-      this.#settle(positions)
-    }
-  }
-
-  /** Brings the tables up to date with what a channel has become. */
-  #settle(positions: ChannelPositions): void {
-    const { channels, sizes, emptied } = this.#tables
-    const { storedAs, id, channel, kind, bytes } = positions
-    const sizeClass = sizeClassOf(bytes)
-    if (sizeClass !== storedAs.sizeClass) {
-      const classes = firstClassOf(kind)
-      if (storedAs.sizeClass > 0) sizes.removeSync([classes + storedAs.sizeClass, id])
-      if (sizeClass > 0) sizes.putSync([classes + sizeClass, id], channel)
-    }
-    const isRetained = positions.count > 0
-    const overhead = (Number(isRetained) - Number(storedAs.isRetained)) * CHANNEL_OVERHEAD
-    this.state.channels += Number(isRetained) - Number(storedAs.isRetained)
-    this.state.bytes += overhead
-    this.state[BYTES_OF[kind]] += bytes - storedAs.bytes + overhead
-    const emptiedAt = !isRetained && positions.evicted > this.state.forgotten ? positions.evicted : 0
-    if (emptiedAt !== storedAs.emptied) {
-      if (storedAs.emptied > 0) emptied.removeSync([storedAs.emptied, id])
-      if (emptiedAt > 0) emptied.putSync([emptiedAt, id], channel)
-      this.#countEmptied(channel, Number(emptiedAt > 0) - Number(storedAs.emptied > 0))
-    }
-    positions.storedAs = { isRetained, sizeClass, bytes, emptied: emptiedAt }
-    if (isRetained || emptiedAt > 0) channels.putSync(channel, positions.row)
-    else this.#forget(channel, positions)
-  }
-
-  #forget(channel: Channel, positions: ChannelPositions): void {
-    positions.dropBlocks()
-    this.#tables.channels.removeSync(channel)
-    this.#channels.delete(channel)
-  }
-
-  #countEmptied(channel: Channel, count: number): void {
-    this.state.emptied += count
-    this.state.emptiedBytes += count * (EMPTIED_OVERHEAD + 2 * Buffer.byteLength(channel))
-  }
-
-  #forgetChannels(): void {
-    const maxBytes = this.#retention.bytes * EMPTIED_SHARE
-    for (let left = FORGET_AT_ONCE + 2 * this.#channels.size; left > 0; left--) {
-      if (this.state.emptied <= MAX_EMPTIED && this.state.emptiedBytes <= maxBytes) return
-      const [first] = [...this.#tables.emptied.getRange({ limit: 1 })]
-      if (first === undefined) return
-      const channel = first.value as Channel
-      this.#countEmptied(channel, -1)
-      this.#tables.emptied.removeSync(first.key)
-      const positions = this.#open(channel)
-      // A channel that holds something is not the one that the index means.
-      if (positions.id !== first.key[1] || positions.count > 0) continue
-      this.state.forgotten = Math.max(this.state.forgotten, first.key[0])
-      this.#forget(channel, positions)
+      if (!this.#evict(positions)) this.#channels.correct(positions)
+      this.#channels.settle(positions)
     }
   }
 }
