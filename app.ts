@@ -117,16 +117,16 @@ interface Access {
 function open(): Access {
   return {
     identity: { authenticate: identityOfQuery, authorizeTopic: () => true },
-    routes: { authorizePublish: () => true }
+    routes: { authorize: () => true }
   }
 }
 
 function locked(keys: Authentication): Access {
   const { authenticate, authorizeTopic, nameOfPublisher: publisherOf, ...rest } = keys
-  const { authorizePublish, issueTicket, revokeTickets } = rest
+  const { authorize, issueTicket, revokeTickets } = rest
   return {
     identity: { authenticate, authorizeTopic },
-    routes: { authorizePublish, publisherOf, issueTicket, revokeTickets }
+    routes: { authorize, publisherOf, issueTicket, revokeTickets }
   }
 }
 

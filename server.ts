@@ -54,7 +54,7 @@ async function serve(
   await server.register(hubApp, {
     hub: {
       log,
-      cluster,
+      cluster: cluster,
       heartbeatInterval,
       reconnectionTime,
       maxStreamAge,

@@ -20,7 +20,7 @@ export function cutting<Log extends EventLog>(define: Define<Log>): void {
   })
 
   define('tells a break when more was appended while its line was cut than is held', async (given) => {
-    const one = await given.log({ user: 5, topic: 5, broadcast: 5 })
+    const one = await given.log({ user: 5, topic: 5, everyone: 5 })
     const two = await given.secondNode(one)
     const [cutOff, other] = [await given.listener(one), await given.listener(two)]
     await one.append([draft('u:alice', 'before')])

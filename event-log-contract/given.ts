@@ -85,7 +85,7 @@ export function definer<Log extends EventLog>(parts: ContractParts<Log>): Define
 const EVERYTHING: Retention = {
   user: 100_000,
   topic: 100_000,
-  broadcast: 100_000,
+  everyone: 100_000,
   age: 86_400_000,
   channelBytes: 1_000_000_000,
   bytes: 1_000_000_000

@@ -6,7 +6,7 @@ import { type ContractParts, cursorOf, type Define, draft, headOf, named, readAl
 /** What is kept, what is evicted, and what of it is a gap for whom. */
 export function retaining<Log extends EventLog>(define: Define<Log>, parts: ContractParts<Log>): void {
   define('keeps the newest events of each channel, as many as its kind may have', async (given) => {
-    const log = await given.log({ user: 2, topic: 3, broadcast: 4 })
+    const log = await given.log({ user: 2, topic: 3, everyone: 4 })
     for (const text of named('', 6)) {
       await log.append([draft('u:alice', text), draft('t:news', text), draft('everyone', text), draft('u:bob', text)])
     }
@@ -17,7 +17,7 @@ export function retaining<Log extends EventLog>(define: Define<Log>, parts: Cont
   })
 
   define('tells a gap to whom something evicted is missing, and to nobody else', async (given) => {
-    const log = await given.log({ user: 2, topic: 5, broadcast: 3 })
+    const log = await given.log({ user: 2, topic: 5, everyone: 3 })
     const channels: Channel[] = ['u:alice', 't:news', 'everyone', 'u:bob']
     const cursors = [await headOf(log)]
     for (let round = 0; round < 24; round++) {

@@ -158,7 +158,7 @@ export class Authentication {
    * Whether the scopes of the publisher's key or token cover it.
    * @throws {NoCredentialsError}
    */
-  readonly authorizePublish = (request: FastifyRequest, action: HubAction): boolean => {
+  readonly authorize = (request: FastifyRequest, action: HubAction): boolean => {
     const publisher = this.publisherOf(request)
     if (publisher === undefined) throw new NoCredentialsError()
     return allows(publisher.scopes, action)

@@ -2,11 +2,10 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { StreamEntry } from '../services/cluster/cluster.ts'
 import { NotAcceptableError, PipelinedError, ReplySentError } from '../services/errors.ts'
-import type { CloseReason } from '../services/events/close-reason.ts'
 import { isEnded } from '../services/events/cursor.ts'
 import { networkOf } from '../services/network-address.ts'
 import type { EventStream } from '../services/streams/event-stream.ts'
-import type { StreamManager } from '../services/streams/stream-manager.ts'
+import type { StreamManager, StreamRejection } from '../services/streams/stream-manager.ts'
 import type { StreamRequest } from '../services/streams/stream-request.ts'
 import { acceptsEventStream } from './accept.ts'
 import { isHttp2, openSink } from './response-sink.ts'
@@ -94,6 +93,7 @@ export function openEventStream(
   const address = manager.limitsAddresses ? networkOf(request.ip) : ''
   const refusal = manager.isTooFast(opening.user, address) ? 'limit' : manager.admit(opening.user, address)
   if (refusal !== undefined) {
+    manager.rejected[refusal]++
     sendRefusal(manager, request, reply, headers, refusal)
     return undefined
   }
@@ -117,8 +117,10 @@ async function openReserved(
   try {
     if (isGone(request, reply)) return undefined
     const refusal = reserved === undefined ? 'limit' : manager.admit(opening.user, opening.address ?? '')
-    if (refusal !== undefined) sendRefusal(manager, request, reply, headers, refusal)
-    else stream = manager.open(openSink(request.raw, reply.raw, headers), { ...opening, id: reserved?.id })
+    if (refusal !== undefined) {
+      manager.rejected[refusal]++
+      sendRefusal(manager, request, reply, headers, refusal)
+    } else stream = manager.open(openSink(request.raw, reply.raw, headers), { ...opening, id: reserved?.id })
   } finally {
     if (stream === undefined && reserved !== undefined) manager.release(reserved)
   }
@@ -130,7 +132,7 @@ export function refuse(
   manager: StreamManager,
   request: FastifyRequest,
   reply: FastifyReply,
-  reason: CloseReason
+  reason: StreamRejection
 ): void {
   const headers = takeOver(request, reply)
   if (headers !== undefined) sendRefusal(manager, request, reply, headers, reason)
@@ -152,7 +154,7 @@ function sendRefusal(
   request: FastifyRequest,
   reply: FastifyReply,
   headers: OutgoingHttpHeaders,
-  reason: CloseReason
+  reason: StreamRejection
 ): void {
   const last = manager.refusal(reason)
   if (request.method === 'HEAD') answer(reply, 200, headers)

@@ -3,7 +3,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { InvalidOptionError, TopicForbiddenError, UnauthenticatedError } from '../services/errors.ts'
 import { topicChannel } from '../services/events/channel.ts'
-import type { CloseReason } from '../services/events/close-reason.ts'
 import type { EventMap } from '../services/events/draft.ts'
 import { closeParts } from '../services/hub/close-parts.ts'
 import type { DrainOptions } from '../services/hub/drain-delay.ts'
@@ -11,6 +10,8 @@ import { Hub } from '../services/hub/hub.ts'
 import type { Refusal } from '../services/hub/refusals.ts'
 import type { EventStream } from '../services/streams/event-stream.ts'
 import { feed, isProducer, type Producer } from '../services/streams/feed.ts'
+import type { Stream } from '../services/streams/stream.ts'
+import type { StreamRejection } from '../services/streams/stream-manager.ts'
 import type { StreamRequest } from '../services/streams/stream-request.ts'
 import { describe } from '../services/text.ts'
 import type { AnyReply, AnyRequest } from './any-server.ts'
@@ -88,17 +89,13 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
    * sent afterwards arrives after the welcome and the replay.
    * @param options whose stream it is, and how it begins. Without a `user`, `authenticate` is asked.
    */
-  connect(
-    request: AnyRequest,
-    reply: AnyReply,
-    options: StreamIdentity & ConnectOptions
-  ): Promise<EventStream | undefined>
-  connect(request: AnyRequest, reply: AnyReply, options?: ConnectOptions): Promise<EventStream | undefined>
+  connect(request: AnyRequest, reply: AnyReply, options: StreamIdentity & ConnectOptions): Promise<Stream | undefined>
+  connect(request: AnyRequest, reply: AnyReply, options?: ConnectOptions): Promise<Stream | undefined>
   connect(
     request: AnyRequest,
     reply: AnyReply,
     options: Partial<StreamIdentity> & ConnectOptions = {}
-  ): Promise<EventStream | undefined> {
+  ): Promise<Stream | undefined> {
     return this.#watch('connect', request, reply, this.#connect(request, reply, options))
   }
 
@@ -111,7 +108,7 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     reply: AnyReply,
     topic: string,
     options: FollowOptions = {}
-  ): Promise<EventStream | undefined> {
+  ): Promise<Stream | undefined> {
     return this.#watch('follow', request, reply, this.#follow(request, reply, topic, options))
   }
 
@@ -125,7 +122,7 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     reply: AnyReply,
     source: Producer,
     options: StreamOptions = {}
-  ): Promise<EventStream | undefined> {
+  ): Promise<Stream | undefined> {
     return this.#watch('stream', request, reply, this.#stream(request, reply, source, options))
   }
 
@@ -139,19 +136,19 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     request: FastifyRequest,
     reply: FastifyReply,
     options: Partial<StreamIdentity> & ConnectOptions
-  ): Promise<EventStream | undefined> {
+  ): Promise<Stream | undefined> {
     checkConnectOptions(options)
     checkRequest(request, reply)
     const { from, last, lastEventId, requestedTopics = [] } = options
     // A `user` that is undefined is a mistake of the host's, and must not become somebody else.
     const identity = 'user' in options ? this.#checked(options, 'connect()') : await this.#identify(request, options)
-    if (identity === NO_ANSWER) return this.refuse(request, reply, 'error')
+    if (identity === NO_ANSWER) return this.#reject(request, reply)
     const granted = allTopics(identity.topics ?? [])
     const topics = allTopics(granted, requestedTopics)
     const opening = { user: identity.user, topics, expiresAt: identity.expiresAt, from, last, lastEventId }
     this.manager.check(opening)
     const isAllowed = await this.#authorize(request, identity, topics.slice(granted.length), options)
-    if (isAllowed === NO_ANSWER) return this.refuse(request, reply, 'error')
+    if (isAllowed === NO_ANSWER) return this.#reject(request, reply)
     return this.#open(request, reply, opening)
   }
 
@@ -160,17 +157,17 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     reply: FastifyReply,
     topic: string,
     options: FollowOptions
-  ): Promise<EventStream | undefined> {
+  ): Promise<Stream | undefined> {
     checkFollowOptions(options)
     checkRequest(request, reply)
     topicChannel(topic)
     let { user } = options
     if (options.requested) {
       const identity = user === undefined ? await this.#identify(request, options) : this.#checked({ user }, 'follow()')
-      if (identity === NO_ANSWER) return this.refuse(request, reply, 'error')
+      if (identity === NO_ANSWER) return this.#reject(request, reply)
       this.manager.check(identity)
       const isAllowed = await this.#authorize(request, identity, [topic], options)
-      if (isAllowed === NO_ANSWER) return this.refuse(request, reply, 'error')
+      if (isAllowed === NO_ANSWER) return this.#reject(request, reply)
       user = identity.user
     }
     return this.#open(request, reply, { user: user ?? null, topics: [topic], follows: true, from: 'oldest' })
@@ -181,7 +178,7 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     reply: FastifyReply,
     source: Producer,
     options: StreamOptions
-  ): Promise<EventStream | undefined> {
+  ): Promise<Stream | undefined> {
     let stream: EventStream | undefined
     try {
       checkStreamOptions(options)
@@ -212,8 +209,8 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     call: string,
     request: FastifyRequest,
     reply: FastifyReply,
-    opening: Promise<EventStream | undefined>
-  ): Promise<EventStream | undefined> {
+    opening: Promise<Stream | undefined>
+  ): Promise<Stream | undefined> {
     return WatchedPromise.of(opening, (error) => {
       request.log.error(
         { err: error },
@@ -268,8 +265,17 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     return openEventStream(this.manager, request, reply, opening)
   }
 
-  /** @internal Answers a request for a stream with a stream that ends at once, so that its event source comes back later. */
-  refuse(request: FastifyRequest, reply: FastifyReply, reason: CloseReason): undefined {
+  /** The host did not answer in time: that counts, and the event source comes back. */
+  #reject(request: FastifyRequest, reply: FastifyReply): undefined {
+    this.manager.rejected.error++
+    this.refuse(request, reply, 'error')
+  }
+
+  /**
+   * @internal Answers a request for a stream with a stream that ends at once, so that its event source comes back later. The caller
+   * counts it.
+   */
+  refuse(request: FastifyRequest, reply: FastifyReply, reason: StreamRejection): void {
     refuse(this.manager, request, reply, reason)
   }
 }

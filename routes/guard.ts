@@ -4,12 +4,12 @@ import { ForbiddenError } from '../services/errors.ts'
 import { isPromiseLike } from '../services/promise-like.ts'
 
 /** Whether the caller may. Throw an error of your own to answer 401. */
-export type AuthorizePublish = (request: FastifyRequest, action: HubAction) => boolean | Promise<boolean>
+export type Authorize = (request: FastifyRequest, action: HubAction) => boolean | Promise<boolean>
 
 export type Guard = (actionsOf: (request: FastifyRequest) => readonly HubAction[]) => onRequestHookHandler
 
 /** Makes the hook that lets a route be reached only by those who may do all that they ask for. */
-export function guardWith(authorize: AuthorizePublish): Guard {
+export function guardWith(authorize: Authorize): Guard {
   return (actionsOf) => (request, _reply, done) => {
     const actions = actionsOf(request)
     try {
@@ -34,7 +34,7 @@ export function guardWith(authorize: AuthorizePublish): Guard {
 }
 
 async function awaitRest(
-  authorize: AuthorizePublish,
+  authorize: Authorize,
   request: FastifyRequest,
   first: PromiseLike<unknown>,
   [firstAction, ...rest]: readonly HubAction[]

@@ -6,7 +6,7 @@ import { describe } from '../services/text.ts'
 import { boundBodies } from './body-bound.ts'
 import { demoTaskRoute } from './demo-task.ts'
 import { eventStreamRoute } from './events.ts'
-import { type AuthorizePublish, guardWith } from './guard.ts'
+import { type Authorize, guardWith } from './guard.ts'
 import { takeJsonOnly } from './json-body.ts'
 import { type PublisherOf, publishRoutes } from './publish.ts'
 import { serializerCompiler } from './serialization.ts'
@@ -34,7 +34,7 @@ export interface HubRoutesOptions {
    * target (may the caller publish anything?), and then for the target of each event.
    * @default undefined: those routes do not exist
    */
-  readonly authorizePublish?: AuthorizePublish | undefined
+  readonly authorize?: Authorize | undefined
   /**
    * Which publisher sent a request, by a name that stays: idempotency keys of different publishers never meet. An
    * `Authentication` has such a function.
@@ -66,7 +66,7 @@ export interface HubRoutesOptions {
 /** An hour: more is no demo. */
 const MAX_DEMO_STEP = 3_600_000
 const FUNCTIONS = [
-  ...(['authenticate', 'authorizeTopic', 'authorizePublish', 'publisherOf'] as const),
+  ...(['authenticate', 'authorizeTopic', 'authorize', 'publisherOf'] as const),
   ...(['issueTicket', 'revokeTickets'] as const)
 ]
 /** What Fastify itself adds to a plugin's options. */
@@ -85,7 +85,7 @@ function checkOptions(options: HubRoutesOptions): void {
 /** The HTTP API of the hub, for a host to mount under a prefix: closed unless it is told who may publish. */
 export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions): Promise<void> {
   checkOptions(options)
-  const { authenticate, authorizeTopic, authorizePublish, publisherOf, demo = false, demoStep } = options
+  const { authenticate, authorizeTopic, authorize, publisherOf, demo = false, demoStep } = options
   const { issueTicket, revokeTickets } = options
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
@@ -97,8 +97,8 @@ export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions)
   if (issueTicket !== undefined) ticketsRoute(app, issueTicket)
   if (revokeTickets !== undefined) revokeTicketsRoute(app, revokeTickets)
   if (demo) demoTaskRoute(app, { step: demoStep })
-  if (authorizePublish === undefined) return
-  const guard = guardWith(authorizePublish)
+  if (authorize === undefined) return
+  const guard = guardWith(authorize)
   publishRoutes(app, guard, publisherOf)
   userRoutes(app, guard)
   statsRoute(app, guard)

@@ -47,7 +47,7 @@ export function userRoutes(root: FastifyInstance, guard: Guard): void {
       schema: { params: UserParams, querystring: CloseQuery, response: { 200: Closed } },
       onRequest: guard((request) => [{ verb: 'close', user: userOf(request) }])
     },
-    async (request) => ({ closed: await app.sse.close(request.params.user, request.query) })
+    async (request) => ({ closed: await app.sse.disconnect(request.params.user, request.query) })
   )
 
   app.delete(
@@ -56,6 +56,6 @@ export function userRoutes(root: FastifyInstance, guard: Guard): void {
       schema: { params: StreamParams, querystring: CloseQuery, response: { 200: Closed } },
       onRequest: guard((request) => [{ verb: 'close', stream: (request.params as { id: string }).id }])
     },
-    async (request) => ({ closed: await app.sse.close({ stream: request.params.id }, request.query) })
+    async (request) => ({ closed: await app.sse.disconnect({ stream: request.params.id }, request.query) })
   )
 }

@@ -59,7 +59,7 @@ const NAMES = [
   'HUB_MAX_STREAM_AGE',
   'HUB_HISTORY_PER_USER',
   'HUB_HISTORY_PER_TOPIC',
-  'HUB_HISTORY_BROADCAST',
+  'HUB_HISTORY_EVERYONE',
   'HUB_HISTORY_AGE',
   'HUB_HISTORY_BYTES',
   'HUB_MAX_STREAMS',
@@ -105,7 +105,7 @@ export function readEnvironment(env: Variables): Environment {
     retention: defined({
       user: number('HUB_HISTORY_PER_USER', 0, 10_000_000),
       topic: number('HUB_HISTORY_PER_TOPIC', 0, 10_000_000),
-      broadcast: number('HUB_HISTORY_BROADCAST', 0, 10_000_000),
+      everyone: number('HUB_HISTORY_EVERYONE', 0, 10_000_000),
       age: number('HUB_HISTORY_AGE', 1, 3_650 * DAY),
       bytes: number('HUB_HISTORY_BYTES', 0, Number.MAX_SAFE_INTEGER)
     }),

@@ -5,7 +5,7 @@ import { times, two, whole } from '../lib/report.mjs'
 export const title = 'Publishing, as history grows'
 
 const PLENTY = 10_000_000
-const ROOMY = { user: PLENTY, topic: PLENTY, broadcast: PLENTY, bytes: 8_000_000_000, channelBytes: 8_000_000_000 }
+const ROOMY = { user: PLENTY, topic: PLENTY, everyone: PLENTY, bytes: 8_000_000_000, channelBytes: 8_000_000_000 }
 
 /** What is held before: so many events, filed under so many users. The last point is at its bound, and evicts for each event. */
 const POINTS = [

@@ -16,7 +16,7 @@ await app.register(sseHub, {
   authenticate: ({ query }) => ({ user: query.user }),
   authorizeTopic: () => true
 })
-await app.register(hubRoutes, { authorizePublish: () => true })
+await app.register(hubRoutes, { authorize: () => true })
 await app.ready()
 
 let heard

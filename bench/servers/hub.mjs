@@ -13,5 +13,5 @@ await app.register(sseHub, {
   authenticate: ({ query }) => ({ user: query.user }),
   authorizeTopic: () => true
 })
-await app.register(hubRoutes, { authorizePublish: () => true })
+await app.register(hubRoutes, { authorize: () => true })
 await serve(app, (user, data) => app.sse.send(user, { data }), { stats: () => app.sse.stats() })

@@ -12,7 +12,7 @@ await app.register(sseHub, { ...(await redisHub({ url: REDIS_URL, prefix: 'examp
 
 // Anybody is who he says he is, and may do everything: an example, and nothing for the open network.
 const authenticate = ({ query }) => (typeof query.user === 'string' ? { user: query.user } : undefined)
-await app.register(hubRoutes, { authenticate, authorizeTopic: () => true, authorizePublish: () => true })
+await app.register(hubRoutes, { authenticate, authorizeTopic: () => true, authorize: () => true })
 
 for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => app.close())
 await app.listen({ host: HOST, port: Number(PORT), backlog: 4_096 })

@@ -9,7 +9,7 @@ export interface Retention {
   /** Events kept for each topic. */
   readonly topic: number
   /** Events kept of those for everyone. */
-  readonly broadcast: number
+  readonly everyone: number
   /** How long an event is kept, in milliseconds. */
   readonly age: number
   /** Bytes kept for each channel, whatever the number of its events; its newest event is kept in any case. */
@@ -26,7 +26,7 @@ const YEAR = 365 * 86_400_000
 export const DEFAULT_RETENTION: Retention = {
   user: 1_000,
   topic: 10_000,
-  broadcast: 10_000,
+  everyone: 10_000,
   age: 86_400_000,
   channelBytes: 16_777_216,
   bytes: 134_217_728
@@ -35,7 +35,7 @@ export const DEFAULT_RETENTION: Retention = {
 const RETENTION_NUMBERS = {
   user: [0, 10_000_000],
   topic: [0, 10_000_000],
-  broadcast: [0, 10_000_000],
+  everyone: [0, 10_000_000],
   age: [1, 10 * YEAR],
   channelBytes: [0, Number.MAX_SAFE_INTEGER],
   bytes: [0, Number.MAX_SAFE_INTEGER]
@@ -69,7 +69,7 @@ export function kindOf(channel: Channel): ChannelKind {
 }
 
 /** How many events a channel of this kind keeps. */
-export function countBound({ user, topic, broadcast }: Retention, kind: ChannelKind): number {
+export function countBound({ user, topic, everyone: broadcast }: Retention, kind: ChannelKind): number {
   if (kind === 'user') return user
   return kind === 'topic' ? topic : broadcast
 }

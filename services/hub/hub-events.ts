@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { CloseReason } from '../events/close-reason.ts'
 import type { Logger } from '../logger.ts'
 import { isPromiseLike } from '../promise-like.ts'
-import type { EventStream } from '../streams/event-stream.ts'
+import type { Stream } from '../streams/stream.ts'
 
 /**
  * An event that was accepted for a user who is known to have had no open stream at that moment, on any node: it waits in his
@@ -19,9 +19,9 @@ export interface Undelivered {
 /** What a hub tells its host. */
 export interface HubEventMap {
   /** A stream was opened. */
-  open: [stream: EventStream]
+  open: [stream: Stream]
   /** A stream was closed; see {@link CloseReason}. */
-  close: [stream: EventStream, reason: CloseReason]
+  close: [stream: Stream, reason: CloseReason]
   /** For whoever wants to send an e-mail or a web push instead. */
   undelivered: [event: Undelivered]
 }

@@ -20,7 +20,8 @@ import type { Logger } from '../logger.ts'
 import { checkNames } from '../option-checks.ts'
 import type { EventStream } from '../streams/event-stream.ts'
 import type { Sink } from '../streams/sink.ts'
-import { type Closed, type StreamListener, StreamManager } from '../streams/stream-manager.ts'
+import type { Stream } from '../streams/stream.ts'
+import { type Closed, type StreamListener, StreamManager, type StreamRejection } from '../streams/stream-manager.ts'
 import type { StreamRequest } from '../streams/stream-request.ts'
 import { describe } from '../text.ts'
 import { DrainDelay, type DrainOptions } from './drain-delay.ts'
@@ -56,16 +57,18 @@ export type Targeted<Draft> = { readonly to: Target } & Draft
 export interface HubStats {
   /** Open streams of this node. */
   readonly streams: number
-  /** Users who have one. */
+  /** Users who have an open stream on this node. */
   readonly users: number
-  /** Events accepted by this node since it was started. */
+  /** Open streams of all nodes, and users who have one. Other nodes count as of about a second ago; zero while they cannot be reached. */
+  readonly cluster: { readonly streams: number; readonly users: number }
+  /** Events that this node has accepted since it was started. */
   readonly published: number
-  /** Streams opened since then. */
+  /** Streams that this node has opened since then. */
   readonly opened: number
-  /** Streams closed since then, by reason. */
+  /** Streams that this node has closed since then, by reason. */
   readonly closed: Closed
-  /** Requests and connections that were refused or cut since then, by reason. */
-  readonly refused: Refused
+  /** Requests, connections and streams that this node has refused since then, by reason. */
+  readonly refused: Refused & Record<StreamRejection, number>
   readonly log: ReturnType<EventLog['stats']>
 }
 
@@ -223,8 +226,8 @@ export class Hub<Events extends object = EventMap> {
    * @returns how many were closed. A node that does not answer within two seconds is not counted; it obeys when it can.
    * @throws {ClusterUnavailableError} when the other nodes may not have been told; here they are closed nevertheless.
    */
-  async close(
-    target: string | EventStream | { readonly stream: string },
+  async disconnect(
+    target: string | Stream | { readonly stream: string },
     { reconnect = false }: { readonly reconnect?: boolean | undefined } = {}
   ): Promise<number> {
     if (typeof target === 'string') {
@@ -232,7 +235,7 @@ export class Hub<Events extends object = EventMap> {
       return this.#closeEverywhere({ of: { user: target }, reason: 'kicked', reconnect })
     }
     if (typeof target !== 'object' || target === null)
-      throw new InvalidRequestError(`close() takes a user, a stream or { stream }; got ${describe(target)}`)
+      throw new InvalidRequestError(`disconnect() takes a user, a stream or { stream }; got ${describe(target)}`)
     const id = 'stream' in target ? target.stream : target.id
     return this.#closeEverywhere({ of: { streams: [id] }, reason: 'kicked', reconnect })
   }
@@ -315,15 +318,19 @@ export class Hub<Events extends object = EventMap> {
     this.#refused[reason]++
   }
 
+  /** Counts of this node, and the number of streams and users of all nodes. Costs nothing that grows with them. */
   stats(): HubStats {
-    const { opened, closed, registry } = this.manager
+    const { opened, closed, rejected, registry } = this.manager
+    const { size: streams, users } = registry
+    const { elsewhere } = this.#cluster
     return {
-      streams: registry.size,
-      users: registry.users,
+      streams,
+      users,
+      cluster: { streams: streams + elsewhere.streams, users: users + elsewhere.users },
       published: this.#publisher.published,
       opened,
       closed: { ...closed },
-      refused: { ...this.#refused },
+      refused: { ...this.#refused, ...rejected },
       log: this.#log.stats()
     }
   }

@@ -42,7 +42,7 @@ export interface StreamHost {
   /** A jittered reconnection time in milliseconds: for a stream that opens, or for one of many that are cut. */
   reconnectionTime(isClosing: boolean): number
   onBackpressure(stream: EventStream): void
-  onClosed(stream: EventStream, reason: CloseReason): void
+  onClosed(stream: EventStream, reason: CloseReason, reconnect: boolean): void
 }
 
 export interface StreamInit {
@@ -278,7 +278,7 @@ export class EventStream implements Deliverable, SinkListener {
    * The one exit. Sends what is owed and a last `hub.close`; see {@link CloseReason}.
    * @param reconnect whether the event source should come back. If not, the last event carries an id that ends it for good.
    */
-  close(reason: CloseReason, reconnect = !CLOSED_FOR_GOOD.has(reason)): boolean {
+  close(reason: CloseReason = 'kicked', reconnect = !CLOSED_FOR_GOOD.has(reason)): boolean {
     if (this.#state === 'closed') return false
     const isLive = this.#state === 'live'
     const pending = isLive ? this.#pending : undefined
@@ -301,7 +301,7 @@ export class EventStream implements Deliverable, SinkListener {
       }
     }
     this.#opening = undefined
-    this.#host.onClosed(this, reason)
+    this.#host.onClosed(this, reason, reconnect)
     this.#abort?.abort()
     return true
   }

@@ -23,8 +23,14 @@ import { StreamRegistry } from './stream-registry.ts'
 import { beginning, MAX_LAST, NO_HISTORY, type StreamRequest } from './stream-request.ts'
 import type { StreamSettings } from './stream-settings.ts'
 
-/** How many streams were closed for each reason. */
-export type Closed = Record<CloseReason, number>
+/**
+ * How many streams were closed for each reason. `cut` are those that were closed by `disconnect()` with `reconnect: true`, and
+ * `kicked` those that it closed for good.
+ */
+export type Closed = Record<CloseReason | 'cut', number>
+
+/** Why a stream is rejected before it is opened, in a way that lets its event source come back. */
+export type StreamRejection = 'limit' | 'shutdown' | 'error'
 
 const NONE: readonly string[] = []
 
@@ -58,7 +64,9 @@ export interface StreamManagerParts {
 export class StreamManager implements StreamHost, TailListener {
   readonly log: EventLog
   readonly registry = new StreamRegistry()
-  readonly closed = Object.fromEntries(CLOSE_REASONS.map((reason) => [reason, 0])) as Closed
+  readonly closed = Object.fromEntries([...CLOSE_REASONS, 'cut'].map((reason) => [reason, 0])) as Closed
+  /** How many streams were rejected before they were opened. */
+  readonly rejected: Record<StreamRejection, number> = { limit: 0, shutdown: 0, error: 0 }
   /** How many streams were opened. */
   opened = 0
   /** The newest event that the tail has handed over. */
@@ -154,7 +162,7 @@ export class StreamManager implements StreamHost, TailListener {
   }
 
   /** Why a stream cannot be opened now, if it cannot; a user's oldest stream may be closed to make room. */
-  admit(user: string | null, address: string): CloseReason | undefined {
+  admit(user: string | null, address: string): StreamRejection | undefined {
     const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, onUserLimit } = this.#options
     if (this.isClosing) return 'shutdown'
     if (maxStreams > 0 && this.registry.size >= maxStreams) return 'limit'
@@ -186,8 +194,7 @@ export class StreamManager implements StreamHost, TailListener {
   }
 
   /** What a client is told that is turned away for now: an event source takes any status but 200 as the end for good. */
-  refusal(reason: CloseReason): WireBytes {
-    this.closed[reason]++
+  refusal(reason: StreamRejection): WireBytes {
     const wait =
       reason === 'limit' ? REFUSED_RECONNECTION * (1 + 5 * this.#options.clock.random()) : this.reconnectionTime(true)
     return new WireBytes(retryableCloseFrame(reason, Math.round(wait)))
@@ -341,14 +348,14 @@ export class StreamManager implements StreamHost, TailListener {
     this.#backpressured.add(stream)
   }
 
-  onClosed(stream: EventStream, reason: CloseReason): void {
+  onClosed(stream: EventStream, reason: CloseReason, reconnect: boolean): void {
     this.registry.delete(stream)
     this.#cluster.closed(stream)
     this.#wheel.delete(stream)
     this.#expiries.delete(stream)
     this.#backpressured.delete(stream)
     this.#unread.delete(stream)
-    this.closed[reason]++
+    this.closed[reason === 'kicked' && reconnect ? 'cut' : reason]++
     this.#listener.onClose(stream, reason)
   }
 

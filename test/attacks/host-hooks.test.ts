@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import type { Authenticate, AuthorizeTopic, StreamIdentity } from '../../plugins/sse-hub.ts'
-import type { AuthorizePublish } from '../../routes/guard.ts'
+import type { Authorize } from '../../routes/guard.ts'
 import { buildHub, buildRoutes, failOnWarnings } from '../support/build.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { StreamClient } from '../support/stream-client.ts'
@@ -37,10 +37,10 @@ for (const [what, mistake] of Object.entries(MISTAKES)) {
     let isWrong = false
     const authenticate: Authenticate = () => (isWrong ? mistake() : { user: 'alice' })
     const authorizeTopic: AuthorizeTopic = () => (isWrong ? mistake() : true)
-    const authorizePublish: AuthorizePublish = () => (isWrong ? mistake() : true)
+    const authorize: Authorize = () => (isWrong ? mistake() : true)
     const host = await buildRoutes(t, {
       hub: { authenticate, authorizeTopic },
-      routes: { authorizePublish, authorizeTopic }
+      routes: { authorize, authorizeTopic }
     })
     const url = await host.listen()
     const healthy = await host.client(url + events)

@@ -83,7 +83,7 @@ for (const [name, authentication, credentials] of [
     t.ok(routes.length > 15, `${routes.length} routes`)
     const call = fc.nat(routes.length - 1).chain((at) => callOf(routes[at] as Route).map((one) => ({ one, at })))
     // Nobody reads them.
-    app.sse.on('open', (stream) => setImmediate(() => stream.close('client')))
+    app.sse.on('open', (stream) => setImmediate(() => stream.close('kicked')))
     await survives(t, call, 1_500, ({ one, at }) => {
       const headers = { ...one.headers, ...credentials }
       return attack(fuzzed, { ...one, headers }, (routes[at] as Route).answers)

@@ -29,7 +29,7 @@ class Storm {
   static async begin(t: Test, server: object = {}): Promise<Storm> {
     const clock = new FakeClock()
     const host = (app: FastifyInstance) =>
-      app.register(hubRoutes, { authorizePublish: () => true, authorizeTopic: () => true })
+      app.register(hubRoutes, { authorize: () => true, authorizeTopic: () => true })
     const hub = await buildHub(t, { hub: { clock, paceConnections: true }, host, server })
     const storm = new Storm(hub, clock)
     await hub.listen()

@@ -99,8 +99,7 @@ const peers: fc.Arbitrary<Peer> = fc.record({
   end: fc.constantFrom(...ENDS)
 })
 
-const withApi = (app: FastifyInstance) =>
-  app.register(hubRoutes, { authorizePublish: () => true, authorizeTopic: () => true })
+const withApi = (app: FastifyInstance) => app.register(hubRoutes, { authorize: () => true, authorizeTopic: () => true })
 
 /** Resolves when nobody but these is connected any more, and no stream but theirs is open. */
 async function untilLeft(host: HubHost, count: number): Promise<void> {
@@ -254,8 +253,8 @@ t.test('a client that never closes its end of a stream that was ended is cut', a
     })
   )
   await host.untilOpened(2)
-  t.equal(await host.app.sse.close('kicked'), 1)
-  t.equal(await host.app.sse.close('left-waiting', { reconnect: true }), 1)
+  t.equal(await host.app.sse.disconnect('kicked'), 1)
+  t.equal(await host.app.sse.disconnect('left-waiting', { reconnect: true }), 1)
   await Promise.all(sockets.map((socket) => once(socket, 'end')))
   await untilLeft(host, 0)
   t.pass('though their ends of the connections are open')

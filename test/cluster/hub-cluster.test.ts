@@ -177,10 +177,10 @@ t.test('closing a user closes his streams on every node, and counts them', async
   const sinks = hubs.map(({ open }) => open().sink)
   const bob = hubs[1]?.open({ user: 'bob' }).sink
   await settle()
-  t.equal(await hubs[0]?.hub.close('alice'), 3)
+  t.equal(await hubs[0]?.hub.disconnect('alice'), 3)
   for (const sink of sinks) t.same(reasons(sink), ['{"reason":"kicked","reconnect":false}'])
   t.same(reasons(bob as FakeSink), [])
-  t.equal(await hubs[0]?.hub.close('alice'), 0)
+  t.equal(await hubs[0]?.hub.disconnect('alice'), 0)
 })
 
 t.test('closing one stream finds it on whatever node it is', async (t) => {
@@ -189,11 +189,11 @@ t.test('closing one stream finds it on whatever node it is', async (t) => {
   const opened = two.open()
   const other = two.open()
   await settle()
-  t.equal(await one.hub.close({ stream: opened.stream.id }, { reconnect: true }), 1)
+  t.equal(await one.hub.disconnect({ stream: opened.stream.id }, { reconnect: true }), 1)
   t.same(reasons(opened.sink), ['{"reason":"kicked","reconnect":true}'])
   t.same(reasons(other.sink), [])
-  t.equal(await two.hub.close(other.stream), 1)
-  t.equal(await one.hub.close({ stream: opened.stream.id }), 0)
+  t.equal(await two.hub.disconnect(other.stream), 1)
+  t.equal(await one.hub.disconnect({ stream: opened.stream.id }), 0)
 })
 
 t.test("a user's oldest stream is replaced wherever it is", async (t) => {
@@ -243,7 +243,7 @@ t.test('who is cut off from the others says so, and goes on with what is his', a
   one.hub.on('undelivered', ({ user }) => told.push(user))
   await one.hub.send('bob', { data: '' })
   t.same(told, [], 'a user may be online where nobody can be asked')
-  await t.rejects(one.hub.close('alice'), UNAVAILABLE)
+  await t.rejects(one.hub.disconnect('alice'), UNAVAILABLE)
   t.same(reasons(mine.sink), ['{"reason":"kicked","reconnect":false}'], 'and closed here nevertheless')
 })
 

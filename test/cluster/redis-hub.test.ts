@@ -34,7 +34,7 @@ t.test('a hub that may start without Redis joins the others when it is there', {
   await t.rejects(two.isOnline('alice'), { code: 'SSE_HUB_ERR_CLUSTER_UNAVAILABLE' })
   await server.start()
   await untilSame(() => two.isOnline('alice').catch(() => false), true)
-  t.equal(await two.close('alice'), 1)
+  t.equal(await two.disconnect('alice'), 1)
   t.equal(await one.isOnline('alice'), false)
 })
 
@@ -42,9 +42,11 @@ t.test('what joins the nodes belongs to one hub', { skip: withoutRedis }, async 
   const server = await RedisServer.start()
   t.teardown(() => server.stop())
   const { log, cluster } = await redisHub({ url: server.url })
-  const { hub } = await startHub(t, { log, cluster })
+  const { hub } = await startHub(t, { log, cluster: cluster })
   const app = Fastify()
-  await t.rejects(async () => app.register(sseHub, { cluster }).ready(), { code: 'SSE_HUB_ERR_INVALID_OPTION' })
+  await t.rejects(async () => app.register(sseHub, { cluster: cluster }).ready(), {
+    code: 'SSE_HUB_ERR_INVALID_OPTION'
+  })
   await hub.dispose()
   await app.close()
 })

@@ -134,7 +134,7 @@ for (const [name, open] of Object.entries(CLIENTS)) {
     const { id } = await host.app.sse.send('alice', { data: '1' })
     await host.app.sse.send('alice', { data: '2', transient: true })
     await client.until(() => client.of('message').length === 2, 'both events')
-    await host.app.sse.close('alice', { reconnect: true })
+    await host.app.sse.disconnect('alice', { reconnect: true })
     await client.until(() => client.of('hub.welcome').length === 2, 'the second welcome')
     t.strictSame(brought, [undefined, id])
     t.match(JSON.parse(client.of('hub.welcome')[1]?.data ?? ''), { resumed: true, replayed: 0 })
@@ -150,7 +150,7 @@ for (const [name, open] of Object.entries(CLIENTS)) {
         sent.push(`${sent.length}`)
         // Some are on their way when it is cut, some are published while it is away.
         const publishing = host.app.sse.send('alice', { data: `${sent.length - 1}` })
-        if (count === 5) await host.app.sse.close('alice', { reconnect: true })
+        if (count === 5) await host.app.sse.disconnect('alice', { reconnect: true })
         await publishing
       }
     }
@@ -169,7 +169,7 @@ for (const [name, open] of Object.entries(CLIENTS)) {
     for (let count = 0; count < 5; count++) await host.app.sse.send('bob', { data: 'x' })
     const head = host.app.sse.cursor()
     await client.until(() => client.of('hub.heartbeat').some(({ lastEventId }) => lastEventId === head), 'the new head')
-    await host.app.sse.close('alice', { reconnect: true })
+    await host.app.sse.disconnect('alice', { reconnect: true })
     await client.until(() => client.of('hub.welcome').length === 2, 'the second welcome')
     t.strictSame(brought, [undefined, head])
   })
@@ -177,7 +177,7 @@ for (const [name, open] of Object.entries(CLIENTS)) {
   t.test(`${name}: closed for good, it asks once more and then never again`, async (t) => {
     const { host, client, brought, statuses } = await openScene(t, open)
     await client.until(() => client.of('hub.welcome').length === 1, 'the welcome')
-    await host.app.sse.close('alice')
+    await host.app.sse.disconnect('alice')
     await client.until(() => client.isOver, 'the end')
     t.strictSame(JSON.parse(client.of('hub.close')[0]?.data ?? ''), { reason: 'kicked', reconnect: false })
     t.strictSame(statuses, [200, 204])

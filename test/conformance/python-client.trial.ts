@@ -31,7 +31,7 @@ t.test(
       const { id } = await host.app.sse.send('alice', { data })
       t.equal(await client.line(AT_ONCE), `message|${data}|${id}`)
     }
-    t.equal(await host.app.sse.close('alice'), 1)
+    t.equal(await host.app.sse.disconnect('alice'), 1)
     t.match(await client.line(AT_ONCE), /^hub\.close\|/)
     t.equal(await client.line(AT_ONCE), 'the end', 'the response is complete')
   }

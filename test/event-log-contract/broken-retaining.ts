@@ -8,7 +8,7 @@ export const RETAINING: readonly BrokenLog[] = [
       store.bound = (channel) => {
         const { retention } = store.bounds
         const count =
-          channel === 'everyone' ? retention.broadcast : channel.startsWith('u:') ? retention.user : retention.topic
+          channel === 'everyone' ? retention.everyone : channel.startsWith('u:') ? retention.user : retention.topic
         while (store.retained(channel).length > count + 1) store.evictOldest(channel)
       }
     }

@@ -19,7 +19,7 @@ t.setTimeout(120_000)
 const PLENTY = 1e12
 
 function memoryLog(retention: Partial<Retention> = {}): MemoryLog {
-  const plenty = { user: PLENTY, topic: PLENTY, broadcast: PLENTY, age: PLENTY, channelBytes: PLENTY, bytes: PLENTY }
+  const plenty = { user: PLENTY, topic: PLENTY, everyone: PLENTY, age: PLENTY, channelBytes: PLENTY, bytes: PLENTY }
   return new MemoryLog({ retention: { ...plenty, ...retention }, idempotencyWindow: 1_000, clock: new FakeClock() })
 }
 

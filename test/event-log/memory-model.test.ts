@@ -27,7 +27,7 @@ const weigh = (draft: NewEvent) => new MemoryEntry(draft, { seq: 1, witness: '' 
 /** What a channel weighs that holds anything. */
 async function channelWeight(): Promise<number> {
   const log = new MemoryLog({
-    retention: { user: 1, topic: 1, broadcast: 1, age: 1, channelBytes: 0, bytes: PLENTY },
+    retention: { user: 1, topic: 1, everyone: 1, age: 1, channelBytes: 0, bytes: PLENTY },
     idempotencyWindow: 1,
     clock: new FakeClock()
   })
@@ -98,7 +98,7 @@ const bounds = fc.record({
   retention: fc.record({
     user: fc.integer({ min: 0, max: 6 }),
     topic: fc.integer({ min: 0, max: 40 }),
-    broadcast: fc.integer({ min: 0, max: 6 }),
+    everyone: fc.integer({ min: 0, max: 6 }),
     age: fc.constantFrom(100, 500, 2_000, PLENTY),
     channelBytes: fc.constantFrom(0, 2_000, 10_000, PLENTY),
     bytes: fc.constant(PLENTY)
@@ -236,7 +236,7 @@ t.test(
         fc.integer({ min: 0, max: 40_000 }),
         fc.array(fc.array(event, { maxLength: 4 }), { maxLength: 80, size: 'max' }),
         async (bytes, batches) => {
-          const retention = { user: 1_000, topic: 1_000, broadcast: 1_000, age: PLENTY, channelBytes: PLENTY, bytes }
+          const retention = { user: 1_000, topic: 1_000, everyone: 1_000, age: PLENTY, channelBytes: PLENTY, bytes }
           const log = new MemoryLog({ retention, idempotencyWindow: 1, clock: new FakeClock() })
           const start = log.read({ channels: [], from: 'head', limit: 1 }).next
           const drafts: NewEvent[] = []

@@ -151,7 +151,7 @@ t.test('nothing is left of events that are gone, however they went', async (t) =
 })
 
 t.test('nothing is left of events whose kinds of channels may hold none', async (t) => {
-  const { log } = memoryLog({ user: 0, topic: 0, broadcast: 0 })
+  const { log } = memoryLog({ user: 0, topic: 0, everyone: 0 })
   await log.append(drafts(50, () => draft(['u:alice', 't:news', 'everyone'], 'x', { ttl: 1_000, collapseKey: 'k' })))
   const { bytes, ...stats } = log.stats()
   t.strictSame({ ...stats, bytes: 0 }, { ...NOTHING, head: 50 })

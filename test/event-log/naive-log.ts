@@ -147,7 +147,7 @@ export class NaiveStore {
   }
 
   bound(channel: Channel): void {
-    const { user, topic, broadcast, channelBytes } = this.bounds.retention
+    const { user, topic, everyone: broadcast, channelBytes } = this.bounds.retention
     const count = channel === 'everyone' ? broadcast : channel.startsWith('u:') ? user : topic
     while (this.retained(channel).length > count) this.evictOldest(channel)
     while (this.retained(channel).length > 1 && this.weight(channel) > channelBytes) this.evictOldest(channel)

@@ -74,7 +74,7 @@ t.test('Redis takes no more than the log counts, whatever is in it', { skip: wit
       toAlice('x', { transient: true, idempotency: idempotent('k'.repeat(22), { scope: `${index}`.padStart(22) }) })
   }
   for (const [kind, make] of Object.entries(kinds)) {
-    const { log, taken } = await logAlone(t, { user: 100_000, topic: 100_000, broadcast: 100_000 })
+    const { log, taken } = await logAlone(t, { user: 100_000, topic: 100_000, everyone: 100_000 })
     await appendBatches(log(), count, make)
     const { bytes } = log().stats()
     const used = await taken()

@@ -45,7 +45,7 @@ t.test('answers of what it has just heard as Redis would, whatever is appended',
     const retention = {
       user: 4,
       topic: 6,
-      broadcast: 5,
+      everyone: 5,
       age: 600_000,
       channelBytes: 4_000,
       bytes: run === 3 ? 9_000 : 1e9

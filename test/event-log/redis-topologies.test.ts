@@ -173,7 +173,7 @@ for (const count of [1, 3]) {
       'the event'
     )
     t.match((await hubs[1].hub.history({ user: 'bob' })).events, [{ data: 'hello' }])
-    t.equal(await hubs[0].hub.close('bob'), 1)
+    t.equal(await hubs[0].hub.disconnect('bob'), 1)
     const sizes = await Promise.all(nodes.map((node) => node.ask(['DBSIZE'])))
     t.equal(sizes.filter((size) => Number(size) > 0).length, 1, `keys of the nodes: ${sizes}`)
     if (count === 1) return

@@ -75,7 +75,7 @@ t.test(
       const redis = await RedisServer.start({ isDurable: true })
       const name = `round ${round}, seed ${SEED + round}`
       const isNewNode = random.chance(0.5)
-      const open = () => redisLog({ url: redis.url, timeout: 1_000, retention: { user: 6, broadcast: 6 } })
+      const open = () => redisLog({ url: redis.url, timeout: 1_000, retention: { user: 6, everyone: 6 } })
       let log = await open()
       const taken: Taken = new Map()
       await appendSome(log, 'before', random, taken)

@@ -134,7 +134,7 @@ t.test('a close for good is told with an id that ends the event source wherever 
   const { id } = await hub.send('alice', { data: 'before' })
   const { sink } = open({ lastEventId: id as string })
   await settle()
-  t.equal(await hub.close('alice'), 1)
+  t.equal(await hub.disconnect('alice'), 1)
   const last = sink.events.at(-1)
   t.same(lastOf(sink), { reason: 'kicked', reconnect: false })
   t.ok(isEnded(last?.id ?? ''))
@@ -147,10 +147,11 @@ t.test('a close for now is told with a later reconnection time, and does not mov
   const { sink } = open()
   await settle()
   const before = sink.parser.lastEventId
-  t.equal(await hub.close('alice', { reconnect: true }), 1)
+  t.equal(await hub.disconnect('alice', { reconnect: true }), 1)
   const tail = String(sink.writes.at(-1))
   t.match(tail, /^event: hub\.close\ndata: .*\nretry: \d+\n\n$/)
   t.same(lastOf(sink), { reason: 'kicked', reconnect: true })
+  t.match(hub.stats().closed, { cut: 1, kicked: 0 })
   t.equal(sink.parser.lastEventId, before)
 })
 
@@ -162,7 +163,7 @@ t.test('what a stream is owed leaves before its end, in one write with it', asyn
   hub.send('alice', { data: '2' })
   const { id } = await hub.send('alice', { data: '3' })
   const before = sink.writes.length
-  await hub.close('alice')
+  await hub.disconnect('alice')
   t.equal(sink.writes.length, before + 1)
   t.same(textOf(sink), ['1', '2', '3'])
   t.equal(sink.events.at(-1)?.id, `${id}.end`)
@@ -176,7 +177,7 @@ t.test('the end of a stream that is behind says only how far it was given', asyn
   const { id } = await hub.send('alice', { data: '1' })
   await settle()
   await hub.send('alice', { data: '2' })
-  await hub.close('alice')
+  await hub.disconnect('alice')
   t.same(textOf(sink), ['1'])
   t.equal(sink.events.at(-1)?.id, `${id}.end`)
 })
@@ -184,7 +185,7 @@ t.test('the end of a stream that is behind says only how far it was given', asyn
 t.test('a stream that is closed before it was ever read for has an end that is none of a cursor', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open({ from: 'oldest' })
-  await hub.close('alice')
+  await hub.disconnect('alice')
   t.equal(sink.events.at(-1)?.id, '0.end')
   await settle()
   t.equal(hub.stats().streams, 0)
@@ -308,7 +309,7 @@ t.test('every id on a stream is a cursor that resumes, or an end', async (t) => 
   await settle()
   await hub.send('bob', { data: 'not for her' })
   clock.advance(20_000)
-  await hub.close('alice')
+  await hub.disconnect('alice')
   const ids = sink.events.map((event) => event.id).filter((text) => text !== undefined)
   t.equal(ids.length, 4)
   t.ok(

@@ -252,7 +252,7 @@ t.test('an answer that comes after its stream was closed is not written', async 
   const first = open({ from: 'oldest' })
   const second = open({ from: 'oldest' })
   await settle()
-  await hub.close(first.stream)
+  await hub.disconnect(first.stream)
   second.sink.hangUp()
   log.fail(1)
   log.answer()

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Hub } from '../../services/hub/hub.ts'
 import type { Undelivered } from '../../services/hub/hub-events.ts'
-import type { EventStream } from '../../services/streams/event-stream.ts'
+import type { Stream } from '../../services/streams/stream.ts'
 import { type FakeSink, settle } from '../support/fake-sink.ts'
 import { startHub } from '../support/test-hub.ts'
 
@@ -209,7 +209,7 @@ t.test('a listener that throws or rejects is logged, and hurts neither the other
   await hub.send('alice', { data: '1' })
   await hub.send('bob', { data: '2' })
   await settle()
-  await hub.close('alice')
+  await hub.disconnect('alice')
   await settle()
   t.same(heard, ['open', 'undelivered', 'close'])
   t.same(textOf(sink), ['1'])
@@ -221,8 +221,8 @@ t.test('a listener that throws or rejects is logged, and hurts neither the other
 
 t.test('a listener that is taken off is not called', async (t) => {
   const { hub, open } = await startHub(t)
-  const opened: EventStream[] = []
-  const listener = (stream: EventStream) => opened.push(stream)
+  const opened: Stream[] = []
+  const listener = (stream: Stream) => opened.push(stream)
   hub.on('open', listener)
   const { stream } = open()
   hub.off('open', listener)
@@ -322,24 +322,24 @@ t.test("the hub's cursor begins a stream that misses nothing from then on", asyn
 t.test('a stream is closed by its id or itself, a user by his name, and the answer is how many', async (t) => {
   const { hub, open } = await startHub(t)
   const [a, b, c, d, bob] = ['alice', 'alice', 'alice', 'alice', 'bob'].map((user) => open({ user }))
-  t.equal(await hub.close({ stream: a?.stream.id as string }), 1)
-  t.equal(await hub.close(b?.stream as EventStream), 1)
-  t.equal(await hub.close({ stream: a?.stream.id as string }), 0)
-  t.equal(await hub.close({ stream: 'no such' }), 0)
-  t.equal(await hub.close('alice'), 2)
-  t.equal(await hub.close('nobody'), 0)
+  t.equal(await hub.disconnect({ stream: a?.stream.id as string }), 1)
+  t.equal(await hub.disconnect(b?.stream as Stream), 1)
+  t.equal(await hub.disconnect({ stream: a?.stream.id as string }), 0)
+  t.equal(await hub.disconnect({ stream: 'no such' }), 0)
+  t.equal(await hub.disconnect('alice'), 2)
+  t.equal(await hub.disconnect('nobody'), 0)
   t.same(
     [a, b, c, d, bob].map((opened) => opened?.sink.isEnded),
     [true, true, true, true, false]
   )
-  await t.rejects(hub.close(''), { code: 'SSE_HUB_ERR_INVALID_USER' })
+  await t.rejects(hub.disconnect(''), { code: 'SSE_HUB_ERR_INVALID_USER' })
 })
 
 t.test('nothing reaches a stream after close() has returned', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open()
   await settle()
-  await hub.close('alice')
+  await hub.disconnect('alice')
   const before = sink.writes.length
   await hub.send('alice', { data: 'too late' })
   await settle()
@@ -359,7 +359,7 @@ t.test('the hub counts what it has done', async (t) => {
   sink.hangUp()
   hub.countRefusal('rateLimited')
   const { log, closed, refused, ...counts } = hub.stats()
-  t.same(counts, { streams: 1, users: 1, published: 3, opened: 2 })
+  t.same(counts, { streams: 1, users: 1, cluster: { streams: 1, users: 1 }, published: 3, opened: 2 })
   t.match(closed, { client: 1, kicked: 0, slow: 0, error: 0 })
   t.match(refused, { rateLimited: 1, unauthenticated: 0, connections: 0 })
   t.match(log, { kind: 'memory', events: 3, head: 3, channels: 2 })

@@ -30,7 +30,7 @@ const NUMBERS = {
 const RETENTION = {
   user: [1_000, 0, MANY],
   topic: [10_000, 0, MANY],
-  broadcast: [10_000, 0, MANY],
+  everyone: [10_000, 0, MANY],
   age: [DAY, 1, 3_650 * DAY],
   channelBytes: [16 * 1_048_576, 0, Number.MAX_SAFE_INTEGER],
   bytes: [128 * 1_048_576, 0, Number.MAX_SAFE_INTEGER]

@@ -90,7 +90,7 @@ async function cycle({ app, port }: Server, way: keyof typeof WAYS, user: string
     if (way === 'politely') socket.destroy()
     else if (way === 'abruptly') socket.resetAndDestroy()
     else if (way === 'halfway') socket.end()
-    else await app.sse.close(user)
+    else await app.sse.disconnect(user)
   }
   socket.resume()
   if (way === 'halfway') socket.once('end', () => socket.destroy())

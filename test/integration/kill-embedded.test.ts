@@ -25,7 +25,7 @@ const CHANNELS = ['u:alice', 't:news', 'everyone'] as const
 const ROOT = join(import.meta.dirname, '..', '..')
 const CHILD = join(ROOT, 'test', 'support', 'appending-child.mjs')
 const PLENTY = 10_000_000
-const RETENTION = { user: PLENTY, topic: PLENTY, broadcast: PLENTY, bytes: 2 ** 40, channelBytes: 2 ** 40 }
+const RETENTION = { user: PLENTY, topic: PLENTY, everyone: PLENTY, bytes: 2 ** 40, channelBytes: 2 ** 40 }
 
 t.comment(`TEST_SEED=${SEED} KILLS=${KILLS}`)
 

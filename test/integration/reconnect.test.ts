@@ -141,7 +141,7 @@ for (const [name, open] of Object.entries(RECONNECTING_CLIENTS)) {
     const { app, url, asked } = await startServer(t)
     const client = connect(t, open, url)
     await client.count('hub.welcome', 1)
-    await app.sse.close('alice')
+    await app.sse.disconnect('alice')
     await client.until(() => client.isOver, 'the end')
     t.same(
       asked.map(({ status }) => status),

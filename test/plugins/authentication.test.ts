@@ -411,7 +411,7 @@ t.test('a host may guard its own routes with the same keys, beside a jwt and coo
     })
     if (!isHostFirst) await ofHost()
     await app.register(sseHub, { authenticate: locks.authenticate, authorizeTopic: locks.authorizeTopic })
-    await app.register(hubRoutes, { prefix: '/hub', authorizePublish: locks.authorizePublish })
+    await app.register(hubRoutes, { prefix: '/hub', authorize: locks.authorize })
     const token = tokenOf('alice')
     t.equal(
       (await app.inject({ method: 'POST', url: '/hub/broadcast', headers: bearer(KEY), payload: { data: 1 } }))

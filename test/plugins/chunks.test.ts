@@ -28,7 +28,7 @@ t.test('over HTTP/1.1 each write is one chunk, and the last chunk ends the body'
   const block = `data: snow ☃\nid: ${id}\n\n`
   await raw.until(() => raw.text.endsWith('\r\n'), 'an event')
   t.equal(raw.text, `${Buffer.byteLength(block).toString(16)}\r\n${block}\r\n`)
-  await host.app.sse.close('alice')
+  await host.app.sse.disconnect('alice')
   await raw.closed()
   t.ok(raw.text.endsWith('\n\n\r\n0\r\n\r\n'), 'one last chunk')
 })
@@ -37,8 +37,8 @@ t.test('an HTTP client finds an ended stream complete, for every close reason', 
   const host = await buildHub(t)
   const url = await host.listen()
   for (const end of [
-    () => host.app.sse.close('alice'),
-    () => host.app.sse.close('alice', { reconnect: true }),
+    () => host.app.sse.disconnect('alice'),
+    () => host.app.sse.disconnect('alice', { reconnect: true }),
     () => host.app.close()
   ]) {
     const opened = host.streams.length

@@ -77,7 +77,7 @@ t.test('a request behind an open stream is not answered in the middle of it', as
   raw.send('GET /plain HTTP/1.1\r\nHost: hub\r\n\r\n')
   for (let data = 1; data <= 3; data++) await host.app.sse.send('alice', { data })
   await raw.until(() => raw.parser.events.length === 4, 'three events after the welcome')
-  t.equal(await host.app.sse.close('alice', { reconnect: true }), 1)
+  t.equal(await host.app.sse.disconnect('alice', { reconnect: true }), 1)
   await raw.closed()
   t.ok(raw.parser.isAtBoundary)
   t.equal(raw.parser.events.at(-1)?.event, 'hub.close')

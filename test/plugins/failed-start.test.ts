@@ -71,7 +71,9 @@ for (const [name, wrong] of WRONG) {
     ]) {
       const given = await parts(t)
       const { log, cluster } = given
-      await t.rejects(async () => register(host(t), { log, cluster, ...wrong }), { code: 'SSE_HUB_ERR_INVALID_OPTION' })
+      await t.rejects(async () => register(host(t), { log, cluster: cluster, ...wrong }), {
+        code: 'SSE_HUB_ERR_INVALID_OPTION'
+      })
       t.equal(await isReleased(given), true)
       t.ok(given.left > 0)
     }
@@ -96,7 +98,7 @@ t.test('a log whose tail cannot be opened is closed', async (t) => {
     tail: () => Promise.reject(new Error('no tail')),
     close: () => given.log.close()
   })
-  await t.rejects(async () => host(t).register(sseHub, { log, cluster }), { message: 'no tail' })
+  await t.rejects(async () => host(t).register(sseHub, { log, cluster: cluster }), { message: 'no tail' })
   t.equal(await isReleased(given), true)
   t.equal(given.left, 1)
 })
@@ -107,7 +109,7 @@ t.test('a standalone hub whose later parts fail closes the log, too', async (t) 
   const app = host(t)
   // Registering the API fails, because its route exists already.
   app.get('/events', async () => 'taken')
-  await t.rejects(async () => app.register(hubApp, { hub: { log, cluster } }))
+  await t.rejects(async () => app.register(hubApp, { hub: { log, cluster: cluster } }))
   t.equal(await isReleased(given), true)
   t.equal(given.left, 1)
 })
@@ -116,7 +118,7 @@ t.test('a standalone hub whose keys are invalid closes the log, too', async (t) 
   const given = await parts(t)
   const { log, cluster } = given
   const authentication = { keys: [{}], publishers: 7, tokens: 7 } as never
-  await t.rejects(async () => host(t).register(hubApp, { hub: { log, cluster }, authentication }))
+  await t.rejects(async () => host(t).register(hubApp, { hub: { log, cluster: cluster }, authentication }))
   t.equal(await isReleased(given), true)
 })
 

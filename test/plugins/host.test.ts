@@ -86,7 +86,7 @@ t.test('hooks of the host that change a payload do not see a stream; hooks at it
   t.same(hooks, [])
 
   const ended = once(seen, 'onResponse /events?user=alice')
-  await host.app.sse.close('alice')
+  await host.app.sse.disconnect('alice')
   await ended
   const aborted = once(seen, 'onRequestAbort /events?user=bob')
   bob.cut()

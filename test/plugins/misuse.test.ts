@@ -150,7 +150,7 @@ t.test('a misspelled option, or one of the wrong type, stops the start and is na
     ...(
       [
         ['authorisePublish', () => true],
-        ['authorizePublish', true],
+        ['authorize', true],
         ['authenticate', 'x'],
         ['authorizeTopic', {}],
         ['issueTicket', 1],
@@ -183,10 +183,10 @@ t.test('a misspelled option, or one of the wrong type, stops the start and is na
   t.equal(
     await startError(async (app) => {
       await app.register(sseHub, { authenticate: undefined, prefix: '/x' })
-      const { authenticate, authorizeTopic, authorizePublish } = await authentication(app, {
+      const { authenticate, authorizeTopic, authorize } = await authentication(app, {
         subscribers: { keys: [secret], audience: undefined }
       })
-      app.register(hubRoutes, { prefix: '/hub', authenticate, authorizeTopic, authorizePublish, demo: false })
+      app.register(hubRoutes, { prefix: '/hub', authenticate, authorizeTopic, authorize, demo: false })
     }),
     undefined,
     'valid options start'

@@ -150,7 +150,7 @@ for (const transport of TRANSPORTS) {
     const large = 'x'.repeat(60_000)
     for (const data of ['one', large, 'three']) await host.app.sse.send('alice', { data })
     t.same(await reader.count(3), ['one', large, 'three'])
-    t.equal(await host.app.sse.close('alice'), 1)
+    t.equal(await host.app.sse.disconnect('alice'), 1)
     await reader.end()
     t.match(reader.events.at(-1), { event: 'hub.close', data: '{"reason":"kicked","reconnect":false}' })
     t.ok(reader.parser.isAtBoundary)

@@ -47,7 +47,7 @@ t.test(
         times.add(refused.parser.reconnectionTime)
       }
       t.ok(times.size > 1, `${what}: the reconnection times are jittered`)
-      t.match(host.app.sse.stats(), { streams: 2, opened: 2, closed: { limit: 5 } }, what)
+      t.match(host.app.sse.stats(), { streams: 2, opened: 2, closed: { limit: 0 }, refused: { limit: 5 } }, what)
 
       first.cut()
       await host.untilClosed(1)
@@ -91,7 +91,7 @@ t.test('a stream beyond the limit of its user replaces the oldest, which is clos
     id: /^[0-9a-z.]{1,28}\.end$/
   })
   t.ok(oldest.parser.isAtBoundary)
-  t.match(host.app.sse.stats(), { streams: 3, closed: { replaced: 1, limit: 0 } })
+  t.match(host.app.sse.stats(), { streams: 3, closed: { replaced: 1 }, refused: { limit: 0 } })
 
   await host.app.sse.send('alice', { data: 'after' })
   await second.count(2)
@@ -117,7 +117,7 @@ t.test('an event source that was closed for good and reconnects is answered 204'
   })
   const url = await host.listen()
   const kicked = await host.client(`${url}/events?user=alice`)
-  t.equal(await host.app.sse.close('alice'), 1)
+  t.equal(await host.app.sse.disconnect('alice'), 1)
   const finished = await host.client(`${url}/task`)
   await host.app.sse.publish('task', { data: 'done', final: true })
 
@@ -159,7 +159,7 @@ t.test('a stream that is closed for now reconnects and misses nothing', async (t
   const client = await host.client(url)
   await host.app.sse.send('alice', { data: 1 })
   await client.count(1)
-  t.equal(await host.app.sse.close('alice', { reconnect: true }), 1)
+  t.equal(await host.app.sse.disconnect('alice', { reconnect: true }), 1)
   await client.end()
   t.match(client.events.at(-1), { event: 'hub.close', data: '{"reason":"kicked","reconnect":true}', id: undefined })
   await host.app.sse.send('alice', { data: 2 })

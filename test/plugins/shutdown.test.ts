@@ -88,7 +88,7 @@ t.test('closing idle connections does not cut the unread rest of an ended stream
     await new Promise((resolve) => setImmediate(resolve))
   }
   t.ok((host.streams[0]?.unsent ?? 0) > 0)
-  await host.app.sse.close('slow', { reconnect: true })
+  await host.app.sse.disconnect('slow', { reconnect: true })
   // Every server does this when it closes.
   host.app.server.closeIdleConnections()
   slow.resume()

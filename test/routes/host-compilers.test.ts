@@ -21,7 +21,7 @@ async function build(t: Test, prepare: (app: FastifyInstance) => unknown): Promi
   await prepare(app)
   await app.register(sseHub, { authenticate: () => ({ user: 'alice' }) })
   const issueTicket = async () => ({ ticket: 'abc', expiresAt: 1_000 })
-  await app.register(hubRoutes, { prefix: '/hub', authorizePublish: () => true, issueTicket, demo: true })
+  await app.register(hubRoutes, { prefix: '/hub', authorize: () => true, issueTicket, demo: true })
   await app.ready()
   return app
 }

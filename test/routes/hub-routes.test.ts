@@ -7,7 +7,7 @@ import { StreamClient } from '../support/stream-client.ts'
 
 failOnWarnings(t)
 
-/** Every route that only a publisher may use, and what it asks `authorizePublish` about. */
+/** Every route that only a publisher may use, and what it asks `authorize` about. */
 const GUARDED: [InjectOptions['method'] & string, string, unknown, HubAction[]][] = [
   ['POST', '/broadcast', { data: 1 }, [{ verb: 'publish', target: { everyone: true } }]],
   ['POST', '/users/alice/events', { data: 1 }, [{ verb: 'publish', target: { users: ['alice'] } }]],
@@ -38,7 +38,7 @@ const call = ([method, url, payload]: (typeof GUARDED)[number]): InjectOptions =
   ...(payload === undefined ? {} : { payload: payload as object })
 })
 
-t.test('without authorizePublish there are the streams and the probes, and nothing else', async (t) => {
+t.test('without authorize there are the streams and the probes, and nothing else', async (t) => {
   const host = await buildHub(t, { host: (app) => app.register(hubRoutes, { prefix: '/hub' }) })
   for (const route of GUARDED) t.equal((await host.app.inject(call(route))).statusCode, 404, `${route[0]} ${route[1]}`)
   t.equal((await host.app.inject('/hub/tasks/demo')).statusCode, 404)
@@ -47,10 +47,10 @@ t.test('without authorizePublish there are the streams and the probes, and nothi
   t.equal((await host.app.inject('/events')).statusCode, 404, 'nothing is outside of the prefix')
 })
 
-t.test('authorizePublish is asked about everything that a caller is about to do', async (t) => {
+t.test('authorize is asked about everything that a caller is about to do', async (t) => {
   let asked: HubAction[] = []
-  const authorizePublish = async (_request: unknown, action: HubAction) => asked.push(action) > 0
-  const { app } = await buildRoutes(t, { routes: { authorizePublish } })
+  const authorize = async (_request: unknown, action: HubAction) => asked.push(action) > 0
+  const { app } = await buildRoutes(t, { routes: { authorize } })
   for (const route of GUARDED) {
     asked = []
     const { statusCode } = await app.inject(call(route))
@@ -63,7 +63,7 @@ t.test('authorizePublish is asked about everything that a caller is about to do'
 
 t.test('only true lets a caller in; everything else is 403, and has done nothing', async (t) => {
   for (const answer of [false, undefined, 'yes', 1, Promise.resolve(false), Promise.resolve('yes')]) {
-    const { app } = await buildRoutes(t, { routes: { authorizePublish: (() => answer) as never } })
+    const { app } = await buildRoutes(t, { routes: { authorize: (() => answer) as never } })
     for (const route of GUARDED) {
       const response = await app.inject(call(route))
       t.match(response.json(), {
@@ -79,11 +79,11 @@ t.test('only true lets a caller in; everything else is 403, and has done nothing
 
 t.test('a batch is published only if every one of its targets is allowed', async (t) => {
   for (const isAsync of [false, true]) {
-    const authorizePublish = (_request: unknown, action: HubAction) => {
+    const authorize = (_request: unknown, action: HubAction) => {
       const isAllowed = action.verb === 'publish' && !action.target.everyone
       return isAsync ? Promise.resolve(isAllowed) : isAllowed
     }
-    const { app } = await buildRoutes(t, { routes: { authorizePublish } })
+    const { app } = await buildRoutes(t, { routes: { authorize } })
     const [, batch] = GUARDED.slice(2, 4)
     const response = await app.inject(call(batch as (typeof GUARDED)[number]))
     t.equal(response.statusCode, 403)
@@ -91,7 +91,7 @@ t.test('a batch is published only if every one of its targets is allowed', async
   }
 })
 
-t.test('an authorizePublish that throws answers with its own status', async (t) => {
+t.test('an authorize that throws answers with its own status', async (t) => {
   const refuse = () => Object.assign(new Error('no key'), { statusCode: 401, code: 'NO_KEY' })
   const failing = [
     () => {
@@ -99,8 +99,8 @@ t.test('an authorizePublish that throws answers with its own status', async (t) 
     },
     () => Promise.reject(refuse())
   ]
-  for (const authorizePublish of failing) {
-    const { app } = await buildRoutes(t, { routes: { authorizePublish } })
+  for (const authorize of failing) {
+    const { app } = await buildRoutes(t, { routes: { authorize } })
     for (const route of GUARDED)
       t.match((await app.inject(call(route))).json(), { statusCode: 401, code: 'NO_KEY', error: 'Unauthorized' })
   }
@@ -179,7 +179,7 @@ t.test('the routes may ask somebody else than the hub does who is asking', async
 t.test('the parsers and the validation of the host are left as they are', async (t) => {
   const { app } = await buildHub(t, {
     host: async (app) => {
-      await app.register(hubRoutes, { prefix: '/hub', authorizePublish: () => true })
+      await app.register(hubRoutes, { prefix: '/hub', authorize: () => true })
       const schema = { querystring: { type: 'object', properties: { count: { type: 'integer', default: 7 } } } }
       app.post('/echo', { schema }, async (request) => ({ body: request.body, query: request.query }))
     }
@@ -205,9 +205,22 @@ t.test('GET /stats counts what this node has done', async (t) => {
   t.match(response.json(), {
     streams: 1,
     users: 1,
+    cluster: { streams: 1, users: 1 },
     published: 1,
     opened: 2,
-    closed: { client: 1, slow: 0, replaced: 0, limit: 0, expired: 0, kicked: 0, finished: 0, shutdown: 0, error: 0 },
+    closed: {
+      client: 1,
+      slow: 0,
+      replaced: 0,
+      limit: 0,
+      expired: 0,
+      kicked: 0,
+      cut: 0,
+      finished: 0,
+      shutdown: 0,
+      error: 0
+    },
+    refused: { limit: 0, shutdown: 0, error: 0, unauthenticated: 0 },
     log: { kind: 'memory', events: 1, channels: 1, head: 1 }
   })
 })

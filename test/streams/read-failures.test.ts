@@ -72,7 +72,7 @@ t.test('thirty streams that wait for a log for ten seconds are two lines in all'
       sink.published.map(({ data }) => data),
       ['1', '2']
     )
-  await hub.close('user 0', { reconnect: true })
+  await hub.disconnect('user 0', { reconnect: true })
   open({ user: 'new' })
   await settle()
   t.match(logged, [{ level: 'error' }, { level: 'warn', message: 'the event log can be read again' }])

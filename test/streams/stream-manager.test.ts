@@ -87,7 +87,7 @@ t.test('a heartbeat is a named event with empty data', async (t) => {
 t.test(
   "a quiet user's heartbeat moves his cursor past what others got, so that it does not fall off history",
   async (t) => {
-    const { hub, clock, open } = await startHub(t, { heartbeatInterval: 1_000, retention: { broadcast: 1, user: 1 } })
+    const { hub, clock, open } = await startHub(t, { heartbeatInterval: 1_000, retention: { everyone: 1, user: 1 } })
     await hub.send('bob', { data: 'before' })
     const { sink } = open()
     await settle()
@@ -373,7 +373,6 @@ t.test(
     }
     t.ok(Math.min(...waits) >= 5_000 && Math.max(...waits) <= 30_000)
     t.ok(new Set(waits).size > 150)
-    t.equal(hub.stats().closed.limit, 200)
   }
 )
 

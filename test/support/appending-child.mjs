@@ -5,7 +5,7 @@ const [embedded, path, durability, round] = process.argv.slice(2)
 const { embeddedLog } = await import(embedded)
 
 const PLENTY = 10_000_000
-const retention = { user: PLENTY, topic: PLENTY, broadcast: PLENTY, bytes: 2 ** 40, channelBytes: 2 ** 40 }
+const retention = { user: PLENTY, topic: PLENTY, everyone: PLENTY, bytes: 2 ** 40, channelBytes: 2 ** 40 }
 const log = await embeddedLog({ path, durability, retention })
 // Written at once, so that nothing that was acknowledged waits in a buffer when the end comes.
 function note(...words) {

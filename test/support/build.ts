@@ -38,7 +38,7 @@ export function buildRoutes(
   { routes, ...options }: Omit<BuildOptions, 'host'> & { routes?: HubRoutesOptions } = {}
 ): Promise<HubHost> {
   const host = (app: FastifyInstance) =>
-    app.register(hubRoutes, { prefix: '/hub', authorizePublish: () => true, authorizeTopic: () => true, ...routes })
+    app.register(hubRoutes, { prefix: '/hub', authorize: () => true, authorizeTopic: () => true, ...routes })
   return buildHub(t, { ...options, host })
 }
 
@@ -63,7 +63,7 @@ export class HubHost {
     this.app = app
     this.errors = errors
     app.sse.on('open', (stream) => {
-      this.streams.push(stream)
+      this.streams.push(stream as EventStream)
       this.#tell()
     })
     app.sse.on('close', (_stream, reason) => {

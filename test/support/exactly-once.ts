@@ -10,7 +10,7 @@ import { StreamClient } from './stream-client.ts'
 export const USERS = Array.from({ length: 20 }, (_, at) => `user-${at}`)
 export const TOPICS = Array.from({ length: 8 }, (_, at) => `topic-${at}`)
 /** Everything is kept, so that nothing that is missing is excused. */
-export const EVERYTHING = { user: 1_000_000, topic: 1_000_000, broadcast: 1_000_000, bytes: 2 ** 33 }
+export const EVERYTHING = { user: 1_000_000, topic: 1_000_000, everyone: 1_000_000, bytes: 2 ** 33 }
 /** What the last event says. */
 export const FENCE = 'the last of all'
 /** How long a client stays, and stays away, at most, in milliseconds. */
@@ -30,7 +30,7 @@ export async function startServer(options: SseHubOptions) {
   await app.register(hubRoutes, {
     authenticate: ({ query }) => ({ user: (query as { user: string }).user }),
     authorizeTopic: () => true,
-    authorizePublish: () => true
+    authorize: () => true
   })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo

@@ -11,7 +11,7 @@ const { url, prefix, lease, startDegraded, port = 0, ...hub } = JSON.parse(proce
 const app = Fastify({ return503OnClosing: false })
 const parts = await redisHub({ url, prefix, lease, startDegraded, timeout: 1_000 })
 await app.register(sseHub, { authenticate: userOfQuery, authorizeTopic: () => true, ...hub, ...parts })
-await app.register(hubRoutes, { authorizePublish: () => true })
+await app.register(hubRoutes, { authorize: () => true })
 closeInOrder(app)
 process.on('SIGTERM', () => app.close())
 process.stdout.write(`open ${await app.listen({ host: '127.0.0.1', port })}\n`)

@@ -39,14 +39,14 @@ export interface Place {
  * answered by looking at all of it. Shares no code with the real one.
  */
 export class ModelLog {
-  readonly retention: Pick<Retention, 'user' | 'topic' | 'broadcast' | 'age'>
+  readonly retention: Pick<Retention, 'user' | 'topic' | 'everyone' | 'age'>
   /** The entries of each life, by number from 1. */
   readonly lives: ModelEntry[][] = []
   /** How many evictions there were. */
   evictions = 0
   readonly #names: string[] = []
 
-  constructor(retention: Pick<Retention, 'user' | 'topic' | 'broadcast' | 'age'>) {
+  constructor(retention: Pick<Retention, 'user' | 'topic' | 'everyone' | 'age'>) {
     this.retention = retention
   }
 
@@ -102,7 +102,7 @@ export class ModelLog {
   }
 
   #evict(channel: Channel): void {
-    const { broadcast, user, topic } = this.retention
+    const { everyone: broadcast, user, topic } = this.retention
     const bound = channel === 'everyone' ? broadcast : channel.startsWith('u:') ? user : topic
     const retained = this.#entries.filter(({ heldIn }) => heldIn.has(channel))
     for (const entry of retained.slice(0, Math.max(0, retained.length - bound))) {

@@ -98,7 +98,7 @@ export class ModelWorld {
     this.#model = new ModelLog({
       user: this.#random.from(1, 6),
       topic: this.#random.from(1, 6),
-      broadcast: this.#random.from(0, 5),
+      everyone: this.#random.from(0, 5),
       age: this.#random.pick([2 * MINUTE, 60 * MINUTE])
     })
     for (const user of [...USERS, ...USERS]) {
@@ -332,7 +332,7 @@ export class ModelWorld {
 
   async kick(): Promise<void> {
     const { hub } = this.#random.pick(this.#nodes)
-    await hub.close(this.#random.pick(USERS), { reconnect: this.#random.chance(0.3) })
+    await hub.disconnect(this.#random.pick(USERS), { reconnect: this.#random.chance(0.3) })
   }
 
   #someone(isMeant: (client: ModelClient) => boolean = () => true): ModelClient | undefined {

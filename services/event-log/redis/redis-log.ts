@@ -184,7 +184,7 @@ export class RedisLog implements EventLog, HealthCheck {
 
   #bounds(nonce: string): string[] {
     const { retention, idempotencyWindow, tailBytes } = this.#parts
-    const { user, topic, broadcast, channelBytes, bytes } = retention
+    const { user, topic, everyone: broadcast, channelBytes, bytes } = retention
     return [...[user, topic, broadcast, channelBytes, bytes, idempotencyWindow, tailBytes].map(String), nonce]
   }
 
