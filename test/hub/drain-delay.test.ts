@@ -1,7 +1,7 @@
 import t from 'tap'
 import { startHub } from '../support/test-hub.ts'
 
-t.test('during a drain delay the hub is not ready, and serves on', async (t) => {
+t.test('during a drain delay the hub is not ready but still serves', async (t) => {
   const { hub, clock, open } = await startHub(t)
   const { stream } = open()
   t.equal(await hub.ready(), true)
@@ -34,7 +34,7 @@ t.test('a drain without a delay ends the delay, and so does the shorter of two',
   }
 })
 
-t.test('a delay that is none is refused, and changes nothing', async (t) => {
+t.test('an invalid delay is refused, and changes nothing', async (t) => {
   const { hub } = await startHub(t)
   for (const delay of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 3_600_001, '5' as never]) {
     await t.rejects(hub.drain({ delay }), { code: 'SSE_HUB_ERR_INVALID_OPTION', message: /delay/ })

@@ -30,24 +30,27 @@ t.test('a stream that follows a topic begins with the oldest event, and ends wit
   t.ok(sink.isEnded && sink.parser.isAtBoundary)
 })
 
-t.test('nothing after a final event reaches who follows, be it history or published in the same turn', async (t) => {
-  const { hub, open } = await startHub(t)
-  const live = open(TASK)
-  await settle()
-  hub.publish('tasks/1', { data: '1' })
-  hub.publish('tasks/1', { data: '2', final: true })
-  hub.publish('tasks/1', { data: '3' })
-  hub.publish('tasks/1', { data: '4', transient: true })
-  await settle()
-  const late = open(TASK)
-  await settle()
-  for (const { sink } of [live, late]) {
-    t.same(textOf(sink), ['1', '2'])
-    t.same(lastOf(sink)?.reason, 'finished')
+t.test(
+  'a stream that follows gets nothing after a final event, neither history nor events of the same turn',
+  async (t) => {
+    const { hub, open } = await startHub(t)
+    const live = open(TASK)
+    await settle()
+    hub.publish('tasks/1', { data: '1' })
+    hub.publish('tasks/1', { data: '2', final: true })
+    hub.publish('tasks/1', { data: '3' })
+    hub.publish('tasks/1', { data: '4', transient: true })
+    await settle()
+    const late = open(TASK)
+    await settle()
+    for (const { sink } of [live, late]) {
+      t.same(textOf(sink), ['1', '2'])
+      t.same(lastOf(sink)?.reason, 'finished')
+    }
   }
-})
+)
 
-t.test('a stream that ends while its history is written is closed, and stays so', async (t) => {
+t.test('a stream that ends while its history is written is closed for good', async (t) => {
   const { hub, open } = await startHub(t)
   await hub.publish('tasks/1', { data: '1', final: true })
   const { stream } = open(TASK)
@@ -57,7 +60,7 @@ t.test('a stream that ends while its history is written is closed, and stays so'
   t.notOk(await stream.send('data: too late\n\n'))
 })
 
-t.test('who follows is not sent what is for everyone, nor what is for its user', async (t) => {
+t.test('a stream that follows gets neither events for everyone nor events for its user', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open({ ...TASK, user: 'alice' })
   await settle()
@@ -68,7 +71,7 @@ t.test('who follows is not sent what is for everyone, nor what is for its user',
   t.same(textOf(sink), ['1'])
 })
 
-t.test('a final event ends only the streams that follow, not those that listen', async (t) => {
+t.test('a final event ends only the streams that follow, not those that subscribe', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open({ topics: ['tasks/1'] })
   await settle()
@@ -93,20 +96,17 @@ t.test('a client that is cut in the middle of a task resumes in the middle', asy
   t.equal(lastOf(second.sink)?.reason, 'finished')
 })
 
-t.test(
-  'a client that was given the final event, and cut before it heard of the end, hears of it at once',
-  async (t) => {
-    const { hub, open } = await startHub(t)
-    await hub.publish('tasks/1', { data: '1' })
-    const { id } = await hub.publish('tasks/1', { data: '2', final: true })
-    const { sink } = open({ ...TASK, lastEventId: id as string })
-    await settle()
-    t.same(textOf(sink), [])
-    t.same(lastOf(sink), { reason: 'finished', reconnect: false })
-  }
-)
+t.test('a client that got the final event, but was cut before the end, gets the end at once', async (t) => {
+  const { hub, open } = await startHub(t)
+  await hub.publish('tasks/1', { data: '1' })
+  const { id } = await hub.publish('tasks/1', { data: '2', final: true })
+  const { sink } = open({ ...TASK, lastEventId: id as string })
+  await settle()
+  t.same(textOf(sink), [])
+  t.same(lastOf(sink), { reason: 'finished', reconnect: false })
+})
 
-t.test('a client that only listens comes back to a final event, and stays', async (t) => {
+t.test('a client that only subscribes reconnects after a final event, and its stream stays open', async (t) => {
   const { hub, open } = await startHub(t)
   const { id } = await hub.publish('tasks/1', { data: '1', final: true })
   const { sink } = open({ ...TASK, follows: false, lastEventId: id as string })
@@ -117,7 +117,7 @@ t.test('a client that only listens comes back to a final event, and stays', asyn
   t.same(textOf(sink), ['2'])
 })
 
-t.test('a client that comes back to a task with nothing new waits for more', async (t) => {
+t.test('a client that reconnects to a task without new events waits for more', async (t) => {
   const { hub, open } = await startHub(t)
   const { id } = await hub.publish('tasks/1', { data: '1' })
   const { sink } = open({ ...TASK, lastEventId: id as string })
@@ -129,7 +129,7 @@ t.test('a client that comes back to a task with nothing new waits for more', asy
   t.equal(lastOf(sink)?.reason, 'finished')
 })
 
-t.test('a close for good is told with an id that ends the event source wherever it comes back', async (t) => {
+t.test('a close for good has an id that ends the event source wherever it reconnects', async (t) => {
   const { hub, open } = await startHub(t)
   const { id } = await hub.send('alice', { data: 'before' })
   const { sink } = open({ lastEventId: id as string })
@@ -142,7 +142,7 @@ t.test('a close for good is told with an id that ends the event source wherever 
   t.ok(sink.isEnded && sink.parser.isAtBoundary)
 })
 
-t.test('a close for now is told with a later reconnection time, and does not move the cursor', async (t) => {
+t.test('a close for now has a later reconnection time, and does not move the cursor', async (t) => {
   const { hub, open } = await startHub(t, { reconnectionTime: 2_000 })
   const { sink } = open()
   await settle()
@@ -155,7 +155,7 @@ t.test('a close for now is told with a later reconnection time, and does not mov
   t.equal(sink.parser.lastEventId, before)
 })
 
-t.test('what a stream is owed leaves before its end, in one write with it', async (t) => {
+t.test('the pending events of a stream leave before its end, in the same write', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open()
   await settle()
@@ -169,7 +169,7 @@ t.test('what a stream is owed leaves before its end, in one write with it', asyn
   t.equal(sink.events.at(-1)?.id, `${id}.end`)
 })
 
-t.test('the end of a stream that is behind says only how far it was given', async (t) => {
+t.test('the end of a backpressured stream has the cursor of the last written event', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open()
   await settle()
@@ -182,7 +182,7 @@ t.test('the end of a stream that is behind says only how far it was given', asyn
   t.equal(sink.events.at(-1)?.id, `${id}.end`)
 })
 
-t.test('a stream that is closed before it was ever read for has an end that is none of a cursor', async (t) => {
+t.test('the end of a stream that closes before its first read is not a cursor', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open({ from: 'oldest' })
   await hub.disconnect('alice')
@@ -191,7 +191,7 @@ t.test('a stream that is closed before it was ever read for has an end that is n
   t.equal(hub.stats().streams, 0)
 })
 
-t.test('a stream is closed once, whoever closes it, and is not written to afterwards', async (t) => {
+t.test('a stream closes once, for any reason, and is not written to afterwards', async (t) => {
   const { hub, open } = await startHub(t)
   const reasons: string[] = []
   hub.on('close', (_stream, reason) => reasons.push(reason))
@@ -211,7 +211,7 @@ t.test('a stream is closed once, whoever closes it, and is not written to afterw
   t.same(textOf(sink), ['1'])
 })
 
-t.test('a client that goes away is not written to', async (t) => {
+t.test('a client that has left is not written to', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open()
   await settle()
@@ -223,7 +223,7 @@ t.test('a client that goes away is not written to', async (t) => {
   t.equal(hub.stats().closed.client, 1)
 })
 
-t.test('the signal of a stream is aborted when it is closed, and is aborted from the start if it was', async (t) => {
+t.test('the signal of a stream is aborted when the stream closes, and from the start if it has closed', async (t) => {
   const { open } = await startHub(t)
   const first = open()
   const { signal } = first.stream
@@ -236,7 +236,7 @@ t.test('the signal of a stream is aborted when it is closed, and is aborted from
   t.ok(second.stream.signal.aborted)
 })
 
-t.test("an event of the host's own goes out behind what the stream is owed, and has no id", async (t) => {
+t.test('an event that the host sends on a stream follows the pending events, and has no id', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink, stream } = open()
   const sent = stream.send('data: mine\n\n')
@@ -252,7 +252,7 @@ t.test("an event of the host's own goes out behind what the stream is owed, and 
   ])
 })
 
-t.test("an event of the host's own waits while the socket is full, and several of them stay in order", async (t) => {
+t.test('events that the host sends on a backpressured stream wait, and stay in order', async (t) => {
   const { open } = await startHub(t)
   const { sink, stream } = open()
   await settle()
@@ -265,7 +265,7 @@ t.test("an event of the host's own waits while the socket is full, and several o
   })
   await settle()
   t.same(textOf(sink), ['1'], 'the first fills the socket')
-  t.same(done, [], 'and not even that one is done with')
+  t.same(done, [], 'and even the first is not sent')
   for (let turn = 0; turn < 4; turn++) {
     sink.drain(0)
     await settle()
@@ -275,7 +275,7 @@ t.test("an event of the host's own waits while the socket is full, and several o
   t.same(textOf(sink), ['1', '2', '3'])
 })
 
-t.test("an event of the host's own is not lost if what the stream is owed fills the socket", async (t) => {
+t.test('an event that the host sends is not lost if the pending events fill the socket', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink, stream } = open()
   await settle()
@@ -289,7 +289,7 @@ t.test("an event of the host's own is not lost if what the stream is owed fills 
   t.same(textOf(sink), ['1', 'mine'])
 })
 
-t.test('whoever waits to send an event of his own learns that the stream was closed', async (t) => {
+t.test('sending an event on a stream rejects if the stream closes meanwhile', async (t) => {
   const { open } = await startHub(t)
   const { sink, stream } = open()
   await settle()
@@ -307,7 +307,7 @@ t.test('every id on a stream is a cursor that resumes, or an end', async (t) => 
   for (const data of ['2', '3', '4']) await hub.send('alice', { data })
   const { sink } = open({ lastEventId: id as string })
   await settle()
-  await hub.send('bob', { data: 'not for her' })
+  await hub.send('bob', { data: 'not for alice' })
   clock.advance(20_000)
   await hub.disconnect('alice')
   const ids = sink.events.map((event) => event.id).filter((text) => text !== undefined)

@@ -11,7 +11,7 @@ function memoryLog(clock: FakeClock, retention: Partial<typeof DEFAULT_RETENTION
   return new MemoryLog({ clock, idempotencyWindow: 60_000, retention: { ...DEFAULT_RETENTION, ...retention } })
 }
 
-/** A hub over a log that answers when it is told to. */
+/** A hub over a log that answers when the test calls `log.answer()`. */
 async function startSlowHub(
   t: Test,
   { retention = {}, isSlow = true, isLagging = false, evaluatesLate = true }: SlowHubOptions = {}
@@ -25,11 +25,11 @@ interface SlowHubOptions {
   readonly retention?: Partial<typeof DEFAULT_RETENTION>
   readonly isSlow?: boolean
   readonly isLagging?: boolean
-  /** Whether a read says what is held when it is answered, and not when it was asked. */
+  /** Whether a read returns the events at the time of the answer, not of the call. */
   readonly evaluatesLate?: boolean
 }
 
-/** Room for the reconnection time, and not for the welcome. */
+/** Room for the reconnection time, but not for the welcome. */
 const ROOM_TO_BEGIN = 20
 
 function textOf(sink: FakeSink): string[] {
@@ -40,7 +40,7 @@ function namesOf(sink: FakeSink): string[] {
   return sink.events.map(({ event, data }) => (event === 'message' ? data : event))
 }
 
-/** Answers whatever is asked until nothing more is. */
+/** Answers the calls of the log until no call waits. */
 async function answerAll(log: SlowLog): Promise<void> {
   for (let round = 0; round < 50; round++) {
     await settle(2)
@@ -62,7 +62,7 @@ t.test('the first bytes do not wait for the log', async (t) => {
 for (const evaluatesLate of [true, false]) {
   const when = evaluatesLate ? 'and is in its answer' : 'and is not in its answer'
 
-  t.test(`an event that is published while a new stream is read for, ${when}, reaches it once`, async (t) => {
+  t.test(`an event that is published during the first read of a stream, ${when}, reaches it once`, async (t) => {
     const { hub, open, log } = await startSlowHub(t, { evaluatesLate })
     await hub.send('alice', { data: 'before' })
     const { sink } = open()
@@ -75,7 +75,7 @@ for (const evaluatesLate of [true, false]) {
     t.same(textOf(sink), ['1', '2'])
   })
 
-  t.test(`an event that is published during a replay, ${when}, comes after history, once`, async (t) => {
+  t.test(`an event that is published during a replay, ${when}, follows the history once`, async (t) => {
     const { hub, open, log } = await startSlowHub(t, { evaluatesLate })
     const { id } = await hub.send('alice', { data: '0' })
     for (let at = 1; at <= 300; at++) await hub.send('alice', { data: String(at) })
@@ -95,7 +95,7 @@ for (const evaluatesLate of [true, false]) {
   })
 }
 
-t.test('what was read ahead of a tail that lags is not given again when the tail brings it', async (t) => {
+t.test('events that were read ahead of a lagging tail are not delivered again by the tail', async (t) => {
   const { hub, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
   const { sink } = open()
   await hub.send('alice', { data: '1' })
@@ -109,7 +109,7 @@ t.test('what was read ahead of a tail that lags is not given again when the tail
   t.same(textOf(sink), ['1', '2', '3'])
 })
 
-t.test('not even if a transient event comes before it', async (t) => {
+t.test('events that were read ahead are not delivered again after a transient event', async (t) => {
   const { hub, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
   const { sink } = open()
   await hub.send('alice', { data: 'typing', transient: true })
@@ -120,7 +120,7 @@ t.test('not even if a transient event comes before it', async (t) => {
   t.same(textOf(sink), ['1', 'typing'])
 })
 
-t.test('a heartbeat never tells of the head of a tail that a stream is ahead of or behind', async (t) => {
+t.test('a heartbeat never has the head of a tail that its stream is ahead of or behind', async (t) => {
   const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
   const { sink } = open()
   await hub.send('bob', { data: 'to bob' })
@@ -132,7 +132,7 @@ t.test('a heartbeat never tells of the head of a tail that a stream is ahead of 
   t.ok(namesOf(sink).includes('hub.heartbeat'))
 })
 
-t.test('an event that comes just when a stream has caught up and drained is not left lying', async (t) => {
+t.test('an event that arrives just when a stream has become live and drained is delivered', async (t) => {
   const { hub, open, log } = await startSlowHub(t)
   const sink = new FakeSink()
   sink.room = 0
@@ -147,7 +147,7 @@ t.test('an event that comes just when a stream has caught up and drained is not 
   t.same(namesOf(sink), ['hub.welcome', '1'])
 })
 
-t.test('a long history is read to its end, though the tail has not come to where it begins', async (t) => {
+t.test('a long history is read to its end, even if the tail lags behind its beginning', async (t) => {
   const { hub, open, log } = await startSlowHub(t, { isLagging: true })
   for (let at = 1; at <= 300; at++) await hub.send('alice', { data: String(at) })
   const { sink } = open({ from: 'oldest' })
@@ -155,32 +155,29 @@ t.test('a long history is read to its end, though the tail has not come to where
   t.equal(textOf(sink).length, 300)
 })
 
-t.test(
-  'a stream that was told that the log began anew is told what then goes missing, however low its number',
-  async (t) => {
-    const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
-    for (let at = 1; at <= 50; at++) await hub.send('bob', { data: String(at) })
-    log.dispatch()
-    const sink = new FakeSink()
-    sink.room = ROOM_TO_BEGIN
-    open({}, sink)
-    await log.replace(memoryLog(clock, { user: 2 }))
-    for (const data of ['new 1', 'new 2']) await hub.send('alice', { data })
-    log.dispatch()
-    await settle()
-    for (const data of ['new 3', 'new 4']) await hub.send('alice', { data })
-    log.dispatch()
-    sink.drain()
-    await settle()
-    t.same(namesOf(sink), ['hub.welcome', 'hub.gap', 'hub.gap', 'new 3', 'new 4'])
-    t.same(
-      sink.events.slice(1, 3).map(({ data }) => JSON.parse(data).reason),
-      ['reset', 'evicted']
-    )
-  }
-)
+t.test('a stream that got a reset gets later gaps, even those with lower numbers', async (t) => {
+  const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
+  for (let at = 1; at <= 50; at++) await hub.send('bob', { data: String(at) })
+  log.dispatch()
+  const sink = new FakeSink()
+  sink.room = ROOM_TO_BEGIN
+  open({}, sink)
+  await log.replace(memoryLog(clock, { user: 2 }))
+  for (const data of ['new 1', 'new 2']) await hub.send('alice', { data })
+  log.dispatch()
+  await settle()
+  for (const data of ['new 3', 'new 4']) await hub.send('alice', { data })
+  log.dispatch()
+  sink.drain()
+  await settle()
+  t.same(namesOf(sink), ['hub.welcome', 'hub.gap', 'hub.gap', 'new 3', 'new 4'])
+  t.same(
+    sink.events.slice(1, 3).map(({ data }) => JSON.parse(data).reason),
+    ['reset', 'evicted']
+  )
+})
 
-t.test('a log that cannot be read when a stream opens ends it for now', async (t) => {
+t.test('a log that cannot be read when a stream opens closes the stream for now', async (t) => {
   const { hub, open, log, logged } = await startSlowHub(t)
   log.failingReads = 1
   const { sink } = open()
@@ -191,7 +188,7 @@ t.test('a log that cannot be read when a stream opens ends it for now', async (t
   t.match(logged, [{ level: 'error', message: 'the event log could not be read' }])
 })
 
-t.test('a log that throws instead of rejecting ends an opening stream as well', async (t) => {
+t.test('a log that throws instead of rejecting closes an opening stream, too', async (t) => {
   const clock = new FakeClock()
   const log = memoryLog(clock)
   const { open } = await startHub(t, { log, clock })
@@ -203,7 +200,7 @@ t.test('a log that throws instead of rejecting ends an opening stream as well', 
   t.same(JSON.parse(sink.events.at(-1)?.data ?? ''), { reason: 'error', reconnect: true })
 })
 
-t.test('a read that fails later is tried again after a second, and nothing is missing or doubled', async (t) => {
+t.test('a read that fails later is retried after a second, without a hole or a duplicate', async (t) => {
   const { hub, clock, open, log } = await startSlowHub(t)
   const { sink, stream } = open()
   await answerAll(log)
@@ -226,10 +223,10 @@ t.test('a read that fails later is tried again after a second, and nothing is mi
   t.notOk(stream.isClosed)
   clock.advance(5_000)
   await settle()
-  t.equal(log.waiting, 0, 'it is not asked again for what it has answered')
+  t.equal(log.waiting, 0, 'answered reads are not repeated')
 })
 
-t.test('a stream whose history cannot be read is kept alive', async (t) => {
+t.test('a stream whose history cannot be read gets heartbeats', async (t) => {
   const { hub, clock, open, log } = await startSlowHub(t)
   const { sink } = open()
   await answerAll(log)
@@ -262,7 +259,7 @@ t.test('an answer that comes after its stream was closed is not written', async 
   t.equal(hub.stats().closed.error, 0)
 })
 
-t.test('answers that come in another order than they were asked for go each to his stream', async (t) => {
+t.test('answers of the log that arrive out of order each reach their own stream', async (t) => {
   const { hub, open, log } = await startSlowHub(t)
   const users = ['alice', 'bob', 'carol']
   for (const user of users) await hub.send(user, { data: `for ${user}` })
@@ -274,7 +271,7 @@ t.test('answers that come in another order than they were asked for go each to h
   )
 })
 
-t.test('a tail that breaks leaves no hole: streams read what it has lost', async (t) => {
+t.test('a discontinuity of the tail leaves no hole: streams read the lost events', async (t) => {
   const { hub, open, log } = await startSlowHub(t, { isLagging: true })
   const { sink } = open()
   await answerAll(log)
@@ -290,7 +287,7 @@ t.test('a tail that breaks leaves no hole: streams read what it has lost', async
   t.same(namesOf(sink), ['hub.welcome', '1', '2', '3', '4'])
 })
 
-t.test('after a break the hub is where the log is, and does not go on asking', async (t) => {
+t.test('after a discontinuity the hub has the head of the log, and stops reading', async (t) => {
   const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
   for (const data of ['1', '2', '3']) await hub.send('alice', { data })
   log.dispatch()
@@ -311,7 +308,7 @@ t.test('after a break the hub is where the log is, and does not go on asking', a
   t.equal(reads, 0)
 })
 
-t.test('what a tail has lost, and the log no longer has, is told as a gap', async (t) => {
+t.test('events that the tail lost and the log no longer has are reported as a gap', async (t) => {
   const { hub, open, log } = await startSlowHub(t, { isLagging: true, retention: { user: 1 } })
   const { sink } = open()
   await answerAll(log)
@@ -321,7 +318,7 @@ t.test('what a tail has lost, and the log no longer has, is told as a gap', asyn
   t.same(namesOf(sink), ['hub.welcome', 'hub.gap', '3'])
 })
 
-t.test('a log that comes back empty is told to open streams, and they go on with what it then gets', async (t) => {
+t.test('open streams get a reset when the log returns empty, and then its new events', async (t) => {
   const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true })
   const { sink } = open()
   await answerAll(log)
@@ -339,7 +336,7 @@ t.test('a log that comes back empty is told to open streams, and they go on with
   t.equal(JSON.parse(sink.events[4]?.data ?? '').reason, 'reset')
 })
 
-t.test('an answer of the old life of a log, come after the new life began, hides nothing of the new', async (t) => {
+t.test('an answer from an old epoch that arrives in the new one hides none of its events', async (t) => {
   const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, evaluatesLate: false })
   for (const data of ['1', '2', '3', '4', '5']) await hub.send('alice', { data })
   log.dispatch()
@@ -356,7 +353,7 @@ t.test('an answer of the old life of a log, come after the new life began, hides
   t.same(namesOf(sink).slice(1), ['1', '2', '3', '4', '5', 'hub.gap', 'new 1', 'new 2'])
 })
 
-t.test('a gap in the new life of a log is told, though its numbers are below those of a gap in the old', async (t) => {
+t.test('a gap of the new epoch is reported, even if its numbers are below those of an old gap', async (t) => {
   const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false, retention: { user: 1 } })
   const { id } = await hub.send('alice', { data: '1' })
   for (const data of ['2', '3', '4', '5', '6', '7', '8']) await hub.send('alice', { data })
@@ -379,7 +376,7 @@ t.test('a gap in the new life of a log is told, though its numbers are below tho
   t.same(namesOf(sink), ['hub.welcome', 'hub.gap', '8', 'hub.gap', 'new 1', 'new 2', 'hub.gap', 'new 4'])
 })
 
-t.test('a heartbeat does not take a stream back to the old life of a log, of which the tail still is', async (t) => {
+t.test('a heartbeat does not return a stream to the old epoch while the tail is still in it', async (t) => {
   const { hub, clock, open, log } = await startSlowHub(t, { isLagging: true, isSlow: false })
   await hub.send('bob', { data: 'old 1' })
   await hub.send('bob', { data: 'old 2' })
@@ -393,7 +390,7 @@ t.test('a heartbeat does not take a stream back to the old life of a log, of whi
   t.equal(sink.parser.lastEventId, id)
 })
 
-t.test('a task whose end is looked up in a log that fails is looked up again', async (t) => {
+t.test('a failed lookup of the end of a task is retried', async (t) => {
   const { hub, clock, open, log } = await startSlowHub(t)
   const { id } = await hub.publish('tasks/1', { data: '1', final: true })
   const { sink } = open({ user: null, topics: ['tasks/1'], follows: true, lastEventId: id as string })
@@ -407,7 +404,7 @@ t.test('a task whose end is looked up in a log that fails is looked up again', a
   t.match(sink.events.at(-1), { event: 'hub.close', data: /finished/ })
 })
 
-t.test('an append that fails is told to its publisher, and reaches nobody', async (t) => {
+t.test('an append that fails is an error for its publisher, and reaches no stream', async (t) => {
   const { hub, open, log } = await startSlowHub(t)
   const { sink } = open()
   await answerAll(log)
@@ -420,7 +417,7 @@ t.test('an append that fails is told to its publisher, and reaches nobody', asyn
 })
 
 t.test(
-  'a publisher who does not know whether he succeeded tries again with the same key, and it is there once',
+  'a publisher without a receipt retries with the same idempotency key, and the event is stored once',
   async (t) => {
     const { hub, open, log } = await startSlowHub(t)
     const { sink } = open()

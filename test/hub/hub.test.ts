@@ -12,7 +12,7 @@ function textOf(sink: FakeSink): string[] {
   return sink.published.map(({ data }) => data)
 }
 
-t.test('an event for a user reaches every stream of his, and nobody else', async (t) => {
+t.test('an event for a user reaches every stream of that user, and no other', async (t) => {
   const { hub, open } = await startHub(t)
   const sinks = ['alice', 'alice', 'bob'].map((user) => open({ user }).sink)
   t.match(await hub.send('alice', { event: 'order.shipped', data: { id: 42 } }), {
@@ -24,7 +24,7 @@ t.test('an event for a user reaches every stream of his, and nobody else', async
   t.equal(sinks[0]?.published[0]?.event, 'order.shipped')
 })
 
-t.test('an event for several users or topics is one event, and a stream that listens twice gets it once', async (t) => {
+t.test('an event for several users or topics is one event, and a stream that matches twice gets it once', async (t) => {
   const { hub, open } = await startHub(t)
   const alice = open({ topics: ['a', 'b'] }).sink
   const bob = open({ user: 'bob', topics: ['b'] }).sink
@@ -44,7 +44,7 @@ t.test('an event for several users or topics is one event, and a stream that lis
   )
 })
 
-t.test('a broadcast reaches everyone, except who follows a topic only', async (t) => {
+t.test('a broadcast reaches all streams, except those that follow a topic', async (t) => {
   const { hub, open } = await startHub(t)
   const sinks = [open().sink, open({ user: 'bob' }).sink, open({ user: null, topics: ['a'], follows: true }).sink]
   t.equal((await hub.broadcast({ data: 'hello' })).streams, 2)
@@ -52,7 +52,7 @@ t.test('a broadcast reaches everyone, except who follows a topic only', async (t
   t.same(sinks.map(textOf), [['hello'], ['hello'], []])
 })
 
-t.test('publishing to who is away is accepted, and waits in his history', async (t) => {
+t.test('an event for an offline user is accepted, and kept in the history of the user', async (t) => {
   const { hub, open } = await startHub(t)
   t.match(await hub.send('alice', { data: '1' }), { streams: 0 })
   const { sink } = open({ last: 20 })
@@ -60,7 +60,7 @@ t.test('publishing to who is away is accepted, and waits in his history', async 
   t.same(textOf(sink), ['1'])
 })
 
-t.test('a batch is published in its order, with nothing between, and each event has its receipt', async (t) => {
+t.test('a batch is published in order, with nothing between, and each event has its receipt', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open()
   await settle()
@@ -92,7 +92,7 @@ t.test('a batch with one bad event is not published at all', async (t) => {
   await t.rejects(hub.publishBatch([good, { ...good, data: 'much too long' }]), { code: 'SSE_HUB_ERR_EVENT_TOO_LARGE' })
   await t.rejects(hub.publishBatch([good, good, good]), { code: 'SSE_HUB_ERR_BATCH_TOO_LARGE', statusCode: 413 })
   await t.rejects(hub.publishBatch([good, null] as never), { code: 'SSE_HUB_ERR_INVALID_DRAFT' })
-  await t.rejects(hub.publishBatch('all of it' as never), { code: 'SSE_HUB_ERR_INVALID_REQUEST' })
+  await t.rejects(hub.publishBatch('not a list' as never), { code: 'SSE_HUB_ERR_INVALID_REQUEST' })
   t.same(await hub.publishBatch([]), [])
   await settle()
   t.same(textOf(sink), [])
@@ -113,7 +113,7 @@ t.test('a mistake never becomes a broadcast', async (t) => {
   t.same(textOf(sink), [])
 })
 
-t.test('an idempotency key gives the first receipt again, and publishes nothing', async (t) => {
+t.test('a repeated idempotency key returns the first receipt, and publishes nothing', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open()
   const first = await hub.send('alice', { data: '1', idempotencyKey: 'k' })
@@ -124,28 +124,25 @@ t.test('an idempotency key gives the first receipt again, and publishes nothing'
   t.same(textOf(sink), ['1'])
 })
 
-t.test(
-  'an idempotency key is one key for each publisher and target, in whatever order a target is named',
-  async (t) => {
-    const { hub } = await startHub(t)
-    const draft = { data: '1', idempotencyKey: 'k' }
-    const receipts = [
-      await hub.send('alice', draft),
-      await hub.send('bob', draft),
-      await hub.publish('alice', draft),
-      await hub.broadcast(draft),
-      await hub.send(['alice', 'bob'], draft),
-      await hub.send('alice', draft, { publisher: 'billing' }),
-      await hub.send('alice', draft, { publisher: 'shipping' })
-    ]
-    t.equal(new Set(receipts.map(({ id }) => id)).size, receipts.length)
-    const [again] = await hub.publishBatch([{ to: { users: ['bob', 'alice'] }, ...draft }])
-    t.same(again, receipts[4])
-    t.same(await hub.send('alice', draft, { publisher: 'billing' }), receipts[5])
-  }
-)
+t.test('an idempotency key is scoped by publisher and target, in any order of the target', async (t) => {
+  const { hub } = await startHub(t)
+  const draft = { data: '1', idempotencyKey: 'k' }
+  const receipts = [
+    await hub.send('alice', draft),
+    await hub.send('bob', draft),
+    await hub.publish('alice', draft),
+    await hub.broadcast(draft),
+    await hub.send(['alice', 'bob'], draft),
+    await hub.send('alice', draft, { publisher: 'billing' }),
+    await hub.send('alice', draft, { publisher: 'shipping' })
+  ]
+  t.equal(new Set(receipts.map(({ id }) => id)).size, receipts.length)
+  const [again] = await hub.publishBatch([{ to: { users: ['bob', 'alice'] }, ...draft }])
+  t.same(again, receipts[4])
+  t.same(await hub.send('alice', draft, { publisher: 'billing' }), receipts[5])
+})
 
-t.test('an idempotency key that comes again with other content is refused, whatever differs', async (t) => {
+t.test('a repeated idempotency key with different content is refused, for every part of the content', async (t) => {
   const { hub } = await startHub(t)
   const draft = { event: 'a', data: '1', idempotencyKey: 'k' }
   const { id } = await hub.send('alice', draft)
@@ -160,14 +157,14 @@ t.test('an idempotency key that comes again with other content is refused, whate
   t.equal((await hub.history({ user: 'alice' })).events.length, 1)
 })
 
-t.test('a publisher has a name, or an error says so', async (t) => {
+t.test('a publisher without a name is an error', async (t) => {
   const { hub } = await startHub(t)
   for (const publisher of [42, null, 'x'.repeat(1_025), 'a\nb'] as never[]) {
     await t.rejects(hub.send('alice', { data: '1' }, { publisher }), { code: 'SSE_HUB_ERR_INVALID_DRAFT' })
   }
 })
 
-t.test('what is accepted for users who are away is told to the host, one by one', async (t) => {
+t.test('the host gets an undelivered event for each offline user', async (t) => {
   const { hub, open } = await startHub(t)
   const told: Undelivered[] = []
   hub.on('undelivered', (event) => told.push(event))
@@ -177,14 +174,14 @@ t.test('what is accepted for users who are away is told to the host, one by one'
     { user: 'bob', id, event: 'hi', data: '{"a":1}' },
     { user: 'carol', id, event: 'hi', data: '{"a":1}' }
   ])
-  await hub.broadcast({ data: 'nobody in particular' })
-  await hub.publish('topic', { data: 'nobody in particular' })
+  await hub.broadcast({ data: 'for no single user' })
+  await hub.publish('topic', { data: 'for no single user' })
   t.equal(told.length, 2)
   await hub.send('bob', { data: 'gone', transient: true })
   t.match(told[2], { user: 'bob', id: null })
 })
 
-t.test('what an idempotency key repeats is not told again', async (t) => {
+t.test('a repeated idempotency key emits no second undelivered event', async (t) => {
   const { hub } = await startHub(t)
   const told: Undelivered[] = []
   hub.on('undelivered', (event) => told.push(event))
@@ -193,7 +190,7 @@ t.test('what an idempotency key repeats is not told again', async (t) => {
   t.equal(told.length, 1)
 })
 
-t.test('a listener that throws or rejects is logged, and hurts neither the others nor the hub', async (t) => {
+t.test('a listener that throws or rejects is logged, and harms neither the others nor the hub', async (t) => {
   const { hub, open, logged } = await startHub(t)
   const heard: string[] = []
   for (const name of ['open', 'close', 'undelivered'] as const) {
@@ -219,7 +216,7 @@ t.test('a listener that throws or rejects is logged, and hurts neither the other
   )
 })
 
-t.test('a listener that is taken off is not called', async (t) => {
+t.test('a removed listener is not called', async (t) => {
   const { hub, open } = await startHub(t)
   const opened: Stream[] = []
   const listener = (stream: Stream) => opened.push(stream)
@@ -233,7 +230,7 @@ t.test('a listener that is taken off is not called', async (t) => {
   )
 })
 
-t.test('a listener may close the stream that it is told of', async (t) => {
+t.test('a listener may close the stream of its event', async (t) => {
   const { hub, open } = await startHub(t)
   hub.on('open', (stream) => stream.close('kicked'))
   const { sink } = open()
@@ -246,7 +243,7 @@ t.test('a listener may close the stream that it is told of', async (t) => {
   )
 })
 
-t.test('who is online is known, with each of his streams', async (t) => {
+t.test('the presence of an online user has each stream of that user', async (t) => {
   const { hub, clock, open } = await startHub(t)
   t.equal(await hub.isOnline('alice'), false)
   t.same(await hub.presence('alice'), { user: 'alice', online: false, streams: [] })
@@ -268,7 +265,7 @@ t.test('who is online is known, with each of his streams', async (t) => {
   await t.rejects(hub.isOnline(''), { code: 'SSE_HUB_ERR_INVALID_USER' })
 })
 
-t.test('who is online is listed by name, a page at a time', async (t) => {
+t.test('online users are listed by name, a page at a time', async (t) => {
   const { hub, open } = await startHub(t)
   for (const user of ['carol', 'alice', 'bob', 'alice', 'dave']) open({ user })
   open({ user: null, topics: ['a'], follows: true })
@@ -282,7 +279,7 @@ t.test('who is online is listed by name, a page at a time', async (t) => {
   for (const limit of [0, 1.5, 1_001]) await t.rejects(hub.online({ limit }), INVALID)
 })
 
-t.test('history is read a page at a time, and says whether it is all', async (t) => {
+t.test('history is read a page at a time, and says whether it is complete', async (t) => {
   const { hub, clock } = await startHub(t, { retention: { user: 4 } })
   const ids: (string | null)[] = []
   for (let at = 0; at < 6; at++) ids.push((await hub.send('alice', { event: 'n', data: at })).id)
@@ -308,7 +305,7 @@ t.test('history is read a page at a time, and says whether it is all', async (t)
   }
 })
 
-t.test("the hub's cursor begins a stream that misses nothing from then on", async (t) => {
+t.test("a stream that begins at the hub's cursor misses no later event", async (t) => {
   const { hub, open } = await startHub(t)
   await hub.send('alice', { data: 'before' })
   const lastEventId = hub.cursor()
@@ -319,7 +316,7 @@ t.test("the hub's cursor begins a stream that misses nothing from then on", asyn
   t.same(textOf(sink), ['1', '2'])
 })
 
-t.test('a stream is closed by its id or itself, a user by his name, and the answer is how many', async (t) => {
+t.test('streams are closed by id, by object or by user, and the result is their number', async (t) => {
   const { hub, open } = await startHub(t)
   const [a, b, c, d, bob] = ['alice', 'alice', 'alice', 'alice', 'bob'].map((user) => open({ user }))
   t.equal(await hub.disconnect({ stream: a?.stream.id as string }), 1)
@@ -335,7 +332,7 @@ t.test('a stream is closed by its id or itself, a user by his name, and the answ
   await t.rejects(hub.disconnect(''), { code: 'SSE_HUB_ERR_INVALID_USER' })
 })
 
-t.test('nothing reaches a stream after close() has returned', async (t) => {
+t.test('a stream gets nothing after close() has returned', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open()
   await settle()
@@ -346,7 +343,7 @@ t.test('nothing reaches a stream after close() has returned', async (t) => {
   t.equal(sink.writes.length, before)
 })
 
-t.test('the hub counts what it has done', async (t) => {
+t.test('the hub counts its streams and events', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open()
   open({ user: 'bob' })
@@ -375,7 +372,7 @@ t.test('a hub is as ready as its log', async (t) => {
   t.equal(await other.ready(), false)
 })
 
-t.test('a hub that is disposed of has ended its streams and closed its log, however often it is told', async (t) => {
+t.test('disposing of a hub ends its streams and closes its log, also when repeated', async (t) => {
   const { hub, clock, open } = await startHub(t)
   const { sink } = open()
   await settle()
@@ -387,7 +384,7 @@ t.test('a hub that is disposed of has ended its streams and closed its log, howe
   t.equal(await hub.ready(), false)
 })
 
-t.test('publishing goes on while streams are ended, so that nothing is lost to who comes back', async (t) => {
+t.test('publishing works while streams are drained, so that a returning client misses nothing', async (t) => {
   const { hub } = await startHub(t)
   await hub.drain()
   t.match(await hub.send('alice', { data: '1' }), { streams: 0 })

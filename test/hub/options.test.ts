@@ -10,7 +10,7 @@ const HOUR = 3_600_000
 const DAY = 24 * HOUR
 const MANY = 10_000_000
 
-/** Default, least and most of each option that is a whole number. */
+/** Default, minimum and maximum of each option that is a whole number. */
 const NUMBERS = {
   idempotencyWindow: [300_000, 1_000, 7 * DAY],
   heartbeatInterval: [15_000, 0, DAY],
@@ -26,7 +26,7 @@ const NUMBERS = {
   openingRate: [20, 0, 10_000]
 } as const
 
-/** Default, least and most of each bound of the retention. */
+/** Default, minimum and maximum of each bound of the retention. */
 const RETENTION = {
   user: [1_000, 0, MANY],
   topic: [10_000, 0, MANY],
@@ -45,7 +45,7 @@ function resolve(options: object) {
   return resolveOptions(options as HubOptions)
 }
 
-/** The error that names an option. */
+/** A matcher for the error that names an option. */
 function naming(name: string, message = '') {
   return {
     code: 'SSE_HUB_ERR_INVALID_OPTION',
@@ -53,7 +53,7 @@ function naming(name: string, message = '') {
   }
 }
 
-t.test('with nothing said, every option has its default', async (t) => {
+t.test('without options, every option has its default', async (t) => {
   const numbers = Object.fromEntries(Object.entries(NUMBERS).map(([name, [preset]]) => [name, preset]))
   const retention = Object.fromEntries(Object.entries(RETENTION).map(([name, [preset]]) => [name, preset]))
   const others = {
@@ -68,7 +68,7 @@ t.test('with nothing said, every option has its default', async (t) => {
   t.strictSame(DEFAULT_RETENTION, retention)
 })
 
-t.test('an option that is undefined has its default, too', async (t) => {
+t.test('an undefined option has its default, too', async (t) => {
   const undefinedOnes = Object.fromEntries(HUB_OPTION_NAMES.map((name) => [name, undefined]))
   t.strictSame(resolve(undefinedOnes), resolve({}))
   const retention = Object.fromEntries(Object.keys(RETENTION).map((name) => [name, undefined]))
@@ -95,7 +95,7 @@ for (const [name, [, min, max]] of Object.entries(RETENTION)) {
   })
 }
 
-t.test('a bound that retention does not have is refused by its name', async (t) => {
+t.test('an unknown bound of the retention is refused by its name', async (t) => {
   for (const name of ['users', 'count', 'channel', 'User', 'toString', 'constructor', '0', '']) {
     t.throws(
       () => resolve({ retention: { [name]: 5 } }),
@@ -105,7 +105,7 @@ t.test('a bound that retention does not have is refused by its name', async (t) 
   t.throws(() => resolve({ retention: JSON.parse('{"__proto__": 5}') }), naming('retention.__proto__'))
 })
 
-t.test('a retention that is no object is refused', async (t) => {
+t.test('a retention that is not an object is refused', async (t) => {
   for (const retention of [5, true, 'all', '', [], [5], () => ({}), 0]) {
     t.throws(() => resolve({ retention }), naming('retention', 'is an object; got '))
   }
@@ -126,7 +126,7 @@ t.test('onUserLimit is "replace" or "reject"', async (t) => {
   }
 })
 
-t.test('log is an event log, whole', async (t) => {
+t.test('log has all methods of an event log', async (t) => {
   const log = new MemoryLog(resolve({}))
   t.equal(resolve({ log }).log, log)
   const verbs = ['append', 'read', 'tail', 'close', 'stats']
@@ -138,7 +138,7 @@ t.test('log is an event log, whole', async (t) => {
     t.throws(() => resolve({ log: value }), naming('log'))
 })
 
-t.test('a cluster has all of its methods', async (t) => {
+t.test('cluster has all methods of a cluster', async (t) => {
   t.equal(resolve({ cluster: SINGLE_NODE }).cluster, SINGLE_NODE)
   for (const [missing, value] of Object.entries(SINGLE_NODE)) {
     if (typeof value !== 'function') continue
@@ -152,7 +152,7 @@ t.test('a cluster has all of its methods', async (t) => {
     t.throws(() => resolve({ cluster: value }), naming('cluster'))
 })
 
-t.test('clock is a clock, whole', async (t) => {
+t.test('clock has all methods of a clock', async (t) => {
   const clock = new FakeClock()
   t.equal(resolve({ clock }).clock, clock)
   for (const missing of ['now', 'monotonic', 'every', 'random']) {
@@ -161,13 +161,13 @@ t.test('clock is a clock, whole', async (t) => {
   for (const value of [null, Date, 5, {}]) t.throws(() => resolve({ clock: value }), naming('clock'))
 })
 
-t.test('an error shows what was given, in short', async (t) => {
+t.test('an error shows the given value, shortened', async (t) => {
   t.throws(() => resolve({ maxTopics: 'many' }), { message: /got "many"$/ })
   t.throws(() => resolve({ maxTopics: 0.5 }), { message: /got 0\.5$/ })
   t.throws(() => resolve({ maxTopics: 'x'.repeat(1_000) }), { message: /got "x{40}"$/ })
 })
 
-t.test('the names of all options are known', async (t) => {
+t.test('the list of option names is complete', async (t) => {
   const names = [
     ...Object.keys(NUMBERS),
     'log',

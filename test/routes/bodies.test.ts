@@ -23,7 +23,7 @@ async function build(t: Test): Promise<FastifyInstance> {
   return app
 }
 
-/** Sends the head of a request, and as much of a body as asked. */
+/** Sends the headers of a request, and a part of its body. */
 function begin(app: FastifyInstance, path: string, token: string, headers: object, body = ''): ClientRequest {
   const { port } = app.server.address() as { port: number }
   const sent = request({
@@ -43,7 +43,7 @@ async function answerOf(sent: ClientRequest): Promise<{ status: number | undefin
   return { status: response.statusCode, code: JSON.parse(text).code }
 }
 
-t.test('the right to publish is decided before a byte of the body is read', async (t) => {
+t.test('the right to publish is checked before a byte of the body is read', async (t) => {
   const app = await build(t)
   const length = { 'content-length': 900_000 }
   for (const path of ['/broadcast', '/users/alice/events', '/topics/news/events', '/events']) {
@@ -56,12 +56,12 @@ t.test('the right to publish is decided before a byte of the body is read', asyn
   }
 })
 
-t.test('bodies share a bound of bytes: more are refused with 503, and let in when others have ended', async (t) => {
+t.test('bodies share a bound of bytes: excess ones are 503 until others have ended', async (t) => {
   const app = await build(t)
   const half = '['.padEnd(16, ' ')
   const slow = Array.from({ length: 8 }, () => begin(app, '/events', KEY, { 'content-length': 8 * MIB }, half))
   const small = { 'content-length': 30 }
-  // All eight have been counted as soon as one more is refused.
+  // Once another is refused, all eight have been counted.
   let refused: { status: number | undefined; code: string }
   do {
     const sent = begin(app, '/events', KEY, { 'content-length': MIB }, `[${' '.repeat(MIB - 2)}]`)
@@ -83,12 +83,12 @@ t.test('bodies share a bound of bytes: more are refused with 503, and let in whe
     const sent = begin(app, '/events', KEY, { 'content-length': MIB }, `[${' '.repeat(MIB - 2)}]`)
     const { status } = await answerOf(sent)
     if (status === 503) continue
-    t.equal(status, 400, 'an empty batch, read and refused for its content')
+    t.equal(status, 400, 'an empty batch is read, and refused for its content')
     break
   }
 })
 
-t.test('a body without a length is published as one with a length', async (t) => {
+t.test('a body without a length is published like one with a length', async (t) => {
   const app = await build(t)
   const sent = begin(app, '/users/alice/events', KEY, {}, '{"data":')
   sent.end(`"${'x'.repeat(40_000)}"}`)

@@ -14,7 +14,7 @@ const build = (test: Test, hub = {}, demoStep = STEP): Promise<HubHost> =>
 const stepsOf = (client: StreamClient) =>
   client.published.filter(({ event }) => event === 'progress').map(({ data }) => JSON.parse(data).step as number)
 
-t.test('a task is followed to its end, after which nobody is to come back', async (t) => {
+t.test('a stream follows a task to its end, and is then closed for good', async (t) => {
   const host = await build(t)
   const client = await StreamClient.open(`${await host.listen()}/hub/tasks/demo?steps=3`)
   await client.end()
@@ -55,7 +55,7 @@ t.test('a client that is cut in the middle of a task resumes in the middle, by i
   }
 })
 
-t.test('a client resumes its own task, whatever else goes on in the hub', async (t) => {
+t.test('a client resumes its own task while other tasks run', async (t) => {
   const clock = new FakeClock()
   const host = await build(t, { clock, heartbeatInterval: 1_000 }, 60_000)
   const url = `${await host.listen()}/hub/tasks/demo?steps=`
@@ -77,7 +77,7 @@ t.test('a client resumes its own task, whatever else goes on in the hub', async 
   t.not(host.streams[0]?.topics[0], host.streams[1]?.topics[0])
 })
 
-t.test('a client that was cut before it was given anything begins a task', async (t) => {
+t.test('a client that was cut before its first event begins a new task', async (t) => {
   const host = await build(t)
   const client = await StreamClient.open(`${await host.listen()}/hub/tasks/demo?steps=1`, {
     lastEventId: 'nothing-known'
@@ -94,7 +94,7 @@ t.test('a task has 1 to 600 steps', async (t) => {
   }
 })
 
-t.test('no more tasks run than may; who is one too many is told to come back later', async (t) => {
+t.test('the number of tasks is bounded; a request for one more gets a retryable rejection', async (t) => {
   const host = await build(t, {}, 60_000)
   const url = `${await host.listen()}/hub/tasks/demo`
   const running = await Promise.all(Array.from({ length: 100 }, () => StreamClient.open(url)))
@@ -104,14 +104,14 @@ t.test('no more tasks run than may; who is one too many is told to come back lat
   t.match(refused.events.at(-1), { event: 'hub.close', data: '{"reason":"limit","reconnect":true}' })
 })
 
-t.test('an app with running tasks closes at once; they stop, and nothing is said of it', async (t) => {
+t.test('an app with running tasks closes at once; the tasks stop without an error', async (t) => {
   const host = await build(t)
   const client = await StreamClient.open(`${await host.listen()}/hub/tasks/demo`)
   await client.count(1)
   await host.app.close()
   await client.end()
   t.match(client.events.at(-1), { data: '{"reason":"shutdown","reconnect":true}' })
-  // A timer that was set after that of the task's next step, and is longer, is due after it.
+  // This timer is later and longer than that of the task's next step, so it is due after it.
   await new Promise((resolve) => setTimeout(resolve, 3 * STEP))
   t.same(host.errors, [])
 })

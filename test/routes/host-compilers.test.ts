@@ -14,7 +14,7 @@ import { failOnWarnings } from '../support/build.ts'
 
 failOnWarnings(t)
 
-/** A host whose root has compilers of its own, and a hub under `/hub`. */
+/** A host with its own compilers at the root, and a hub under `/hub`. */
 async function build(t: Test, prepare: (app: FastifyInstance) => unknown): Promise<FastifyInstance> {
   const app = Fastify()
   t.teardown(() => app.close())
@@ -31,7 +31,7 @@ function useZod(app: FastifyInstance): void {
   app.setSerializerCompiler(serializerCompiler)
 }
 
-/** Every route of the hub that has schemas answers as its schemas say. */
+/** Checks that every route of the hub with schemas answers as its schemas say. */
 async function checkRoutes(t: Test, app: FastifyInstance): Promise<void> {
   const draft = { data: 'hello' }
   const published = await app.inject({ method: 'POST', url: '/hub/users/alice/events', payload: draft })
@@ -91,7 +91,7 @@ t.test('OpenAPI of a host that compiles schemas with Zod describes the routes of
 
 t.test('the routes work in a host whose compilers refuse every schema', async (t) => {
   const refuse = () => {
-    throw new Error('a schema of a library that is not known here')
+    throw new Error('a schema of an unknown library')
   }
   const app = await build(t, (app) => {
     app.setValidatorCompiler(refuse)

@@ -38,16 +38,16 @@ const call = ([method, url, payload]: (typeof GUARDED)[number]): InjectOptions =
   ...(payload === undefined ? {} : { payload: payload as object })
 })
 
-t.test('without authorize there are the streams and the probes, and nothing else', async (t) => {
+t.test('without authorize only the streams and the probes have routes', async (t) => {
   const host = await buildHub(t, { host: (app) => app.register(hubRoutes, { prefix: '/hub' }) })
   for (const route of GUARDED) t.equal((await host.app.inject(call(route))).statusCode, 404, `${route[0]} ${route[1]}`)
   t.equal((await host.app.inject('/hub/tasks/demo')).statusCode, 404)
   t.equal((await host.app.inject('/hub/health/live')).statusCode, 200)
   t.equal((await host.client(`${await host.listen()}/hub/events?user=alice`)).status, 200)
-  t.equal((await host.app.inject('/events')).statusCode, 404, 'nothing is outside of the prefix')
+  t.equal((await host.app.inject('/events')).statusCode, 404, 'no route is outside the prefix')
 })
 
-t.test('authorize is asked about everything that a caller is about to do', async (t) => {
+t.test('authorize is called for every action of a caller', async (t) => {
   let asked: HubAction[] = []
   const authorize = async (_request: unknown, action: HubAction) => asked.push(action) > 0
   const { app } = await buildRoutes(t, { routes: { authorize } })
@@ -55,13 +55,13 @@ t.test('authorize is asked about everything that a caller is about to do', async
     asked = []
     const { statusCode } = await app.inject(call(route))
     t.ok(statusCode < 300, `${route[0]} ${route[1]}`)
-    // A batch is asked for first as a whole, before its body is read.
+    // For a batch the first call is about the whole, before the body is read.
     const isBatch = route[0] === 'POST' && route[1] === '/events'
     t.same(asked, isBatch ? [{ verb: 'publish', target: {} }, ...route[3]] : route[3])
   }
 })
 
-t.test('only true lets a caller in; everything else is 403, and has done nothing', async (t) => {
+t.test('any result of authorize but true is 403, and changes nothing', async (t) => {
   for (const answer of [false, undefined, 'yes', 1, Promise.resolve(false), Promise.resolve('yes')]) {
     const { app } = await buildRoutes(t, { routes: { authorize: (() => answer) as never } })
     for (const route of GUARDED) {
@@ -91,7 +91,7 @@ t.test('a batch is published only if every one of its targets is allowed', async
   }
 })
 
-t.test('an authorize that throws answers with its own status', async (t) => {
+t.test('an error of authorize is answered with its own status', async (t) => {
   const refuse = () => Object.assign(new Error('no key'), { statusCode: 401, code: 'NO_KEY' })
   const failing = [
     () => {
@@ -106,7 +106,7 @@ t.test('an authorize that throws answers with its own status', async (t) => {
   }
 })
 
-t.test('GET /events opens the stream of whoever asks, with the topics that he may have', async (t) => {
+t.test('GET /events opens a stream of the caller, with the topics that authorizeTopic grants', async (t) => {
   const host = await buildRoutes(t, { routes: { authorizeTopic: (_identity, topic) => topic !== 'secret' } })
   const url = `${await host.listen()}/hub/events`
   const client = await host.client(`${url}?user=alice&topics=news,orders%2F42&topics=sport,`)
@@ -135,7 +135,7 @@ t.test('GET /events opens the stream of whoever asks, with the topics that he ma
   t.equal(host.streams.length, 1)
 })
 
-t.test('GET /events begins where it is told', async (t) => {
+t.test('GET /events begins where its query says', async (t) => {
   const host = await buildRoutes(t)
   const url = `${await host.listen()}/hub/events?user=alice`
   const ids: (string | null)[] = []
@@ -159,7 +159,7 @@ t.test('GET /events begins where it is told', async (t) => {
   }
 })
 
-t.test('the routes may ask somebody else than the hub does who is asking', async (t) => {
+t.test('the routes may use another authenticate than the hub', async (t) => {
   const host = await buildHub(t, {
     hub: { authenticate: () => ({ user: 'of-the-hub' }) },
     host: async (app) => {
@@ -176,7 +176,7 @@ t.test('the routes may ask somebody else than the hub does who is asking', async
   )
 })
 
-t.test('the parsers and the validation of the host are left as they are', async (t) => {
+t.test('the parsers and the validation of the host stay as they are', async (t) => {
   const { app } = await buildHub(t, {
     host: async (app) => {
       await app.register(hubRoutes, { prefix: '/hub', authorize: () => true })
@@ -193,7 +193,7 @@ t.test('the parsers and the validation of the host are left as they are', async 
   t.same(response.json(), { body: 'plain text', query: { count: 7 } })
 })
 
-t.test('GET /stats counts what this node has done', async (t) => {
+t.test('GET /stats counts the streams and events of this node', async (t) => {
   const host = await buildRoutes(t)
   const url = `${await host.listen()}/hub/events?user=`
   const alice = await host.client(`${url}alice`)
@@ -225,7 +225,7 @@ t.test('GET /stats counts what this node has done', async (t) => {
   })
 })
 
-t.test('the probes say that the hub is alive, and whether it is ready', async (t) => {
+t.test('the probes report liveness and readiness', async (t) => {
   const host = await buildRoutes(t)
   for (const probe of ['live', 'ready']) {
     const response = await host.app.inject(`/hub/health/${probe}`)
@@ -236,10 +236,10 @@ t.test('the probes say that the hub is alive, and whether it is ready', async (t
   const draining = await host.app.inject('/hub/health/ready')
   t.equal(draining.statusCode, 503)
   t.same(draining.json(), { status: 'unavailable' })
-  t.equal((await host.app.inject('/hub/health/live')).statusCode, 200, 'a restart would not help')
+  t.equal((await host.app.inject('/hub/health/live')).statusCode, 200, 'not ready is not a reason to restart')
 })
 
-t.test('a stream that is asked for while the hub drains is refused softly', async (t) => {
+t.test('a request for a stream while the hub drains gets a retryable rejection', async (t) => {
   const host = await buildRoutes(t)
   const url = await host.listen()
   await host.app.sse.drain()

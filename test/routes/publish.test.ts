@@ -5,7 +5,7 @@ import { FakeClock } from '../support/fake-clock.ts'
 
 failOnWarnings(t)
 
-/** Posts JSON, written by hand if it is a string. */
+/** Posts a value as JSON, or a string as it is. */
 function post(app: FastifyInstance, url: string, payload: unknown, headers: InjectOptions['headers'] = {}) {
   return app.inject({
     method: 'POST',
@@ -18,7 +18,7 @@ function post(app: FastifyInstance, url: string, payload: unknown, headers: Inje
 const BATCH_ROUTE = '/events'
 const DRAFT_ROUTES = ['/broadcast', '/users/alice/events', '/topics/news/events']
 
-t.test('what is posted reaches those whom the route names, and the receipt says how many they are', async (t) => {
+t.test('a posted event reaches the target of the route, and the receipt has the number of streams', async (t) => {
   const host = await buildRoutes(t)
   const url = `${await host.listen()}/hub/events?user=`
   const alice = await host.client(`${url}alice&topics=orders/42`)
@@ -48,7 +48,7 @@ t.test('what is posted reaches those whom the route names, and the receipt says 
   )
 })
 
-t.test('the name in the URL is decoded once, and is whoever it names', async (t) => {
+t.test('the name in the URL is decoded exactly once', async (t) => {
   const host = await buildRoutes(t, { server: { routerOptions: { maxParamLength: 768 } } })
   const url = `${await host.listen()}/hub/events?user=`
   for (const user of [
@@ -74,13 +74,13 @@ t.test('the name in the URL is decoded once, and is whoever it names', async (t)
   }
 })
 
-t.test('a transient event has no id, and a final one ends those who follow', async (t) => {
+t.test('a transient event has no id, and a final one ends the streams that follow', async (t) => {
   const { app } = await buildRoutes(t)
   t.same((await post(app, '/broadcast', { data: 'typing', transient: true })).json(), { id: null, streams: 0 })
   t.match((await post(app, '/topics/task/events', { data: 'x', final: true })).json(), { id: /.+/ })
 })
 
-t.test('data may be anything that JSON can hold, and arrives as it was', async (t) => {
+t.test('data may be any JSON value, and arrives unchanged', async (t) => {
   const host = await buildRoutes(t)
   const client = await host.client(`${await host.listen()}/hub/events?user=alice`)
   const values = [
@@ -108,7 +108,7 @@ t.test('data may be anything that JSON can hold, and arrives as it was', async (
   )
 })
 
-t.test('numbers and texts are not turned into each other', async (t) => {
+t.test('numbers and texts are not converted into each other', async (t) => {
   const { app } = await buildRoutes(t)
   for (const draft of [
     { data: 1, ttl: '5' },
@@ -121,7 +121,7 @@ t.test('numbers and texts are not turned into each other', async (t) => {
   }
 })
 
-t.test('what is wrong with a draft is said with a code and the fix, and nothing is published', async (t) => {
+t.test('an invalid draft is an error with a code and the fix, and nothing is published', async (t) => {
   const { app } = await buildRoutes(t, { hub: { maxEventBytes: 100 } })
   const wrong: [unknown, number, string, RegExp][] = [
     [{}, 400, 'SSE_HUB_ERR_INVALID_REQUEST', /^body\/data: .*required/i],
@@ -175,7 +175,7 @@ t.test('JSON that is nested deeply is refused, whether it is too large or not', 
   t.equal((await post(app, '/broadcast', `{"data":${'['.repeat(64)}${']'.repeat(64)}}`)).statusCode, 202)
 })
 
-t.test('only JSON is taken: a page of another origin cannot post without a preflight', async (t) => {
+t.test('only JSON is accepted: a page of another origin cannot post without a preflight', async (t) => {
   const { app } = await buildRoutes(t)
   const draft = '{"data":"forged"}'
   for (const type of [
@@ -195,7 +195,7 @@ t.test('only JSON is taken: a page of another origin cannot post without a prefl
   t.equal(app.sse.stats().published, 1)
 })
 
-t.test('a body that is no JSON, or none at all, is 400', async (t) => {
+t.test('a body that is not JSON, or missing, is 400', async (t) => {
   const { app } = await buildRoutes(t)
   for (const payload of ['', '{', '{"data":1}x', 'undefined', '{"data":NaN}', '\uFEFF']) {
     const response = await post(app, '/broadcast', payload)
@@ -207,7 +207,7 @@ t.test('a body that is no JSON, or none at all, is 400', async (t) => {
   }
 })
 
-t.test('a body that reaches into prototypes is refused, also in a host that would let it in', async (t) => {
+t.test('a body that reaches into prototypes is refused, also in a host that would accept it', async (t) => {
   for (const server of [{}, { onProtoPoisoning: 'ignore', onConstructorPoisoning: 'ignore' } as const]) {
     const { app } = await buildRoutes(t, { server })
     for (const payload of [
@@ -238,7 +238,7 @@ t.test('a body beyond the limit is 413 before it is read', async (t) => {
   }
 })
 
-t.test('the largest event fits, however its JSON is written', async (t) => {
+t.test('the largest event fits, in any spelling of its JSON', async (t) => {
   const { app } = await buildRoutes(t, { hub: { maxEventBytes: 1_048_576 } })
   const data = '"'.repeat(1_048_576)
   for (const text of [JSON.stringify({ data }), `{"data":"${'\\u0022'.repeat(1_048_576)}"}`]) {
@@ -247,7 +247,7 @@ t.test('the largest event fits, however its JSON is written', async (t) => {
   }
 })
 
-t.test('the same Idempotency-Key gives the first receipt again and publishes nothing', async (t) => {
+t.test('a repeated Idempotency-Key returns the first receipt and publishes nothing', async (t) => {
   const clock = new FakeClock()
   const { app } = await buildRoutes(t, { hub: { clock, idempotencyWindow: 60_000 } })
   const ids = async (...requests: [unknown, InjectOptions['headers']][]) => {
@@ -278,7 +278,7 @@ t.test('the same Idempotency-Key gives the first receipt again and publishes not
   t.equal((await post(app, '/broadcast', { data: 1 }, { 'idempotency-key': '' })).statusCode, 400)
 })
 
-t.test('a batch is published as a whole, in its order, with nothing between', async (t) => {
+t.test('a batch is published as a whole, in order, with nothing between', async (t) => {
   const host = await buildRoutes(t)
   const url = `${await host.listen()}/hub/events?user=`
   const alice = await host.client(`${url}alice&topics=news`)
@@ -306,7 +306,7 @@ t.test('a batch is published as a whole, in its order, with nothing between', as
   )
 })
 
-t.test('a batch that is posted again with its Idempotency-Key publishes nothing', async (t) => {
+t.test('a batch with a repeated Idempotency-Key publishes nothing', async (t) => {
   const { app } = await buildRoutes(t)
   const batch = [1, 2, 3].map((data) => ({ to: { users: ['alice'] }, data }))
   const headers = { 'idempotency-key': 'once' }
@@ -322,7 +322,7 @@ t.test('a batch that is posted again with its Idempotency-Key publishes nothing'
   t.equal((await app.sse.send('alice', { data: 4, idempotencyKey: 'own' })).id, own.json()[0].id)
 })
 
-t.test('a batch of which one event is wrong publishes nothing', async (t) => {
+t.test('a batch with one invalid event publishes nothing', async (t) => {
   const { app } = await buildRoutes(t, { hub: { maxBatch: 3 } })
   const good = { to: { users: ['alice'] }, data: 1 }
   const wrong: [unknown, number, string, RegExp][] = [

@@ -32,7 +32,7 @@ async function build(t: Test, tickets?: Tickets): Promise<FastifyInstance> {
 const ask = (app: FastifyInstance, headers: Record<string, string>, payload: object = {}) =>
   app.inject({ method: 'POST', url: '/tickets', headers, payload })
 
-t.test('a backend has a ticket made for its user, which opens his stream as often as he comes back', async (t) => {
+t.test('a backend requests a ticket for a user, which opens streams of that user until it expires', async (t) => {
   const app = await build(t)
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const before = Date.now()
@@ -63,7 +63,7 @@ t.test('a backend has a ticket made for its user, which opens his stream as ofte
   t.same(
     events.map(({ data }) => data),
     ['2'],
-    'no ticket is ever history'
+    'no ticket is part of the history'
   )
 })
 
@@ -77,37 +77,34 @@ t.test('a stream ends with its ticket, and the ticket opens no other', async (t)
   t.equal(client.events.at(-1)?.data, '{"reason":"expired","reconnect":true}')
 })
 
-t.test(
-  'a subscriber has a ticket made for himself, by header or by cookie, that is worth no more than his token',
-  async (t) => {
-    const app = await build(t)
-    const url = await app.listen({ host: '127.0.0.1', port: 0 })
-    const exp = inSeconds(60)
-    const token = tokenOf('alice', { topics: ['news', 'orders/*'], exp })
-    for (const headers of [bearer(token), { cookie: `hub_token=${token}` }]) {
-      for (const ticketRequest of [{}, { user: 'alice' }, { topics: ['orders/4*', 'news'], ttl: 86_400_000 }]) {
-        const response = await ask(app, headers, ticketRequest)
-        t.equal(response.statusCode, 201)
-        t.equal(Date.parse(response.json().expiresAt), exp * 1_000, 'no minute more than his token')
-        const client = await StreamClient.open(`${url}/events?ticket=${response.json().ticket}&topics=orders/42`)
-        t.match(JSON.parse((await client.event('hub.welcome')).data), { user: 'alice' })
-        client.cut()
-      }
-      for (const ticketRequest of [
-        { user: 'bob' },
-        { topics: ['secret'] },
-        { topics: ['orders*'] },
-        { topics: ['*'] },
-        { topics: ['news*'] }
-      ]) {
-        const response = await ask(app, headers, ticketRequest)
-        t.match(response.json(), { statusCode: 403, code: 'SSE_HUB_ERR_FORBIDDEN' }, JSON.stringify(ticketRequest))
-      }
+t.test('a subscriber requests a ticket by header or by cookie, with no more rights than its token', async (t) => {
+  const app = await build(t)
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  const exp = inSeconds(60)
+  const token = tokenOf('alice', { topics: ['news', 'orders/*'], exp })
+  for (const headers of [bearer(token), { cookie: `hub_token=${token}` }]) {
+    for (const ticketRequest of [{}, { user: 'alice' }, { topics: ['orders/4*', 'news'], ttl: 86_400_000 }]) {
+      const response = await ask(app, headers, ticketRequest)
+      t.equal(response.statusCode, 201)
+      t.equal(Date.parse(response.json().expiresAt), exp * 1_000, 'it expires no later than the token')
+      const client = await StreamClient.open(`${url}/events?ticket=${response.json().ticket}&topics=orders/42`)
+      t.match(JSON.parse((await client.event('hub.welcome')).data), { user: 'alice' })
+      client.cut()
+    }
+    for (const ticketRequest of [
+      { user: 'bob' },
+      { topics: ['secret'] },
+      { topics: ['orders*'] },
+      { topics: ['*'] },
+      { topics: ['news*'] }
+    ]) {
+      const response = await ask(app, headers, ticketRequest)
+      t.match(response.json(), { statusCode: 403, code: 'SSE_HUB_ERR_FORBIDDEN' }, JSON.stringify(ticketRequest))
     }
   }
-)
+})
 
-t.test('a ticket makes no ticket, and neither does a key without the scope', async (t) => {
+t.test('neither a ticket nor a key without the scope may request a ticket', async (t) => {
   const app = await build(t)
   const { ticket } = (await ask(app, bearer(KEY), { user: 'alice' })).json()
   const again = await app.inject({ method: 'POST', url: `/tickets?ticket=${ticket}`, payload: {} })
@@ -117,7 +114,7 @@ t.test('a ticket makes no ticket, and neither does a key without the scope', asy
   t.equal((await ask(app, bearer(publisher), { user: 'alice' })).statusCode, 403)
 })
 
-t.test('a wish that is wrong is refused with its name', async (t) => {
+t.test('an invalid property of a request is refused by its name', async (t) => {
   const app = await build(t)
   const wrong = [
     {},
@@ -144,7 +141,7 @@ t.test('a wish that is wrong is refused with its name', async (t) => {
   t.equal((await ask(app, bearer(KEY), { user: 'a', topics: ['x'.repeat(70_000)] })).statusCode, 413)
 })
 
-t.test('what is no ticket, or is two, opens nothing, whatever else is there', async (t) => {
+t.test('an invalid ticket, or two tickets, open no stream, even beside a valid token', async (t) => {
   const app = await build(t)
   const { ticket } = (await ask(app, bearer(KEY), { user: 'alice' })).json()
   const cookie = `hub_token=${tokenOf('alice')}`
@@ -164,7 +161,7 @@ t.test('what is no ticket, or is two, opens nothing, whatever else is there', as
   t.equal((await app.inject({ method: 'HEAD', url: `/events?ticket=${ticket}` })).statusCode, 200)
 })
 
-t.test('while the store is away no ticket is made, and who comes with one is told to come back', async (t) => {
+t.test('without its store no ticket is made, and a stream with a ticket gets a retryable rejection', async (t) => {
   const fail = () => Promise.reject(new Error('away'))
   const store: TicketStore = { put: fail, get: fail, deleteUser: fail }
   const app = await build(t, new Tickets({ store }))
@@ -177,38 +174,35 @@ t.test('while the store is away no ticket is made, and who comes with one is tol
   t.match(response.payload, '"reason":"error","reconnect":true')
 })
 
-t.test(
-  'a ticket is valid as long as the key of its issuer is in use, on every node that shares the store',
-  async (t) => {
-    const store = new MemoryTickets(Date.now)
-    const hubWith = async (keys: string, secrets = [SECRET]) => {
-      const app = Fastify()
-      t.teardown(() => app.close())
-      const authentication = {
-        ...{ subscribers: { keys: secrets }, publishers: { keys: [PUBLISH_SECRET] } },
-        ...{ apiKeys: readApiKeys(keys), tickets: new Tickets({ store }) }
-      }
-      await app.register(hubApp, { authentication })
-      return app
+t.test('a ticket is valid while the key of its issuer is, on every node that shares the store', async (t) => {
+  const store = new MemoryTickets(Date.now)
+  const hubWith = async (keys: string, secrets = [SECRET]) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    const authentication = {
+      ...{ subscribers: { keys: secrets }, publishers: { keys: [PUBLISH_SECRET] } },
+      ...{ apiKeys: readApiKeys(keys), tickets: new Tickets({ store }) }
     }
-    const other = 'o'.repeat(43)
-    const before = await hubWith(`backend:${KEY}:ticket; backend:${other}:ticket`)
-    const publisher = forge({ sub: 'mail', exp: inSeconds(60), scope: 'ticket' }, { key: PUBLISH_SECRET })
-    const issued = await Promise.all(
-      [KEY, other, tokenOf('alice'), publisher].map(
-        async (token) => (await ask(before, bearer(token), { user: 'alice' })).json().ticket as string
-      )
-    )
-    const areValid = (app: FastifyInstance) =>
-      Promise.all(
-        issued.map(async (ticket) => (await app.inject({ method: 'HEAD', url: `/events?ticket=${ticket}` })).statusCode)
-      )
-    t.same(await areValid(before), [200, 200, 200, 200])
-    t.same(await areValid(await hubWith(`backend:${other}:ticket`)), [401, 200, 200, 200], 'a removed key')
-    const rotated = await hubWith(`backend:${KEY}:ticket`, ['another secret of the subscribers, long enough'])
-    t.same(await areValid(rotated), [200, 401, 401, 200], 'a removed secret')
+    await app.register(hubApp, { authentication })
+    return app
   }
-)
+  const other = 'o'.repeat(43)
+  const before = await hubWith(`backend:${KEY}:ticket; backend:${other}:ticket`)
+  const publisher = forge({ sub: 'mail', exp: inSeconds(60), scope: 'ticket' }, { key: PUBLISH_SECRET })
+  const issued = await Promise.all(
+    [KEY, other, tokenOf('alice'), publisher].map(
+      async (token) => (await ask(before, bearer(token), { user: 'alice' })).json().ticket as string
+    )
+  )
+  const areValid = (app: FastifyInstance) =>
+    Promise.all(
+      issued.map(async (ticket) => (await app.inject({ method: 'HEAD', url: `/events?ticket=${ticket}` })).statusCode)
+    )
+  t.same(await areValid(before), [200, 200, 200, 200])
+  t.same(await areValid(await hubWith(`backend:${other}:ticket`)), [401, 200, 200, 200], 'a removed key')
+  const rotated = await hubWith(`backend:${KEY}:ticket`, ['another secret of the subscribers, long enough'])
+  t.same(await areValid(rotated), [200, 401, 401, 200], 'a removed secret')
+})
 
 t.test('tickets are revoked by their own user, or by a publisher with the scope "ticket"', async (t) => {
   const app = await build(t)
@@ -228,7 +222,7 @@ t.test('tickets are revoked by their own user, or by a publisher with the scope 
   t.equal((await revoke(KEY, 'a%0Ab')).statusCode, 400)
 })
 
-t.test('a token that grants more topics than a ticket holds is answered with the way out', async (t) => {
+t.test('a token with more topics than a ticket can hold is an error that names the solution', async (t) => {
   const app = await build(t)
   const token = tokenOf('alice', { topics: Array.from({ length: 101 }, (_, at) => `t${at}`) })
   const refused = await ask(app, bearer(token))

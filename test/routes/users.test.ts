@@ -5,7 +5,7 @@ import { StreamClient } from '../support/stream-client.ts'
 
 failOnWarnings(t)
 
-t.test('the presence of a user shows his streams, or that he has none', async (t) => {
+t.test('the presence of a user lists the open streams of that user', async (t) => {
   const clock = new FakeClock({ wall: Date.UTC(2026, 0, 2, 3, 4, 5) })
   const host = await buildRoutes(t, { hub: { clock } })
   const url = `${await host.listen()}/hub/events?user=`
@@ -25,7 +25,7 @@ t.test('the presence of a user shows his streams, or that he has none', async (t
   t.same(nobody.json(), { user: 'nobody', online: false, streams: [] })
 })
 
-t.test('who is online is listed in the order of names, a page at a time', async (t) => {
+t.test('online users are listed in the order of names, a page at a time', async (t) => {
   const host = await buildRoutes(t)
   const url = `${await host.listen()}/hub/events?user=`
   const names = ['dave', 'alice', 'carol', 'bob', 'alice', '😀']
@@ -52,7 +52,7 @@ t.test('who is online is listed in the order of names, a page at a time', async 
   t.same(
     (await host.app.inject('/hub/users')).json(),
     { users: seen, next: null },
-    'without a page it is the first hundred'
+    'the default page has a hundred users'
   )
 })
 
@@ -122,7 +122,7 @@ t.test('an empty history is complete', async (t) => {
   }
 })
 
-t.test('pages have bounds, and their parameters are spelled as they are', async (t) => {
+t.test('pages have bounds, and invalid or misspelled parameters are refused', async (t) => {
   const { app } = await buildRoutes(t)
   for (const route of ['/users', '/users/alice/events']) {
     for (const query of [
@@ -150,7 +150,7 @@ t.test('pages have bounds, and their parameters are spelled as they are', async 
   }
 })
 
-t.test('closing a user closes all his streams for good, and nobody else', async (t) => {
+t.test('closing a user closes all streams of that user for good, and no other', async (t) => {
   const host = await buildRoutes(t)
   const url = `${await host.listen()}/hub/events?user=`
   const [one, two, bob] = await Promise.all(['alice', 'alice', 'bob'].map((user) => host.client(url + user)))
@@ -167,7 +167,7 @@ t.test('closing a user closes all his streams for good, and nobody else', async 
   t.same((await host.app.inject({ method: 'DELETE', url: '/hub/users/alice/streams' })).json(), { closed: 0 })
 })
 
-t.test('closing one stream by its id leaves the other tabs of the user', async (t) => {
+t.test('closing one stream by its id does not close the other streams of the user', async (t) => {
   const host = await buildRoutes(t)
   const url = `${await host.listen()}/hub/events?user=alice`
   const [one, two] = [await host.client(url), await host.client(url)]
@@ -176,13 +176,13 @@ t.test('closing one stream by its id leaves the other tabs of the user', async (
   t.same((await close('?reconnect=true')).json(), { closed: 1 })
   await one.end()
   t.match(one.events.at(-1), { data: '{"reason":"kicked","reconnect":true}' })
-  t.equal((await StreamClient.open(url, { lastEventId: one.lastEventId })).status, 200, 'and it may come back')
+  t.equal((await StreamClient.open(url, { lastEventId: one.lastEventId })).status, 200, 'it may reconnect')
   t.equal(two.isEnded, false)
   t.same((await close('')).json(), { closed: 0 })
   t.equal((await host.app.inject({ method: 'DELETE', url: `/hub/streams/${'x'.repeat(65)}` })).statusCode, 400)
 })
 
-t.test('whether a stream may come back is said with true or false', async (t) => {
+t.test('the parameter reconnect is true or false', async (t) => {
   const host = await buildRoutes(t)
   const url = `${await host.listen()}/hub/events?user=alice`
   for (const [query, reconnect] of [

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Fifo } from '../../services/fifo.ts'
 
-t.test('items leave in the order in which they came, however pushes and shifts mix', async (t) => {
+t.test('items leave in the order of arrival, however pushes and shifts mix', async (t) => {
   const fifo = new Fifo<number>()
   const plain: number[] = []
   for (let step = 0; step < 5_000; step++) {
@@ -16,7 +16,7 @@ t.test('items leave in the order in which they came, however pushes and shifts m
   t.same([fifo.size, fifo.first, fifo.shift()], [0, undefined, undefined])
 })
 
-t.test('to take an item costs a step or two, however many were taken before', async (t) => {
+t.test('taking an item costs amortized constant time, however many were taken before', async (t) => {
   const fifo = new Fifo<number>()
   let copied = 0
   const { slice } = Array.prototype

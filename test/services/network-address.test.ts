@@ -25,7 +25,7 @@ t.test('all addresses of a /64 are one network, and those of the next are anothe
   t.not(networkOf('2001:db8::1:0:0:0:1'), networkOf('2001:db8::1'))
 })
 
-t.test('an IPv4 address is its own network, however it is mapped into IPv6', async (t) => {
+t.test('an IPv4 address is its own network, in every mapping into IPv6', async (t) => {
   for (const spelling of [
     '192.0.2.7',
     '::ffff:192.0.2.7',
@@ -37,7 +37,7 @@ t.test('an IPv4 address is its own network, however it is mapped into IPv6', asy
   t.not(networkOf('192.0.2.8'), networkOf('192.0.2.7'))
 })
 
-t.test('what is no address stays bounded and throws nothing', async (t) => {
+t.test('text that is not an address stays bounded and throws nothing', async (t) => {
   t.equal(networkOf('Unknown'), 'unknown')
   t.equal(networkOf(''), '')
   await survives(t, fc.oneof(fc.string({ unit: 'binary', maxLength: 300 }), fc.ipV6()), 500, async (text) => {

@@ -15,7 +15,7 @@ async function build(t: Test, options: HubAppOptions = {}): Promise<FastifyInsta
   return app
 }
 
-t.test('the page and its parts are served with a policy that no event can get around', async (t) => {
+t.test('the page and its parts are served with a content security policy that no event can bypass', async (t) => {
   const app = await build(t)
   const page = await app.inject('/')
   t.match(page.headers['content-type'], 'text/html')
@@ -37,10 +37,14 @@ t.test('the page and its parts are served with a policy that no event can get ar
     if (path.endsWith('.js')) scripts.push(`${headers['content-type']}`)
   }
   t.ok(scripts.length > 0 && scripts.every((type) => type.includes('javascript')))
-  t.notMatch(page.payload, /<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=/i, 'nothing that the policy would stop')
+  t.notMatch(
+    page.payload,
+    /<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=/i,
+    'no markup that the policy would block'
+  )
 })
 
-t.test('a part of the page that has not changed is not sent again', async (t) => {
+t.test('an unchanged part of the page is not sent again', async (t) => {
   const app = await build(t)
   const { etag } = (await app.inject('/')).headers
   const again = await app.inject({ url: '/', headers: { 'if-none-match': `${etag}` } })
@@ -48,7 +52,7 @@ t.test('a part of the page that has not changed is not sent again', async (t) =>
   t.equal(again.payload, '')
 })
 
-t.test('nothing outside of the page is served', async (t) => {
+t.test('no file outside the page is served', async (t) => {
   const app = await build(t)
   for (const path of [
     '/../package.json',
@@ -70,7 +74,7 @@ t.test('nothing outside of the page is served', async (t) => {
   })
 })
 
-t.test('a user is who he says he is, if he says one name', async (t) => {
+t.test('without authentication the query names the user, exactly once', async (t) => {
   const app = await build(t)
   for (const query of ['', '?user=', '?user=a&user=b', '?user[]=a', `?user=${'x'.repeat(257)}`])
     t.match(
@@ -94,7 +98,7 @@ t.test('the whole API is there, and the demo task', async (t) => {
   t.same((await task.count(1))[0]?.data, '{"step":0,"steps":1}')
 })
 
-t.test('what the hub is told takes the place of what the app would tell it', async (t) => {
+t.test('options of the hub override those that the app sets', async (t) => {
   const app = await build(t, { hub: { authenticate: () => ({ user: 'somebody' }), maxEventBytes: 3 } })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const client = await StreamClient.open(`${url}/events?user=alice`)
@@ -102,7 +106,7 @@ t.test('what the hub is told takes the place of what the app would tell it', asy
   t.equal((await app.inject({ method: 'POST', url: '/broadcast', payload: { data: 'long' } })).statusCode, 413)
 })
 
-t.test('pages of the origins on the list may use the hub, with credentials; no others', async (t) => {
+t.test('only pages of the listed origins may use the hub, with credentials', async (t) => {
   const app = await build(t, { corsOrigins: [ORIGIN, 'http://localhost:8080'] })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   for (const [origin, isAllowed] of [
@@ -126,7 +130,7 @@ t.test('pages of the origins on the list may use the hub, with credentials; no o
   }
 })
 
-t.test('a preflight is answered with what event sources and publishers send', async (t) => {
+t.test('the answer to a preflight allows the headers of event sources and publishers', async (t) => {
   const app = await build(t, { corsOrigins: [ORIGIN] })
   for (const [url, method] of [
     ['/events', 'GET'],
@@ -152,7 +156,7 @@ t.test('a preflight is answered with what event sources and publishers send', as
   }
 })
 
-t.test('without a list there is no CORS at all', async (t) => {
+t.test('without a list there are no CORS headers', async (t) => {
   const app = await build(t)
   const { headers } = await app.inject({ url: '/stats', headers: { origin: ORIGIN } })
   t.equal(headers['access-control-allow-origin'], undefined)

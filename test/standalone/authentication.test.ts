@@ -12,7 +12,7 @@ const OTHER = 'o'.repeat(43)
 const ONE_WORD_SECRET = 's'.repeat(40)
 const KEYS = { HUB_API_KEYS: `backend:${KEY}:publish` }
 
-/** The start is stopped, the variable named, and no secret repeated. */
+/** Checks that the start fails with the name of the variable, and that the error repeats no secret. */
 function stops(t: Test, env: Record<string, string>, name: string, message = /./): void {
   try {
     readEnvironment(env)
@@ -21,8 +21,7 @@ function stops(t: Test, env: Record<string, string>, name: string, message = /./
     const text = `${(error as Error).message}`
     t.ok(error instanceof EnvironmentError && text.startsWith(`${name} `), text)
     t.match(text, message)
-    for (const secret of [KEY, OTHER, SECRET, 'short-secret'])
-      t.notOk(text.includes(secret), 'a message is no place for keys')
+    for (const secret of [KEY, OTHER, SECRET, 'short-secret']) t.notOk(text.includes(secret), 'the message has no key')
   }
 }
 
@@ -32,7 +31,7 @@ function folder(t: Test): string {
   return path
 }
 
-t.test('with keys the hub is locked on every address, and says how many calls it takes', async (t) => {
+t.test('with keys the hub requires authentication on every address, and states its rate limit', async (t) => {
   for (const HOST of ['127.0.0.1', '0.0.0.0', '192.168.0.1', '::']) {
     const { authentication, loopbackOnly, rateLimit, host } = readEnvironment({ HOST, ...KEYS })
     t.match(
@@ -51,7 +50,7 @@ t.test('with keys the hub is locked on every address, and says how many calls it
   t.equal(readEnvironment({ ...KEYS, HUB_RATE_LIMIT: '0' }).rateLimit, 0)
 })
 
-t.test('without keys it is open to this machine, or to everybody if that is said', async (t) => {
+t.test('without keys the hub is open to this machine, or to all if so configured', async (t) => {
   t.match(readEnvironment({}), { authentication: undefined, loopbackOnly: true, rateLimit: 0 })
   t.match(readEnvironment({ HOST: '0.0.0.0', HUB_AUTH: 'none' }), {
     authentication: undefined,
@@ -61,7 +60,7 @@ t.test('without keys it is open to this machine, or to everybody if that is said
   stops(t, { HOST: '0.0.0.0' }, 'HUB_AUTH', /HUB_API_KEYS/)
 })
 
-t.test('to be open and to have keys is a contradiction', async (t) => {
+t.test('an open hub with keys is a contradiction', async (t) => {
   stops(t, { HUB_AUTH: 'none', ...KEYS }, 'HUB_AUTH')
   stops(t, { HUB_AUTH: 'none', HUB_PUBLISH_JWT_SECRET: ONE_WORD_SECRET }, 'HUB_AUTH')
 })
@@ -86,7 +85,7 @@ t.test('a key has an id and scopes; the old one and the new one may have the sam
   t.notOk(JSON.stringify(keys).includes(KEY), 'the key itself is not kept')
 })
 
-t.test('a comment ends with its line, and a semicolon in it begins no entry', async (t) => {
+t.test('a comment ends with its line, and a semicolon in it does not begin an entry', async (t) => {
   const text = `# leaked; old:${OTHER}:publish; older:${'m'.repeat(32)}:publish\n backend:${KEY}:publish\n#;x:${'n'.repeat(32)}:read`
   t.match(readEnvironment({ HUB_API_KEYS: text }).authentication?.apiKeys, [{ id: 'backend' }])
   t.equal(readEnvironment({ HUB_API_KEYS: text }).authentication?.apiKeys.length, 1)
@@ -107,7 +106,7 @@ t.test('the key of the subscribers is recognized in any encoding', async (t) => 
   stops(t, { HUB_JWT_PUBLIC_KEY: spki, HUB_PUBLISH_JWT_PUBLIC_KEY: crlf }, 'HUB_PUBLISH_JWT_PUBLIC_KEY', /subscribers/)
 })
 
-t.test('a secret that was set under the wrong name is not repeated', async (t) => {
+t.test('an error about a misnamed variable does not repeat its secret', async (t) => {
   const secret = 'correct-horse-battery-staple'
   for (const name of [
     'PORT',
@@ -129,7 +128,7 @@ t.test('a secret that was set under the wrong name is not repeated', async (t) =
   }
 })
 
-t.test('keys may stand in a file, one a line', async (t) => {
+t.test('keys may be in a file, one a line', async (t) => {
   const path = join(folder(t), 'keys')
   writeFileSync(path, `# the backend, until spring\nbackend:${KEY}:publish\n\nbackend:${OTHER}:publish\n`)
   t.equal(readEnvironment({ HUB_API_KEYS: path }).authentication?.apiKeys.length, 2)
@@ -138,7 +137,7 @@ t.test('keys may stand in a file, one a line', async (t) => {
   stops(t, { HUB_API_KEYS: `${path}.none` }, 'HUB_API_KEYS', /cannot be read: ENOENT/)
 })
 
-t.test('keys that cannot be right stop the start', async (t) => {
+t.test('impossible API keys stop the start', async (t) => {
   const wrong: [string, RegExp][] = [
     [';', /no key/],
     [KEY, /entry 1/],
@@ -163,7 +162,7 @@ t.test('keys that cannot be right stop the start', async (t) => {
   for (const [keys, message] of wrong) stops(t, { HUB_API_KEYS: keys }, 'HUB_API_KEYS', message)
 })
 
-t.test('tokens are signed with a secret, or with a pair of keys', async (t) => {
+t.test('tokens are signed with a secret or with a key pair', async (t) => {
   const { pem } = keyPair('ec')
   const path = join(folder(t), 'key.pem')
   writeFileSync(path, pem)
@@ -191,7 +190,7 @@ t.test('tokens are signed with a secret, or with a pair of keys', async (t) => {
   )
 })
 
-t.test('keys of tokens that cannot be right stop the start', async (t) => {
+t.test('impossible keys of tokens stop the start', async (t) => {
   const { pem, privateKey } = keyPair('ec')
   for (const prefix of ['HUB_JWT', 'HUB_PUBLISH_JWT']) {
     const secret = `${prefix}_SECRET`
@@ -219,7 +218,7 @@ t.test('keys of tokens that cannot be right stop the start', async (t) => {
     stops(t, { ...KEYS, HUB_JWT_SECRET: ONE_WORD_SECRET, HUB_JWT_COOKIE: name }, 'HUB_JWT_COOKIE')
 })
 
-t.test('who signs for subscribers must not be able to publish, and somebody must be', async (t) => {
+t.test('the key of subscribers must differ from that of publishers, and publishers must have one', async (t) => {
   const { pem } = keyPair('ec')
   stops(t, { HUB_JWT_SECRET: ONE_WORD_SECRET }, 'HUB_API_KEYS', /nobody could publish/)
   stops(t, { HUB_JWT_SECRET: ONE_WORD_SECRET, HUB_PUBLISH_JWT_SECRET: ONE_WORD_SECRET }, 'HUB_PUBLISH_JWT_SECRET')

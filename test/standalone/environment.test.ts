@@ -5,7 +5,7 @@ import { EnvironmentError, readEnvironment } from '../../standalone/environment.
 
 const DAY = 86_400_000
 
-/** Each variable that is a whole number: least, most, and where it is found. */
+/** Each variable that is a whole number: minimum, maximum, and its setting. */
 const NUMBERS: Record<string, [number, number, (name: Record<string, string>) => unknown]> = {
   PORT: [0, 65_535, (env) => readEnvironment(env).port],
   HUB_HEARTBEAT: [0, DAY, (env) => readEnvironment(env).heartbeatInterval],
@@ -51,7 +51,7 @@ const TEXTS = [
   'HUB_TRUST_PROXY'
 ]
 
-/** The start is stopped, and the variable named. */
+/** Checks that the start fails with the name of the variable. */
 function stops(t: Test, env: Record<string, string>, name: string): void {
   try {
     readEnvironment(env)
@@ -61,7 +61,7 @@ function stops(t: Test, env: Record<string, string>, name: string): void {
   }
 }
 
-t.test('with nothing said, the hub is for this machine alone', async (t) => {
+t.test('without variables the hub serves only this machine', async (t) => {
   const nothing = {
     ...{ stallTimeout: undefined, maxConnections: undefined, maxConnectionsPerAddress: undefined },
     ...{ maxUnreadBytes: undefined, requestTimeout: undefined },
@@ -88,17 +88,17 @@ t.test('with nothing said, the hub is for this machine alone', async (t) => {
   })
 })
 
-t.test('a variable that is empty counts as left out', async (t) => {
+t.test('an empty variable counts as unset', async (t) => {
   const empty = Object.fromEntries([...TEXTS, ...Object.keys(NUMBERS)].map((name) => [name, '']))
   t.strictSame(readEnvironment(empty), readEnvironment({}))
 })
 
-t.test("variables that are not the hub's are none of its business", async (t) => {
+t.test('variables without the prefix of the hub are ignored', async (t) => {
   const others = { PATH: '/bin', HUBBLE: 'x', MY_HUB_STORE: 'x', hub_store: 'x', HOSTNAME: 'box', PORTS: 'many' }
   t.strictSame(readEnvironment(others), readEnvironment({}))
 })
 
-t.test('a variable that begins like those of the hub, and is none, is misspelled', async (t) => {
+t.test('an unknown variable with the prefix of the hub is an error', async (t) => {
   for (const name of ['HUB_HEARTBEATS', 'HUB_HEART_BEAT', 'HUB_', 'HUB_PORT', 'HUB_CORS_ORIGINS', 'HUB_constructor']) {
     stops(t, { [name]: '5' }, name)
     stops(t, { [name]: '' }, name)
@@ -128,7 +128,7 @@ for (const [name, [min, max, value]] of Object.entries(NUMBERS)) {
   })
 }
 
-t.test('on any address but that of this machine the hub does not start, unless it is said', async (t) => {
+t.test('without keys the hub does not start on a public address, unless so configured', async (t) => {
   for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) {
     t.equal(readEnvironment({ HOST: host }).host, host)
     t.equal(readEnvironment({ HOST: host, HUB_AUTH: 'none' }).host, host)
@@ -151,7 +151,7 @@ t.test('on any address but that of this machine the hub does not start, unless i
   for (const auth of ['None', 'off', 'false', 'jwt', ' none']) stops(t, { HUB_AUTH: auth }, 'HUB_AUTH')
 })
 
-t.test('HUB_STORE is "memory", a folder or a Redis, and what looks like none of them is not repeated', async (t) => {
+t.test('HUB_STORE is "memory", a folder or a Redis URL, and an error does not repeat other values', async (t) => {
   for (const store of [
     'memory',
     './data',
@@ -234,7 +234,7 @@ t.test('HUB_TRUST_PROXY is true, false, a number of proxies, or addresses', asyn
   }
 })
 
-t.test('a certificate and its key come together', async (t) => {
+t.test('a certificate needs its key, and a key its certificate', async (t) => {
   const env = { HUB_TLS_CERT: 'cert.pem', HUB_TLS_KEY: 'key.pem' }
   t.strictSame(readEnvironment(env).tls, { cert: 'cert.pem', key: 'key.pem' })
   stops(t, { HUB_TLS_CERT: 'cert.pem' }, 'HUB_TLS_KEY')
@@ -242,11 +242,11 @@ t.test('a certificate and its key come together', async (t) => {
   stops(t, { HUB_TLS_CERT: '', HUB_TLS_KEY: 'key.pem' }, 'HUB_TLS_CERT')
 })
 
-t.test('what is said of the history is passed on, and nothing else', async (t) => {
+t.test('only configured bounds of the history are passed on', async (t) => {
   t.strictSame(readEnvironment({ HUB_HISTORY_PER_USER: '0', HUB_HISTORY_AGE: '5' }).retention, { user: 0, age: 5 })
 })
 
-t.test('the links of a Kubernetes service that is called "hub" are no misspelled settings', async (t) => {
+t.test('the link variables of a Kubernetes service called "hub" are not misspelled settings', async (t) => {
   const links = {
     HUB_SERVICE_HOST: '10.0.0.1',
     HUB_SERVICE_PORT: '80',
@@ -257,8 +257,8 @@ t.test('the links of a Kubernetes service that is called "hub" are no misspelled
   t.throws(() => readEnvironment({ HUB_PORTAL: '1' }), /HUB_PORTAL/)
 })
 
-t.test('every variable that is a limit stands in the table of limits, with its default', async (t) => {
-  const table = readFileSync(join(import.meta.dirname, '..', 'docs', 'limits.md'), 'utf8')
+t.test('every variable of a limit is in the table of limits, with its default', async (t) => {
+  const table = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'limits.md'), 'utf8')
   const notLimits = ['PORT', 'HUB_HEARTBEAT', 'HUB_RETRY', 'HUB_DRAIN_DELAY']
   for (const name of Object.keys(NUMBERS).filter((name) => !notLimits.includes(name)))
     t.match(table, new RegExp(`^\\| \`${name}\` +\\| [a-z0-9]`, 'm'), name)

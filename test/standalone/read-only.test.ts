@@ -6,9 +6,9 @@ import t, { type Test } from 'tap'
 import { compiledHub } from '../support/compiled-hub.ts'
 import { publish, ServerProcess } from '../support/server-process.ts'
 
-// The hub where it may not write: in a checkout or a container whose file system is read-only.
+// The hub in a checkout or a container with a read-only file system.
 
-const ROOT = join(import.meta.dirname, '..')
+const ROOT = join(import.meta.dirname, '..', '..')
 const isRoot = process.getuid?.() === 0
 
 t.setTimeout(120_000)
@@ -19,7 +19,7 @@ function home(t: Test): string {
   return path
 }
 
-/** Lets nobody write to the folder. A mode does not stop root, a mount does; false where neither can be had. */
+/** Makes the folder read-only, for root by a mount, as a mode does not stop root. Returns false where neither works. */
 function makeReadOnly(t: Test, folder: string): boolean {
   if (!isRoot) {
     chmodSync(folder, 0o555)
@@ -47,7 +47,7 @@ function startIn(t: Test, folder: string, env: Record<string, string>, command: 
   return new ServerProcess(t, env, ['sh', '-c', `cd "${folder}" && exec ${command}`])
 }
 
-t.test('where the default folder cannot be made, history is kept in memory, and a warning says so', async (t) => {
+t.test('if the default folder cannot be made, history is in memory, and a warning says so', async (t) => {
   const folder = home(t)
   if (!makeReadOnly(t, folder)) return skipped(t)
   const server = join(await compiledHub(), 'server.js')
@@ -61,7 +61,7 @@ t.test('where the default folder cannot be made, history is kept in memory, and 
   t.equal(await hub.stop('SIGTERM'), 0)
 })
 
-t.test('a folder that was chosen, or that holds history, is not passed over', async (t) => {
+t.test('a configured folder, or one with history, is never replaced by memory', async (t) => {
   const folder = home(t)
   mkdirSync(join(folder, 'fastify-sse-hub-data'))
   if (!makeReadOnly(t, folder)) return skipped(t)
@@ -77,7 +77,7 @@ t.test('a folder that was chosen, or that holds history, is not passed over', as
   }
 })
 
-/** What `npm start` needs of a checkout. */
+/** A folder with the files of a checkout that `npm start` needs. */
 function checkout(t: Test, dist?: string): string {
   const folder = home(t)
   for (const file of ['package.json', 'scripts/prestart.mjs']) cpSync(join(ROOT, file), join(folder, file))
@@ -86,18 +86,18 @@ function checkout(t: Test, dist?: string): string {
   return folder
 }
 
-t.test('npm start in a read-only checkout starts the build that is there', async (t) => {
+t.test('npm start in a read-only checkout starts the existing build', async (t) => {
   const folder = checkout(t, await compiledHub())
   if (!makeReadOnly(t, folder)) return skipped(t)
   const hub = startIn(t, folder, { HUB_STORE: '', LOG_LEVEL: 'silent' }, 'setsid npm start')
   await publish(await hub.url(), '/users/alice/events', 'a')
   t.match(hub.stderr, /dist is started as it was built, because .* cannot be written to \((EROFS|EACCES)\)/)
-  // As Ctrl-C does: npm hands a signal on to its shell, which keeps it to itself.
+  // To the process group, as Ctrl-C does: npm passes a signal only to its shell, which does not forward it.
   process.kill(-(hub.child.pid as number), 'SIGTERM')
   await hub.ended()
 })
 
-t.test('npm start in a read-only checkout without a build says what to do', async (t) => {
+t.test('npm start in a read-only checkout without a build is an error with the solution', async (t) => {
   const folder = checkout(t)
   if (!makeReadOnly(t, folder)) return skipped(t)
   const hub = startIn(t, folder, {}, 'npm start')

@@ -3,7 +3,7 @@ import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { publish, ServerProcess } from '../support/server-process.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
-// Processes, each of which is compiled as it starts.
+// Each process is compiled as it starts.
 t.setTimeout(240_000)
 
 const settings = { skip: withoutRedis }
@@ -38,7 +38,7 @@ t.test('two standalone hubs with one Redis are one hub', settings, async (t) => 
   }
 })
 
-t.test('a ticket that one node made is good on the other, until it lapses', settings, async (t) => {
+t.test('a ticket of one node is valid on the other until it expires', settings, async (t) => {
   const redis = await RedisServer.start()
   t.teardown(() => redis.stop())
   const key = 'k'.repeat(43)
@@ -64,7 +64,7 @@ t.test('a ticket that one node made is good on the other, until it lapses', sett
   t.equal(status, 401)
 })
 
-t.test('without its Redis it does not start, and does not repeat a password', async (t) => {
+t.test('without its Redis the server does not start, and the error does not repeat the password', async (t) => {
   const server = new ServerProcess(t, { HUB_STORE: 'redis://hub:secret@127.0.0.1:9/0' })
   t.equal(await server.ended(), 1)
   t.match(server.stderr, /^fastify-sse-hub: HUB_STORE cannot be opened: /)

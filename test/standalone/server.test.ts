@@ -13,13 +13,13 @@ import { StreamClient } from '../support/stream-client.ts'
 import { StreamReader } from '../support/stream-reader.ts'
 import { tokenOf } from '../support/tokens.ts'
 
-// Ten processes, each of which is compiled as it starts.
+// Each of the ten processes is compiled as it starts.
 t.setTimeout(240_000)
 
-/** How long the process may take to stop, in milliseconds: far below what it is killed after. */
+/** Time for the process to stop, in milliseconds: far below the time after which it is killed. */
 const PROMPT = 6_000
 
-/** A client that reads nothing, and is owed more than fits on its way: its end takes a moment. */
+/** A client that reads nothing, with more pending than the buffers hold: its end takes a moment. */
 async function stall(url: string): Promise<StreamClient> {
   const stalled = await StreamClient.open(`${url}/events?user=stalled`)
   await stalled.event('hub.welcome')
@@ -28,12 +28,12 @@ async function stall(url: string): Promise<StreamClient> {
   return stalled
 }
 
-t.test('it needs no configuration, says where it is, and serves the page, the API and streams', async (t) => {
+t.test('the server needs no configuration, prints its address, and serves the page, the API and streams', async (t) => {
   const server = new ServerProcess(t, {})
   const url = await server.url()
   t.match(url, /^http:\/\/127\.0\.0\.1:\d+$/)
   t.not(new URL(url).port, '0')
-  t.equal(server.stdout.trim().split('\n').length, 1, 'one line and no more')
+  t.equal(server.stdout.trim().split('\n').length, 1, 'exactly one line')
 
   const page = await fetch(`${url}/`)
   t.equal(page.status, 200)
@@ -56,7 +56,7 @@ t.test('it needs no configuration, says where it is, and serves the page, the AP
   t.equal(server.stderr, '')
 })
 
-t.test('it stops on SIGINT as on SIGTERM, and a signal more, as npm sends it, changes nothing', async (t) => {
+t.test('the server stops on SIGINT as on SIGTERM, and ignores a repeated signal, as npm sends it', async (t) => {
   const server = new ServerProcess(t, {})
   const url = await server.url()
   const clients = await Promise.all(
@@ -69,7 +69,7 @@ t.test('it stops on SIGINT as on SIGTERM, and a signal more, as npm sends it, ch
   const stalled = await stall(url)
   const start = performance.now()
   server.child.kill('SIGINT')
-  // It has begun to stop, and waits for the one that reads nothing.
+  // The server is stopping, and waits for the client that reads nothing.
   await clients[0]?.end()
   server.child.kill('SIGINT')
   t.equal(await server.stop('SIGTERM'), 0)
@@ -81,10 +81,10 @@ t.test('it stops on SIGINT as on SIGTERM, and a signal more, as npm sends it, ch
   }
   stalled.cut()
   t.equal(server.stderr, '')
-  t.equal(server.stdout.trim().split('\n').length, 1, 'and nothing is logged as an error')
+  t.equal(server.stdout.trim().split('\n').length, 1, 'no error is logged')
 })
 
-t.test('for the drain delay it is not ready and serves on, and another signal ends the delay', async (t) => {
+t.test('during the drain delay the server is not ready but serves, and another signal ends the delay', async (t) => {
   const server = new ServerProcess(t, { HUB_DRAIN_DELAY: '600000', LOG_LEVEL: 'info' })
   const url = await server.url()
   const status = (path: string) => fetch(url + path, { headers: { connection: 'close' } }).then(({ status }) => status)
@@ -92,7 +92,7 @@ t.test('for the drain delay it is not ready and serves on, and another signal en
   const first = performance.now()
   server.child.kill('SIGTERM')
   await server.logged('not ready; streams end in 600000 ms')
-  // As npm hands it on: the same signal, not another one.
+  // The repetition by npm does not count as another signal.
   server.child.kill('SIGTERM')
   t.equal(await status('/health/ready'), 503)
   t.equal(await status('/health/live'), 200)
@@ -100,7 +100,7 @@ t.test('for the drain delay it is not ready and serves on, and another signal en
   await client.event('hub.welcome')
   await publish(url, '/users/alice/events', 'still served')
   t.equal((await client.count(1))[0]?.data, 'still served')
-  // Only what comes later than the repetitions of a signal is another one.
+  // A signal counts as another one only after the time in which repetitions arrive.
   while (performance.now() - first < 600) await status('/health/live')
   t.equal(await server.stop('SIGTERM'), 0)
   await client.end()
@@ -108,7 +108,7 @@ t.test('for the drain delay it is not ready and serves on, and another signal en
   t.equal(server.stderr, '')
 })
 
-t.test('a restart with history in memory begins anew, and tells the clients', async (t) => {
+t.test('a restart with history in memory starts a new epoch, and clients get a reset', async (t) => {
   const first = new ServerProcess(t, {})
   const client = await StreamClient.open(`${await first.url()}/events?user=alice`)
   await client.event('hub.welcome')
@@ -130,7 +130,7 @@ t.test('a restart with history in memory begins anew, and tells the clients', as
   t.equal(await second.stop('SIGTERM'), 0)
 })
 
-t.test('a restart with history in a folder gives who returns exactly what he missed, also after kill -9', async (t) => {
+t.test('after a restart with history in a folder, also by kill -9, a client gets exactly what it missed', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'hub-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const env = { HUB_STORE: join(folder, 'history'), LOG_LEVEL: 'info' }
@@ -168,7 +168,7 @@ t.test('a restart with history in a folder gives who returns exactly what he mis
   t.match(second.stdout, `history is kept in ${env.HUB_STORE}, also over a restart`)
 })
 
-t.test('with keys it is locked on every address, and logs none of them at any level', async (t) => {
+t.test('with keys the server requires authentication on every address, and logs no key at any level', async (t) => {
   const key = 'canary'.padEnd(43, 'x')
   const secret = 'canary-of-tokens'.padEnd(43, 'y')
   const server = new ServerProcess(t, {
@@ -204,7 +204,7 @@ t.test('with keys it is locked on every address, and logs none of them at any le
   for (const canary of [key, secret, ticket, cookie.slice(10)]) t.notOk(logged.includes(canary))
 })
 
-t.test('a setting that cannot be right stops the start, with its name', async (t) => {
+t.test('an impossible setting stops the start with its name', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'hub-'))
   const busy: Server = createServer().listen(0, '127.0.0.1')
   await once(busy, 'listening')
@@ -245,7 +245,7 @@ t.test('a setting that cannot be right stops the start, with its name', async (t
   }
 })
 
-t.test('with a certificate it serves HTTPS, HTTP/1.1 and HTTP/2, and stops with all of them open', async (t) => {
+t.test('with a certificate the server serves HTTP/1.1 and HTTP/2 over TLS, and stops with both open', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'hub-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const { cert, key } = selfSigned()
@@ -263,7 +263,7 @@ t.test('with a certificate it serves HTTPS, HTTP/1.1 and HTTP/2, and stops with 
   const over2 = new StreamReader(session.request({ ':path': '/events?user=alice' }))
   await over2.event('hub.welcome')
 
-  // One that a page was loaded on, and that has no stream.
+  // A session that loaded the page, without a stream.
   const other = connect(`https://127.0.0.1:${port}`, { ca: cert })
   t.teardown(() => other.destroy())
   const plain = other.request({ ':path': '/health/ready' })
@@ -272,7 +272,7 @@ t.test('with a certificate it serves HTTPS, HTTP/1.1 and HTTP/2, and stops with 
 
   const outgoing = get({
     ...{ host: '127.0.0.1', port, path: '/events?user=alice', ca: cert, agent: false },
-    // What browsers send.
+    // As browsers send it.
     headers: { connection: 'keep-alive' }
   })
   const [response] = await once(outgoing, 'response')
@@ -280,7 +280,7 @@ t.test('with a certificate it serves HTTPS, HTTP/1.1 and HTTP/2, and stops with 
   const over1 = new StreamReader(response)
   await over1.event('hub.welcome')
 
-  // Two that have their answers, and keep their connections: one says so, one only does so.
+  // Two answered clients that keep their connections: one with the header, one without.
   const idle = await Promise.all(
     ['Connection: keep-alive\r\n', ''].map(async (header) => {
       const socket = connectTls({ host: '127.0.0.1', port: Number(port), ca: cert, ALPNProtocols: ['http/1.1'] })
