@@ -69,7 +69,7 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
     await untilSame(() => two.node.nodes.elsewhere, { users: 0, streams: 0 })
     t.equal(two.node.nodes.isSingleNode, false, 'who knows nothing of others does not take himself for alone')
     t.equal(await one.node.nodes.close({ of: { user: 'kept' }, reason: 'kicked' }), 0)
-    two.proxy.mend()
+    two.proxy.restore()
     await untilSame(() => two.node.closed, ['kept kicked'])
     await untilSame(() => one.node.nodes.countListeners([['t:news'], ['u:new'], ['u:gone'], ['u:kept']]), [1, 1, 0, 0])
     t.same(two.node.warnings, [
@@ -83,14 +83,14 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
     const [one, two] = (await joinFaulty(t, server, 2)) as [FaultyNode, FaultyNode]
     const command = `{faulty${prefixes}}:nodes:said`
     for (const text of ['', 'x', '{}', '{"command":{"of":{"user":"alice"},"reason":"because"}}', '{"answer":1}']) {
-      await server.ask(['XADD', command, '*', 'said', text])
+      await server.send(['XADD', command, '*', 'said', text])
     }
-    await server.ask(['XADD', command, '*', 'a', 'b', 'c', 'd'])
+    await server.send(['XADD', command, '*', 'a', 'b', 'c', 'd'])
     two.node.open('alice')
     t.equal(await one.node.nodes.close({ of: { user: 'alice' }, reason: 'kicked' }), 1)
-    await server.ask(['DEL', command], ['SET', command, 'no stream'])
+    await server.send(['DEL', command], ['SET', command, 'no stream'])
     await t.rejects(one.node.nodes.close({ of: { user: 'alice' }, reason: 'kicked' }), UNAVAILABLE)
-    await server.ask(['DEL', command])
+    await server.send(['DEL', command])
     two.node.open('alice')
     await untilSame(() => one.node.nodes.close({ of: { user: 'alice' }, reason: 'kicked' }), 1)
   })
@@ -100,9 +100,9 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
     two.node.open('alice', { topics: ['news'] })
     two.node.open('bob')
     await untilSame(() => one.node.nodes.countOfUser('bob'), 1)
-    const keys = (await server.ask(['KEYS', `{faulty${prefixes}}:nodes:*:users`])) as string[]
+    const keys = (await server.send(['KEYS', `{faulty${prefixes}}:nodes:*:users`])) as string[]
     for (const key of keys) {
-      await server.ask(
+      await server.send(
         ['ZREM', key, 'alice'],
         ['DEL', key.replace(/users$/, 'u:alice'), key.replace(/users$/, 'counts')]
       )
@@ -115,10 +115,10 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
 
   t.test('a Redis without room is one that is away, until there is room', async (t) => {
     const [one, two] = (await joinFaulty(t, server, 2)) as [FaultyNode, FaultyNode]
-    await server.ask(['CONFIG', 'SET', 'maxmemory', '1mb'])
+    await server.send(['CONFIG', 'SET', 'maxmemory', '1mb'])
     two.node.open('alice')
     await untilSame(() => one.node.warnings.length > 0 && two.node.warnings.length > 0, true)
-    await server.ask(['CONFIG', 'SET', 'maxmemory', '0'])
+    await server.send(['CONFIG', 'SET', 'maxmemory', '0'])
     await untilSame(() => one.node.nodes.countOfUser('alice').catch(() => -1), 1)
   })
 
@@ -134,7 +134,7 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
     two.proxy.delay = 0
     await untilSame(() => one.node.nodes.countOfUser('other'), 1)
     two.proxy.delay = 100
-    await server.ask(['SCRIPT', 'FLUSH'])
+    await server.send(['SCRIPT', 'FLUSH'])
     const given = makeEntry('alice')
     const asking = two.node.nodes.reserve(given, 1)
     two.node.nodes.closed(given)
@@ -164,7 +164,7 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
     const send = (user: string) => one.send(user, { data: '' }).catch(() => undefined)
     await until(() => send('bob'), Boolean, 'the log to be back')
     for (let turn = 0; turn < 20; turn++) await send('bob')
-    proxy.mend()
+    proxy.restore()
     await untilSame(() => one.isOnline('bob').catch(() => false), true)
     await until(
       () => send('bob').then(() => send('carol')),
@@ -194,10 +194,10 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
       } else if (choice < 90 && streams.length > 0) {
         node.end(streams.splice(random.from(0, streams.length - 1), 1)[0] as (typeof streams)[0])
       } else if (choice < 92) proxy.cut()
-      else if (choice < 95) proxy.mend()
+      else if (choice < 95) proxy.restore()
       if (random.from(0, 4) === 0) await new Promise((resolve) => setTimeout(resolve, random.from(0, 5)))
     }
-    for (const { proxy } of nodes) proxy.mend()
+    for (const { proxy } of nodes) proxy.restore()
     const users = Array.from({ length: 20 }, (_, user): Channel => `u:user${user}`)
     const topics = Array.from({ length: 5 }, (_, topic): Channel => `t:t${topic}`)
     const channels: Channel[] = [...users, ...topics, EVERYONE]

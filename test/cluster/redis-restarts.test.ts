@@ -101,7 +101,7 @@ t.test('below the limit no stream is replaced', { skip: withoutRedis }, async (t
     const nodes = await joinNodes(t, server, 3, LIMIT)
     const movers = new Movers(nodes)
     for (const end = performance.now() + KILLING; performance.now() < end; ) {
-      await server.ask(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'])
+      await server.send(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'])
       await pause(120)
     }
     await movers.stop()

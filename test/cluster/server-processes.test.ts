@@ -153,7 +153,7 @@ t.test('a node that is killed is gone with its lease, and holds nobody up', { sk
   await untilCount([one, three], 'alice', 2)
   t.same(await one.get('/users'), { users: [{ user: 'alice', streams: 2 }], next: null })
   const leftovers = async () =>
-    ((await redis.ask(['KEYS', '{cluster}:nodes:*'])) as string[]).filter((key) => key.includes('bob'))
+    ((await redis.send(['KEYS', '{cluster}:nodes:*'])) as string[]).filter((key) => key.includes('bob'))
   await untilSame(leftovers, [])
   await three.end('SIGTERM')
   await untilCount([one], 'alice', 1)
@@ -181,12 +181,12 @@ t.test('after Redis has lost everything, who is online is known again', { skip: 
   const [one, two] = nodes as [NodeProcess, NodeProcess]
   const clients = [await one.client('alice'), await two.client('alice'), await two.client('bob', '&topics=news')]
   await untilCount(nodes, 'alice', 2)
-  await redis.ask(['FLUSHALL'])
+  await redis.send(['FLUSHALL'])
   await untilCount(nodes, 'alice', 2)
   await untilCount([one], 'bob', 1)
   t.match(await one.call('POST', '/topics/news/events', { data: '' }), { body: { streams: 1 } })
   t.same(await one.call('DELETE', '/users/bob/streams'), { status: 200, body: { closed: 1 } })
-  await redis.ask(['FLUSHALL'], ['SCRIPT', 'FLUSH'])
+  await redis.send(['FLUSHALL'], ['SCRIPT', 'FLUSH'])
   await untilCount(nodes, 'alice', 2)
   t.same(clients.map(({ isEnded }) => isEnded).slice(0, 2), [false, false])
 })

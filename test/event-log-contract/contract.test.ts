@@ -33,7 +33,7 @@ function correctLog(spoil: (log: NaiveLog) => void = () => {}): Omit<ContractPar
     secondNode: ({ store }) => open(store),
     cut: (log) => log.cut(),
     rewind(log) {
-      const goBack = log.store.remember()
+      const goBack = log.store.snapshot()
       return () => {
         goBack()
         return log

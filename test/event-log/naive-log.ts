@@ -259,7 +259,7 @@ export class NaiveStore {
   }
 
   /** Returns a function that restores the present state. */
-  remember(): () => void {
+  snapshot(): () => void {
     const { head, entries, known, loss, bus } = this.state
     const fates = entries.map((entry) => new Map(entry.fates))
     const then = { head, known: new Map(known), loss, bus: [...bus] }

@@ -35,7 +35,7 @@ async function untilReady(log: RedisLog, isReady = true): Promise<void> {
 
 /** How many connections Redis has, but for the one that asks. */
 async function connections(redis: RedisServer): Promise<number> {
-  const list = String(await redis.ask(['CLIENT', 'LIST']))
+  const list = String(await redis.send(['CLIENT', 'LIST']))
   return list.trim().split('\n').length - 1
 }
 
@@ -55,7 +55,7 @@ for (const [version, templateOf] of VERSIONS) {
         await listening.met(`turn ${turn}`)
       }
       t.equal(listening.events.length, KILLS)
-      t.same(listening.breaks, [])
+      t.same(listening.discontinuities, [])
       t.equal(await connections(redis), 2, 'no connection is left over')
     })
 
@@ -93,7 +93,7 @@ for (const [version, templateOf] of VERSIONS) {
           proxy.cut()
           await untilReady(log, false)
           await new Promise((resolve) => setTimeout(resolve, 100))
-          proxy.mend()
+          proxy.restore()
         } else proxy.reset(turn % 3 === 0 ? 1 : undefined)
         const key = { idempotency: idempotent(`turn ${turn}`) }
         while (true) {

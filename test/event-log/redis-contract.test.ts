@@ -57,13 +57,13 @@ t.test('the event log in Redis does all that the contract asks', { skip: without
       proxy.cut()
       while (await log.ready()) await turn()
       return async () => {
-        proxy.mend()
+        proxy.restore()
         // One that was closed meanwhile never comes back.
         while (proxy.isOpen && !(await log.ready())) await turn()
       }
     },
     async rewind(log) {
-      const goBack = await server.remember(`{${nodeOf(log).prefix}}:*`)
+      const goBack = await server.snapshot(`{${nodeOf(log).prefix}}:*`)
       return async () => {
         await goBack()
         return log

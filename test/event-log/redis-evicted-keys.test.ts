@@ -26,7 +26,7 @@ async function start(t: Test) {
     t.teardown(() => log.close())
     return log
   }
-  const keys = async () => ((await redis.ask(['KEYS', '{sse-hub}:*'])) as string[]).sort()
+  const keys = async () => ((await redis.send(['KEYS', '{sse-hub}:*'])) as string[]).sort()
   return { redis, open, keys, clock }
 }
 
@@ -51,7 +51,7 @@ t.test(
       await log.append([toAlice('x', { channels: ['u:bob'] })])
       const level = await headOf(log)
       const [history] = (await keys()).filter((key) => key.endsWith(':c:u:alice')) as [string]
-      await redis.ask(['DEL', history])
+      await redis.send(['DEL', history])
       if (isReadFirst) t.match(await fresh(), { texts: [], gap: 'evicted' })
       await log.append([toAlice('5')])
       t.match(await fresh(), { texts: ['5'], gap: 'evicted' })
@@ -112,7 +112,7 @@ t.test('the deletion of any single key is healed or told as a gap', { skip: with
     const [key] = (await keys()).filter((each) =>
       new RegExp(`^\\{sse-hub\\}:(\\w{8}:)?${name.replace(/\W/g, '\\$&')}$`).test(each)
     )
-    t.equal(await redis.ask(['DEL', key as string]), 1, name)
+    t.equal(await redis.send(['DEL', key as string]), 1, name)
     const log2 = random.chance(0.5) ? log : await open()
     const more: Record<string, string[]> = Object.fromEntries(USERS.map((user) => [user, []]))
     for (let at = 0; at < 30; at++) {

@@ -69,7 +69,7 @@ faultTest('goes on where it was when Redis is killed and comes back with what it
   await log.append([toAlice('c')])
   await listening.met('c')
   t.same(listening.texts, ['a', 'b', 'c'])
-  t.same(listening.breaks, [])
+  t.same(listening.discontinuities, [])
   t.match(told, [/is there/, /is lost/, /is there/])
 })
 
@@ -82,9 +82,9 @@ faultTest('tells a break, and every cursor a reset, when Redis comes back with n
   const { next } = await readAfter(log, 'oldest')
   await redis.kill()
   await redis.start()
-  await listening.broke()
+  await listening.discontinuity()
   await untilReady(log)
-  t.equal(listening.breaks[0]?.seq, 0)
+  t.equal(listening.discontinuities[0]?.seq, 0)
   t.match(await readAfter(log, next), { texts: [], gap: 'reset' })
   await log.append([toAlice('c')])
   await listening.met('c')
@@ -121,7 +121,7 @@ faultTest(
     await other.append([toAlice('end')])
     await listening.met('end')
     t.same(listening.texts, ['a', 'b', 'end'], 'the same key, once')
-    t.same(listening.breaks, [])
+    t.same(listening.discontinuities, [])
   }
 )
 
@@ -132,9 +132,9 @@ faultTest('tells a break, and every cursor a reset, when the store is emptied', 
   await log.append([toAlice('a'), toAlice('b')])
   await listening.met('b')
   const { next } = await readAfter(log, 'oldest')
-  await redis.ask(['FLUSHALL'])
+  await redis.send(['FLUSHALL'])
   await log.append([toAlice('c'), toAlice('d'), toAlice('e')])
-  await listening.broke()
+  await listening.discontinuity()
   await log.append([toAlice('f')])
   await listening.met('f')
   t.match(await readAfter(log, next), { texts: ['c', 'd', 'e', 'f'], gap: 'reset' })
@@ -152,11 +152,11 @@ faultTest('tells a break when what a node has not seen yet is trimmed away', asy
   proxy.cut()
   await untilIll(log)
   for (const text of ['b', 'c', 'd']) await other.append([toAlice(text)])
-  const [tail] = (await redis.ask(['KEYS', '*:tail'])) as [string]
-  await redis.ask(['XTRIM', tail, 'MAXLEN', '0'])
-  proxy.mend()
-  await listening.broke()
-  t.equal(listening.breaks[0]?.seq, 4)
+  const [tail] = (await redis.send(['KEYS', '*:tail'])) as [string]
+  await redis.send(['XTRIM', tail, 'MAXLEN', '0'])
+  proxy.restore()
+  await listening.discontinuity()
+  t.equal(listening.discontinuities[0]?.seq, 4)
   await untilReady(log)
   t.same((await readAfter(log, 'oldest')).texts, ['a', 'b', 'c', 'd'], 'history is all there')
   await other.append([toAlice('e')])
@@ -170,11 +170,11 @@ faultTest('goes on when what all nodes have seen is trimmed away', async (t) => 
   const listening = await Listening.to(log)
   await log.append([toAlice('a')])
   await listening.met('a')
-  const [tail] = (await redis.ask(['KEYS', '*:tail'])) as [string]
-  await redis.ask(['DEL', tail])
+  const [tail] = (await redis.send(['KEYS', '*:tail'])) as [string]
+  await redis.send(['DEL', tail])
   await log.append([toAlice('b')])
   await listening.met('b')
-  t.same([listening.texts, listening.breaks], [['a', 'b'], []])
+  t.same([listening.texts, listening.discontinuities], [['a', 'b'], []])
 })
 
 faultTest('recovers from what somebody else has written into the tail', async (t) => {
@@ -183,20 +183,20 @@ faultTest('recovers from what somebody else has written into the tail', async (t
   const listening = await Listening.to(log)
   await log.append([toAlice('a')])
   await listening.met('a')
-  const [tail] = (await redis.ask(['KEYS', '*:tail'])) as [string]
-  await redis.ask(['XADD', tail, '*', 'foo', 'bar'])
-  await listening.broke()
+  const [tail] = (await redis.send(['KEYS', '*:tail'])) as [string]
+  await redis.send(['XADD', tail, '*', 'foo', 'bar'])
+  await listening.discontinuity()
   await log.append([toAlice('b')])
   await listening.met('b')
-  await redis.ask(['XADD', tail, '2-1', 'p', 'x'])
-  await listening.broke(2)
+  await redis.send(['XADD', tail, '2-1', 'p', 'x'])
+  await listening.discontinuity(2)
   await log.append([toAlice('c')])
   await listening.met('c')
   // And an append that comes before any node has looked.
-  await Promise.all([redis.ask(['XADD', tail, '99-0', 'foo', 'bar']), log.append([toAlice('d')])])
+  await Promise.all([redis.send(['XADD', tail, '99-0', 'foo', 'bar']), log.append([toAlice('d')])])
   await log.append([toAlice('e')])
   // Whether the node meets with it is chance: then the break may lie after what was appended last.
-  await Promise.race([listening.met('e'), listening.broke(3)])
+  await Promise.race([listening.met('e'), listening.discontinuity(3)])
   await log.append([toAlice('f')])
   await listening.met('f')
   t.same((await readAfter(log, 'oldest')).texts, ['a', 'b', 'c', 'd', 'e', 'f'])
@@ -207,8 +207,8 @@ faultTest('takes entries that somebody else has spoilt or taken for holes, and t
   const log = await open(t, { url: redis.url })
   const { next } = await readAfter(log, 'oldest')
   await log.append(['a', 'b', 'c', 'd', 'e'].map((text) => toAlice(text)))
-  const [events] = (await redis.ask(['KEYS', '*:events'])) as [string]
-  await redis.ask(
+  const [events] = (await redis.send(['KEYS', '*:events'])) as [string]
+  await redis.send(
     ['HDEL', events, '2'],
     ['HSET', events, '3', 'garbage'],
     ['HSET', events, '4', 'abcdef 1 -1\n[\n\n-\nx']
@@ -216,7 +216,7 @@ faultTest('takes entries that somebody else has spoilt or taken for holes, and t
   t.match(await readAfter(log, next), { texts: ['a', 'e'], gap: 'evicted' })
   const { evicted } = await log.read({ channels: ['u:alice'], from: 'oldest', limit: 9 })
   t.ok(evicted >= 3)
-  await redis.ask(['HDEL', events, '1', '4', '5'])
+  await redis.send(['HDEL', events, '1', '4', '5'])
   t.match(await readAfter(log, next), { texts: [], gap: 'evicted' })
   await log.append([toAlice('f')])
   t.match(await readAfter(log, next), { texts: ['f'], gap: 'evicted' })
@@ -231,19 +231,19 @@ faultTest('knows what a failover has lost, though its numbers are given again', 
   const listening = await Listening.to(log)
   await log.append([toAlice('a'), toAlice('b'), toAlice('c')])
   await replica.follow(master)
-  await replica.ask(['REPLICAOF', 'NO', 'ONE'])
+  await replica.send(['REPLICAOF', 'NO', 'ONE'])
   await log.append([toAlice('lost 1')])
   await log.append([toAlice('lost 2')])
   await listening.met('lost 2')
   const { next } = await readAfter(log, 'oldest')
   await master.kill()
   proxy.target = replica.port
-  await listening.broke()
+  await listening.discontinuity()
   await untilReady(log)
   t.match(await readAfter(log, next), { texts: ['a', 'b', 'c'], gap: 'diverged' })
   for (const text of ['d', 'e', 'f']) await log.append([toAlice(text)])
   await listening.met('f')
-  t.same(listening.breaks[0]?.seq, 4, 'the loss has taken a number')
+  t.same(listening.discontinuities[0]?.seq, 4, 'the loss has taken a number')
   t.match(await readAfter(log, next), { texts: ['a', 'b', 'c', 'd', 'e', 'f'], gap: 'diverged' })
   t.same(listening.texts.slice(-3), ['d', 'e', 'f'])
 })
@@ -256,12 +256,12 @@ faultTest(
     const listening = await Listening.to(log)
     await log.append([toAlice('a')])
     await listening.met('a')
-    const goBack = await redis.remember('{sse-hub}:*')
+    const goBack = await redis.snapshot('{sse-hub}:*')
     for (const text of ['lost 1', 'lost 2']) await log.append([toAlice(text)])
     await listening.met('lost 2')
     await goBack()
     for (const text of ['b', 'c', 'd', 'e']) await log.append([toAlice(text)])
-    await listening.broke()
+    await listening.discontinuity()
     await log.append([toAlice('f')])
     await listening.met('f')
     t.same((await readAfter(log, 'oldest')).texts, ['a', 'b', 'c', 'd', 'e', 'f'])
@@ -273,11 +273,11 @@ faultTest('refuses events for which there is no room, says why, and goes on read
   const log = await open(t, { url: redis.url })
   const listening = await Listening.to(log)
   await log.append([toAlice('a')])
-  await redis.ask(['CONFIG', 'SET', 'maxmemory', '1'])
+  await redis.send(['CONFIG', 'SET', 'maxmemory', '1'])
   await t.rejects(log.append([toAlice('b')]), { ...UNAVAILABLE, message: /OOM.*Nothing was published/ })
   t.equal(await log.ready(), false)
   t.same((await readAfter(log, 'oldest')).texts, ['a'])
-  await redis.ask(['CONFIG', 'SET', 'maxmemory', '0'])
+  await redis.send(['CONFIG', 'SET', 'maxmemory', '0'])
   t.equal(await log.ready(), true)
   await log.append([toAlice('c')])
   await listening.met('c')
@@ -288,7 +288,7 @@ faultTest('hands its scripts over again when Redis has forgotten them', async (t
   const redis = await startRedis(t)
   const log = await open(t, { url: redis.url })
   await log.append([toAlice('a')])
-  await redis.ask(['SCRIPT', 'FLUSH'])
+  await redis.send(['SCRIPT', 'FLUSH'])
   await Promise.all(['b', 'c'].map((text) => log.append([toAlice(text)])))
   t.same((await readAfter(log, 'oldest')).texts, ['a', 'b', 'c'])
 })
@@ -303,10 +303,10 @@ faultTest('hands over what else was appended with an entry that cannot be read',
   await listening.met('a')
   // What an append would have written, but for an event that no hub writes: first without a number, then with one.
   const spoil = async (position: number, fields: readonly string[]) => {
-    const [state, tail] = ['{sse-hub}:state', (await redis.ask(['KEYS', '*:tail'])) as [string]]
-    const [nonce, head, witness] = (await redis.ask(['HMGET', state, 'nonce', 'head', 'witness'])) as string[]
+    const [state, tail] = ['{sse-hub}:state', (await redis.send(['KEYS', '*:tail'])) as [string]]
+    const [nonce, head, witness] = (await redis.send(['HMGET', state, 'nonce', 'head', 'witness'])) as string[]
     const own = ['p', nonce as string, 'n', `spoilt${position}`, 'h', head as string, 'w', witness as string, 'x', '']
-    await redis.ask(
+    await redis.send(
       ['MULTI'],
       ['HSET', state, 'pos', `${position}`, 'nonce', `spoilt${position}`],
       ['XADD', tail[0], `${position}-0`, ...own, ...fields],
@@ -316,10 +316,10 @@ faultTest('hands over what else was appended with an entry that cannot be read',
   const entry = (text: string) => `abcdef ${Date.now()} -1\n["u:alice"]\n\n-"message"\n${text}`
   await spoil(2, ['-', 'garbage', '-', entry('transient 1')])
   await listening.met('transient 1')
-  t.same([listening.texts, listening.breaks], [['a', 'transient 1'], []])
+  t.same([listening.texts, listening.discontinuities], [['a', 'transient 1'], []])
   await spoil(3, ['2', 'garbage', '-', entry('transient 2'), '-', `abcdef 1 -1\n["u:alice"]\n\n-"\\n"\nx`])
   await listening.met('transient 2')
-  t.equal(listening.breaks.length, 1, 'what has a number is read from history')
+  t.equal(listening.discontinuities.length, 1, 'what has a number is read from history')
   await log.append([toAlice('b')])
   await listening.met('b')
   t.same(listening.texts, ['a', 'transient 1', 'transient 2', 'b'])
@@ -339,7 +339,7 @@ faultTest('a listener that throws keeps no event from the others', async (t) => 
   await Promise.all(['a', 'b'].map((text) => log.append([toAlice(text)])))
   await log.append([toAlice('c')])
   await listening.met('c')
-  t.same([listening.texts, listening.breaks], [['a', 'b', 'c'], []])
+  t.same([listening.texts, listening.discontinuities], [['a', 'b', 'c'], []])
   t.ok(problems.includes('a listener of the event log has failed'))
 })
 
@@ -358,7 +358,7 @@ faultTest('keeps its batches in order when another node hands over the script th
         () => outcomes.push(`${text} taken`),
         ({ message }: Error) => outcomes.push(`${text} ${message}`)
       )
-    await redis.ask(['SCRIPT', 'FLUSH'])
+    await redis.send(['SCRIPT', 'FLUSH'])
     const first = append(`${round} first`)
     // The first call has reached Redis, which has forgotten the script, when the other node hands it over.
     await pause(34)
@@ -380,7 +380,7 @@ faultTest('leaves a server that has become a replica, and finds the new master b
   await log.append([toAlice('a')])
   await listening.met('a')
   await replica.follow(master)
-  await replica.ask(['REPLICAOF', 'NO', 'ONE'])
+  await replica.send(['REPLICAOF', 'NO', 'ONE'])
   await master.follow(replica)
   proxy.target = replica.port
   await t.rejects(log.append([toAlice('refused')]), { ...UNAVAILABLE, message: /READONLY.*Nothing was published/ })
@@ -401,19 +401,19 @@ faultTest('leaves a server for good that its appends have left: its tail would h
   await log.append([toAlice('old')])
   await listening.met('old')
   await redis.follow(stale)
-  await redis.ask(['REPLICAOF', 'NO', 'ONE'])
+  await redis.send(['REPLICAOF', 'NO', 'ONE'])
   // The address has moved, and only the line that publishes has noticed.
   proxy.target = redis.port
   proxy.reset(1)
   await untilReady(log)
   await log.append([toAlice('new')])
   await listening.met('new')
-  t.same([listening.texts, listening.breaks], [['old', 'new'], []])
+  t.same([listening.texts, listening.discontinuities], [['old', 'new'], []])
 })
 
 faultTest('refuses a store that another version has written', async (t) => {
   const redis = await startRedis(t)
-  await redis.ask(['HSET', '{sse-hub}:state', 'format', '99', 'life', 'aaaaaaaa'])
+  await redis.send(['HSET', '{sse-hub}:state', 'format', '99', 'life', 'aaaaaaaa'])
   const log = await open(t, { url: redis.url })
   await t.rejects(log.append([toAlice('a')]), { ...UNAVAILABLE, message: /format 99/ })
   await t.rejects(readAfter(log, 'oldest'), { ...UNAVAILABLE, message: /format 99/ })
@@ -464,7 +464,7 @@ faultTest('keeps what it was told in one batch together, though its line is cut 
   for (const each of listening) {
     await each.met('end')
     t.same(each.texts, [...all, 'end'])
-    t.same(each.breaks, [])
+    t.same(each.discontinuities, [])
   }
   t.ok(outcomes.unknown + outcomes.refused > 0, 'some were cut')
 })
@@ -499,11 +499,11 @@ faultTest('drops transient events that a node reads only when they are of no use
   await near.met('late')
   await pause(MAX_TRANSIENT_AGE)
   await log.append([toAlice('c'), toAlice('in time', transient)])
-  proxy.mend()
+  proxy.restore()
   await far.met('in time')
   t.same(near.texts, ['a', 'passing a', 'b', 'late', 'c', 'in time'])
   t.same(far.texts, ['a', 'passing a', 'b', 'c', 'in time'])
-  t.same(far.breaks, [])
+  t.same(far.discontinuities, [])
 })
 
 faultTest('hands a stream no transient event from before it was opened, and all from after', async (t) => {
@@ -524,7 +524,7 @@ faultTest('hands a stream no transient event from before it was opened, and all 
   const { sink } = openStream()
   await pause(20)
   await log.append([toAlice('after', { transient: true })])
-  proxy.mend()
+  proxy.restore()
   const textsOf = ({ events }: FakeSink) => events.filter(({ event }) => event === 'message').map(({ data }) => data)
   while (!textsOf(sink).includes('after')) await pause(5)
   t.same(textsOf(there), ['before', 'after'])
@@ -533,19 +533,19 @@ faultTest('hands a stream no transient event from before it was opened, and all 
 
 faultTest('logs once why the tail cannot be read, and goes on when it can', async (t) => {
   const redis = await startRedis(t)
-  await redis.ask(['ACL', 'SETUSER', 'hub', 'on', '>pw', '~*', '+@all'])
+  await redis.send(['ACL', 'SETUSER', 'hub', 'on', '>pw', '~*', '+@all'])
   const reasons: string[] = []
   const warn = ({ err }: { err?: Error }, message: string) => {
     if (err !== undefined) reasons.push(`${message}: ${err.message}`)
   }
   const log = await open(t, { url: `redis://hub:pw@127.0.0.1:${redis.port}`, logger: { warn, info: () => {} } })
   const listening = await Listening.to(log)
-  await redis.ask(['ACL', 'SETUSER', 'hub', '-xread'])
+  await redis.send(['ACL', 'SETUSER', 'hub', '-xread'])
   while (reasons.length === 0) await pause(10)
   await pause(1_500)
   t.match(reasons, [/^the tail of the event log cannot be read: NOPERM/])
   t.equal(reasons.length, 1)
-  await redis.ask(['ACL', 'SETUSER', 'hub', '+xread'])
+  await redis.send(['ACL', 'SETUSER', 'hub', '+xread'])
   await log.append([toAlice('a')])
   await listening.met('a')
 })

@@ -24,7 +24,7 @@ async function logAlone(t: Test, retention: Partial<Retention>, rest: object = {
   t.teardown(() => redis.stop())
   const clock = new FakeClock()
   const open = () => redisLog({ url: redis.url, clock, retention, timeout: 10_000, ...rest })
-  const used = async () => Number(/used_memory_dataset:(\d+)/.exec(String(await redis.ask(['INFO', 'memory'])))?.[1])
+  const used = async () => Number(/used_memory_dataset:(\d+)/.exec(String(await redis.send(['INFO', 'memory'])))?.[1])
   let log = await open()
   await log.append([toAlice('first')])
   const empty = await used()

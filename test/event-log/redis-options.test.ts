@@ -70,11 +70,11 @@ t.test(
     })
     t.equal(await log.ready(), false)
     await redis.start()
-    await listening.broke()
+    await listening.discontinuity()
     while (!(await log.ready())) await new Promise((resolve) => setTimeout(resolve, 10))
     await log.append([toAlice('b')])
     await listening.met('b')
-    t.same([listening.texts, listening.breaks.length, await log.ready()], [['b'], 1, true])
+    t.same([listening.texts, listening.discontinuities.length, await log.ready()], [['b'], 1, true])
   }
 )
 
@@ -91,7 +91,7 @@ t.test(
   async (t) => {
     const redis = await RedisServer.start()
     t.teardown(() => redis.stop())
-    await redis.ask(
+    await redis.send(
       ['ACL', 'SETUSER', 'hub', 'on', '>s3cret', '~{mine}:*', '+@all', '-@dangerous'],
       ['ACL', 'SETUSER', 'default', 'off']
     )
@@ -168,8 +168,8 @@ t.test('finds the node of a cluster that has its keys', { skip: withoutRedis }, 
     await RedisServer.start({ args: ['--cluster-enabled', 'yes'] })
   ]
   t.teardown(() => Promise.all([one.stop(), two.stop()]))
-  await one.ask(['CLUSTER', 'MEET', '127.0.0.1', String(two.port)], ['CLUSTER', 'ADDSLOTSRANGE', '0', '8191'])
-  await two.ask(['CLUSTER', 'ADDSLOTSRANGE', '8192', '16383'])
+  await one.send(['CLUSTER', 'MEET', '127.0.0.1', String(two.port)], ['CLUSTER', 'ADDSLOTSRANGE', '0', '8191'])
+  await two.send(['CLUSTER', 'ADDSLOTSRANGE', '8192', '16383'])
   for (const node of [one, two]) await node.until(['CLUSTER', 'INFO'], 'cluster_state:ok')
   const logs = await Promise.all([one, two].map(({ url }) => redisLog({ url })))
   t.teardown(() => Promise.all(logs.map((log) => log.close())))

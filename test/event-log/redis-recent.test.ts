@@ -25,7 +25,7 @@ async function open(t: Test, options: RedisLogOptions = {}, beside?: { readonly 
 
 /** How often histories were read in Redis. */
 async function calls(redis: RedisServer): Promise<number> {
-  const text = String(await redis.ask(['INFO', 'commandstats']))
+  const text = String(await redis.send(['INFO', 'commandstats']))
   return Number(/cmdstat_zrangebyscore:calls=(\d+)/.exec(text)?.[1] ?? 0)
 }
 

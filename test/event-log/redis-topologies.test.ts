@@ -44,9 +44,9 @@ async function startSentinels(t: Test) {
   const folder = mkdtempSync(join(tmpdir(), 'sse-hub-sentinels-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   for (const server of servers) t.teardown(() => server.stop())
-  await replica.askAs(PASSWORD, ['REPLICAOF', '127.0.0.1', String(master.port)])
+  await replica.sendAs(PASSWORD, ['REPLICAOF', '127.0.0.1', String(master.port)])
   await until(
-    () => replica.askAs(PASSWORD, ['ROLE']),
+    () => replica.sendAs(PASSWORD, ['ROLE']),
     (role) => String(role).includes('connected'),
     'the replica'
   )
@@ -68,7 +68,7 @@ async function startSentinels(t: Test) {
   }
   for (const sentinel of sentinels) {
     const isReady = (told: unknown) => /slaves=1,sentinels=3/.test(String(told))
-    await until(() => sentinel.ask(['INFO', 'sentinel']), isReady, 'the Sentinels to know each other', 60_000)
+    await until(() => sentinel.send(['INFO', 'sentinel']), isReady, 'the Sentinels to know each other', 60_000)
   }
   return { master, replica, sentinels }
 }
@@ -102,7 +102,7 @@ t.test('with Sentinels, the log follows the master', { skip: withoutRedis }, asy
   }
   for (const { listening } of logs) await listening.met(texts.at(-1) as string)
   await until(
-    () => replica.askAs(PASSWORD, ['ROLE']),
+    () => replica.sendAs(PASSWORD, ['ROLE']),
     (role) => String(role).includes('connected'),
     'the replica to be level'
   )
@@ -124,12 +124,12 @@ t.test('with Sentinels, the log follows the master', { skip: withoutRedis }, asy
   await master.start()
   await (sentinels[0] as RedisServer).kill()
   await until(
-    () => master.askAs(PASSWORD, ['ROLE']),
+    () => master.sendAs(PASSWORD, ['ROLE']),
     (role) => String(role).startsWith('slave'),
     'a replica',
     60_000
   )
-  await replica.askAs(PASSWORD, ['CLIENT', 'KILL', 'TYPE', 'normal'])
+  await replica.sendAs(PASSWORD, ['CLIENT', 'KILL', 'TYPE', 'normal'])
   await append(first.log, 'at the end')
   for (const { listening } of logs) await listening.met('at the end')
 })
@@ -144,13 +144,13 @@ async function startCluster(t: Test, count: number): Promise<RedisServer[]> {
   }
   for (const [at, node] of nodes.entries()) {
     const [from, to] = [Math.floor((at * SLOTS) / count), Math.floor(((at + 1) * SLOTS) / count) - 1]
-    await node.ask(['CLUSTER', 'ADDSLOTSRANGE', String(from), String(to)])
-    await node.ask(['CLUSTER', 'MEET', '127.0.0.1', String((nodes[0] as RedisServer).port)])
+    await node.send(['CLUSTER', 'ADDSLOTSRANGE', String(from), String(to)])
+    await node.send(['CLUSTER', 'MEET', '127.0.0.1', String((nodes[0] as RedisServer).port)])
   }
   for (const node of nodes) {
     const isReady = (told: unknown) =>
       /cluster_state:ok/.test(String(told)) && String(told).includes(`cluster_known_nodes:${count}`)
-    await until(() => node.ask(['CLUSTER', 'INFO']), isReady, 'the cluster', 60_000)
+    await until(() => node.send(['CLUSTER', 'INFO']), isReady, 'the cluster', 60_000)
   }
   return nodes
 }
@@ -174,26 +174,26 @@ for (const count of [1, 3]) {
     )
     t.match((await hubs[1].hub.history({ user: 'bob' })).events, [{ data: 'hello' }])
     t.equal(await hubs[0].hub.disconnect('bob'), 1)
-    const sizes = await Promise.all(nodes.map((node) => node.ask(['DBSIZE'])))
+    const sizes = await Promise.all(nodes.map((node) => node.send(['DBSIZE'])))
     t.equal(sizes.filter((size) => Number(size) > 0).length, 1, `keys of the nodes: ${sizes}`)
     if (count === 1) return
     // The slot moves to another node: the hub follows.
     const owner = nodes[sizes.findIndex((size) => Number(size) > 0)] as RedisServer
     const next = nodes[sizes.findIndex((size) => Number(size) === 0)] as RedisServer
-    const slot = String(await owner.ask(['CLUSTER', 'KEYSLOT', '{sse-hub}']))
+    const slot = String(await owner.send(['CLUSTER', 'KEYSLOT', '{sse-hub}']))
     const [ownerId, nextId] = [
-      String(await owner.ask(['CLUSTER', 'MYID'])),
-      String(await next.ask(['CLUSTER', 'MYID']))
+      String(await owner.send(['CLUSTER', 'MYID'])),
+      String(await next.send(['CLUSTER', 'MYID']))
     ]
-    await next.ask(['CLUSTER', 'SETSLOT', slot, 'IMPORTING', ownerId])
-    await owner.ask(['CLUSTER', 'SETSLOT', slot, 'MIGRATING', nextId])
+    await next.send(['CLUSTER', 'SETSLOT', slot, 'IMPORTING', ownerId])
+    await owner.send(['CLUSTER', 'SETSLOT', slot, 'MIGRATING', nextId])
     const migrate = ['MIGRATE', '127.0.0.1', String(next.port), '', '0', '5000', 'KEYS']
     for (;;) {
-      const keys = (await owner.ask(['CLUSTER', 'GETKEYSINSLOT', slot, '100'])) as string[]
+      const keys = (await owner.send(['CLUSTER', 'GETKEYSINSLOT', slot, '100'])) as string[]
       if (keys.length === 0) break
-      await owner.ask([...migrate, ...keys])
+      await owner.send([...migrate, ...keys])
     }
-    for (const node of [next, owner, ...nodes]) await node.ask(['CLUSTER', 'SETSLOT', slot, 'NODE', nextId])
+    for (const node of [next, owner, ...nodes]) await node.send(['CLUSTER', 'SETSLOT', slot, 'NODE', nextId])
     const send = () => hubs[0].hub.send('bob', { data: 'moved' }).catch(() => undefined)
     await until(send, Boolean, 'the event to be taken')
     await until(

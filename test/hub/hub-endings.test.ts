@@ -87,7 +87,7 @@ t.test('a client that is cut in the middle of a task resumes in the middle', asy
   await settle()
   await hub.publish('tasks/1', { data: '1' })
   await settle()
-  first.sink.hangUp()
+  first.sink.disconnect()
   await hub.publish('tasks/1', { data: '2' })
   await hub.publish('tasks/1', { data: '3', final: true })
   const second = open({ ...TASK, lastEventId: first.sink.parser.lastEventId })
@@ -200,7 +200,7 @@ t.test('a stream closes once, for any reason, and is not written to afterwards',
   const published = hub.send('alice', { data: '1' })
   t.ok(stream.close('kicked'))
   t.notOk(stream.close('kicked'))
-  sink.hangUp()
+  sink.disconnect()
   await published
   await hub.broadcast({ data: '2' })
   stream.startReplay()
@@ -217,7 +217,7 @@ t.test('a client that has left is not written to', async (t) => {
   await settle()
   const before = sink.writes.length
   hub.send('alice', { data: '1' })
-  sink.hangUp()
+  sink.disconnect()
   await settle()
   t.equal(sink.writes.length, before)
   t.equal(hub.stats().closed.client, 1)
@@ -229,10 +229,10 @@ t.test('the signal of a stream is aborted when the stream closes, and from the s
   const { signal } = first.stream
   t.equal(signal.aborted, false)
   t.equal(first.stream.signal, signal)
-  first.sink.hangUp()
+  first.sink.disconnect()
   t.ok(signal.aborted)
   const second = open()
-  second.sink.hangUp()
+  second.sink.disconnect()
   t.ok(second.stream.signal.aborted)
 })
 
@@ -296,7 +296,7 @@ t.test('sending an event on a stream rejects if the stream closes meanwhile', as
   sink.room = 0
   const sent = [stream.send('data: 1\n\n'), stream.send('data: 2\n\n')]
   await settle()
-  sink.hangUp()
+  sink.disconnect()
   t.same(await Promise.all(sent), [false, false])
   t.equal(await stream.send('data: 3\n\n'), false)
 })

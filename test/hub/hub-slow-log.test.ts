@@ -250,7 +250,7 @@ t.test('an answer that comes after its stream was closed is not written', async 
   const second = open({ from: 'oldest' })
   await settle()
   await hub.disconnect(first.stream)
-  second.sink.hangUp()
+  second.sink.disconnect()
   log.fail(1)
   log.answer()
   await settle()

@@ -259,8 +259,8 @@ t.test('the presence of an online user has each stream of that user', async (t) 
       { id: second.stream.id, since, topics: [] }
     ]
   })
-  first.sink.hangUp()
-  second.sink.hangUp()
+  first.sink.disconnect()
+  second.sink.disconnect()
   t.equal(await hub.isOnline('alice'), false)
   await t.rejects(hub.isOnline(''), { code: 'SSE_HUB_ERR_INVALID_USER' })
 })
@@ -353,7 +353,7 @@ t.test('the hub counts its streams and events', async (t) => {
     { to: { everyone: true }, data: '3' }
   ])
   await settle()
-  sink.hangUp()
+  sink.disconnect()
   hub.countRefusal('rateLimited')
   const { log, closed, refused, ...counts } = hub.stats()
   t.same(counts, { streams: 1, users: 1, cluster: { streams: 1, users: 1 }, published: 3, opened: 2 })

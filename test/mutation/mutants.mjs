@@ -2,7 +2,7 @@ import ts from 'typescript'
 
 const { SyntaxKind: Kind } = ts
 
-/** What an operator is exchanged for. */
+/** The replacement of each operator. */
 const OPERATORS = new Map([
   [Kind.LessThanToken, '<='],
   [Kind.LessThanEqualsToken, '<'],
@@ -22,8 +22,8 @@ const OPERATORS = new Map([
 ])
 
 /**
- * Every way in which one place of a source is changed: conditions negated, operators exchanged, returns without their value,
- * constants changed, blocks emptied, calls left out.
+ * Every way in which one place of a source is changed: conditions negated, operators exchanged, returns without their
+ * value, constants changed, blocks emptied, calls left out.
  * @returns {{ start: number, end: number, text: string, line: number, kind: string }[]}
  */
 export function mutantsOf(path, source) {
@@ -35,7 +35,7 @@ export function mutantsOf(path, source) {
     mutants.push({ start, end: node.getEnd(), text, line, kind })
   }
   const visit = (node) => {
-    // Types are gone when the tests run.
+    // Types do not exist when the tests run.
     if (ts.isTypeNode(node) || ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) return
     if (ts.isImportDeclaration(node)) return
     collect(node, change, file)

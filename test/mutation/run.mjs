@@ -1,5 +1,5 @@
-// Changes one place of a source at a time and looks whether a test notices: `npm run mutate`. Prints the share that is noticed,
-// and every change that is not. SEED, MINUTES (10) and ONLY (a part of a path) can be set.
+// Changes one place of a source at a time and runs its tests: `npm run mutate`. Prints the share of changes that a test
+// notices, and every change that none does. SEED, MINUTES (10) and ONLY (a part of a path) can be set.
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -131,5 +131,5 @@ const tried = score.failed + score.late + score.passed
 process.stdout.write(`${survivors.sort().join('\n')}\n`)
 process.stdout.write(
   `SEED=${seed}: ${tried} of ${mutants.length} changes tried, ${score.failed + score.late} noticed ` +
-    `(${score.late} by going on for ever): ${((100 * (score.failed + score.late)) / tried).toFixed(1)} %\n`
+    `(${score.late} by running for ever): ${((100 * (score.failed + score.late)) / tried).toFixed(1)} %\n`
 )

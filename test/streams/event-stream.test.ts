@@ -79,7 +79,7 @@ t.test('a stream that is cut right after its welcome comes back to what it misse
   await hub.send('alice', { data: 'before' })
   const first = open()
   await settle()
-  first.sink.hangUp()
+  first.sink.disconnect()
   await hub.send('alice', { data: 'meanwhile' })
   const second = open({ lastEventId: first.sink.parser.lastEventId })
   await settle()

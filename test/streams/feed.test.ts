@@ -193,7 +193,7 @@ t.test('a producer that is silent is let go of as soon as the client has left', 
   })
   await settle()
   t.strictSame(data(), ['a'])
-  sink.hangUp()
+  sink.disconnect()
   await fed
   await settle(1)
   t.ok(isStopped)
@@ -203,7 +203,7 @@ t.test('a producer that is silent for ever does not keep the host waiting', asyn
   const { feed, sink } = await openStream(t)
   const fed = feed({ [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }) })
   await settle()
-  sink.hangUp()
+  sink.disconnect()
   await t.resolves(fed)
 })
 
@@ -217,7 +217,7 @@ t.test('a Readable is destroyed when the client has left, and nobody is left alo
       return readable
     })
     await settle()
-    sink.hangUp()
+    sink.disconnect()
     await t.resolves(fed)
     await settle()
     t.ok(readable.destroyed)
@@ -298,7 +298,7 @@ t.test('a client that leaves while it is full ends its producer', async (t) => {
     }
   })
   await settle()
-  sink.hangUp()
+  sink.disconnect()
   await fed
   await settle(1)
   t.ok(isStopped)

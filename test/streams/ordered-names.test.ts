@@ -69,7 +69,7 @@ t.test('a page of 50,000 names costs a page, and so does each change', async (t)
 t.test('who is online is listed in pages, each user once, as streams come and go', async (t) => {
   const { hub, open } = await startHub(t)
   const sinks = Array.from({ length: 60 }, (_, at) => open({ user: `user${at % 20}` }).sink)
-  for (const sink of sinks.slice(0, 50)) sink.hangUp()
+  for (const sink of sinks.slice(0, 50)) sink.disconnect()
   const seen: object[] = []
   for (let after: string | undefined = ''; after !== undefined; ) {
     const page: Awaited<ReturnType<typeof hub.online>> = await hub.online({ after, limit: 3 })

@@ -24,7 +24,7 @@ export interface Call {
 const isSchema = (schema: unknown): schema is TSchema => typeof schema === 'object' && schema !== null && Kind in schema
 const schemaOf = (schema: unknown) => (isSchema(schema) ? schema : undefined)
 
-/** The routes that are added to an app from now on, as they are added. */
+/** Collects the routes that are added to an app from now on. */
 export function collectRoutes(app: FastifyInstance): Route[] {
   const routes: Route[] = []
   app.addHook('onRoute', ({ method, url, schema = {} }) => {
@@ -46,10 +46,10 @@ const token = fc.constantFrom(
   'APPLICATION/JSON',
   ''
 )
-/** What a header may hold: Node itself refuses anything else. */
+/** The text of a header value: Node itself refuses any other character. */
 const headerText = hostileText.map((text) => text.replace(/[^\t\x20-\x7e\x80-\xff]/g, ''))
 
-/** A call of a route, as its schemas allow it or nearly so. */
+/** A call of a route that its schemas allow, or nearly so. */
 export function callOf(route: Route): fc.Arbitrary<Call> {
   const params = fc.oneof(arbitraryOf(route.params ?? Type.Object({})), fc.constant({}))
   const path = fc.tuple(params, hostileText, fc.boolean()).map(([given, other, isRaw]) => {
@@ -90,10 +90,10 @@ function queryOf(schema: TSchema): fc.Arbitrary<string> {
   )
 }
 
-/** An object may have a `toString` that is none. */
+/** An object may have a `toString` that is not a function. */
 const written = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value))
 
-/** Percent-encoded as it ought to be, or with no more done to it than HTTP itself asks for. */
+/** Percent-encoded correctly, or, if `isRaw`, only as far as HTTP itself requires. */
 function escaped(text: string, isRaw: boolean): string {
   return isRaw ? text.replace(/[^\x21-\x7e]/g, '_') : encodeURIComponent(text.toWellFormed())
 }

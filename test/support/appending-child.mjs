@@ -1,13 +1,13 @@
 import { writeSync } from 'node:fs'
 
-// Appends until it is killed, and keeps a journal on its standard output: what it tries, and what was acknowledged.
+// Appends until it is killed. Its journal on standard output lists each attempt and each acknowledged event.
 const [embedded, path, durability, round] = process.argv.slice(2)
 const { embeddedLog } = await import(embedded)
 
 const PLENTY = 10_000_000
 const retention = { user: PLENTY, topic: PLENTY, everyone: PLENTY, bytes: 2 ** 40, channelBytes: 2 ** 40 }
 const log = await embeddedLog({ path, durability, retention })
-// Written at once, so that nothing that was acknowledged waits in a buffer when the end comes.
+// Written synchronously, so that no acknowledged event waits in a buffer when the process is killed.
 function note(...words) {
   let left = Buffer.from(`${words.join(' ')}\n`)
   while (left.length > 0) {

@@ -8,18 +8,18 @@ import type { EventStream } from '../../services/streams/event-stream.ts'
 import { type ClientOptions, StreamClient } from './stream-client.ts'
 
 export interface BuildOptions {
-  /** What Fastify itself is told. */
+  /** Options of Fastify. */
   readonly server?: FastifyServerOptions & { http2?: boolean; https?: object }
-  /** What the hub is told; `authenticate` takes `?user=` if it is not. */
+  /** Options of the hub; by default `authenticate` takes `?user=`. */
   readonly hub?: SseHubOptions
-  /** The host's own plugins, hooks and routes, after the hub. Without any there is `GET /events`. */
+  /** The host's own plugins, hooks and routes, after the hub. By default there is `GET /events`. */
   readonly host?: (app: FastifyInstance) => unknown
 }
 
-/** How long a test waits for something that the hub does not do, in milliseconds. */
+/** How long a test waits before it fails, in milliseconds. */
 const PATIENCE = 10_000
 
-/** A host app with a hub, closed when the test ends. What it logs as an error is on `app.errors`. */
+/** A host app with a hub, closed when the test ends. Its error log lines are in `app.errors`. */
 export async function buildHub(t: Test, { server, hub, host }: BuildOptions = {}): Promise<HubHost> {
   const errors: string[] = []
   const write = (line: string) => errors.push(line)
@@ -32,7 +32,7 @@ export async function buildHub(t: Test, { server, hub, host }: BuildOptions = {}
   return new HubHost(app, errors)
 }
 
-/** A host app with the HTTP API under `/hub`, open to all unless told otherwise. */
+/** A host app with the HTTP API under `/hub`, open to all by default. */
 export function buildRoutes(
   t: Test,
   { routes, ...options }: Omit<BuildOptions, 'host'> & { routes?: HubRoutesOptions } = {}
@@ -42,20 +42,20 @@ export function buildRoutes(
   return buildHub(t, { ...options, host })
 }
 
-/** Whoever he says he is. */
+/** Authenticates any name in `?user=`. */
 export function userOfQuery(request: FastifyRequest): StreamIdentity | undefined {
   const { user } = request.query as { user?: string }
   return user === undefined ? undefined : { user }
 }
 
-/** An app under test, and what tests ask it again and again. */
+/** An app under test, with the queries that tests repeat. */
 export class HubHost {
   readonly app: FastifyInstance
-  /** What was logged as an error, a line each. */
+  /** The logged errors, a line each. */
   readonly errors: string[]
-  /** Why streams were closed, in order. */
+  /** The close reasons of streams, in order. */
   readonly closed: CloseReason[] = []
-  /** The streams that were opened, in order. */
+  /** The opened streams, in order. */
   readonly streams: EventStream[] = []
   #waiting: (() => void)[] = []
 
@@ -72,7 +72,7 @@ export class HubHost {
     })
   }
 
-  /** Listens on a port that is free, and returns the address as a URL without a slash at its end. */
+  /** Listens on a free port, and returns the address as a URL without a slash at its end. */
   async listen(): Promise<string> {
     return this.app.listen({ host: '127.0.0.1', port: 0 })
   }
@@ -85,22 +85,22 @@ export class HubHost {
     return (this.app.server.address() as AddressInfo).port
   }
 
-  /** How many streams are open. */
+  /** Number of open streams. */
   get open(): number {
     return this.app.sse.stats().streams
   }
 
-  /** Resolves when so many streams have been closed. */
+  /** Resolves when `count` streams have been closed. */
   untilClosed(count: number): Promise<void> {
     return this.#until(() => this.closed.length >= count, `${count} streams to be closed`)
   }
 
-  /** Resolves when so many streams have been opened. */
+  /** Resolves when `count` streams have been opened. */
   untilOpened(count: number): Promise<void> {
     return this.#until(() => this.streams.length >= count, `${count} streams to be opened`)
   }
 
-  /** Opens a stream, and resolves when it was welcomed. */
+  /** Opens a stream, and resolves after its welcome. */
   async client(url: string, options: ClientOptions = {}): Promise<StreamClient> {
     const client = await StreamClient.open(url, options)
     await client.event('hub.welcome')
@@ -124,7 +124,9 @@ export class HubHost {
   }
 }
 
-/** Any warning of the process fails the test: a listener too many, a deprecated call, a header that HTTP/2 does not have. */
+/**
+ * Any warning of the process fails the test: too many listeners, a deprecated call, a header that HTTP/2 does not have.
+ */
 export function failOnWarnings(t: Test): void {
   const onWarning = (warning: Error) => t.fail(`process warning: ${warning.name}: ${warning.message}`)
   process.on('warning', onWarning)

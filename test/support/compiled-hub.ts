@@ -17,12 +17,12 @@ import { promisify } from 'node:util'
 const ROOT = join(import.meta.dirname, '..', '..')
 const DAY = 86_400_000
 const BUILDS = join(ROOT, '.tap', 'builds')
-/** What no build is made of. */
+/** Folders that no build reads. */
 const OTHER_FOLDERS = ['bench', 'coverage', 'dist', 'docs', 'examples', 'node_modules', 'public', 'test']
 
 /**
- * Compiles the hub as `npm start` does, and returns the folder: its processes start at once and run as fast as a user's.
- * All tests share one folder as long as the source stays the same.
+ * Compiles the hub as `npm start` does, and returns the folder. Compiled processes start at once and run as fast as a
+ * user's. All tests share one folder while the source is unchanged.
  */
 export async function compiledHub(): Promise<string> {
   const sources = sourceFiles()
@@ -57,12 +57,12 @@ async function compile(folder: string): Promise<void> {
     renameSync(partial, folder)
   } catch (error) {
     rmSync(partial, { recursive: true })
-    // Another test was faster.
+    // Another test built the same source first.
     if (!existsSync(folder)) throw error
   }
 }
 
-/** One for each state of the source would fill the disk in the end. */
+/** Without this, a build for each state of the source would fill the disk. */
 function removeOldBuilds(): void {
   for (const name of readdirSync(BUILDS)) {
     const path = join(BUILDS, name)

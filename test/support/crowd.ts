@@ -3,11 +3,11 @@ import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { StrictParser } from './strict-parser.ts'
 
-/** How many connect at a time. */
+/** Number of simultaneous connection attempts. */
 const AT_A_TIME = 100
 const HEAD_END = '\r\n\r\n'
 
-/** One client of many: a bare socket that keeps what it is sent. */
+/** One of many clients: a bare socket that keeps the received text. */
 export class CrowdMember {
   readonly user: string
   readonly socket: Socket
@@ -51,7 +51,7 @@ export class CrowdMember {
     return this.text.slice(0, this.text.indexOf(HEAD_END))
   }
 
-  /** What it was sent after the head, read as an event stream. */
+  /** The received body, read as an event stream. */
   get parser(): StrictParser {
     const parser = new StrictParser()
     parser.feed(Buffer.from(this.text.slice(this.text.indexOf(HEAD_END) + HEAD_END.length)))
@@ -59,7 +59,7 @@ export class CrowdMember {
   }
 }
 
-/** Where a crowd goes. */
+/** The address that a crowd connects to. */
 export interface Door {
   readonly port: number
   /** The certificate of a hub that speaks TLS. */
@@ -77,7 +77,7 @@ export async function dial({ port, ca }: Door): Promise<Socket> {
 /** The request of a stream; its last byte is a line feed. */
 export function streamRequest(user: string, lastEventId?: string): string {
   const resume = lastEventId === undefined ? '' : `Last-Event-ID: ${lastEventId}\r\n`
-  // As browsers do, it asks to keep the connection.
+  // Like a browser, it asks to keep the connection.
   const headers = `Host: localhost\r\nAccept: text/event-stream\r\nConnection: keep-alive\r\n${resume}`
   return `GET /events?user=${user} HTTP/1.1\r\n${headers}\r\n`
 }
@@ -89,7 +89,7 @@ export async function join(door: Door, user: string, lastEventId?: string): Prom
   return member
 }
 
-/** Opens a stream for each user, and resolves when all are welcomed. */
+/** Opens a stream for each user, and resolves after all welcomes. */
 export async function gather(door: Door, users: readonly string[]): Promise<CrowdMember[]> {
   const members: CrowdMember[] = []
   for (let at = 0; at < users.length; at += AT_A_TIME) {

@@ -1,7 +1,7 @@
-/** Whether this is `npm run test:all`, which takes its time. */
+/** Whether this is the thorough run, `npm run test:all`. */
 export const isThorough = process.env.TEST_ALL === 'true'
 
-/** How often to try: a small number in `npm test`, a great one in `npm run test:all`. */
+/** Number of attempts: `quick` in `npm test`, `thorough` in `npm run test:all`. */
 export function effort(quick: number, thorough: number): number {
   return isThorough ? thorough : quick
 }

@@ -9,15 +9,15 @@ import { StreamClient } from './stream-client.ts'
 
 export const USERS = Array.from({ length: 20 }, (_, at) => `user-${at}`)
 export const TOPICS = Array.from({ length: 8 }, (_, at) => `topic-${at}`)
-/** Everything is kept, so that nothing that is missing is excused. */
+/** Retention without an eviction, so that no gap excuses a missing event. */
 export const EVERYTHING = { user: 1_000_000, topic: 1_000_000, everyone: 1_000_000, bytes: 2 ** 33 }
-/** What the last event says. */
+/** Data of the last event. */
 export const FENCE = 'the last of all'
-/** How long a client stays, and stays away, at most, in milliseconds. */
+/** Maximum time that a client is connected, and disconnected, in milliseconds. */
 const STAY = 120
 const AWAY = 20
 
-/** A hub over HTTP, and a way to cut its connections without a word. */
+/** A hub over HTTP, with a function that cuts its connections without a close event. */
 export async function startServer(options: SseHubOptions) {
   const app = Fastify()
   const sockets = new Map<number, Socket>()
@@ -40,8 +40,8 @@ export async function startServer(options: SseHubOptions) {
 export type Server = Awaited<ReturnType<typeof startServer>>
 
 /**
- * Posts over sockets of its own; what it was told is its log. What is refused for now it posts again with the same key, to
- * whatever server, until it is taken: so each of its events is published once.
+ * Posts over its own sockets, and logs each receipt. After a retryable rejection it posts again with the same key, to
+ * any server, until the event is accepted: so each of its events is published once.
  */
 export class Publisher {
   readonly log: PublishedLog[] = []
@@ -49,7 +49,7 @@ export class Publisher {
   readonly #servers: readonly Server[]
   readonly #name: string
   readonly #random: Random
-  /** How often it was refused. */
+  /** Number of rejected attempts. */
   refusals = 0
   #count = 0
   #keys = 0
@@ -62,7 +62,7 @@ export class Publisher {
 
   async publish(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
-      // Some of them wait for their receipts together, so that requests overtake each other.
+      // Some posts wait for their receipts together, so that requests overtake each other.
       await Promise.all(Array.from({ length: this.#random.from(1, 4) }, () => this.#publishSome()))
     }
     this.#agent.destroy()
@@ -150,11 +150,14 @@ function channelsOf({ users = [], topics = [], everyone = false }: Target): stri
   ]
 }
 
-/** A client that is cut again and again, by itself or by the server, and comes back, to whatever server, with its last event ID. */
+/**
+ * A client whose connection is cut again and again, by itself or by the server. It reconnects to any server, with its
+ * last event ID.
+ */
 export class Subscriber {
   readonly log: ConnectionLog[] = []
   resumes = 0
-  /** How many events it was given on connections that have ended. */
+  /** Number of events received on connections that have ended. */
   received = 0
   readonly #servers: readonly Server[]
   readonly #path: string
@@ -174,7 +177,7 @@ export class Subscriber {
   async connect(): Promise<void> {
     this.#server = this.#random.pick(this.#servers)
     this.#client = await StreamClient.open(this.#server.url + this.#path, { lastEventId: this.#lastEventId })
-    // A client that comes for the first time begins where the welcome says that it does.
+    // On its first connection a client begins at the position in the welcome.
     if (this.#lastEventId === undefined) await this.#client.event('hub.welcome')
     else this.resumes++
   }
@@ -197,7 +200,7 @@ export class Subscriber {
     }
   }
 
-  /** Resolves when the last event of all was read. */
+  /** Resolves when the client has read the last event of all. */
   async rest(): Promise<void> {
     for (;;) {
       const client = this.#client as StreamClient

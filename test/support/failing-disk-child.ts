@@ -2,7 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { embeddedLog } from '../../services/event-log/embedded/open-embedded-log.ts'
 
-// Appends to a log whose disk fails for a while, and prints what was answered.
+// Appends to a log whose disk fails for a while, and prints each answer.
 const [path = '', durability = 'sync'] = process.argv.slice(2)
 const fails = join(process.env.FAILING_DISK ?? '', 'fails')
 const open = () => embeddedLog({ path, durability: durability as 'sync' | 'process' })

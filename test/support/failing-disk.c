@@ -1,5 +1,5 @@
 /* Preloaded into a process: while the file FAILING_DISK/fails is there, nothing can be flushed to the disk. The page cache
- * takes writes, as it does on a disk whose sectors fail. */
+ * accepts writes, as it does on a disk whose sectors fail. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

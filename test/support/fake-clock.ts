@@ -1,6 +1,6 @@
 import type { Clock } from '../../services/clock.ts'
 
-/** A clock whose hands the test turns, and chance that a seed decides. */
+/** A clock that the test advances, with seeded random numbers. */
 export class FakeClock implements Clock {
   wall: number
   #elapsed = 0
@@ -26,12 +26,12 @@ export class FakeClock implements Clock {
     return () => this.#timers.delete(timer)
   }
 
-  /** How many timers run. */
+  /** Number of running timers. */
   get timers(): number {
     return this.#timers.size
   }
 
-  /** mulberry32: the same seed gives the same chance. */
+  /** mulberry32: the same seed gives the same numbers. */
   random(): number {
     this.#seed = (this.#seed + 0x6d2b79f5) | 0
     let mixed = Math.imul(this.#seed ^ (this.#seed >>> 15), 1 | this.#seed)
@@ -39,13 +39,13 @@ export class FakeClock implements Clock {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
   }
 
-  /** Lets time pass; every timer that falls due meanwhile ticks, in order. */
+  /** Advances time; every timer that falls due meanwhile ticks, in order. */
   advance(milliseconds: number): void {
     const until = this.#elapsed + milliseconds
     for (;;) {
       const due = [...this.#timers].filter((timer) => timer.next <= until).sort((a, b) => a.next - b.next)[0]
       if (due === undefined) break
-      // After the loop was blocked a timer comes late, and once.
+      // After the event loop was blocked, a timer ticks late, and once.
       this.#pass(Math.max(0, due.next - this.#elapsed))
       due.next = Math.max(due.next, this.#elapsed) + due.interval
       due.tick()
@@ -53,7 +53,7 @@ export class FakeClock implements Clock {
     this.#pass(until - this.#elapsed)
   }
 
-  /** Lets time pass without a tick, as when the event loop is blocked. */
+  /** Advances time without a tick, as when the event loop is blocked. */
   block(milliseconds: number): void {
     this.#pass(milliseconds)
   }

@@ -2,11 +2,11 @@ import type { WireBytes } from '../../services/events/wire-bytes.ts'
 import type { Sink, SinkListener } from '../../services/streams/sink.ts'
 import { type Dispatched, StrictParser } from './strict-parser.ts'
 
-/** A sink that keeps what it is given, and says "full" when the test wants it to. */
+/** A sink that keeps the written bytes, and becomes backpressured when the test wants it to. */
 export class FakeSink implements Sink {
   readonly parser = new StrictParser()
   readonly writes: Buffer[] = []
-  /** How many bytes it takes before it is full; what is over is held back until `drain`. */
+  /** Number of bytes that it accepts before it is backpressured; `drain` releases the rest. */
   room = Number.POSITIVE_INFINITY
   isEnded = false
   isClosed = false
@@ -36,30 +36,30 @@ export class FakeSink implements Sink {
     this.#listener = listener
   }
 
-  /** Lets go of everything, and takes so many bytes more. */
+  /** Flushes all bytes, and accepts `room` more. */
   drain(room = Number.POSITIVE_INFINITY): void {
     this.#retained = 0
     this.room = room
     this.#listener?.onDrain()
   }
 
-  /** Lets go of some bytes, but not of all. */
-  letGo(bytes: number): void {
+  /** Flushes some bytes, but not all. */
+  release(bytes: number): void {
     this.#retained -= bytes
   }
 
-  /** The other end goes away. */
-  hangUp(): void {
+  /** The client disconnects. */
+  disconnect(): void {
     this.isClosed = true
     this.#listener?.onClose()
   }
 
-  /** Everything that was dispatched. */
+  /** All dispatched events. */
   get events(): Dispatched[] {
     return this.parser.events
   }
 
-  /** What publishers sent: all but the hub's own events. */
+  /** Events of publishers: all but the hub's own events. */
   get published(): Dispatched[] {
     return this.events.filter(({ event }) => !event.startsWith('hub.'))
   }
@@ -71,7 +71,7 @@ export class FakeSink implements Sink {
   }
 }
 
-/** Lets everything that is due in this turn of the event loop, and in the next ones that it asks for, be done. */
+/** Runs the work that is due in this turn of the event loop, and in the next ones. */
 export async function settle(turns = 4): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
 }

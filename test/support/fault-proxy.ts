@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
-/** A line to a server that can be cut, can be slow, and may hand bytes on one by one. */
+/** A proxy to a server. It can be cut, can be slow, and can split pieces into single bytes. */
 export class FaultProxy {
-  /** How long each piece is on its way, in milliseconds. */
+  /** Delay of each piece, in milliseconds. */
   delay = 0
-  /** Pieces are handed on in so many bytes each; 0 leaves them as they are. */
+  /** Number of bytes in each forwarded piece; 0 leaves pieces as they are. */
   split = 0
-  /** Where it leads to; changing it is for new connections. */
+  /** The port of the server; a change applies to new connections. */
   target: number
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
@@ -16,7 +16,7 @@ export class FaultProxy {
 
   private constructor(target: number) {
     this.target = target
-    this.#server = createServer((socket) => this.#lead(socket))
+    this.#server = createServer((socket) => this.#connect(socket))
   }
 
   static async start(target: number): Promise<FaultProxy> {
@@ -38,17 +38,17 @@ export class FaultProxy {
     return `redis://127.0.0.1:${this.port}`
   }
 
-  /** Ends every connection; new ones are refused until it is mended. */
+  /** Ends every connection; new ones are refused until `restore`. */
   cut(): void {
     this.#isCut = true
     this.reset()
   }
 
-  mend(): void {
+  restore(): void {
     this.#isCut = false
   }
 
-  /** Ends connections without a word, all or the oldest so many; new ones are let through. */
+  /** Resets all connections, or the `count` oldest; new ones are accepted. */
   reset(count = Number.POSITIVE_INFINITY): void {
     for (const socket of [...this.#clients].slice(0, count)) socket.resetAndDestroy()
   }
@@ -59,7 +59,7 @@ export class FaultProxy {
     await once(this.#server, 'close')
   }
 
-  #lead(client: Socket): void {
+  #connect(client: Socket): void {
     if (this.#isCut) {
       client.on('error', () => {})
       client.resetAndDestroy()
@@ -81,12 +81,12 @@ export class FaultProxy {
       to.destroy()
     })
     from.on('data', (bytes) => {
-      if (this.delay === 0) this.#hand(bytes, to)
-      else setTimeout(() => this.#hand(bytes, to), this.delay)
+      if (this.delay === 0) this.#forward(bytes, to)
+      else setTimeout(() => this.#forward(bytes, to), this.delay)
     })
   }
 
-  #hand(bytes: Buffer, to: Socket): void {
+  #forward(bytes: Buffer, to: Socket): void {
     if (to.destroyed) return
     if (this.split === 0) return void to.write(bytes)
     for (let at = 0; at < bytes.length; at += this.split) to.write(bytes.subarray(at, at + this.split))

@@ -2,17 +2,17 @@ import fc from 'fast-check'
 import type { Test } from 'tap'
 import { effort } from './effort.ts'
 
-/** The seed of all attacks of a run: the same seed makes the same ones. */
+/** The seed of all attacks of a run: the same seed makes the same attacks. */
 export const SEED = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
-/** How many times as many attacks as in a quick run. */
+/** The number of attacks as a multiple of a quick run. */
 const FACTOR = Number(process.env.ATTACKS ?? effort(1, 20))
 
-/** How many attacks there are of a kind of which a quick run has so many. */
+/** The number of attacks of a kind, of which a quick run has `quick`. */
 export function runs(quick: number): number {
   return Math.max(1, Math.round(quick * FACTOR))
 }
 
-/** Looks for an input for which `attack` throws; fails with the smallest one. */
+/** Searches for an input for which `attack` throws; fails with the smallest one. */
 export async function survives<Input>(
   t: Test,
   inputs: fc.Arbitrary<Input>,
@@ -26,7 +26,7 @@ export async function survives<Input>(
   t.notOk(result.failed, fc.defaultReportMessage(result) ?? `${result.numRuns} attacks were survived`)
 }
 
-/** What has broken somebody's parser, table, file name, log or page before. */
+/** Texts that have broken parsers, tables, file names, logs or pages before. */
 export const HOSTILE_TEXTS = [
   ...[
     '',

@@ -10,7 +10,7 @@ import { selfSigned } from './self-signed.ts'
 const PATIENCE = 10_000
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
-/** A server behind a guard whose clock the test turns. */
+/** A server behind a guard, on a clock that the test advances. */
 export class GuardedServer {
   readonly clock = new FakeClock()
   readonly refused: Refused = noRefusals()
@@ -56,13 +56,13 @@ export class GuardedServer {
   async connect(localAddress = '127.0.0.1'): Promise<Socket> {
     const socket = connect({ port: this.port, host: '127.0.0.1', localAddress, noDelay: true })
     await new Promise<void>((resolve) => {
-      // A connection that is refused may be reset before it is seen to be open.
+      // A refused connection may be reset before its socket reports that it is open.
       socket.on('error', () => resolve()).once('connect', resolve)
     })
     return socket
   }
 
-  /** Lets time pass in steps, as a real clock does, so that what each step causes can happen. */
+  /** Advances time in steps, like a real clock, so that the effects of each step can happen. */
   async pass(milliseconds: number): Promise<void> {
     for (let step = 0; step < milliseconds; step += 1_000) {
       this.clock.advance(1_000)
@@ -78,7 +78,7 @@ export class GuardedServer {
     }
   }
 
-  /** As `until`, while time passes. */
+  /** Like `until`, while time passes. */
   async untilPassing(isTrue: () => boolean, what: string): Promise<void> {
     const until = performance.now() + PATIENCE
     while (!isTrue()) {
@@ -88,7 +88,7 @@ export class GuardedServer {
   }
 }
 
-/** Everything that comes until the connection ends, in whatever way. */
+/** All text up to the end of the connection, however it ends. */
 export function untilEnd(socket: Socket): Promise<string> {
   let text = ''
   socket.on('data', (bytes) => {

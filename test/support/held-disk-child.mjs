@@ -1,7 +1,8 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-// Appends to a log whose disk answers only when this program's own event loop lets it, and prints what it saw meanwhile.
+// Appends to a log whose disk answers only when this program's own event loop lets it. Prints what it observed
+// meanwhile.
 const [embedded, path] = process.argv.slice(2)
 const disk = process.env.HELD_DISK
 const { embeddedLog } = await import(embedded)
@@ -23,7 +24,7 @@ function seen() {
 await append('before')
 await writeFile(join(disk, 'held'), '')
 const appends = [append('a')]
-// Answered by the disk once it was asked to keep something: from then on the commit is pending.
+// The disk answers when it is asked to flush: from then on the commit is pending.
 await readFile(join(disk, 'waits'))
 appends.push(append('b'), append('c'))
 let turns = 0

@@ -1,5 +1,5 @@
-/* Preloaded into a process: while the file HELD_DISK/held is there, what is brought to the disk waits. It is told on the pipe
-   HELD_DISK/waits, and goes on when something is written into the pipe HELD_DISK/goes. */
+/* Preloaded into a process: while the file HELD_DISK/held is there, fdatasync waits. It then writes to the pipe HELD_DISK/waits, and
+   continues after a byte from the pipe HELD_DISK/goes. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

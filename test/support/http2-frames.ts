@@ -63,7 +63,7 @@ function text(value: string): Buffer {
   return Buffer.concat([Buffer.from([bytes.length]), bytes])
 }
 
-/** A client that sends the frames it is told to and nothing by itself: no acknowledgement, no window update. */
+/** A client that sends only the frames that a test asks for: no acknowledgement, no window update. */
 export class Http2Frames {
   readonly socket: TLSSocket
   readonly frames: Frame[] = []
@@ -102,7 +102,7 @@ export class Http2Frames {
     this.socket.write(Buffer.concat(frames))
   }
 
-  /** Asks on a stream of an odd number; the request is finished unless `flags` says otherwise. */
+  /** Sends a request on a stream of an odd number; `flags` ends the request by default. */
   request(
     stream: number,
     method: string,
@@ -115,7 +115,7 @@ export class Http2Frames {
     this.send(frame(FRAME.headers, flags, stream, headerBlock(method, path, headers)))
   }
 
-  /** Leaves without the end of TLS or of TCP. */
+  /** Resets the connection, without the end of TLS or of TCP. */
   resetConnection(): void {
     // Not in one turn: Node crashes if a client's TLS socket is destroyed while the socket below it is being closed.
     this.#tcp.once('close', () => setImmediate(() => this.socket.destroy()))

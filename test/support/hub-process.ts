@@ -7,7 +7,7 @@ import { userOfQuery } from './build.ts'
 
 /** One node of a hub, as a process of its own; `node-process.ts` starts it. */
 const { url, prefix, lease, startDegraded, port = 0, ...hub } = JSON.parse(process.argv[2] as string)
-// As the standalone hub has it: an event source takes a 503 as the end for good.
+// As in the standalone hub: event sources never reconnect after a 503.
 const app = Fastify({ return503OnClosing: false })
 const parts = await redisHub({ url, prefix, lease, startDegraded, timeout: 1_000 })
 await app.register(sseHub, { authenticate: userOfQuery, authorizeTopic: () => true, ...hub, ...parts })

@@ -4,13 +4,13 @@ import { starvation } from './process-cost.ts'
 import { post } from './steady-publisher.ts'
 import { StreamReader } from './stream-reader.ts'
 
-/** How often it publishes, in milliseconds. */
+/** Publishing interval, in milliseconds. */
 const INTERVAL = 50
 const USER = 'innocent'
 
 export interface InnocentOptions {
   readonly url: string
-  /** An API key that publishes and makes tickets. */
+  /** An API key with the scopes to publish and to make tickets. */
   readonly key: string
   readonly ca?: string | undefined
   /** The server's process. */
@@ -18,7 +18,7 @@ export interface InnocentOptions {
 }
 
 export interface Wait {
-  /** By the clock on the wall. */
+  /** By wall-clock time. */
   readonly wall: number
   readonly byServer: number
 }
@@ -31,7 +31,7 @@ interface Sent {
   readonly starvation: number
 }
 
-/** A user with one stream and a steady publisher. Beside an attack it must lose nothing and wait for nothing. */
+/** A user with one stream and a steady publisher. Beside an attack it must lose no event and must not be delayed. */
 export class Innocent {
   readonly #options: InnocentOptions
   readonly #agent: Agent
@@ -72,15 +72,15 @@ export class Innocent {
     return new Innocent(options, agent, reader)
   }
 
-  /** How many events were published and have not arrived. */
+  /** Number of published events that have not arrived. */
   get pending(): number {
     return this.#sent.length - this.#received
   }
 
   /**
-   * The longest waits from a call of the publisher to the arrival of its event since this was last asked, in milliseconds. What
-   * the server causes is the time in which it ran or slept: all of the wait but the time in which it was ready to run while
-   * others had the processors. What this process waits for is counted against the server, never for it.
+   * Returns the longest waits from the call of the publisher to the arrival of its event since the last call, in
+   * milliseconds. `byServer` is the time in which the server ran or slept: all of the wait but the time in which it was
+   * ready to run while others had the processors. Waits of this process count against the server, never for it.
    */
   takeWorst(): Wait {
     const oldest = this.#sent[this.#received]
@@ -96,7 +96,7 @@ export class Innocent {
     this.#worst = { wall: Math.max(wall, this.#worst.wall), byServer: Math.max(byServer, this.#worst.byServer) }
   }
 
-  /** Waits for everything that was published, and says what went wrong. */
+  /** Waits for all published events, and returns the faults. */
   async stop(): Promise<{ readonly published: number; readonly faults: unknown[] }> {
     clearInterval(this.#timer)
     await Promise.all(this.#answers)

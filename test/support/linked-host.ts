@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { compiledHub } from './compiled-hub.ts'
 import { ROOT } from './packed-host.ts'
 
-/** A folder of a host with files of its own, in which the package is found as if it were installed. Quicker than npm. */
+/** A folder of a host with its own files, in which the package resolves as if it were installed. Faster than npm. */
 export async function linkedHost(t: Test, files: string): Promise<string> {
   mkdirSync(join(ROOT, '.tap'), { recursive: true })
   const host = mkdtempSync(join(ROOT, '.tap', 'linked-host-'))
@@ -14,7 +14,7 @@ export async function linkedHost(t: Test, files: string): Promise<string> {
   cpSync(join(ROOT, 'package.json'), join(installed, 'package.json'))
   symlinkSync(await compiledHub(), join(installed, 'dist'))
   cpSync(files, host, { recursive: true })
-  // A package of its own: within this one, its name would stand for `dist`, as it was built last.
+  // A package of its own: within this package, its name would resolve to the last build in `dist`.
   writeFileSync(join(host, 'package.json'), JSON.stringify({ name: 'host', type: 'module' }))
   return host
 }

@@ -5,15 +5,15 @@ import type { ConnectionCheck } from './model-connection.ts'
 import type { ConnectionLog } from './oracle.ts'
 import { type Dispatched, StrictParser } from './strict-parser.ts'
 
-/** One connection: bytes that were written, of which the client has read so many. What it has not read is lost in a cut. */
+/** The server's end of one connection. It keeps the bytes that the client has not read; a cut loses them. */
 export class ModelSink implements Sink {
   isEnded = false
   isGone = false
-  /** When it became full, or last let go of something since. */
+  /** When it became backpressured, or last flushed bytes since. */
   progressAt = 0
   endedAt = Number.POSITIVE_INFINITY
   readonly #written = new StrictParser()
-  /** How many bytes the kernel takes before the socket says "full". */
+  /** Number of bytes that the kernel accepts before the socket reports backpressure. */
   readonly #kernel: number
   readonly #now: () => number
   readonly #onWritten: (dispatched: Dispatched) => void
@@ -37,7 +37,7 @@ export class ModelSink implements Sink {
     return this.unsent() > 0
   }
 
-  /** How many bytes the client could read. */
+  /** Number of bytes that the client can read. */
   get readable(): number {
     return this.#bytes.length
   }
@@ -46,9 +46,9 @@ export class ModelSink implements Sink {
     if (this.isEnded) this.#complain('V11', 'written to after its end')
     const wasFull = this.isFull
     for (const dispatched of this.#take(bytes)) {
-      // What the hub itself has to say is short; an event may be anything.
+      // The hub's own events are short; a published event has any size.
       if (wasFull && !dispatched.event.startsWith('hub.')) {
-        this.#complain('V9', `the socket was full when ${dispatched.data} was written`)
+        this.#complain('V9', `the socket was backpressured when ${dispatched.data} was written`)
       }
       this.#onWritten(dispatched)
     }
@@ -72,7 +72,7 @@ export class ModelSink implements Sink {
     this.#listener = listener
   }
 
-  /** The client reads so many bytes. */
+  /** The client reads `count` bytes. */
   read(count: number): Buffer {
     const wasFull = this.isFull
     const bytes = this.#bytes.subarray(0, count)
@@ -82,7 +82,7 @@ export class ModelSink implements Sink {
     return bytes
   }
 
-  /** The connection is cut; what was not read is lost. */
+  /** Cuts the connection; unread bytes are lost. */
   cut(): void {
     if (this.isGone) return
     this.isGone = true
@@ -105,14 +105,14 @@ export interface Connection {
   readonly expiresAt: number | undefined
 }
 
-/** A client: knows what it has read, as an event source does, and nothing else. */
+/** A client that, like an event source, knows only what it has read. */
 export class ModelClient {
   readonly user: string
   readonly topics: readonly string[]
   connection: Connection | undefined
-  /** Does not read. */
+  /** Whether it has stopped reading. */
   isStalled = false
-  /** Every id that it was ever given. */
+  /** All ids that it has received. */
   readonly ids: string[] = []
   lastEventId = ''
   #parser = new StrictParser()
@@ -127,7 +127,7 @@ export class ModelClient {
     this.#parser = new StrictParser()
   }
 
-  /** Reads so much of what there is; `at` is when. */
+  /** Reads up to `count` bytes; `at` is the time. */
   read(count: number, at: number): void {
     const { connection } = this
     if (connection === undefined) return

@@ -3,7 +3,7 @@ import { END_SUFFIX, isEnded } from '../../services/events/cursor.ts'
 import { isFor, isGone, isRetained, type ModelEntry, type ModelLog, type Place } from './model-log.ts'
 import type { Dispatched } from './strict-parser.ts'
 
-/** A promise that was broken: `rule` is one of the invariants of the model. */
+/** A violated promise: `rule` is one of the invariants of the model. */
 export class Violation extends Error {
   readonly rule: string
 
@@ -16,37 +16,37 @@ export class Violation extends Error {
 export interface ConnectionStart {
   readonly user: string
   readonly channels: readonly Channel[]
-  /** Where the hub said that it was when the stream was opened. */
+  /** The hub's head when the stream was opened. */
   readonly opened: Place
-  /** How much of history the client asked for, if it brought no id. */
+  /** How much history the client requested, if it sent no id. */
   readonly asks: 'now' | 'oldest' | 'last'
-  /** What the client brought. */
+  /** The id that the client sent. */
   readonly lastEventId: string | undefined
-  /** What is wrong with it, if that is certain. */
+  /** The gap that this id must cause, if that is certain. */
   readonly mustTell: 'unknown' | 'diverged' | 'reset' | undefined
   readonly openedAt: number
 }
 
 /**
- * Judges one connection by what is written to it, against the model's log: every event is one that the log had, for this
- * client, in order, and between two of them nothing is missing that the client was not told of before.
+ * Judges the events of one connection against the model's log. Every event is an entry of the log, for this client, in
+ * order; between two of them no entry is missing without an earlier gap.
  */
 export class ConnectionCheck {
   readonly start: ConnectionStart
   readonly #log: ModelLog
   readonly #now: () => number
-  /** Up to where the client has been taken; undefined where it was told that it is nowhere, or has not been told yet. */
+  /** The client's position; undefined after a gap that discards it, and before the first position. */
   #position: Place | undefined
   #mustTell: 'unknown' | 'diverged' | 'reset' | undefined
   readonly #received = new Set<ModelEntry>()
-  /** What the client was told is missing, or did not ask for. */
+  /** Entries that a gap has reported, or that the client did not request. */
   readonly #excused = new Set<ModelEntry>()
-  /** Up to where it was told, by life: what goes later was there before the client was told that not all is. */
+  /** The highest number that a gap has reported, by epoch: a later eviction below it is known to the client. */
   readonly #toldUpTo: number[] = []
   readonly #transient = new Set<string>()
   #welcomes: { readonly resumed: boolean }[] = []
   #events = 0
-  /** How many evictions there had been when the log was last asked for this client, and when it was asked for the last gap. */
+  /** The number of evictions when the log was last read for this client, and at the read before the last gap. */
   #asked = 0
   #told = 0
   closed: { readonly reason: string; readonly reconnect: boolean } | undefined
@@ -60,7 +60,7 @@ export class ConnectionCheck {
     else if (start.asks === 'now') this.#position = start.opened
   }
 
-  /** Takes what was just dispatched. `transients` are the data of transient events, and whom they are for. */
+  /** Judges a dispatched event. `transients` are the data of transient events, with their channels. */
   take(dispatched: Dispatched, transients: ReadonlyMap<string, readonly Channel[]>): void {
     if (this.closed !== undefined) throw new Violation('V12', `${dispatched.event} came after the close`)
     this.#log.expire(this.#now())
@@ -72,19 +72,19 @@ export class ConnectionCheck {
     this.#events++
   }
 
-  /** The log is being asked for what the client is owed: what it answers may be of now, however late it comes. */
+  /** A read of the log for this client begins: its answer may describe this moment, however late it arrives. */
   asks(): void {
     this.#log.expire(this.#now())
     this.#asked = this.#log.evictions
   }
 
-  /** Now that everything has come to rest: whatever was addressed to the client is there, or it knows better. */
+  /** Judges a settled hub: every entry for the client has arrived, or a gap reported it. */
   rest(): void {
     this.#log.expire(this.#now())
-    // It may have been told that it is nowhere, and then the log began anew with nothing for it.
+    // After a gap that discarded the position, the log may have begun a new epoch with no event for the client.
     const position = this.#position ?? { epoch: this.#log.epoch, seq: 0 }
-    if (position.epoch !== this.#log.epoch) throw new Violation('V6', 'the client was left in an old life of the log')
-    if (this.#mustTell !== undefined) throw new Violation('V6', `a gap (${this.#mustTell}) was never told`)
+    if (position.epoch !== this.#log.epoch) throw new Violation('V6', 'the client was left in an old epoch of the log')
+    if (this.#mustTell !== undefined) throw new Violation('V6', `a gap (${this.#mustTell}) was never reported`)
     this.#nothingMissing('V6', position, this.#log.head)
   }
 
@@ -92,13 +92,13 @@ export class ConnectionCheck {
     const { user, resumed } = JSON.parse(data)
     if (this.#welcomes.length > 0 || this.#events > 0) throw new Violation('W', 'the welcome was not the first event')
     if (user !== this.start.user) throw new Violation('V3', `the welcome is for ${user}`)
-    if (resumed && this.start.lastEventId === undefined) throw new Violation('W', 'resumed without having come back')
+    if (resumed && this.start.lastEventId === undefined) throw new Violation('W', 'resumed without a last event ID')
     this.#welcomes.push({ resumed })
     if (id !== undefined) this.#move(id, 'the welcome')
   }
 
   #heartbeat({ data, id }: Dispatched): void {
-    if (data !== '') throw new Violation('W', `a heartbeat says ${data}`)
+    if (data !== '') throw new Violation('W', `a heartbeat has the data ${data}`)
     if (id !== undefined) this.#move(id, 'a heartbeat')
   }
 
@@ -107,10 +107,10 @@ export class ConnectionCheck {
     this.closed = closed
     if (isEnded(id ?? '') === closed.reconnect) throw new Violation('W', `a close ${data} with the id ${id}`)
     if (id === undefined || id === `0${END_SUFFIX}`) return
-    // Who comes back, and was not welcomed, has no other id; else the end is no place to come back to.
+    // A client that returns and was not welcomed has no other id. Otherwise the id of the end is not a cursor.
     if (closed.reconnect && this.#events > 0) throw new Violation('W', `a close ${data} with the id ${id}`)
     const at = closed.reconnect ? id : id.slice(0, -END_SUFFIX.length)
-    // It may give back what the client has brought, whatever that is.
+    // The close may return the client's own id, of any form.
     if (at !== this.start.lastEventId) this.#move(at, 'the close')
   }
 
@@ -125,25 +125,25 @@ export class ConnectionCheck {
   #evicted(): void {
     const { channels, opened } = this.start
     const since = this.#position ?? { epoch: opened.epoch, seq: 0 }
-    // An answer may come late, and tell of a life of the log that is over.
+    // A late answer may report a gap in an epoch that is over.
     const lives =
       this.#position !== undefined ? [since.epoch] : this.#log.lives.map((_, epoch) => epoch).slice(opened.epoch)
     const missing = lives
       .flatMap((epoch) => this.#log.addressed(channels, { epoch, seq: epoch === since.epoch ? since.seq : 0 }))
       .filter((entry) => this.#isAskedFor(entry) && (!this.#excused.has(entry) || entry.eviction > this.#told))
-    // A log counts what was dropped from each channel; of an event under several that a stream listens to, one may have it still.
+    // A log counts evictions by channel. An event in several channels of a stream may still be retained in one.
     if (!missing.some(({ evictedFrom }) => channels.some((channel) => evictedFrom.has(channel)))) {
-      throw new Violation('V5', `a gap was told after ${show(since)}, and nothing is missing`)
+      throw new Violation('V5', `a gap was reported after ${show(since)}, and nothing is missing`)
     }
     this.#told = this.#asked
     this.#excuse((entry) => lives.includes(entry.epoch) && (entry.epoch !== since.epoch || entry.seq > since.seq))
   }
 
-  /** The client is told that where it was is nowhere in this log. */
+  /** Judges a gap that discards the client's position. */
   #nowhere(reason: string): void {
     const isLost = (this.#position ?? this.start.opened).epoch < this.#log.epoch
     const isRight = reason === this.#mustTell || (reason === 'reset' && isLost)
-    if (!isRight) throw new Violation('V5', `a gap was told because of ${reason}, at ${show(this.#position)}`)
+    if (!isRight) throw new Violation('V5', `a gap was reported because of ${reason}, at ${show(this.#position)}`)
     this.#mustTell = undefined
     this.#position = undefined
     this.#told = this.#asked
@@ -153,7 +153,7 @@ export class ConnectionCheck {
   #published(dispatched: Dispatched, transients: ReadonlyMap<string, readonly Channel[]>): void {
     const { id, event, data } = dispatched
     if (this.#mustTell !== undefined)
-      throw new Violation('V4', `an event came before a gap (${this.#mustTell}) was told`)
+      throw new Violation('V4', `an event came before a gap (${this.#mustTell}) was reported`)
     if (id === undefined) {
       this.#passing(data, transients.get(data))
       return
@@ -167,7 +167,7 @@ export class ConnectionCheck {
     if (this.#position?.epoch === entry.epoch && entry.seq <= this.#position.seq) {
       throw new Violation('V1', `${show(entry)} came after ${show(this.#position)}`)
     }
-    if (entry.lapsedAt < this.start.openedAt) throw new Violation('V2', `${show(entry)} had lapsed before this stream`)
+    if (entry.lapsedAt < this.start.openedAt) throw new Violation('V2', `${show(entry)} had expired before this stream`)
     this.#received.add(entry)
     this.#move(id, 'an event')
   }
@@ -179,37 +179,40 @@ export class ConnectionCheck {
     this.#transient.add(data)
   }
 
-  /** The client is taken to a place: everything up to it has to have been given, or told of. */
+  /** Moves the client to a position: every entry up to it has arrived, or a gap reported it. */
   #move(id: string, what: string): void {
     const position = this.#log.positionOf(id)
-    if (position === undefined) throw new Violation('V2', `${what} carries ${id}, which the log never gave out`)
+    if (position === undefined) throw new Violation('V2', `${what} carries ${id}, which the log never assigned`)
     if (position.seq > (this.#log.lives[position.epoch]?.length ?? 0))
       throw new Violation('V4', `${what} is ahead of the log`)
     if (this.#position !== undefined && this.#position.epoch !== position.epoch) {
       throw new Violation(
         'V4',
-        `${what} takes the client from ${show(this.#position)} to ${show(position)} without a word`
+        `${what} moves the client from ${show(this.#position)} to ${show(position)} without a gap`
       )
     }
     const from = this.#position ?? { epoch: position.epoch, seq: 0 }
     if (position.seq < from.seq)
-      throw new Violation('V1', `${what} takes the client back from ${show(from)} to ${show(position)}`)
+      throw new Violation('V1', `${what} moves the client back from ${show(from)} to ${show(position)}`)
     if (this.#position === undefined && this.start.lastEventId === undefined) this.#excuseUnasked(from, position.seq)
     this.#nothingMissing('V4', from, position.seq, what)
     this.#position = position
   }
 
-  /** Who comes without an id, and was not given any, is owed what came since. */
+  /** A client without an id that has not received one is entitled only to entries from now on. */
   #isAskedFor({ epoch, seq }: ModelEntry): boolean {
     const { lastEventId, opened } = this.start
     return this.#position !== undefined || lastEventId !== undefined || epoch !== opened.epoch || seq > opened.seq
   }
 
-  /** Who asks for what is held, or for the newest of it, does not ask for what is gone, or older, when he is first given any. */
+  /**
+   * A client that requests retained or newest events does not request evicted or older ones, when it receives the
+   * first.
+   */
   #excuseUnasked(from: Place, upTo: number): void {
     const { asks, opened, channels } = this.start
     for (const entry of this.#log.addressed(channels, from)) {
-      // If the log began anew meanwhile, he begins with it.
+      // If the log began a new epoch meanwhile, the client begins with it.
       const wasThere = entry.epoch !== opened.epoch || entry.seq <= opened.seq
       const isOlder = asks === 'last' && entry.seq <= upTo
       if (wasThere && (isOlder || isGone(entry, channels))) this.#excused.add(entry)
@@ -224,7 +227,7 @@ export class ConnectionCheck {
       if (isRetained(entry, channels))
         throw new Violation(rule, `${show(entry)} is missing at ${what}, after ${show(after)}`)
       if (isGone(entry, channels))
-        throw new Violation(rule, `${show(entry)} is gone, and ${what} came before a gap was told`)
+        throw new Violation(rule, `${show(entry)} is gone, and ${what} came before a gap was reported`)
     }
   }
 

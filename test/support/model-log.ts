@@ -3,13 +3,13 @@ import type { Channel } from '../../services/events/channel.ts'
 import { parseCursor } from '../../services/events/cursor.ts'
 import type { LogEvent } from '../../services/events/log-event.ts'
 
-/** What a publisher asked for, beside what the log hands out. */
+/** Options of a publisher that the log does not return. */
 export interface Handling {
   readonly ttl?: number | undefined
   readonly collapseKey?: string | undefined
 }
 
-/** An event as the model remembers it: for ever, with what became of it. */
+/** An event as the model keeps it: never deleted, with its later fate. */
 export interface ModelEntry extends Handling {
   readonly epoch: number
   readonly seq: number
@@ -18,31 +18,31 @@ export interface ModelEntry extends Handling {
   readonly event: string
   readonly data: string
   readonly at: number
-  /** Where it is still held. */
+  /** Channels that still retain it. */
   readonly heldIn: Set<Channel>
-  /** Where retention dropped it: what came after a cursor, and is gone. */
+  /** Channels whose retention evicted it: a cursor before it has a gap. */
   readonly evictedFrom: Set<Channel>
-  /** Which eviction of the log's was the last that dropped it from somewhere. */
+  /** Number of the last eviction that removed it from a channel. */
   eviction: number
-  /** When it was outlived or replaced, which is no gap. */
+  /** When it expired or was collapsed, which is not a gap. */
   lapsedAt: number
 }
 
-/** A place in the log, as a client was told it. */
+/** A position in the log, as clients receive it. */
 export interface Place {
   readonly epoch: number
   readonly seq: number
 }
 
 /**
- * The event log as its contract describes it, in the plainest way: one list a life, nothing ever deleted, every question
- * answered by looking at all of it. Shares no code with the real one.
+ * The event log as its contract describes it, in the simplest form: one list per epoch, nothing deleted, every answer
+ * computed from all entries. It shares no code with the real one.
  */
 export class ModelLog {
   readonly retention: Pick<Retention, 'user' | 'topic' | 'everyone' | 'age'>
-  /** The entries of each life, by number from 1. */
+  /** The entries of each epoch, by number from 1. */
   readonly lives: ModelEntry[][] = []
-  /** How many evictions there were. */
+  /** Number of evictions. */
   evictions = 0
   readonly #names: string[] = []
 
@@ -50,7 +50,7 @@ export class ModelLog {
     this.retention = retention
   }
 
-  /** The life that the log is in. */
+  /** The current epoch of the log. */
   get epoch(): number {
     return this.lives.length - 1
   }
@@ -63,7 +63,7 @@ export class ModelLog {
     return this.lives[this.epoch] as ModelEntry[]
   }
 
-  /** A new life begins; `id` is its cursor before the first event. */
+  /** Begins a new epoch; `id` is its cursor before the first event. */
   begin(id: string): void {
     this.lives.push([])
     this.#names.push(nameOf(id))
@@ -112,7 +112,7 @@ export class ModelLog {
     }
   }
 
-  /** Drops what is too old, which is a gap, and what outlived its time to live, which is none. */
+  /** Removes entries beyond their age, which is a gap, and beyond their TTL, which is not. */
   expire(now: number): void {
     for (const entry of this.#entries) {
       if (entry.heldIn.size === 0) continue
@@ -127,7 +127,7 @@ export class ModelLog {
     }
   }
 
-  /** The place that an id names, or undefined if the log never gave it out. */
+  /** The position of an id, or undefined if the log never assigned it. */
   positionOf(id: string): Place | undefined {
     const cursor = parseCursor(id)
     const epoch = this.#names.indexOf(nameOf(id))
@@ -136,7 +136,7 @@ export class ModelLog {
     return this.lives[epoch]?.[cursor.seq - 1]?.id === id ? { epoch, seq: cursor.seq } : undefined
   }
 
-  /** What is wrong with an id that it never gave out. */
+  /** The flaw of an id that the log never assigned. */
   flawOf(id: string): 'unknown' | 'diverged' | 'reset' | undefined {
     if (this.positionOf(id) !== undefined) return undefined
     if (parseCursor(id) === undefined) return 'unknown'
@@ -147,7 +147,7 @@ export class ModelLog {
     return this.lives[epoch]?.[seq - 1]
   }
 
-  /** What was addressed to these channels after a place, up to a number. */
+  /** The entries of these channels after a position, up to a number. */
   addressed(channels: readonly Channel[], after: Place, upTo = Number.POSITIVE_INFINITY): ModelEntry[] {
     return (this.lives[after.epoch] ?? []).slice(after.seq, upTo).filter((entry) => isFor(entry, channels))
   }
@@ -161,12 +161,12 @@ export function isRetained(entry: ModelEntry, channels: readonly Channel[]): boo
   return channels.some((channel) => entry.heldIn.has(channel))
 }
 
-/** Whether retention took it away from whoever listens to these channels. */
+/** Whether retention evicted it for a reader of these channels. */
 export function isGone(entry: ModelEntry, channels: readonly Channel[]): boolean {
   return !isRetained(entry, channels) && channels.some((channel) => entry.evictedFrom.has(channel))
 }
 
-/** The part of an id that names the life of its log. */
+/** The part of an id that names the epoch. */
 function nameOf(id: string): string {
   return id.slice(id.indexOf('.') + 1, id.indexOf('.') + 9)
 }

@@ -3,12 +3,12 @@ import { ModelWorld, type Plant } from './model-world.ts'
 import { type ConnectionLog, judge, type Verdict } from './oracle.ts'
 import { Random } from './random.ts'
 
-/** A sequence of the model that went wrong. */
+/** A sequence of the model that broke a rule. */
 export interface Failure {
   readonly seed: number
   readonly rule: string
   readonly message: string
-  /** The seeds of the steps that it takes. */
+  /** The seeds of its steps. */
   readonly steps: readonly number[]
   readonly trace: readonly string[]
 }
@@ -16,7 +16,7 @@ export interface Failure {
 export interface Outcome {
   readonly failure: Failure | undefined
   readonly verdict: Verdict | undefined
-  /** What each client read on each connection. */
+  /** The records of each connection. */
   readonly connections: readonly ConnectionLog[]
 }
 
@@ -26,7 +26,7 @@ export function stepsOf(seed: number, count: number): number[] {
   return Array.from({ length: count }, () => Math.floor(random.next() * 0x7fffffff))
 }
 
-/** Runs one sequence, and then asks the oracle for a second opinion. */
+/** Runs one sequence, and then compares with the oracle. */
 export async function runSequence(seed: number, steps: readonly number[], plant?: Plant): Promise<Outcome> {
   const world = new ModelWorld(seed, plant)
   const { connections } = world
@@ -47,7 +47,7 @@ export async function runSequence(seed: number, steps: readonly number[], plant?
   return { failure: { seed, rule: 'oracle', message, steps, trace: world.trace }, verdict, connections }
 }
 
-/** Leaves out steps as long as the sequence breaks the same rule, so that what is left is worth reading. */
+/** Leaves out steps while the sequence breaks the same rule, so that the rest is worth reading. */
 export async function shrink(failure: Failure, plant?: Plant): Promise<Failure> {
   let smallest = failure
   for (let size = Math.ceil(failure.steps.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {

@@ -26,10 +26,10 @@ interface Known {
   readonly until: number
 }
 const MINUTE = 60_000
-/** How late a hub may notice what time it is: a tick of its timer, and a little. */
+/** Maximum delay until a hub notices the time: one tick of its timer, and a little. */
 const TICK = 300
 
-/** Where a bug may be planted, to see that the model finds it. */
+/** Hooks for a planted bug, to see that the model finds it. */
 export interface Plant {
   readonly log?: (log: SlowLog) => void
   readonly hub?: (hub: Hub) => void
@@ -44,7 +44,7 @@ interface Node {
 
 type Kind = 'none' | 'oldest' | 'last' | 'own' | 'old' | 'other' | 'garbage' | 'future'
 
-/** What happens in a step, and how often each. */
+/** The commands of a step, with their weights. */
 const COMMANDS = {
   publish: 34,
   connect: 24,
@@ -67,8 +67,8 @@ const COMMANDS = {
 }
 
 /**
- * One small world: two nodes over one log, half a dozen clients, and time that stands still until it is told to pass. Each
- * step is decided by a seed of its own, so that steps can be left out and the rest still do what they did.
+ * Two nodes over one log, six clients, and a clock that the model advances. Each step has a seed of its own, so that
+ * the other steps stay the same when one is left out.
  */
 export class ModelWorld {
   readonly trace: string[] = []
@@ -82,9 +82,12 @@ export class ModelWorld {
   readonly #transients = new Map<string, readonly Channel[]>()
   readonly #keys = new Map<string, Known>()
   readonly #plant: Plant
-  /** What was found while the hub was writing: thrown when the hub is through, or it might think that its log had failed. */
+  /**
+   * A violation found while the hub was writing. It is thrown after the hub's turn, or the hub might treat it as a
+   * failure of the log.
+   */
   #violation: Violation | undefined
-  /** The connection that the log is being asked for. */
+  /** The connection for which the log is being read. */
   #asking: ConnectionCheck | undefined
   #random: Random
   #store: MemoryLog | undefined
@@ -129,7 +132,7 @@ export class ModelWorld {
     this.#inspect()
   }
 
-  /** Lets everything come to rest, and judges the whole. */
+  /** Settles the hub, and judges the whole sequence. */
   async end(): Promise<void> {
     for (const client of this.#clients) client.isStalled = false
     await this.rest()
@@ -141,7 +144,7 @@ export class ModelWorld {
       const left = [manager.registry.size, manager.registry.users, [...manager.registry.listeners(EVERYONE)].length]
       if (left.some((count) => count !== 0)) throw new Violation('V10', `left behind: ${left.join(', ')}`)
     }
-    if (this.#clock.timers !== 0) throw new Violation('V10', `${this.#clock.timers} timers run for nobody`)
+    if (this.#clock.timers !== 0) throw new Violation('V10', `${this.#clock.timers} timers are left running`)
     for (const { hub } of this.#nodes) await hub.dispose()
     await this.#turn(3)
     this.#inspect()
@@ -152,7 +155,7 @@ export class ModelWorld {
   async publish(): Promise<void> {
     const node = this.#random.pick(this.#nodes)
     const count = this.#random.pick([1, 1, 1, 2, 3, 6])
-    // In one turn: none waits for the receipt of another.
+    // In one turn: no publish waits for the receipt of another.
     await Promise.all(Array.from({ length: count }, () => this.#publishOne(node, count === 1)))
   }
 
@@ -182,19 +185,19 @@ export class ModelWorld {
     try {
       const [receipt] = await hub.publishBatch([draft])
       const isThere = isTransient || (receipt?.id != null && this.#model.positionOf(receipt.id) !== undefined)
-      if (!isThere) throw new Violation('V7', `${data} was accepted as ${receipt?.id}, and is not there`)
+      if (!isThere) throw new Violation('V7', `${data} was accepted as ${receipt?.id}, and is missing`)
       if (idempotencyKey !== undefined) this.#remember(idempotencyKey, draft, receipt?.id ?? null)
       this.#log(`  ${data.slice(0, 8)} ${data.length} to ${channels} ${receipt?.id} ${JSON.stringify(handling)}`)
     } catch (error) {
       if (error instanceof Violation) throw error
-      // Refused, or unknown: then it may be there, and its key stands.
+      // Rejected, or unknown: then the event may be stored, and its key counts.
       const published = this.published.find((event) => event.data === data)
       if (published !== undefined && idempotencyKey !== undefined) this.#remember(idempotencyKey, draft, published.id)
-      this.#log(`  ${data.slice(0, 8)} to ${channels} failed${published ? ', and is there' : ''}`)
+      this.#log(`  ${data.slice(0, 8)} to ${channels} failed${published ? ', and is stored' : ''}`)
     }
   }
 
-  /** The same event again, by a publisher who does not know that it was accepted. */
+  /** Publishes the same event again, for a publisher that does not know of the first receipt. */
   async #repeat(hub: Hub, { draft, id }: Known): Promise<void> {
     const [receipt] = await hub.publishBatch([draft]).catch((error: unknown) => {
       if (error instanceof Violation) throw error
@@ -245,7 +248,7 @@ export class ModelWorld {
       lastEventId !== undefined || kind === 'none' || kind === 'own' ? 'now' : kind === 'last' ? 'last' : 'oldest'
     const channels: Channel[] = [userChannel(client.user), ...client.topics.map(topicChannel), EVERYONE]
     const opened = this.#model.positionOf(hub.cursor())
-    if (opened === undefined) throw new Violation('V2', `the hub is at ${hub.cursor()}, which the log never gave out`)
+    if (opened === undefined) throw new Violation('V2', `the hub is at ${hub.cursor()}, which the log never assigned`)
     const openedAt = this.#clock.monotonic()
     const check = new ConnectionCheck(this.#model, () => this.#clock.monotonic(), {
       ...{ user: client.user, channels, opened, asks, lastEventId, mustTell, openedAt }
@@ -256,7 +259,7 @@ export class ModelWorld {
     }
     const onWritten = (dispatched: Dispatched) => {
       if (expiresAt !== undefined && this.#clock.now() >= expiresAt + TICK && !dispatched.event.startsWith('hub.')) {
-        complain('V12', `${dispatched.data} was written after the identity had lapsed`)
+        complain('V12', `${dispatched.data} was written after the identity had expired`)
       }
       try {
         check.take(dispatched, this.#transients)
@@ -325,7 +328,7 @@ export class ModelWorld {
     client.read(Number.POSITIVE_INFINITY, this.#step)
   }
 
-  /** Reads a little, perhaps no whole event. */
+  /** Reads a few bytes, perhaps not a whole event. */
   async trickle(): Promise<void> {
     this.#someone()?.read(this.#random.from(1, 300), this.#step)
   }
@@ -383,7 +386,7 @@ export class ModelWorld {
     this.#random.pick(this.#nodes).log.failingAppend = this.#random.pick(['before', 'after'])
   }
 
-  /** A node goes away, by the door or through the wall, and comes back. */
+  /** Shuts a node down, or kills it, and starts it again. */
   async restart(): Promise<void> {
     const node = this.#random.from(0, this.#nodes.length - 1)
     const clients = this.#clients.filter(({ connection }) => connection?.node === node)
@@ -394,13 +397,13 @@ export class ModelWorld {
     this.#nodes[node] = await this.#newNode()
   }
 
-  /** The store comes back empty; each node finds out when its tail next has something to say. */
+  /** Replaces the store by an empty one; each node notices when its tail next dispatches. */
   async wipe(): Promise<void> {
     await this.#newStore()
     for (const { log } of this.#nodes) await log.replace(this.#store as MemoryLog)
   }
 
-  /** Lets all that is under way arrive, and sees to it that nobody who reads is owed anything. */
+  /** Settles all work under way, so that no reading client has pending events. */
   async rest(): Promise<void> {
     for (const { log } of this.#nodes) log.failingReads = 0
     for (let round = 0; round < 40; round++) {
@@ -408,7 +411,7 @@ export class ModelWorld {
         log.dispatch()
         log.answer()
       }
-      // A read that failed is tried again after a second.
+      // The hub retries a failed read after a second.
       if (round === 10 || round === 20) this.#clock.advance(1_000 + TICK)
       await this.#turn(1)
       this.#readAll()
@@ -428,7 +431,7 @@ export class ModelWorld {
     for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
   }
 
-  /** What must hold at every moment. */
+  /** Checks the invariants of every moment. */
   #inspect(): void {
     if (this.#violation !== undefined) throw this.#violation
     const now = this.#clock.monotonic()
@@ -438,14 +441,14 @@ export class ModelWorld {
       if (sink.isFull && !stream.isClosed && now - sink.progressAt > STALL_TIMEOUT + 2 * TICK) {
         throw new Violation(
           'V9',
-          `${this.#nameOf(client)} has taken nothing for ${now - sink.progressAt} ms, and is still there`
+          `${this.#nameOf(client)} has flushed nothing for ${now - sink.progressAt} ms, and is still open`
         )
       }
       if (check.closed?.reason === 'slow' && sink.endedAt - sink.progressAt < STALL_TIMEOUT - 2 * TICK) {
         throw new Violation('V9', `${this.#nameOf(client)} was closed after ${sink.endedAt - sink.progressAt} ms`)
       }
       if (expiresAt !== undefined && !stream.isClosed && this.#clock.now() >= expiresAt + TICK) {
-        throw new Violation('V12', `${this.#nameOf(client)} is still there after its identity has lapsed`)
+        throw new Violation('V12', `${this.#nameOf(client)} is still open after its identity has expired`)
       }
     }
   }
@@ -468,15 +471,21 @@ export class ModelWorld {
           if (event.id !== null) this.#model.append(event, handling, this.#clock.monotonic())
           if (this.published.some(({ data }) => data === event.data))
             throw new Violation('V7', `${event.data} is there twice`)
-          const mayLapse = handling.ttl !== undefined || handling.collapseKey !== undefined
-          this.published.push({ id: event.id, channels: event.channels, data: event.data, at: this.#step, mayLapse })
+          const mayExpire = handling.ttl !== undefined || handling.collapseKey !== undefined
+          this.published.push({
+            id: event.id,
+            channels: event.channels,
+            data: event.data,
+            at: this.#step,
+            mayExpire
+          })
         }
       },
       onDiscontinuity: () => {}
     })
   }
 
-  /** The id of where the store is now. */
+  /** The id of the store's current head. */
   #here(): string {
     const { next } = (this.#store as MemoryLog).read({ channels: [EVERYONE], from: 'head', limit: 1 })
     return `${next.seq.toString(36)}.${next.witness}`
@@ -512,7 +521,7 @@ export class ModelWorld {
   }
 }
 
-/** An event source that was closed for good does not come back with that id. */
+/** The id with which an event source reconnects; undefined if it was closed for good. */
 function resumable(id: string): string | undefined {
   return id === '' || isEnded(id) ? undefined : id
 }

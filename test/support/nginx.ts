@@ -10,7 +10,7 @@ import { withoutRedis } from './redis-server.ts'
 import { until } from './test-node.ts'
 
 const CONF = join(import.meta.dirname, '..', '..', 'examples', 'cluster', 'nginx.conf')
-/** Why tests that need nginx and a Redis are skipped, or false. */
+/** The reason why tests that need nginx and a Redis are skipped, or false. */
 export const withoutNginx = without('nginx', { version: '-v', install: 'apt-get install nginx-light' }) || withoutRedis
 
 export async function freePort(): Promise<number> {
@@ -22,7 +22,7 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** nginx as the example sets it up, but for the addresses. Returns its URL. */
+/** nginx configured as in the example, except for the addresses. Returns its URL. */
 export async function startNginx(t: Test, nodes: readonly { readonly url: string }[]): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'sse-hub-nginx-'))
   const port = await freePort()

@@ -1,6 +1,6 @@
-/** Node as a command that runs TypeScript; what a child process covers counts as well. */
+/** The Node command that runs TypeScript; coverage includes child processes. */
 export const NODE_COMMAND: readonly string[] = [
   process.execPath,
-  // Not the compiler that tap brings along.
+  // Without the compiler that tap preloads.
   ...process.execArgv.filter((argument) => /strip-types|processinfo/.test(argument))
 ]

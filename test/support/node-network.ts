@@ -3,17 +3,17 @@ import { ClusterUnavailableError } from '../../services/errors.ts'
 import { type Channel, channelsHeard } from '../../services/events/channel.ts'
 import { compareNames } from '../../services/events/utf8-order.ts'
 
-/** Nodes of one process that ask each other directly: what the port promises, without a store between. */
+/** Nodes of one process that call each other directly: the behaviour of the port, without a store between. */
 export class NodeNetwork {
   readonly #members = new Set<NetworkNodes>()
-  /** Whether nobody reaches anybody. */
+  /** Whether no node reaches another. */
   isDown = false
 
   nodes(): NetworkNodes {
     return new NetworkNodes(this, this.#members)
   }
 
-  /** Ends a node as `kill -9` would: the others are not told. */
+  /** Ends a node like `kill -9`, without notice to the others. */
   kill(nodes: NetworkNodes): void {
     this.#members.delete(nodes)
   }
@@ -121,7 +121,7 @@ export class NetworkNodes implements Cluster {
   }
 
   #check(): void {
-    if (this.#network.isDown) throw new ClusterUnavailableError('they are cut off')
+    if (this.#network.isDown) throw new ClusterUnavailableError('the nodes are disconnected')
   }
 }
 

@@ -8,7 +8,7 @@ import { StreamClient } from './stream-client.ts'
 
 const FILE = join(import.meta.dirname, 'hub-process.ts')
 
-/** One node of a hub in a process of its own, spoken to over HTTP. */
+/** One node of a hub in a process of its own, used over HTTP. */
 export class NodeProcess {
   readonly url: string
   readonly #child: ChildProcess
@@ -30,14 +30,14 @@ export class NodeProcess {
     throw new Error(`the node ended with ${child.exitCode} before it listened`)
   }
 
-  /** Opens a stream, and resolves when it was welcomed. */
+  /** Opens a stream, and resolves after its welcome. */
   async client(user: string, query = ''): Promise<StreamClient> {
     const client = await this.open(user, query)
     await client.event('hub.welcome')
     return client
   }
 
-  /** Opens a stream that may be turned away. */
+  /** Opens a stream that may be rejected. */
   open(user: string, query = '', lastEventId?: string): Promise<StreamClient> {
     return StreamClient.open(`${this.url}/events?user=${encodeURIComponent(user)}${query}`, { lastEventId })
   }

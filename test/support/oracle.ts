@@ -1,18 +1,19 @@
 /**
- * A second opinion on what a hub has delivered, from two logs alone: what publishers were told, and what clients read. It knows
- * nothing of the hub, of retention, or of time; `at` is any number that rises, the same for both logs.
+ * A second opinion on what a hub has delivered, from two logs alone: the receipts of publishers, and the records of
+ * clients. It knows nothing of the hub, of retention, or of time; `at` is any number that rises, the same for both
+ * logs.
  */
 
-/** What a publisher knows of an event. */
+/** A publisher's record of an event. */
 export interface PublishedLog {
   /** The id of its receipt; null if it was transient. */
   readonly id: string | null
-  /** Whom it was for, in any words that clients' `listensTo` uses too. */
+  /** Its channels, in any notation that `listensTo` of the clients uses too. */
   readonly channels: readonly string[]
   readonly data: string
   readonly at: number
-  /** Whether it may be missing without a word: it had a time to live, or may have been replaced by a newer one. */
-  readonly mayLapse?: boolean
+  /** Whether it may be missing without a gap: it had a TTL, or a newer event may have collapsed it. */
+  readonly mayExpire?: boolean
 }
 
 export interface ClientRecord {
@@ -22,30 +23,30 @@ export interface ClientRecord {
   readonly at: number
 }
 
-/** What a client read on one connection. */
+/** A client's records of one connection. */
 export interface ConnectionLog {
   readonly listensTo: readonly string[]
-  /** The id that it came with, or that the hub named as its head when it came without; undefined if it asked for history. */
+  /** The id that the client sent, or the hub's head if it sent no id; undefined if it requested history. */
   readonly startsAfter: string | undefined
   readonly openedAt: number
   readonly records: ClientRecord[]
-  /** Whether it was open and at rest when the log was closed. */
+  /** Whether it was open and settled when the log was closed. */
   isComplete: boolean
 }
 
 export interface Verdict {
   deliveries: number
-  /** Addressed to the client, before something that it got, and neither got nor announced. */
+  /** Events for the client that neither arrived nor were reported by a gap, before another event that arrived. */
   lost: number
   doubled: number
   outOfOrder: number
   /** Gaps with nothing missing after them. */
   falseGaps: number
-  /** Events that were for somebody else. */
+  /** Events for other users. */
   foreign: number
   /** Events that nobody published, or not like this. */
   altered: number
-  /** The first few of all of these, in words. */
+  /** Descriptions of the first few faults. */
   readonly complaints: string[]
 }
 
@@ -70,7 +71,7 @@ export function judge(published: readonly PublishedLog[], connections: readonly 
   return verdict
 }
 
-/** What was published, to be found by id, by data, and by life in the order of the sequence. */
+/** The published events: by id, by data, and by epoch in the order of the sequence. */
 class Book {
   readonly byId = new Map<string, PublishedLog>()
   readonly byData = new Map<string, PublishedLog>()
@@ -89,7 +90,7 @@ class Book {
     for (const events of this.#lives.values()) events.sort((a, b) => a.seq - b.seq)
   }
 
-  /** What comes after a place in its life, up to a number. */
+  /** The events of an epoch after a position, up to a number. */
   after({ epoch, seq }: Place, upTo = Number.POSITIVE_INFINITY): PublishedLog[] {
     const events = this.#lives.get(epoch) ?? []
     let low = 0
@@ -109,14 +110,14 @@ class Book {
 function judgeConnection(book: Book, connection: ConnectionLog, verdict: Verdict): void {
   const { listensTo, startsAfter, openedAt, records, isComplete } = connection
   const isMine = (event: PublishedLog) => event.channels.some((channel) => listensTo.includes(channel))
-  // A log counts what was dropped from each channel: of an event under several that a client listens to, one may have it still.
+  // A log counts evictions by channel. An event in several channels of a client may still be retained in one.
   const isMineTwice = (event: PublishedLog) =>
     event.channels.filter((channel) => listensTo.includes(channel)).length > 1
   const received = new Set<string>()
   const all = new Set(records.filter(isPublished).map(({ id }) => id))
-  /** When the last gap was told: what was published later is not excused by it. */
+  /** When the last gap was reported: it does not excuse later events. */
   let gapAt = Number.NEGATIVE_INFINITY
-  // Who asks for history asks for what is held when he is first given any.
+  // A client that requests history requests the events that are retained when it receives the first one.
   if (startsAfter === undefined) gapAt = records.find(({ id }) => id !== undefined)?.at ?? openedAt
   let position = startsAfter === undefined ? undefined : knownPlace(startsAfter)
   const complain = (kind: 'lost' | 'doubled' | 'outOfOrder' | 'falseGaps' | 'foreign' | 'altered', text: string) => {
@@ -125,8 +126,8 @@ function judgeConnection(book: Book, connection: ConnectionLog, verdict: Verdict
   }
   const missing = (from: Place, upTo?: number) => {
     for (const event of book.after(from, upTo)) {
-      const { id, mayLapse = false, at } = event
-      if (!isMine(event) || mayLapse || received.has(id as string) || at <= gapAt) continue
+      const { id, mayExpire = false, at } = event
+      if (!isMine(event) || mayExpire || received.has(id as string) || at <= gapAt) continue
       complain('lost', `${event.data} (${id}) after ${from.epoch}/${from.seq}`)
     }
   }
@@ -155,14 +156,14 @@ function judgeConnection(book: Book, connection: ConnectionLog, verdict: Verdict
       received.add(id as string)
     }
     if (position !== undefined && position.epoch !== next.epoch)
-      complain('lost', `all of ${position.epoch} without a word`)
+      complain('lost', `all of ${position.epoch} without a gap`)
     else if (position !== undefined && next.seq > position.seq) missing(position, next.seq)
     position = next
   }
   if (isComplete && position !== undefined) missing(position)
 }
 
-/** Whether it is a publisher's, and not the hub's own. */
+/** Whether a publisher sent it, and not the hub itself. */
 function isPublished({ event }: ClientRecord): boolean {
   return !event.startsWith('hub.')
 }

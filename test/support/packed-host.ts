@@ -8,7 +8,7 @@ import type { Test } from 'tap'
 const run = promisify(execFile)
 
 export const ROOT = join(import.meta.dirname, '..', '..')
-/** A program of this package's own dependencies. */
+/** The path of a program among this package's own dependencies. */
 export const bin = (name: string): string => join(ROOT, 'node_modules', '.bin', name)
 
 /** A folder of a host with the packed package, installed as from the registry, and the files of the fixture. */

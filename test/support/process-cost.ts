@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** What a process holds and has used. Linux. */
+/** The resources that a process holds and has used. Linux only. */
 export interface Cost {
   /** Resident memory in MiB. */
   readonly memory: number
@@ -22,8 +22,8 @@ export function costOf(pid: number): Cost {
 }
 
 /**
- * How long the main thread of a process has waited for a processor that others had, in milliseconds; 0 where that is not known.
- * A machine that is shared makes everything wait, and that is no fault of what is measured.
+ * How long the main thread of a process was ready to run while others had the processors, in milliseconds; 0 where that
+ * is not known. A shared machine delays all processes, which is no fault of the measured one.
  */
 export function starvation(pid: number): number {
   try {

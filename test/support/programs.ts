@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process'
 
 /**
- * Why a test that needs a program is skipped, or false if the program runs. In CI, where everything is installed, a program that
- * is missing is an error.
+ * The reason why a test that needs a program is skipped, or false if the program runs. In CI, where everything is
+ * installed, a missing program is an error.
  */
 export function without(
   program: string,

@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 
-/** A Python of its own, or why there is none. */
+/** A Python installation, or the reason why it is missing. */
 export type Python = { readonly path: string; readonly missing: false } | { readonly missing: string }
 
-/** Installs a Python of its own with some packages from PyPI, which is gone when the test ends. In CI it has to be there. */
+/** Installs Python with some packages from PyPI in a folder that is removed when the test ends. CI requires it. */
 export function installPython(t: Test, packages: readonly string[]): Python {
   const folder = mkdtempSync(join(tmpdir(), 'sse-hub-python-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -46,7 +46,7 @@ export class PythonProgram {
     })
   }
 
-  /** The next line, which has to come within `patience` milliseconds; undefined after the last. */
+  /** The next line, which must arrive within `patience` milliseconds; undefined after the last. */
   async line(patience: number): Promise<string | undefined> {
     let timer: NodeJS.Timeout | undefined
     const tooLate = new Promise<never>((_resolve, reject) => {

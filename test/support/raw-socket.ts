@@ -3,10 +3,10 @@ import { connect, type Socket } from 'node:net'
 import { StrictParser } from './strict-parser.ts'
 import { untilChange } from './waiting.ts'
 
-/** A plain TCP connection, for tests that want to send what no HTTP client would. */
+/** A plain TCP connection, for tests that send what no HTTP client would. */
 export class RawSocket {
   readonly socket: Socket
-  /** Everything that was received. */
+  /** The received text. */
   text = ''
   isClosed = false
   readonly #changes = new EventEmitter()
@@ -31,7 +31,7 @@ export class RawSocket {
     return new RawSocket(socket)
   }
 
-  /** Opens a stream, and resolves when its head is there. */
+  /** Opens a stream, and resolves when its head has arrived. */
   static async stream(port: number, path: string, headers = ''): Promise<RawSocket> {
     const raw = await RawSocket.open(port)
     raw.send(`GET ${path} HTTP/1.1\r\nHost: hub\r\nAccept: text/event-stream\r\n${headers}\r\n`)
@@ -43,7 +43,7 @@ export class RawSocket {
     return this.text.slice(0, this.text.indexOf('\r\n\r\n'))
   }
 
-  /** What follows the head, without the frames of its chunks, if it has chunks. */
+  /** The text after the head, without the framing of chunks. */
   get body(): string {
     const bytes = Buffer.from(this.text.slice(this.text.indexOf('\r\n\r\n') + 4))
     return String(/^transfer-encoding: chunked$/im.test(this.head) ? unframed(bytes) : bytes)
@@ -69,7 +69,7 @@ export class RawSocket {
   }
 }
 
-/** The data of the chunks that are whole (RFC 9112 §7.1), read as literally as can be. */
+/** The data of the complete chunks (RFC 9112 §7.1), read literally. */
 function unframed(bytes: Buffer): Buffer {
   const pieces: Buffer[] = []
   for (let at = 0; ; ) {

@@ -1,5 +1,5 @@
-// A worker that opens streams of one user with as much history as may be asked for, reads a little, and leaves. It posts how
-// many it has opened. In a thread of its own, so that its work does not delay the hub that it attacks.
+// A worker that opens streams of one user with the maximum history, reads a little, and disconnects. It posts the
+// number of opened streams. It runs in a thread of its own, so that its work does not delay the hub that it attacks.
 import { get } from 'node:http'
 import { parentPort, workerData } from 'node:worker_threads'
 

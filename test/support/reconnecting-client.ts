@@ -11,10 +11,10 @@ export interface Seen {
   readonly data: string
 }
 
-/** A client that comes back by itself, whoever made it. */
+/** Any client implementation that reconnects by itself. */
 export class ReconnectingClient {
   readonly seen: Seen[] = []
-  /** It has given up, and will not come back. */
+  /** It has given up, and will not reconnect. */
   isOver = false
   close: () => void = () => {}
   readonly #changes = new EventEmitter()
@@ -34,7 +34,7 @@ export class ReconnectingClient {
     return this.seen.filter(({ event }) => event === name).map(({ data }) => data)
   }
 
-  /** Resolves when so many events of that name have come. */
+  /** Resolves when `count` events of that name have arrived. */
   async count(name: string, count: number): Promise<string[]> {
     await this.until(() => this.of(name).length >= count, `${count} × ${name}`)
     return this.of(name)
@@ -45,7 +45,7 @@ export class ReconnectingClient {
   }
 }
 
-/** As much as the clients that are made after the browser's have in common. */
+/** The common API of the clients that imitate the browser's. */
 interface BrowserLike {
   readonly readyState: number
   addEventListener(name: string, listener: (event: { data: string }) => void): void
@@ -65,14 +65,14 @@ function likeAnIterator(url: string): ReconnectingClient {
   const source = createEventSource({
     url,
     onMessage: ({ event = 'message', data }) => client.take({ event, data }),
-    // It says so before it closes.
+    // The callback comes before the state changes.
     onDisconnect: () => queueMicrotask(() => client.ended(source.readyState === 'closed'))
   })
   client.close = () => source.close()
   return client
 }
 
-/** The clients that Node has, by the names of their packages. */
+/** The clients that run on Node, by the names of their packages. */
 export const RECONNECTING_CLIENTS: Record<string, (url: string) => ReconnectingClient> = {
   eventsource: (url) => likeABrowser(new EventSourcePackage(url) as BrowserLike),
   undici: (url) => likeABrowser(new UndiciEventSource(url) as unknown as BrowserLike),

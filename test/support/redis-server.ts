@@ -8,21 +8,21 @@ import { createInterface } from 'node:readline'
 import { createClient, RESP_TYPES } from 'redis'
 import { without } from './programs.ts'
 
-/** Why tests that need a Redis are skipped, or false. */
+/** The reason why tests that need a Redis are skipped, or false. */
 export const withoutRedis = without('redis-server')
 
 export interface RedisServerOptions {
-  /** Keeps what it was told over a restart. */
+  /** Keeps its data over a restart. */
   readonly isDurable?: boolean
   /** More of its configuration: `['--maxmemory', '4mb']`. */
   readonly args?: readonly string[]
-  /** Speaks TLS on a port of its own, as `args` say. */
+  /** Speaks TLS on a port of its own, as `args` configure. */
   readonly hasTls?: boolean
-  /** It is a Sentinel, configured by this file. */
+  /** Runs as a Sentinel, configured by this file. */
   readonly sentinelConfig?: string
 }
 
-/** A Redis of the test's own, on a port of its own, in a folder that goes with it. */
+/** A Redis for one test, on a port of its own, in a folder that is deleted with it. */
 export class RedisServer {
   readonly port: number
   readonly #dir = mkdtempSync(join(tmpdir(), 'sse-hub-redis-'))
@@ -47,7 +47,7 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}`
   }
 
-  /** Starts it again after it was killed, with what it has kept. */
+  /** Starts it again after it was killed, with its stored data. */
   async start(): Promise<void> {
     const { isDurable = false, args = [], hasTls = false, sentinelConfig } = this.#options
     const durability = isDurable ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no']
@@ -77,7 +77,7 @@ export class RedisServer {
     this.#process.stdout?.resume()
   }
 
-  /** Ends it without a farewell. */
+  /** Ends it without a shutdown. */
   async kill(): Promise<void> {
     const ending = this.#process
     this.#process = undefined
@@ -86,7 +86,7 @@ export class RedisServer {
     if (ending.signalCode === null) await once(ending, 'exit')
   }
 
-  /** It accepts connections and answers nothing, as when its disk is stuck. */
+  /** Suspends it: it accepts connections and answers nothing, as when its disk is stuck. */
   freeze(): void {
     this.#process?.kill('SIGSTOP')
   }
@@ -96,8 +96,8 @@ export class RedisServer {
   }
 
   /**
-   * Cuts the end off its append-only file, as a power loss does: within one of the last transactions, of which there are so
-   * many. It has to be dead, and durable.
+   * Cuts the end off its append-only file, as a power loss does: within one of the last transactions, of which there
+   * are `transactions`. It must be stopped, and durable.
    */
   tear(random: () => number, transactions = 1): void {
     const dir = join(this.#dir, 'appendonlydir')
@@ -108,19 +108,19 @@ export class RedisServer {
     truncateSync(join(dir, file), begin + Math.floor(random() * (bytes.length - begin)))
   }
 
-  /** Sends commands to it, one after the other, over a connection that is closed then. */
-  ask(...commands: (readonly string[])[]): Promise<unknown> {
-    return this.#ask({}, commands)
+  /** Sends commands, one after the other, over a connection that is closed afterwards. */
+  send(...commands: (readonly string[])[]): Promise<unknown> {
+    return this.#send({}, commands)
   }
 
   /** The same with a password. */
-  askAs(password: string, ...commands: (readonly string[])[]): Promise<unknown> {
-    return this.#ask({ password }, commands)
+  sendAs(password: string, ...commands: (readonly string[])[]): Promise<unknown> {
+    return this.#send({ password }, commands)
   }
 
-  async #ask(credentials: { password?: string }, commands: readonly (readonly string[])[]): Promise<unknown> {
+  async #send(credentials: { password?: string }, commands: readonly (readonly string[])[]): Promise<unknown> {
     const client = createClient({ url: this.url, RESP: 2, ...credentials })
-    // What goes wrong rejects the command as well.
+    // The command is rejected with the same error.
     client.on('error', () => undefined)
     await client.connect()
     try {
@@ -132,8 +132,10 @@ export class RedisServer {
     }
   }
 
-  /** Remembers what these keys hold; what is returned puts it back, and takes away all else that begins like them. */
-  async remember(pattern: string): Promise<() => Promise<void>> {
+  /**
+   * Copies the values of the matching keys; the returned function restores them, and deletes all other matching keys.
+   */
+  async snapshot(pattern: string): Promise<() => Promise<void>> {
     const client = createClient({ url: this.url })
     await client.connect()
     const keys = await client.keys(pattern)
@@ -152,15 +154,15 @@ export class RedisServer {
     }
   }
 
-  /** Resolves when it has everything that its master has. */
+  /** Resolves when it has replicated all data of its master. */
   async follow(master: RedisServer): Promise<void> {
-    await this.ask(['REPLICAOF', '127.0.0.1', String(master.port)])
+    await this.send(['REPLICAOF', '127.0.0.1', String(master.port)])
     await this.until(['INFO', 'replication'], 'master_link_status:up')
   }
 
-  /** Asks it until its answer says so. */
-  async until(command: readonly string[], said: string): Promise<void> {
-    while (!String(await this.ask(command)).includes(said)) await new Promise((resolve) => setTimeout(resolve, 20))
+  /** Repeats a command until its answer contains the expected text. */
+  async until(command: readonly string[], expected: string): Promise<void> {
+    while (!String(await this.send(command)).includes(expected)) await new Promise((resolve) => setTimeout(resolve, 20))
   }
 
   async stop(): Promise<void> {

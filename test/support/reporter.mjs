@@ -1,14 +1,14 @@
 import { Transform } from 'node:stream'
 
 const TOTALS = /^# \{ total: \d+.*\}$/
-/** A skipped test, with its reason. Those that a filter of the command line leaves out are no news. */
+/** A skipped test, with its reason, but for those that a filter of the command line leaves out. */
 const SKIPPED = /^ *ok \d+.* # SKIP (?!filter: )(.+)$/
 
-/** Passes tap's output on, and closes it with what was skipped, and how to run it, and the sums. */
+/** Forwards tap's output, and ends it with the skipped tests, how to run them, and the totals. */
 export default class ClosingLines extends Transform {
   #rest = ''
   #counts = { pass: 0, fail: 0, skip: 0, todo: 0 }
-  /** How many tests were skipped for each reason. */
+  /** Number of skipped tests for each reason. */
   #skipped = new Map()
 
   _transform(chunk, _encoding, callback) {

@@ -5,10 +5,10 @@ import { hostileText } from './fuzz.ts'
 type Schema = TSchema & Record<string, unknown>
 
 const MANY = 6
-/** Lengths and sizes beyond this are tried by the bounds themselves. */
+/** Beyond this, lengths and sizes are tested by the bounds themselves. */
 const LONG = 300
 
-/** What a schema allows, its bounds above all. */
+/** Values that a schema allows, especially at its bounds. */
 export function arbitraryOf(schema: TSchema): fc.Arbitrary<unknown> {
   const given = schema as Schema
   switch (schema[Kind]) {
@@ -33,7 +33,7 @@ export function arbitraryOf(schema: TSchema): fc.Arbitrary<unknown> {
   }
 }
 
-/** What a schema allows, and what is next to it: a property changed, missing, added, or of another kind. */
+/** Values that a schema allows, and their neighbours: a property changed, missing, added, or of another kind. */
 export function nearlyOf(schema: TSchema): fc.Arbitrary<unknown> {
   const right = arbitraryOf(schema)
   return fc.oneof({ arbitrary: right, weight: 5 }, { arbitrary: right.chain(bend), weight: 4 }, fc.jsonValue())
@@ -65,7 +65,7 @@ function integerOf({ minimum = -(2 ** 31), maximum = Number.MAX_SAFE_INTEGER }: 
   return fc.oneof(fc.constantFrom(min, max), fc.integer({ min, max: Math.min(max, min + 100) }))
 }
 
-/** Bends one place of a value, wherever it is. */
+/** Changes one place of a value, at any depth. */
 function bend(value: unknown): fc.Arbitrary<unknown> {
   const other = fc.oneof(hostileText, fc.jsonValue({ maxDepth: 2 }), fc.constantFrom(null, -1, 1e308, '', [], {}))
   if (typeof value !== 'object' || value === null) return other
@@ -82,6 +82,6 @@ function bend(value: unknown): fc.Arbitrary<unknown> {
 
 function withProperty(value: object, name: string, bent: unknown): unknown {
   if (Array.isArray(value)) return value.map((item, index) => (`${index}` === name ? bent : item))
-  // Written out as text, so that `__proto__` is a property like any other.
+  // Built from entries, so that `__proto__` is a property like any other.
   return Object.fromEntries([...Object.entries(value), [name, bent]])
 }

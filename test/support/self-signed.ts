@@ -1,6 +1,6 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 
-/** A certificate for `localhost` and 127.0.0.1 that signs itself, good for a day, made without any program but Node. */
+/** A self-signed certificate for `localhost` and 127.0.0.1, valid for a day, made by Node alone. */
 export function selfSigned(now = Date.now()): { key: string; cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
   const name = sequence(set(sequence(oid(0x55, 0x04, 0x03), der(0x0c, Buffer.from('localhost')))))
@@ -26,7 +26,7 @@ export function selfSigned(now = Date.now()): { key: string; cert: string } {
   }
 }
 
-/** X.690: a tag, a length, and what it is about. */
+/** X.690: a tag, a length, and the content. */
 function der(tag: number, content: Buffer): Buffer {
   const { length } = content
   const head = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff]

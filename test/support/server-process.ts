@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { NODE_COMMAND } from './node-command.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-/** How it is started from its source. */
+/** The command that starts it from its source. */
 export const FROM_SOURCE: readonly string[] = [...NODE_COMMAND, 'server.ts']
 
 /** The hub as its users start it. */
@@ -33,7 +33,7 @@ export class ServerProcess {
     t.teardown(() => this.child.kill('SIGKILL'))
   }
 
-  /** The address that it announces. */
+  /** The address that it logs. */
   async url(): Promise<string> {
     const gone = this.#exit.then(([code]) =>
       Promise.reject(new Error(`${this.#name} ended with ${code}: ${this.stderr}`))
@@ -46,7 +46,7 @@ export class ServerProcess {
     }
   }
 
-  /** Resolves when its log says so. */
+  /** Resolves when its log contains the text. */
   async logged(text: string): Promise<void> {
     while (!this.stdout.includes(text)) await once(this.child.stdout as NodeJS.ReadableStream, 'data')
   }
@@ -62,7 +62,7 @@ export class ServerProcess {
   }
 }
 
-/** Publishes over HTTP; throws what was answered if it was not taken. */
+/** Publishes over HTTP; throws the response if it is not a success. */
 export async function publish(url: string, route: string, data: unknown): Promise<void> {
   const response = await fetch(url + route, {
     method: 'POST',

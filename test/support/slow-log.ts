@@ -14,25 +14,25 @@ import type { LogEvent, NewEvent } from '../../services/events/log-event.ts'
 
 interface WaitingRead {
   readonly query: ReadQuery
-  /** What the log held when it was asked, if that is what the answer will say. */
+  /** The result at the time of the read, if the answer will have it. */
   readonly result: ReadResult | undefined
   readonly resolve: (result: ReadResult) => void
   readonly reject: (error: Error) => void
 }
 
 /**
- * A memory log at the other end of a slow and faulty line: reads are answered when the test says so, in any order, from what
- * was held when they were asked or when they are answered, or not at all; the tail lags behind, and breaks.
- * Several of them may share one memory log, as nodes share a server.
+ * A memory log behind a slow and faulty connection. Reads are answered when the test says so, in any order, with the
+ * state of the read or of the answer, or not at all; the tail lags, and reports discontinuities. Several may share one
+ * memory log, as nodes share a server.
  */
 export class SlowLog implements EventLog {
   /** Whether reads wait for `answer`. */
   isSlow: boolean
-  /** Whether what the tail brings waits for `handOver`. */
+  /** Whether the events of the tail wait for `dispatch`. */
   isLagging: boolean
-  /** So many of the next reads are rejected. */
+  /** How many of the next reads are rejected. */
   failingReads = 0
-  /** The next append fails: before anything was stored, or after, so that its caller cannot know. */
+  /** The next append fails: before the events were stored, or after, so that its caller cannot know. */
   failingAppend: 'before' | 'after' | undefined
   #inner: MemoryLog
   readonly #chance: () => number
@@ -59,16 +59,16 @@ export class SlowLog implements EventLog {
   async append(events: readonly NewEvent[]): Promise<readonly Receipt[]> {
     const failure = this.failingAppend
     this.failingAppend = undefined
-    if (failure === 'before') throw new LogUnavailableError('the line is down')
+    if (failure === 'before') throw new LogUnavailableError('the connection is down')
     const receipts = await this.#inner.append(events)
-    if (failure === 'after') throw new LogUnavailableError('the line went down before the answer came')
+    if (failure === 'after') throw new LogUnavailableError('the connection was lost before the answer came')
     return receipts
   }
 
   read(query: ReadQuery): ReadResult | Promise<ReadResult> {
     if (this.failingReads > 0) {
       this.failingReads--
-      return Promise.reject(new LogUnavailableError('the line is down'))
+      return Promise.reject(new LogUnavailableError('the connection is down'))
     }
     if (!this.isSlow) return this.#inner.read(query)
     const result = this.#chance() < 0.5 ? this.#inner.read(query) : undefined
@@ -77,22 +77,22 @@ export class SlowLog implements EventLog {
     })
   }
 
-  /** Where the log at the other end is now. */
+  /** The head of the inner log. */
   get head(): Cursor {
     return this.#inner.read({ channels: ['everyone'], from: 'head', limit: 1 }).next
   }
 
-  /** How many reads wait for their answer. */
+  /** Number of reads that wait for their answer. */
   get waiting(): number {
     return this.#reads.length
   }
 
-  /** How many events the tail holds back. */
+  /** Number of events that the tail has not dispatched. */
   get lagging(): number {
     return this.#arrived.length + (this.#isBroken ? 1 : 0)
   }
 
-  /** Answers so many of the waiting reads, whichever chance takes. */
+  /** Answers `count` of the waiting reads, in random order. */
   answer(count = Number.POSITIVE_INFINITY): void {
     for (let left = count; left > 0; left--) {
       const read = this.#takeRead()
@@ -101,29 +101,29 @@ export class SlowLog implements EventLog {
     }
   }
 
-  /** Fails one of the waiting reads, or all. */
+  /** Fails `count` of the waiting reads. */
   fail(count = Number.POSITIVE_INFINITY): void {
     for (let left = count; left > 0; left--) {
       const read = this.#takeRead()
       if (read === undefined) return
-      read.reject(new LogUnavailableError('the line went down'))
+      read.reject(new LogUnavailableError('the connection was lost'))
     }
   }
 
-  /** Hands over so many of the events that the tail holds back, in one batch; a break that is due comes first. */
+  /** Dispatches up to `count` events of the tail, in one batch; a pending discontinuity comes first. */
   dispatch(count = Number.POSITIVE_INFINITY): void {
     if (this.#isBroken) this.#break()
     const events = this.#arrived.splice(0, Math.min(count, this.#arrived.length))
     if (events.length > 0) this.#listener?.onEvents(events)
   }
 
-  /** The tail loses its line: what it holds back never arrives, and the listener is told. */
+  /** The tail loses its connection: its pending events never arrive, and the listener gets a discontinuity. */
   break(): void {
     this.#arrived = []
     this.#break()
   }
 
-  /** The store is replaced by another, as when it comes back empty. The tail finds out when it next hands something over. */
+  /** Replaces the store, as when it comes back empty. The tail notices when it next dispatches. */
   async replace(inner: MemoryLog): Promise<void> {
     this.#inner = inner
     await this.#tail?.stop()
@@ -143,7 +143,7 @@ export class SlowLog implements EventLog {
     return { position: this.#tail.position, stop }
   }
 
-  /** Lets go of the line; the log at its other end stays. */
+  /** Closes the connection; the inner log stays open. */
   async close(): Promise<void> {
     for (const read of this.#reads.splice(0)) read.reject(new HubClosedError())
   }

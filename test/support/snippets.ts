@@ -4,7 +4,7 @@ import { ROOT } from './packed-host.ts'
 
 /** A block of code in the documentation. */
 export interface Snippet {
-  /** Where it begins: `README.md:12`. */
+  /** Its position: `README.md:12`. */
   readonly where: string
   readonly language: string
   readonly code: string

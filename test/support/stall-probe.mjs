@@ -1,4 +1,4 @@
-// Loaded into a hub before all else: tells how long its event loop was held up while it was stopping.
+// Preloaded into a hub: records the stalls of its event loop while it stops.
 import { writeFileSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 

@@ -6,11 +6,11 @@ import { ServerProcess } from './server-process.ts'
 
 const PROBE = join(import.meta.dirname, 'stall-probe.mjs')
 
-/** The standalone hub as compiled, in a process of its own that measures how long its event loop stands still. */
+/** The compiled standalone hub, in a process of its own that measures the stalls of its event loop. */
 export class StandaloneHub extends ServerProcess {
   readonly #stalls: string
 
-  /** @param folder what {@link compiledHub} returned. */
+  /** @param folder the result of {@link compiledHub}. */
   constructor(t: Test, folder: string, env: Record<string, string>) {
     const home = mkdtempSync(join(tmpdir(), 'stalls-'))
     const stalls = join(home, 'longest')
@@ -20,7 +20,7 @@ export class StandaloneHub extends ServerProcess {
     this.#stalls = stalls
   }
 
-  /** What it said beside its address: at log level `error`, nothing that is no fault. */
+  /** Its output beside the address: at log level `error`, only faults. */
   get complaints(): string {
     return this.stdout.replace(/^fastify-sse-hub: open .*\n/m, '') + this.stderr
   }

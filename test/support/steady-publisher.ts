@@ -1,7 +1,7 @@
 import { Agent as HttpAgent, request } from 'node:http'
 import { Agent as HttpsAgent, request as requestTls } from 'node:https'
 
-/** How long it waits before it tries again, in milliseconds. */
+/** Pause before a retry, in milliseconds. */
 const PAUSE = 20
 
 export interface Answer {
@@ -34,14 +34,14 @@ export function post(
 }
 
 /**
- * Publishes number after number to one user, each with an idempotency key, and tries each again until it is accepted: what a
- * publisher does that wants every event delivered exactly once, whatever happens to the hub.
+ * Publishes number after number to one user, each with an idempotency key, and retries each until it is accepted. This
+ * is how a publisher gets every event delivered exactly once, in spite of any failure.
  */
 export class SteadyPublisher {
   readonly user: string
-  /** How many were accepted. */
+  /** Number of accepted events. */
   accepted = 0
-  /** How often it had to try again. */
+  /** Number of retries. */
   retries = 0
   readonly #base: string
   readonly #ca: string | undefined
@@ -58,14 +58,14 @@ export class SteadyPublisher {
     this.#run = this.#publish()
   }
 
-  /** Resolves when so many were accepted. */
+  /** Resolves when `count` events were accepted. */
   async reached(count: number): Promise<void> {
     while (this.accepted < count) {
       await Promise.race([new Promise<void>((resolve) => this.#wakers.add(resolve)), this.#run])
     }
   }
 
-  /** Lets the one on its way be accepted, and publishes no more. */
+  /** Waits for the event under way, and stops publishing. */
   async stop(): Promise<void> {
     this.#isStopped = true
     await this.#run
@@ -90,7 +90,7 @@ export class SteadyPublisher {
         headers
       }).catch(() => undefined)
       if (answer?.status === 202) return
-      // What is not passing is a fault of the test's.
+      // An error that is not temporary is a fault of the test.
       if (answer !== undefined && answer.status < 500) throw new Error(`${answer.status} ${answer.body}`)
       this.retries++
       await new Promise((resolve) => setTimeout(resolve, PAUSE))

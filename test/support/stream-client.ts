@@ -8,11 +8,11 @@ export interface ClientOptions {
   readonly headers?: Record<string, string>
 }
 
-/** A client on a real socket, for tests that want to see every byte. It does not reconnect: the test does. */
+/** A client on a real socket, for tests that check every byte. The test reconnects, not the client. */
 export class StreamClient {
   readonly parser = new StrictParser()
   readonly response: IncomingMessage
-  /** Everything that was received. */
+  /** The received text. */
   text = ''
   isEnded = false
   readonly #request: ClientRequest
@@ -34,7 +34,7 @@ export class StreamClient {
     response.on('end', onEnd).on('close', onEnd).on('error', onEnd)
   }
 
-  /** Resolves when the head of the response is there, whatever its status. */
+  /** Resolves when the head of the response has arrived, with any status. */
   static async open(url: string, { lastEventId, headers = {} }: ClientOptions = {}): Promise<StreamClient> {
     const outgoing = request(url, {
       agent: false,
@@ -54,7 +54,7 @@ export class StreamClient {
     return this.parser.events
   }
 
-  /** What publishers sent: all but the hub's own events. */
+  /** Events of publishers: all but the hub's own events. */
   get published(): Dispatched[] {
     return this.events.filter(({ event }) => !event.startsWith('hub.'))
   }
@@ -69,13 +69,13 @@ export class StreamClient {
     return this.events.find(({ event }) => event === name) as Dispatched
   }
 
-  /** Resolves when so many events of publishers have come. */
+  /** Resolves when `events` events of publishers have arrived. */
   async count(events: number): Promise<Dispatched[]> {
     await this.until(() => this.published.length >= events, `${events} events`)
     return this.published
   }
 
-  /** Resolves when the server has ended the stream, or the socket is gone. */
+  /** Resolves when the server has ended the stream, or the socket is closed. */
   async end(): Promise<void> {
     await this.until(() => this.isEnded, 'the end')
   }
@@ -84,12 +84,12 @@ export class StreamClient {
     await untilChange(this.#changes, isTrue, what, () => this.text.slice(-2_000))
   }
 
-  /** Cuts the connection without a word. */
+  /** Destroys the connection. */
   cut(): void {
     this.#request.destroy()
   }
 
-  /** Stops reading; what the server sends piles up in between. */
+  /** Stops reading; the server's bytes collect in the buffers between. */
   pause(): void {
     this.response.pause()
   }

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import { type Dispatched, StrictParser } from './strict-parser.ts'
 import { untilChange } from './waiting.ts'
 
-/** Reads an event stream from whatever yields its bytes: an HTTP/2 stream, a response over TLS, what `inject` returns. */
+/** Reads an event stream from any iterable of bytes: an HTTP/2 stream, a response over TLS, the result of `inject`. */
 export class StreamReader {
   readonly parser = new StrictParser()
   readonly source: Readable
@@ -32,7 +32,7 @@ export class StreamReader {
     return this.parser.events
   }
 
-  /** What publishers sent: all but the hub's own events. */
+  /** Events of publishers: all but the hub's own events. */
   get published(): string[] {
     return this.events.filter(({ event }) => !event.startsWith('hub.')).map(({ data }) => data)
   }

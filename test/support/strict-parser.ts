@@ -1,16 +1,16 @@
-/** What a client dispatches. */
+/** A dispatched event. */
 export interface Dispatched {
   readonly event: string
   readonly data: string
-  /** The last event ID at that moment, whether this event carried it or an earlier one. */
+  /** The last event ID at that moment, from this event or an earlier one. */
   readonly lastEventId: string
-  /** The id field of this very event, if it had one. */
+  /** The id field of this event, if it had one. */
   readonly id: string | undefined
 }
 
 /**
- * An event stream parser written straight from WHATWG HTML §9.2.6, slow and literal, so that it can judge the others.
- * Takes bytes in any pieces; throws on what is not UTF-8, because a stream has to be.
+ * An event stream parser that follows WHATWG HTML §9.2.6 literally, so that it can judge the others. Takes bytes in any
+ * pieces; throws on bytes that are not UTF-8, because a stream must be UTF-8.
  */
 export class StrictParser {
   readonly events: Dispatched[] = []
@@ -25,7 +25,7 @@ export class StrictParser {
   #idBuffer = ''
   #id: string | undefined
 
-  /** Returns what this piece has dispatched. */
+  /** Returns the events that this piece dispatches. */
   feed(bytes: Uint8Array): Dispatched[] {
     const before = this.events.length
     this.#text += this.#decoder.decode(bytes, { stream: true })
@@ -44,7 +44,7 @@ export class StrictParser {
     return this.events.slice(before)
   }
 
-  /** Whether nothing half-sent is left: a stream is only ever ended on an event boundary. */
+  /** Whether no partial event is left: a stream must end on an event boundary. */
   get isAtBoundary(): boolean {
     return this.#text === '' && this.#data === '' && this.#event === '' && this.#id === undefined
   }

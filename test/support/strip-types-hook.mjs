@@ -22,7 +22,7 @@ async function strip(source) {
   }
   const { default: blankTypes } = await import('ts-blank-space')
   const stripped = blankTypes(source)
-  // Other processes read a whole file or none.
+  // Other processes read a complete file or no file.
   const partial = `${file}.${process.pid}`
   writeFileSync(partial, stripped)
   renameSync(partial, file)

@@ -3,13 +3,13 @@ import type { EventLog, TailListener } from '../../services/event-log/event-log.
 import type { Cursor } from '../../services/events/cursor.ts'
 import type { LogEvent, NewEvent } from '../../services/events/log-event.ts'
 
-/** How long a test waits for what must come, in milliseconds. */
+/** How long a test waits before it fails, in milliseconds. */
 const PATIENCE = 20_000
 
-/** Listens to a log, and lets a test wait for what comes. */
+/** Listens to a log, and lets a test wait for events. */
 export class Listening implements TailListener {
   readonly events: LogEvent[] = []
-  readonly breaks: Cursor[] = []
+  readonly discontinuities: Cursor[] = []
   readonly #changes = new EventEmitter()
 
   static async to(log: EventLog): Promise<Listening> {
@@ -28,7 +28,7 @@ export class Listening implements TailListener {
   }
 
   onDiscontinuity(position: Cursor): void {
-    this.breaks.push(position)
+    this.discontinuities.push(position)
     this.#changes.emit('change')
   }
 
@@ -36,21 +36,21 @@ export class Listening implements TailListener {
     return this.#until(() => this.texts.includes(text), text)
   }
 
-  broke(times = 1): Promise<void> {
-    return this.#until(() => this.breaks.length >= times, 'a break')
+  discontinuity(times = 1): Promise<void> {
+    return this.#until(() => this.discontinuities.length >= times, 'a discontinuity')
   }
 
   async #until(isTrue: () => boolean, what: string): Promise<void> {
     const signal = AbortSignal.timeout(PATIENCE)
     while (!isTrue()) {
       await once(this.#changes, 'change', { signal }).catch(() => {
-        throw new Error(`waited in vain for ${what}; was handed ${this.texts.slice(-20)}`)
+        throw new Error(`waited in vain for ${what}; received ${this.texts.slice(-20)}`)
       })
     }
   }
 }
 
-/** An event to Alice, of which only the text matters. */
+/** An event to Alice, of which only the data matters. */
 export function toAlice(data: string, rest: Partial<NewEvent> = {}): NewEvent {
   return { channels: ['u:alice'], event: 'message', data, transient: false, final: false, streams: 0, ...rest }
 }

@@ -6,7 +6,7 @@ import type { StreamRequest } from '../../services/streams/stream-request.ts'
 import { FakeClock } from './fake-clock.ts'
 import { FakeSink } from './fake-sink.ts'
 
-/** What a hub has logged: with the error's message, if there was one. */
+/** A log line of a hub, with the message of its error. */
 export interface Logged {
   readonly level: 'error' | 'warn'
   readonly message: string
@@ -17,11 +17,11 @@ export interface TestHub {
   readonly hub: Hub
   readonly clock: FakeClock
   readonly logged: Logged[]
-  /** Opens a stream; `alice`'s, unless it is said whose. */
+  /** Opens a stream, for `alice` by default. */
   open(opening?: Partial<StreamRequest>, sink?: FakeSink): { stream: EventStream; sink: FakeSink }
 }
 
-/** A hub that runs, on a clock that stands still. */
+/** A running hub, on a fake clock. */
 export async function startHub(t: Test, options: HubOptions & { clock?: FakeClock } = {}): Promise<TestHub> {
   const { clock = new FakeClock() } = options
   const logged: Logged[] = []

@@ -11,7 +11,7 @@ export class TestNode implements LocalNode {
   readonly nodes: Cluster
   readonly replaceAbove: number
   readonly warnings: string[] = []
-  /** What was closed by command, `<user> <reason>` each, and how long ago that was said. */
+  /** The streams closed by command, `<user> <reason>` each, and the age of the command. */
   readonly closed: string[] = []
   readonly ages: number[] = []
   readonly logger = {
@@ -76,7 +76,7 @@ export function makeEntry(user: string | null, stream: Partial<StreamEntry> = {}
   return { id: `stream${++opened}`, user, topics: [], follows: false, since: opened, ...stream }
 }
 
-/** Resolves when it is as it should be: what one node has done is known to the others a moment later. */
+/** Resolves when a value is right: other nodes see the changes of a node a moment later. */
 export async function until<Value>(
   ask: () => Value | Promise<Value>,
   isRight: (value: Value) => boolean,
@@ -92,7 +92,7 @@ export async function until<Value>(
   }
 }
 
-/** Resolves when what is asked for is the same as what is expected. */
+/** Resolves when the value equals the expected one. */
 export function untilSame<Value>(ask: () => Value | Promise<Value>, expected: Value): Promise<Value> {
   return until(ask, (value) => isDeepStrictEqual(value, expected), JSON.stringify(expected))
 }

@@ -5,25 +5,25 @@ export const PUBLISH_SECRET = 'publishers: another secret, of more than 32'
 
 export interface TokenParts {
   readonly alg?: string
-  /** Put into the header besides. */
+  /** Additional fields of the header. */
   readonly header?: object
-  /** What it is signed with: a secret, or a private key. */
+  /** The key of the signature: a secret, or a private key. */
   readonly key?: string | KeyObject
 }
 
 const encode = (value: unknown): string =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 
-/** So many seconds from now, as tokens count. */
+/** `seconds` from now, as a NumericDate of a token. */
 export const inSeconds = (seconds: number): number => Math.floor(Date.now() / 1_000) + seconds
 
-/** Any token at all, made by hand: signers refuse to make most of those that a verifier must refuse. */
+/** Any token, made by hand: signers refuse to make most tokens that a verifier must refuse. */
 export function forge(claims: unknown, { alg = 'HS256', header = {}, key = SECRET }: TokenParts = {}): string {
   const input = `${encode({ alg, typ: 'JWT', ...header })}.${encode(claims)}`
   return `${input}.${signature(input, alg, key)}`
 }
 
-/** A good token of a subscriber, unless its claims say otherwise. */
+/** A valid token of a subscriber, unless its claims say otherwise. */
 export function tokenOf(user: unknown, claims: object = {}, parts: TokenParts = {}): string {
   return forge({ sub: user, exp: inSeconds(600), ...claims }, parts)
 }

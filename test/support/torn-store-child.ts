@@ -8,8 +8,8 @@ import type { NewEvent } from '../../services/events/log-event.ts'
 import { FakeClock } from './fake-clock.ts'
 import { Random } from './random.ts'
 
-// Damages copies of a store as a loss of power does, opens them, and prints a line of JSON for each. A store that ends the
-// process shows by the line that is missing.
+// Damages copies of a store as a loss of power does, opens them, and prints a line of JSON for each. A missing line
+// shows that a store ended the process.
 
 const [home = '', seedText = '0', roundsText = '1'] = process.argv.slice(2)
 const random = new Random(Number(seedText))
@@ -25,7 +25,7 @@ function draft(user: string, text: string, rest: Partial<NewEvent> = {}): NewEve
   return { channels, event: 'message', data: text, transient: false, final: false, streams: 0, ...rest }
 }
 
-/** One line says whose it is in each 16 letters, so that part of a text shows where it comes from. */
+/** The owner repeats within each 16 letters, so that part of a text shows its owner. */
 const textOf = (user: string, at: number, length: number) => `<${user} ${at}>`.padEnd(16, '.').repeat(length)
 
 async function fill(log: EventLog, from: number, to: number): Promise<void> {
@@ -68,7 +68,7 @@ const whole = join(home, 'whole')
 const first = await embeddedLog(options(whole))
 await fill(first, 0, 1_500)
 await first.close()
-/** What the pages were some time before. */
+/** The pages of an earlier state. */
 const former = readFileSync(join(whole, 'data.mdb'))
 const second = await embeddedLog(options(whole))
 await fill(second, 1_500, 2_200)
@@ -104,7 +104,7 @@ function eachPage(change: (at: number) => void): void {
   for (let count = random.from(1, 4); count > 0; count--) change(random.from(0, pages - 1) * PAGE)
 }
 
-/** What is wrong with what a damaged store shows; nothing if that is a consistent part of what was published. */
+/** The faults of a damaged store; empty if it shows a consistent part of the published events. */
 async function faultsOf(log: EventLog): Promise<string[]> {
   const faults: string[] = []
   for (const user of USERS) {
@@ -120,7 +120,7 @@ async function faultsOf(log: EventLog): Promise<string[]> {
       }
       if (ids.some((id, at) => at > 0 && seqOf(id) <= seqOf(ids[at - 1] as string))) faults.push('out of order')
       if (from === 'oldest' || page.gap !== undefined) continue
-      // The last transactions may be lost as a whole: what is left is as it was before them.
+      // The last transactions may be lost as a whole: the rest is as it was before them.
       const expected = before.ids.filter((id) => seqOf(id) > from.seq && seqOf(id) <= log.stats().head)
       const missing = expected.filter((id) => !ids.includes(id))
       if (missing.length > 0) faults.push(`silent loss: ${missing.length} of ${expected.length}`)
@@ -152,7 +152,7 @@ for (let round = 0; round < Number(roundsText); round++) {
       await log.append(USERS.map((user) => draft(user, 'after')))
       for (const user of USERS) {
         const { events } = await log.read({ channels: [`u:${user}`], from: { last: 1 }, limit: 1 })
-        if (events[0]?.data !== 'after') faults.push('what is published afterwards is not there')
+        if (events[0]?.data !== 'after') faults.push('an event published afterwards is missing')
       }
     } finally {
       await log.close()

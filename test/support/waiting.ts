@@ -1,9 +1,9 @@
 import { type EventEmitter, once } from 'node:events'
 
-/** How long a test waits for something that does not happen, in milliseconds. */
+/** How long a test waits before it fails, in milliseconds. */
 const PATIENCE = 10_000
 
-/** Waits until something holds, and looks again at each `change`. What was received until then is named if it never does. */
+/** Waits until a condition holds, and checks it after each `change`. A failure names what was received. */
 export async function untilChange(
   changes: EventEmitter,
   isTrue: () => boolean,
