@@ -18,7 +18,7 @@ const KEY = 'k'.repeat(43)
 const PATIENCE = 1_000
 /** How long each attack goes on after its last byte, and how long its remains may stay after it has left, in milliseconds. */
 const AFTERMATH = 3_000
-const MAX_REMAINS = 45_000
+const MAX_LEFT = 45_000
 /** Of descriptors and of memory, that an attack may leave. */
 const DESCRIPTORS_LEFT = 5
 const MIB_AT_PEAK = 400
@@ -232,6 +232,6 @@ function watchCost(pid: number, peak: { -readonly [Name in keyof Cost]: Cost[Nam
 async function untilGone(innocent: Innocent, pid: number, { descriptors }: Cost): Promise<number> {
   const begun = performance.now()
   const hasGone = () => innocent.pending <= 1 && costOf(pid).descriptors <= descriptors + DESCRIPTORS_LEFT
-  while (!hasGone() && performance.now() - begun < MAX_REMAINS) await sleep(100)
+  while (!hasGone() && performance.now() - begun < MAX_LEFT) await sleep(100)
   return Math.round(performance.now() - begun)
 }

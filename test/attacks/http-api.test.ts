@@ -57,8 +57,8 @@ async function attack({ app, errors }: Fuzzed, call: Call, answers: Route['answe
   const text = await textOf(response.stream())
   if (/\n\s+at |node_modules|\.ts:\d/.test(text)) throw new Error(`shows its insides: ${text}`)
   if (statusCode >= 400 && text !== '') {
-    const { code, message, statusCode: told } = JSON.parse(text)
-    if (typeof code !== 'string' || typeof message !== 'string' || told !== statusCode)
+    const { code, message, statusCode: reply } = JSON.parse(text)
+    if (typeof code !== 'string' || typeof message !== 'string' || reply !== statusCode)
       throw new Error(`an error without a code: ${text}`)
   }
   // A path may lead elsewhere, `/users/..` to the page for one.

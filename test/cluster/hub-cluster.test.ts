@@ -92,15 +92,15 @@ t.test('pages of who is online hold everybody once, in one order, whatever node 
   const expected = [...names].sort((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)))
   for (const { hub } of hubs) {
     for (let limit = 1; limit <= names.length + 1; limit++) {
-      const told: { user: string; streams: number }[] = []
+      const received: { user: string; streams: number }[] = []
       let after: string | null = ''
       while (after !== null) {
         const page: Awaited<ReturnType<typeof hub.online>> = await hub.online({ after, limit })
-        told.push(...page.users)
+        received.push(...page.users)
         after = page.next
       }
       t.same(
-        told,
+        received,
         expected.map((user) => ({ user, streams: names.indexOf(user) % 2 === 0 ? 2 : 1 })),
         `${limit} a page`
       )
@@ -163,13 +163,13 @@ t.test('events keep their order, whether or not they wait for what other nodes s
 t.test('an event is undelivered only if its user has no stream on any node', async (t) => {
   const { hubs } = await startCluster(t, 2)
   const [one, two] = hubs as [TestHub, TestHub]
-  const told: string[] = []
-  one.hub.on('undelivered', ({ user }) => told.push(user))
+  const received: string[] = []
+  one.hub.on('undelivered', ({ user }) => received.push(user))
   two.open({ user: 'bob' })
   two.open({ user: 'carol', topics: ['x'], follows: true })
   await one.hub.send(['alice', 'bob', 'carol'], { data: '' })
   await one.hub.send('bob', { data: '' })
-  t.same(told, ['alice', 'carol'], 'who only follows a topic is not given it')
+  t.same(received, ['alice', 'carol'], 'who only follows a topic is not given it')
 })
 
 t.test('closing a user closes his streams on every node, and counts them', async (t) => {
@@ -239,10 +239,10 @@ t.test('who is cut off from the others says so, and goes on with what is his', a
   await t.rejects(one.hub.online(), UNAVAILABLE)
   t.equal((await one.hub.send('alice', { data: '' })).streams, 1)
   t.equal((await one.hub.send('alice', { data: '', idempotencyKey: 'k' })).streams, 1)
-  const told: string[] = []
-  one.hub.on('undelivered', ({ user }) => told.push(user))
+  const received: string[] = []
+  one.hub.on('undelivered', ({ user }) => received.push(user))
   await one.hub.send('bob', { data: '' })
-  t.same(told, [], 'a user may be online where nobody can be asked')
+  t.same(received, [], 'a user may be online where nobody can be asked')
   await t.rejects(one.hub.disconnect('alice'), UNAVAILABLE)
   t.same(reasons(mine.sink), ['{"reason":"kicked","reconnect":false}'], 'and closed here nevertheless')
 })

@@ -23,10 +23,10 @@ class LiveClient {
 
   take(event: Received): void {
     this.events.push(event)
-    this.tell()
+    this.notify()
   }
 
-  tell(): void {
+  notify(): void {
     this.#changes.emit('change')
   }
 
@@ -60,7 +60,7 @@ function openBrowserLike(source: BrowserLike): LiveClient {
   }
   source.addEventListener('error', () => {
     client.isOver = source.readyState === 2
-    client.tell()
+    client.notify()
   })
   client.close = () => source.close()
   return client
@@ -75,7 +75,7 @@ function openEventSourceClient(url: string): LiveClient {
       // It says so before it closes.
       queueMicrotask(() => {
         client.isOver = source.readyState === 'closed'
-        client.tell()
+        client.notify()
       })
     }
   })

@@ -263,8 +263,8 @@ t.test('W-24: a stream that is idle for a minute is kept alive at least three ti
   const { clock, open } = await openHub(t)
   const { bytes } = await open()
   clock.advance(60_000)
-  const beats = read(t, bytes()).events.filter(({ event }) => event === 'hub.heartbeat')
-  t.ok(beats.length >= 3, `${beats.length} heartbeats`)
+  const heartbeats = read(t, bytes()).events.filter(({ event }) => event === 'hub.heartbeat')
+  t.ok(heartbeats.length >= 3, `${heartbeats.length} heartbeats`)
 })
 
 t.test('W-25: a heartbeat never lands inside an event, whatever the socket takes', async (t) => {
@@ -287,9 +287,9 @@ t.test('W-25: a heartbeat never lands inside an event, whatever the socket takes
     sink.published.map(({ data }) => data),
     wanted
   )
-  const beats = sink.events.filter(({ event }) => event === 'hub.heartbeat')
-  t.ok(beats.length > 20, `${beats.length} heartbeats`)
-  t.ok(beats.every(({ data }) => data === ''))
+  const heartbeats = sink.events.filter(({ event }) => event === 'hub.heartbeat')
+  t.ok(heartbeats.length > 20, `${heartbeats.length} heartbeats`)
+  t.ok(heartbeats.every(({ data }) => data === ''))
   t.equal(read(t, bytes()).events.length, sink.events.length)
 })
 

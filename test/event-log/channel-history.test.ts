@@ -9,7 +9,7 @@ function entry(seq: number): MemoryEntry {
 }
 
 /** How many places it keeps. */
-function placesOf(history: ChannelHistory): number {
+function slotsOf(history: ChannelHistory): number {
   let positions = 0
   while (history.seqAt(positions) < Number.POSITIVE_INFINITY) positions++
   return positions
@@ -22,7 +22,7 @@ t.test('a channel that holds little keeps little room, however much has passed t
     if (history.count > 20) history.shift()
   }
   t.equal(history.count, 20)
-  t.ok(placesOf(history) <= 64, `${placesOf(history)} places`)
+  t.ok(slotsOf(history) <= 64, `${slotsOf(history)} places`)
   t.equal(history.countFrom(history.indexAfter(9_990)), 10)
 })
 
@@ -33,7 +33,7 @@ t.test(
     for (let seq = 1; seq <= 5_000; seq++) history.push(seq, entry(seq))
     for (let seq = 2; seq <= 5_000; seq++) if (seq % 100 !== 0) history.remove(seq)
     t.equal(history.count, 51)
-    t.ok(placesOf(history) <= 102, `${placesOf(history)} places`)
+    t.ok(slotsOf(history) <= 102, `${slotsOf(history)} places`)
     for (const after of [0, 1, 99, 100, 2_500, 4_999, 5_000]) {
       const due = [1, ...Array.from({ length: 50 }, (_, at) => 100 * (at + 1))].filter((seq) => seq > after).length
       t.equal(history.countFrom(history.indexAfter(after)), due, `after ${after}`)

@@ -94,7 +94,7 @@ t.test('whatever is wrong with a page is told', async (t) => {
   }
   for (const [message, kind, damage] of cases) {
     // Some pages of the file are of older transactions, and free: damage to them is none.
-    const told = pagesOf(bytes, kind).map((number) => {
+    const reports = pagesOf(bytes, kind).map((number) => {
       const damaged = Buffer.from(bytes)
       damage(damaged.subarray(number * PAGE, (number + 1) * PAGE), number)
       writeFileSync(path, damaged)
@@ -105,7 +105,7 @@ t.test('whatever is wrong with a page is told', async (t) => {
         return (error as Error).message
       }
     })
-    const reasons = told.filter((reason) => reason !== undefined)
+    const reasons = reports.filter((reason) => reason !== undefined)
     t.ok(reasons.length > 0, `${message}`)
     t.same(
       reasons.filter((reason) => !message.test(reason)),

@@ -246,18 +246,18 @@ t.test('a store that lacks what it knows of itself is refused as damaged', async
 
 /** A disk that does not answer until it is let. */
 function slowDisk(faults: Faults): () => void {
-  let letGo = () => {}
+  let release = () => {}
   faults.retained = new Promise((resolve) => {
-    letGo = resolve
+    release = resolve
   })
-  return letGo
+  return release
 }
 
 t.test('what is appended while the disk is waited for goes together in the next write', async (t) => {
   const { log, faults, dispatched, transactions } = await faulty(t)
   let writes = 0
   transactions.on('begun', () => writes++)
-  const letGo = slowDisk(faults)
+  const release = slowDisk(faults)
   const settled: string[] = []
   const append = (data: string) => log.append([draft(data)]).then(() => settled.push(data))
   const first = append('a')
@@ -265,7 +265,7 @@ t.test('what is appended while the disk is waited for goes together in the next 
   const others = ['b', 'c', 'd'].map(append)
   await new Promise((resolve) => setImmediate(resolve))
   t.same([writes, settled, dispatched, log.stats().head], [1, [], [], 0], 'nothing is told before it is on the disk')
-  letGo()
+  release()
   await Promise.all([first, ...others])
   t.equal(writes, 2)
   t.same(dispatched, ['a', 'b', 'c', 'd'])
@@ -274,12 +274,12 @@ t.test('what is appended while the disk is waited for goes together in the next 
 
 t.test('what is being written when the log is closed is done, and what waits behind it is refused', async (t) => {
   const { log, faults, transactions } = await faulty(t)
-  const letGo = slowDisk(faults)
+  const release = slowDisk(faults)
   const first = log.append([draft('a')])
   await once(transactions, 'begun')
   const second = log.append([draft('b')])
   const closed = log.close()
-  letGo()
+  release()
   const refused = t.rejects(second, { code: 'SSE_HUB_ERR_CLOSED' })
   t.equal((await first).length, 1)
   await refused
@@ -292,12 +292,12 @@ t.test('more than a bounded number and size of events does not wait for a slow d
     [draft('b'.repeat(33_554_432), { transient: true })]
   ]) {
     const { log, faults, transactions, dispatched } = await faulty(t)
-    const letGo = slowDisk(faults)
+    const release = slowDisk(faults)
     const first = log.append([draft('a')])
     await once(transactions, 'begun')
     const waiting = log.append(many)
     await t.rejects(log.append([draft('c')]), { ...UNAVAILABLE, message: /too many events wait for the disk/ })
-    letGo()
+    release()
     await Promise.all([first, waiting])
     await log.append([draft('d')])
     t.equal(dispatched.length, many.length + 2)

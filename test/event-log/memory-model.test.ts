@@ -17,9 +17,9 @@ const CHANNELS: readonly Channel[] = ['u:alice', 'u:bob', 't:news', 't:__proto__
 const DAY = 86_400_000
 const PLENTY = 1e12
 /** What the marks of all channels weigh that hold nothing, and what a key and a scope may weigh. */
-const MOST_OF_MARKS = 8 * 100
-const MOST_OF_KEY = 400
-const MOST_OF_SCOPE = 1_000
+const MAX_MARKS = 8 * 100
+const MAX_KEY = 400
+const MAX_SCOPE = 1_000
 
 /** What an event weighs, as the log counts it. */
 const weigh = (draft: NewEvent) => new MemoryEntry(draft, { seq: 1, witness: '' }, 0, 0).bytes
@@ -176,11 +176,11 @@ class Pair {
       }
     }
     const { events, bytes, channels, head } = this.#plain.stats()
-    const keys = 4 * MOST_OF_KEY + MOST_OF_SCOPE
-    sameStats(this.#log, { events, bytes: bytes + channels * perChannel, channels, head }, MOST_OF_MARKS + keys)
+    const keys = 4 * MAX_KEY + MAX_SCOPE
+    sameStats(this.#log, { events, bytes: bytes + channels * perChannel, channels, head }, MAX_MARKS + keys)
     this.#clock.advance(2 * PLENTY)
     this.#log.read({ channels: [], from: 'head', limit: 1 })
-    sameStats(this.#log, { events: 0, bytes: 0, channels: 0, head }, MOST_OF_MARKS)
+    sameStats(this.#log, { events: 0, bytes: 0, channels: 0, head }, MAX_MARKS)
   }
 }
 
@@ -241,7 +241,7 @@ t.test(
           const start = log.read({ channels: [], from: 'head', limit: 1 }).next
           const drafts: NewEvent[] = []
           for (const batch of batches) {
-            const before = new Map(channels.map((channel) => [channel, heldOf(log, channel)]))
+            const before = new Map(channels.map((channel) => [channel, retainedOf(log, channel)]))
             const news = batch.map(({ channels, size }) => ({
               channels,
               event: '',
@@ -252,7 +252,7 @@ t.test(
             }))
             drafts.push(...news)
             await log.append(news)
-            checkTold(log, channels, drafts, start)
+            checkReported(log, channels, drafts, start)
             checkCounted(log, channels, drafts, perChannel, bytes)
             if (news.length === 1) checkSpared(log, channels, drafts, before)
           }
@@ -265,13 +265,13 @@ t.test(
 )
 
 /** The numbers that a channel holds. */
-function heldOf(log: MemoryLog, channel: Channel): number[] {
+function retainedOf(log: MemoryLog, channel: Channel): number[] {
   return log.read({ channels: [channel], from: 'oldest', limit: 10_000 }).events.map(({ cursor }) => cursor?.seq ?? 0)
 }
 
-function checkTold(log: MemoryLog, channels: readonly Channel[], drafts: readonly NewEvent[], start: Cursor): void {
+function checkReported(log: MemoryLog, channels: readonly Channel[], drafts: readonly NewEvent[], start: Cursor): void {
   for (const channel of channels) {
-    const retained = heldOf(log, channel)
+    const retained = retainedOf(log, channel)
     const filed = drafts.flatMap((draft, index) => (draft.channels.includes(channel) ? [index + 1] : []))
     const gone = filed.filter((seq) => !retained.includes(seq))
     same(filed.slice(gone.length), retained)
@@ -287,11 +287,11 @@ function checkCounted(
   perChannel: number,
   bound: number
 ): void {
-  const used = channels.filter((channel) => heldOf(log, channel).length > 0)
-  const retained = [...new Set(channels.flatMap((channel) => heldOf(log, channel)))]
+  const used = channels.filter((channel) => retainedOf(log, channel).length > 0)
+  const retained = [...new Set(channels.flatMap((channel) => retainedOf(log, channel)))]
   const weight = retained.reduce((sum, seq) => sum + weigh(drafts[seq - 1] as NewEvent), used.length * perChannel)
   const expected = { events: retained.length, bytes: weight, channels: used.length, head: drafts.length }
-  sameStats(log, expected, MOST_OF_MARKS)
+  sameStats(log, expected, MAX_MARKS)
   if (weight > bound) throw new Error(`${weight} bytes are over the bound of ${bound}`)
 }
 
@@ -305,8 +305,8 @@ function checkSpared(
   const weight = (seqs: readonly number[]) => seqs.reduce((sum, seq) => sum + weigh(drafts[seq - 1] as NewEvent), 0)
   for (const channel of channels) {
     const kin = channels.filter((other) => other[0] === channel[0])
-    const heaviest = Math.max(...kin.map((other) => weight(heldOf(log, other))))
-    const retained = heldOf(log, channel)
+    const heaviest = Math.max(...kin.map((other) => weight(retainedOf(log, other))))
+    const retained = retainedOf(log, channel)
     const isNewest = drafts.at(-1)?.channels.includes(channel) === true
     const had = [...(before.get(channel) ?? []), ...(isNewest ? [drafts.length] : [])]
     const given = had.filter((seq) => !retained.includes(seq))

@@ -62,7 +62,7 @@ function read(log: MemoryLog, channel: Channel, from: ReadFrom = 'oldest') {
 }
 
 /** What a reader is given and told. */
-function told(log: MemoryLog, channel: Channel, from: ReadFrom) {
+function report(log: MemoryLog, channel: Channel, from: ReadFrom) {
   const { texts, evicted, gap } = read(log, channel, from)
   return { texts, evicted, gap }
 }
@@ -76,7 +76,7 @@ t.test('age, ttl and the window of idempotency keys do not notice that the wall 
   for (const jump of [DAY, -2 * DAY, DAY]) {
     clock.wall += jump
     t.strictSame(
-      told(log, 'u:alice', start),
+      report(log, 'u:alice', start),
       { texts: ['a', 'b'], evicted: 0, gap: undefined },
       `after a jump of ${jump / DAY} days`
     )
@@ -86,12 +86,12 @@ t.test('age, ttl and the window of idempotency keys do not notice that the wall 
   clock.wall -= DAY
   clock.advance(5_000)
   t.strictSame(
-    told(log, 'u:alice', start),
+    report(log, 'u:alice', start),
     { texts: ['a'], evicted: 0, gap: undefined },
     'the ttl is over after its time'
   )
   clock.advance(5_000)
-  t.strictSame(told(log, 'u:alice', start), { texts: [], evicted: 1, gap: 'evicted' }, 'and the age after its')
+  t.strictSame(report(log, 'u:alice', start), { texts: [], evicted: 1, gap: 'evicted' }, 'and the age after its')
 })
 
 t.test('the order of events is that of the sequence, though the wall clock went back between them', async (t) => {
@@ -165,7 +165,7 @@ t.test('what is left of emptied channels has an eighth of the whole bound at mos
     await log.append(drafts(1_000, (index) => draft(`u:${`${at + index}`.padStart(200, '.')}`)))
     t.ok(log.stats().bytes <= 1_000_000 / 8 + 300, `${log.stats().bytes} bytes`)
   }
-  for (const at of [0, 19_999]) t.equal(told(log, `u:${`${at}`.padStart(200, '.')}`, start).gap, 'evicted')
+  for (const at of [0, 19_999]) t.equal(report(log, `u:${`${at}`.padStart(200, '.')}`, start).gap, 'evicted')
 })
 
 t.test('topics by the thousand evict topics, and leave the history of users and of everyone', async (t) => {
@@ -177,8 +177,8 @@ t.test('topics by the thousand evict topics, and leave the history of users and 
     await log.append(drafts(1_000, (index) => draft(`t:reports/${batch}/${index}`, 'x')))
   }
   t.ok(log.stats().bytes <= 1_000_000)
-  t.equal(told(log, 'u:alice', start).texts.length, 100)
-  t.equal(told(log, 'everyone', start).texts.length, 10)
+  t.equal(report(log, 'u:alice', start).texts.length, 100)
+  t.equal(report(log, 'everyone', start).texts.length, 10)
 })
 
 t.test('users by the thousand leave topics their share', async (t) => {
@@ -188,7 +188,7 @@ t.test('users by the thousand leave topics their share', async (t) => {
   for (let batch = 0; batch < 20; batch++) {
     await log.append(drafts(1_000, (index) => draft(`u:${batch}/${index}`, 'x')))
   }
-  const { texts, gap } = told(log, 't:news', start)
+  const { texts, gap } = report(log, 't:news', start)
   t.equal(gap, 'evicted', 'what is more than its share has gone')
   t.ok(texts.length > 80 && texts.length < 400, `${texts.length} are left`)
 })
@@ -239,7 +239,7 @@ t.test('a chatty topic never evicts the notifications of a user', async (t) => {
   const start = read(log, 'u:alice').next
   await log.append(drafts(20, (index) => draft('u:alice', `${index}`)))
   for (let batch = 0; batch < 50; batch++) await log.append(drafts(100, () => draft('t:chatty', 'x'.repeat(500))))
-  t.strictSame(told(log, 'u:alice', start), {
+  t.strictSame(report(log, 'u:alice', start), {
     texts: numbers(20),
     evicted: 0,
     gap: undefined
@@ -254,7 +254,7 @@ t.test('many chatty topics give before a user who holds little', async (t) => {
   const start = read(log, 'u:alice').next
   await log.append([draft('u:alice', 'hers')])
   await log.append(drafts(5_000, (index) => draft(`t:${index % 100}`, 'x'.repeat(500))))
-  t.strictSame(told(log, 'u:alice', start), { texts: ['hers'], evicted: 0, gap: undefined })
+  t.strictSame(report(log, 'u:alice', start), { texts: ['hers'], evicted: 0, gap: undefined })
   const retained = numbers(100).map((number) => read(log, `t:${number}`).texts.length)
   t.ok(
     Math.max(...retained) - Math.min(...retained) <= 1,
@@ -284,8 +284,8 @@ t.test('one event that is heavier than the whole log may be is handed over, and 
   await log.append(drafts(20, () => draft('u:alice', 'xyz')))
   await log.append([draft('t:huge', 'x'.repeat(200_000))])
   t.equal(dispatched.at(-1), 200_000)
-  t.strictSame(told(log, 't:huge', start), { texts: [], evicted: 21, gap: 'evicted' })
-  t.strictSame(told(log, 'u:alice', start), { texts: Array(20).fill('xyz'), evicted: 0, gap: undefined })
+  t.strictSame(report(log, 't:huge', start), { texts: [], evicted: 21, gap: 'evicted' })
+  t.strictSame(report(log, 'u:alice', start), { texts: Array(20).fill('xyz'), evicted: 0, gap: undefined })
 })
 
 t.test('a channel that is over its bytes keeps its newest event, and gives its older ones', async (t) => {
@@ -324,15 +324,15 @@ t.test('a channel that has been emptied still knows up to where, and goes on fro
   const start = read(log, 'u:alice').next
   await log.append([draft('u:alice', '1'), draft('u:alice', '2')])
   clock.advance(1_000)
-  t.strictSame(told(log, 'u:alice', start), { texts: [], evicted: 2, gap: 'evicted' })
+  t.strictSame(report(log, 'u:alice', start), { texts: [], evicted: 2, gap: 'evicted' })
   t.equal(log.stats().channels, 0)
   await log.append([draft('u:alice', '3')])
-  t.strictSame(told(log, 'u:alice', start), { texts: ['3'], evicted: 2, gap: 'evicted' })
+  t.strictSame(report(log, 'u:alice', start), { texts: ['3'], evicted: 2, gap: 'evicted' })
   await log.append([draft('u:alice', '4', { ttl: 10 }), draft('u:alice', '5', { ttl: 10 })])
-  t.strictSame(told(log, 'u:alice', 'oldest'), { texts: ['4', '5'], evicted: 3, gap: undefined })
+  t.strictSame(report(log, 'u:alice', 'oldest'), { texts: ['4', '5'], evicted: 3, gap: undefined })
   clock.advance(10)
   t.strictSame(
-    told(log, 'u:alice', start),
+    report(log, 'u:alice', start),
     { texts: [], evicted: 3, gap: 'evicted' },
     'what lapsed is no gap, what was evicted is'
   )
@@ -361,7 +361,7 @@ t.test(
     t.equal(read(log, `u:${count - 1}`, latest.next).gap, undefined, 'nobody is told of what he was given')
     await log.append([draft('u:0', 'again')])
     t.strictSame(
-      told(log, 'u:0', start),
+      report(log, 'u:0', start),
       { texts: [], evicted: count + 1, gap: 'evicted' },
       'a forgotten channel that comes back knows at least as much'
     )

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join as joinPath } from 'node:path'
 import t, { type Test } from 'tap'
 import { compiledHub } from '../support/compiled-hub.ts'
-import { CrowdMember, type Door, dial, gather, join, streamRequest } from '../support/crowd.ts'
+import { CrowdMember, dial, gather, type HubAddress, join, streamRequest } from '../support/crowd.ts'
 import { effort } from '../support/effort.ts'
 import { selfSigned } from '../support/self-signed.ts'
 import { StandaloneHub } from '../support/standalone-hub.ts'
@@ -37,7 +37,7 @@ writeFileSync(TLS.HUB_TLS_KEY, key)
 interface Started {
   readonly hub: StandaloneHub
   readonly url: string
-  readonly door: Door
+  readonly door: HubAddress
 }
 
 async function start(t: Test, env: Record<string, string>): Promise<Started> {
@@ -57,7 +57,7 @@ async function stall({ url, door }: Started): Promise<CrowdMember[]> {
 }
 
 /** A request of which the last byte is still to come. */
-async function unfinished(door: Door, request: string): Promise<{ member: CrowdMember; finish: () => void }> {
+async function unfinished(door: HubAddress, request: string): Promise<{ member: CrowdMember; finish: () => void }> {
   const socket: Socket = await dial(door)
   const member = new CrowdMember('', socket)
   socket.write(request.slice(0, -1))

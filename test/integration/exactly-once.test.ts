@@ -1,6 +1,6 @@
 import t from 'tap'
 import { effort } from '../support/effort.ts'
-import { EVERYTHING, FENCE, Publisher, Subscriber, startServer, TOPICS, USERS } from '../support/exactly-once.ts'
+import { FENCE, Publisher, Subscriber, startServer, TOPICS, UNBOUNDED, USERS } from '../support/exactly-once.ts'
 import { judge } from '../support/oracle.ts'
 import { Random } from '../support/random.ts'
 
@@ -17,7 +17,7 @@ t.test(
   `${STREAMS} streams that are cut at random get every event once and in order from ${PUBLISHERS} publishers`,
   async (t) => {
     t.comment(`EXACTLY_ONCE_MS=${DURATION} EXACTLY_ONCE_SEED=${SEED}`)
-    const server = await startServer({ retention: EVERYTHING })
+    const server = await startServer({ retention: UNBOUNDED })
     t.teardown(() => server.app.close())
     const random = new Random(SEED)
     const subscribers = Array.from({ length: STREAMS }, (_, at) => {

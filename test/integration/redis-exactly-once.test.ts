@@ -2,7 +2,6 @@ import t from 'tap'
 import { redisLog } from '../../services/event-log/redis/open-redis-log.ts'
 import { effort } from '../support/effort.ts'
 import {
-  EVERYTHING,
   FENCE,
   Publisher,
   pause,
@@ -10,6 +9,7 @@ import {
   Subscriber,
   startServer,
   TOPICS,
+  UNBOUNDED,
   USERS
 } from '../support/exactly-once.ts'
 import { judge } from '../support/oracle.ts'
@@ -34,7 +34,7 @@ t.test(
     const redis = await RedisServer.start({ isDurable: true })
     t.teardown(() => redis.stop())
     const servers = await Promise.all(
-      [0, 1].map(async () => startServer({ log: await redisLog({ url: redis.url, retention: EVERYTHING }) }))
+      [0, 1].map(async () => startServer({ log: await redisLog({ url: redis.url, retention: UNBOUNDED }) }))
     )
     t.teardown(() => Promise.all(servers.map(({ app }) => app.close())))
     const random = new Random(SEED)

@@ -3,9 +3,9 @@ import { type ClientRecord, type ConnectionLog, judge, type PublishedLog } from 
 
 /** The oracle has to find what it is there to find: here it is given logs in which something is wrong. */
 
-const LIFE = 'aaaaaaaa'
+const EPOCH = 'aaaaaaaa'
 
-function idOf(seq: number, epoch = LIFE): string {
+function idOf(seq: number, epoch = EPOCH): string {
   return `${seq.toString(36)}.${epoch}${String(seq).padStart(6, '0')}`
 }
 

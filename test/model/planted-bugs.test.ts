@@ -20,7 +20,7 @@ const SEED = Number(process.env.MODEL_SEED ?? 1)
 t.setTimeout(120_000)
 
 /** Changes what the log answers. */
-function answering(change: (page: ReadResult, query: ReadQuery, log: SlowLog) => ReadResult): (log: SlowLog) => void {
+function changePages(change: (page: ReadResult, query: ReadQuery, log: SlowLog) => ReadResult): (log: SlowLog) => void {
   return (log) => {
     const read = log.read.bind(log)
     log.read = (query) => {
@@ -35,7 +35,7 @@ function isCursor(from: ReadQuery['from']): from is Cursor {
 }
 
 /** Changes what the tail hands over. */
-function handing(change: (events: readonly LogEvent[]) => readonly LogEvent[]): (hub: Hub) => void {
+function changeDispatched(change: (events: readonly LogEvent[]) => readonly LogEvent[]): (hub: Hub) => void {
   return ({ manager }) => {
     const onEvents = manager.onEvents.bind(manager)
     manager.onEvents = (events) => onEvents(change(events))
@@ -46,12 +46,12 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
   'what came while the log was read is taken for read': {
     found: /V4|V6/,
     plant: {
-      log: answering((page, _query, log) => (page.remaining > 0 ? page : { ...page, next: log.head }))
+      log: changePages((page, _query, log) => (page.remaining > 0 ? page : { ...page, next: log.head }))
     }
   },
   'a stream is resumed one event too late': {
     found: /V4|V6/,
-    plant: { log: answering((page, { from }) => (isCursor(from) ? { ...page, events: page.events.slice(1) } : page)) }
+    plant: { log: changePages((page, { from }) => (isCursor(from) ? { ...page, events: page.events.slice(1) } : page)) }
   },
   'a stream begins where the log is when it is first read, not where it was when it was opened': {
     found: /V4|V6/,
@@ -76,12 +76,12 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
   },
   'no gap is told': {
     found: /V4|V6/,
-    plant: { log: answering(({ gap: _, ...page }) => ({ ...page, evicted: 0 })) }
+    plant: { log: changePages(({ gap: _, ...page }) => ({ ...page, evicted: 0 })) }
   },
   'a gap is told to everyone whose history has one, before or after where he is': {
     found: /V5/,
     plant: {
-      log: answering((page, { from }) =>
+      log: changePages((page, { from }) =>
         isCursor(from) && page.evicted > 0 && page.gap === undefined
           ? { ...page, evicted: page.next.seq + 1, gap: 'evicted' }
           : page
@@ -109,7 +109,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
   'cursors of another life of the log are taken for its own': {
     found: /V4|V2/,
     plant: {
-      log: answering((page, { from }) => {
+      log: changePages((page, { from }) => {
         if (page.gap !== 'reset' || !isCursor(from)) return page
         const { gap: _, ...rest } = page
         return { ...rest, events: page.events.filter(({ cursor }) => (cursor?.seq ?? 0) > from.seq) }
@@ -168,15 +168,15 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
   },
   'the tail hands everything over twice': {
     found: /V1/,
-    plant: { hub: handing((events) => [...events, ...events]) }
+    plant: { hub: changeDispatched((events) => [...events, ...events]) }
   },
   'the tail skips an event now and then': {
     found: /V4|V6/,
-    plant: { hub: handing((events) => events.filter(({ cursor }) => (cursor?.seq ?? 1) % 7 !== 0)) }
+    plant: { hub: changeDispatched((events) => events.filter(({ cursor }) => (cursor?.seq ?? 1) % 7 !== 0)) }
   },
   'the tail hands over in the wrong order': {
     found: /V1|V4/,
-    plant: { hub: handing((events) => [...events].reverse()) }
+    plant: { hub: changeDispatched((events) => [...events].reverse()) }
   },
   'a tail that breaks is believed to have lost nothing': {
     found: /V4|V6/,
@@ -190,7 +190,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
   },
   'a page of history is in the wrong order': {
     found: /V1|V4/,
-    plant: { log: answering((page) => ({ ...page, events: [...page.events].reverse() })) }
+    plant: { log: changePages((page) => ({ ...page, events: [...page.events].reverse() })) }
   },
   'everyone gets what is for somebody': {
     found: /V3/,
@@ -213,7 +213,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
   'an event is changed on its way': {
     found: /V2/,
     plant: {
-      log: answering((page) => ({
+      log: changePages((page) => ({
         ...page,
         events: page.events.map((event) => ({
           ...event,

@@ -64,11 +64,11 @@ export class HubHost {
     this.errors = errors
     app.sse.on('open', (stream) => {
       this.streams.push(stream as EventStream)
-      this.#tell()
+      this.#notify()
     })
     app.sse.on('close', (_stream, reason) => {
       this.closed.push(reason)
-      this.#tell()
+      this.#notify()
     })
   }
 
@@ -108,7 +108,7 @@ export class HubHost {
   }
 
   async #until(isTrue: () => boolean, what: string): Promise<void> {
-    const patience = setTimeout(() => this.#tell(), PATIENCE)
+    const patience = setTimeout(() => this.#notify(), PATIENCE)
     const until = performance.now() + PATIENCE
     while (!isTrue()) {
       if (performance.now() >= until) throw new Error(`waited in vain for ${what}; closed: ${this.closed.join(', ')}`)
@@ -117,7 +117,7 @@ export class HubHost {
     clearTimeout(patience)
   }
 
-  #tell(): void {
+  #notify(): void {
     const waiting = this.#waiting
     this.#waiting = []
     for (const resolve of waiting) resolve()

@@ -60,13 +60,13 @@ export class CrowdMember {
 }
 
 /** The address that a crowd connects to. */
-export interface Door {
+export interface HubAddress {
   readonly port: number
   /** The certificate of a hub that speaks TLS. */
   readonly ca?: string | undefined
 }
 
-export async function dial({ port, ca }: Door): Promise<Socket> {
+export async function dial({ port, ca }: HubAddress): Promise<Socket> {
   const host = '127.0.0.1'
   const socket =
     ca === undefined ? connect({ port, host }) : connectTls({ port, host, ca, ALPNProtocols: ['http/1.1'] })
@@ -82,18 +82,18 @@ export function streamRequest(user: string, lastEventId?: string): string {
   return `GET /events?user=${user} HTTP/1.1\r\n${headers}\r\n`
 }
 
-export async function join(door: Door, user: string, lastEventId?: string): Promise<CrowdMember> {
-  const member = new CrowdMember(user, await dial(door))
+export async function join(address: HubAddress, user: string, lastEventId?: string): Promise<CrowdMember> {
+  const member = new CrowdMember(user, await dial(address))
   member.socket.write(streamRequest(user, lastEventId))
   await member.has('event: hub.welcome')
   return member
 }
 
 /** Opens a stream for each user, and resolves after all welcomes. */
-export async function gather(door: Door, users: readonly string[]): Promise<CrowdMember[]> {
+export async function gather(address: HubAddress, users: readonly string[]): Promise<CrowdMember[]> {
   const members: CrowdMember[] = []
   for (let at = 0; at < users.length; at += AT_A_TIME) {
-    members.push(...(await Promise.all(users.slice(at, at + AT_A_TIME).map((user) => join(door, user)))))
+    members.push(...(await Promise.all(users.slice(at, at + AT_A_TIME).map((user) => join(address, user)))))
   }
   return members
 }

@@ -10,7 +10,7 @@ import { StreamClient } from './stream-client.ts'
 export const USERS = Array.from({ length: 20 }, (_, at) => `user-${at}`)
 export const TOPICS = Array.from({ length: 8 }, (_, at) => `topic-${at}`)
 /** Retention without an eviction, so that no gap excuses a missing event. */
-export const EVERYTHING = { user: 1_000_000, topic: 1_000_000, everyone: 1_000_000, bytes: 2 ** 33 }
+export const UNBOUNDED = { user: 1_000_000, topic: 1_000_000, everyone: 1_000_000, bytes: 2 ** 33 }
 /** Data of the last event. */
 export const FENCE = 'the last of all'
 /** Maximum time that a client is connected, and disconnected, in milliseconds. */

@@ -1,6 +1,6 @@
 import type { Channel } from '../../services/events/channel.ts'
 import { END_SUFFIX, isEnded } from '../../services/events/cursor.ts'
-import { isFor, isGone, isRetained, type ModelEntry, type ModelLog, type Place } from './model-log.ts'
+import { isFor, isGone, isRetained, type ModelEntry, type ModelLog, type Position } from './model-log.ts'
 import type { Dispatched } from './strict-parser.ts'
 
 /** A violated promise: `rule` is one of the invariants of the model. */
@@ -17,13 +17,13 @@ export interface ConnectionStart {
   readonly user: string
   readonly channels: readonly Channel[]
   /** The hub's head when the stream was opened. */
-  readonly opened: Place
+  readonly opened: Position
   /** How much history the client requested, if it sent no id. */
   readonly asks: 'now' | 'oldest' | 'last'
   /** The id that the client sent. */
   readonly lastEventId: string | undefined
   /** The gap that this id must cause, if that is certain. */
-  readonly mustTell: 'unknown' | 'diverged' | 'reset' | undefined
+  readonly requiredGap: 'unknown' | 'diverged' | 'reset' | undefined
   readonly openedAt: number
 }
 
@@ -36,26 +36,26 @@ export class ConnectionCheck {
   readonly #log: ModelLog
   readonly #now: () => number
   /** The client's position; undefined after a gap that discards it, and before the first position. */
-  #position: Place | undefined
-  #mustTell: 'unknown' | 'diverged' | 'reset' | undefined
+  #position: Position | undefined
+  #requiredGap: 'unknown' | 'diverged' | 'reset' | undefined
   readonly #received = new Set<ModelEntry>()
   /** Entries that a gap has reported, or that the client did not request. */
   readonly #excused = new Set<ModelEntry>()
   /** The highest number that a gap has reported, by epoch: a later eviction below it is known to the client. */
-  readonly #toldUpTo: number[] = []
+  readonly #reportedUpTo: number[] = []
   readonly #transient = new Set<string>()
   #welcomes: { readonly resumed: boolean }[] = []
   #events = 0
   /** The number of evictions when the log was last read for this client, and at the read before the last gap. */
-  #asked = 0
-  #told = 0
+  #evictionsAtRead = 0
+  #evictionsAtGap = 0
   closed: { readonly reason: string; readonly reconnect: boolean } | undefined
 
   constructor(log: ModelLog, now: () => number, start: ConnectionStart) {
     this.#log = log
     this.#now = now
     this.start = start
-    this.#mustTell = start.mustTell
+    this.#requiredGap = start.requiredGap
     if (start.lastEventId !== undefined) this.#position = log.positionOf(start.lastEventId)
     else if (start.asks === 'now') this.#position = start.opened
   }
@@ -75,7 +75,7 @@ export class ConnectionCheck {
   /** A read of the log for this client begins: its answer may describe this moment, however late it arrives. */
   asks(): void {
     this.#log.expire(this.#now())
-    this.#asked = this.#log.evictions
+    this.#evictionsAtRead = this.#log.evictions
   }
 
   /** Judges a settled hub: every entry for the client has arrived, or a gap reported it. */
@@ -84,7 +84,7 @@ export class ConnectionCheck {
     // After a gap that discarded the position, the log may have begun a new epoch with no event for the client.
     const position = this.#position ?? { epoch: this.#log.epoch, seq: 0 }
     if (position.epoch !== this.#log.epoch) throw new Violation('V6', 'the client was left in an old epoch of the log')
-    if (this.#mustTell !== undefined) throw new Violation('V6', `a gap (${this.#mustTell}) was never reported`)
+    if (this.#requiredGap !== undefined) throw new Violation('V6', `a gap (${this.#requiredGap}) was never reported`)
     this.#nothingMissing('V6', position, this.#log.head)
   }
 
@@ -94,12 +94,12 @@ export class ConnectionCheck {
     if (user !== this.start.user) throw new Violation('V3', `the welcome is for ${user}`)
     if (resumed && this.start.lastEventId === undefined) throw new Violation('W', 'resumed without a last event ID')
     this.#welcomes.push({ resumed })
-    if (id !== undefined) this.#move(id, 'the welcome')
+    if (id !== undefined) this.#moveTo(id, 'the welcome')
   }
 
   #heartbeat({ data, id }: Dispatched): void {
     if (data !== '') throw new Violation('W', `a heartbeat has the data ${data}`)
-    if (id !== undefined) this.#move(id, 'a heartbeat')
+    if (id !== undefined) this.#moveTo(id, 'a heartbeat')
   }
 
   #close({ data, id }: Dispatched): void {
@@ -111,51 +111,53 @@ export class ConnectionCheck {
     if (closed.reconnect && this.#events > 0) throw new Violation('W', `a close ${data} with the id ${id}`)
     const at = closed.reconnect ? id : id.slice(0, -END_SUFFIX.length)
     // The close may return the client's own id, of any form.
-    if (at !== this.start.lastEventId) this.#move(at, 'the close')
+    if (at !== this.start.lastEventId) this.#moveTo(at, 'the close')
   }
 
   #gap({ data, id }: Dispatched): void {
     const { reason, oldest } = JSON.parse(data)
     if (reason === 'evicted') this.#evicted()
-    else this.#nowhere(reason)
+    else this.#discarded(reason)
     if ((oldest === null) !== (id !== undefined)) throw new Violation('W', `a gap ${data} with the id ${id}`)
-    if (id !== undefined) this.#move(id, 'a gap')
+    if (id !== undefined) this.#moveTo(id, 'a gap')
   }
 
   #evicted(): void {
     const { channels, opened } = this.start
     const since = this.#position ?? { epoch: opened.epoch, seq: 0 }
     // A late answer may report a gap in an epoch that is over.
-    const lives =
-      this.#position !== undefined ? [since.epoch] : this.#log.lives.map((_, epoch) => epoch).slice(opened.epoch)
-    const missing = lives
+    const epochs =
+      this.#position !== undefined ? [since.epoch] : this.#log.epochs.map((_, epoch) => epoch).slice(opened.epoch)
+    const missing = epochs
       .flatMap((epoch) => this.#log.addressed(channels, { epoch, seq: epoch === since.epoch ? since.seq : 0 }))
-      .filter((entry) => this.#isAskedFor(entry) && (!this.#excused.has(entry) || entry.eviction > this.#told))
+      .filter(
+        (entry) => this.#isAskedFor(entry) && (!this.#excused.has(entry) || entry.eviction > this.#evictionsAtGap)
+      )
     // A log counts evictions by channel. An event in several channels of a stream may still be retained in one.
     if (!missing.some(({ evictedFrom }) => channels.some((channel) => evictedFrom.has(channel)))) {
       throw new Violation('V5', `a gap was reported after ${show(since)}, and nothing is missing`)
     }
-    this.#told = this.#asked
-    this.#excuse((entry) => lives.includes(entry.epoch) && (entry.epoch !== since.epoch || entry.seq > since.seq))
+    this.#evictionsAtGap = this.#evictionsAtRead
+    this.#excuse((entry) => epochs.includes(entry.epoch) && (entry.epoch !== since.epoch || entry.seq > since.seq))
   }
 
   /** Judges a gap that discards the client's position. */
-  #nowhere(reason: string): void {
+  #discarded(reason: string): void {
     const isLost = (this.#position ?? this.start.opened).epoch < this.#log.epoch
-    const isRight = reason === this.#mustTell || (reason === 'reset' && isLost)
-    if (!isRight) throw new Violation('V5', `a gap was reported because of ${reason}, at ${show(this.#position)}`)
-    this.#mustTell = undefined
+    const isExpected = reason === this.#requiredGap || (reason === 'reset' && isLost)
+    if (!isExpected) throw new Violation('V5', `a gap was reported because of ${reason}, at ${show(this.#position)}`)
+    this.#requiredGap = undefined
     this.#position = undefined
-    this.#told = this.#asked
+    this.#evictionsAtGap = this.#evictionsAtRead
     this.#excuse(() => true)
   }
 
   #published(dispatched: Dispatched, transients: ReadonlyMap<string, readonly Channel[]>): void {
     const { id, event, data } = dispatched
-    if (this.#mustTell !== undefined)
-      throw new Violation('V4', `an event came before a gap (${this.#mustTell}) was reported`)
+    if (this.#requiredGap !== undefined)
+      throw new Violation('V4', `an event came before a gap (${this.#requiredGap}) was reported`)
     if (id === undefined) {
-      this.#passing(data, transients.get(data))
+      this.#transientEvent(data, transients.get(data))
       return
     }
     const position = this.#log.positionOf(id)
@@ -167,12 +169,13 @@ export class ConnectionCheck {
     if (this.#position?.epoch === entry.epoch && entry.seq <= this.#position.seq) {
       throw new Violation('V1', `${show(entry)} came after ${show(this.#position)}`)
     }
-    if (entry.lapsedAt < this.start.openedAt) throw new Violation('V2', `${show(entry)} had expired before this stream`)
+    if (entry.expiredAt < this.start.openedAt)
+      throw new Violation('V2', `${show(entry)} had expired before this stream`)
     this.#received.add(entry)
-    this.#move(id, 'an event')
+    this.#moveTo(id, 'an event')
   }
 
-  #passing(data: string, channels: readonly Channel[] | undefined): void {
+  #transientEvent(data: string, channels: readonly Channel[] | undefined): void {
     if (channels === undefined) throw new Violation('V2', `nobody sent ${data}`)
     if (!isFor({ channels }, this.start.channels)) throw new Violation('V3', `${data} is not for ${this.start.user}`)
     if (this.#transient.has(data)) throw new Violation('V1', `${data} came twice`)
@@ -180,10 +183,10 @@ export class ConnectionCheck {
   }
 
   /** Moves the client to a position: every entry up to it has arrived, or a gap reported it. */
-  #move(id: string, what: string): void {
+  #moveTo(id: string, what: string): void {
     const position = this.#log.positionOf(id)
     if (position === undefined) throw new Violation('V2', `${what} carries ${id}, which the log never assigned`)
-    if (position.seq > (this.#log.lives[position.epoch]?.length ?? 0))
+    if (position.seq > (this.#log.epochs[position.epoch]?.length ?? 0))
       throw new Violation('V4', `${what} is ahead of the log`)
     if (this.#position !== undefined && this.#position.epoch !== position.epoch) {
       throw new Violation(
@@ -209,21 +212,21 @@ export class ConnectionCheck {
    * A client that requests retained or newest events does not request evicted or older ones, when it receives the
    * first.
    */
-  #excuseUnasked(from: Place, upTo: number): void {
+  #excuseUnasked(from: Position, upTo: number): void {
     const { asks, opened, channels } = this.start
     for (const entry of this.#log.addressed(channels, from)) {
       // If the log began a new epoch meanwhile, the client begins with it.
-      const wasThere = entry.epoch !== opened.epoch || entry.seq <= opened.seq
+      const wasAppended = entry.epoch !== opened.epoch || entry.seq <= opened.seq
       const isOlder = asks === 'last' && entry.seq <= upTo
-      if (wasThere && (isOlder || isGone(entry, channels))) this.#excused.add(entry)
+      if (wasAppended && (isOlder || isGone(entry, channels))) this.#excused.add(entry)
     }
   }
 
-  #nothingMissing(rule: string, after: Place, upTo: number, what = 'rest'): void {
+  #nothingMissing(rule: string, after: Position, upTo: number, what = 'rest'): void {
     const { channels } = this.start
     for (const entry of this.#log.addressed(channels, after, upTo)) {
       if (this.#received.has(entry) || this.#excused.has(entry)) continue
-      if (isGone(entry, channels) && entry.seq <= (this.#toldUpTo[entry.epoch] ?? 0)) continue
+      if (isGone(entry, channels) && entry.seq <= (this.#reportedUpTo[entry.epoch] ?? 0)) continue
       if (isRetained(entry, channels))
         throw new Violation(rule, `${show(entry)} is missing at ${what}, after ${show(after)}`)
       if (isGone(entry, channels))
@@ -233,16 +236,16 @@ export class ConnectionCheck {
 
   #excuse(isConcerned: (entry: ModelEntry) => boolean): void {
     const { channels } = this.start
-    for (const entries of this.#log.lives) {
+    for (const entries of this.#log.epochs) {
       for (const entry of entries) {
         if (!isConcerned(entry) || !channels.some((channel) => entry.evictedFrom.has(channel))) continue
-        this.#toldUpTo[entry.epoch] = Math.max(this.#toldUpTo[entry.epoch] ?? 0, entry.seq)
+        this.#reportedUpTo[entry.epoch] = Math.max(this.#reportedUpTo[entry.epoch] ?? 0, entry.seq)
         if (isGone(entry, channels)) this.#excused.add(entry)
       }
     }
   }
 }
 
-function show(position: Place | undefined): string {
+function show(position: Position | undefined): string {
   return position === undefined ? 'nowhere' : `${position.epoch}/${position.seq}`
 }

@@ -19,17 +19,17 @@ export interface ModelEntry extends Handling {
   readonly data: string
   readonly at: number
   /** Channels that still retain it. */
-  readonly heldIn: Set<Channel>
+  readonly retainedIn: Set<Channel>
   /** Channels whose retention evicted it: a cursor before it has a gap. */
   readonly evictedFrom: Set<Channel>
   /** Number of the last eviction that removed it from a channel. */
   eviction: number
   /** When it expired or was collapsed, which is not a gap. */
-  lapsedAt: number
+  expiredAt: number
 }
 
 /** A position in the log, as clients receive it. */
-export interface Place {
+export interface Position {
   readonly epoch: number
   readonly seq: number
 }
@@ -41,7 +41,7 @@ export interface Place {
 export class ModelLog {
   readonly retention: Pick<Retention, 'user' | 'topic' | 'everyone' | 'age'>
   /** The entries of each epoch, by number from 1. */
-  readonly lives: ModelEntry[][] = []
+  readonly epochs: ModelEntry[][] = []
   /** Number of evictions. */
   evictions = 0
   readonly #names: string[] = []
@@ -52,7 +52,7 @@ export class ModelLog {
 
   /** The current epoch of the log. */
   get epoch(): number {
-    return this.lives.length - 1
+    return this.epochs.length - 1
   }
 
   get head(): number {
@@ -60,12 +60,12 @@ export class ModelLog {
   }
 
   get #entries(): ModelEntry[] {
-    return this.lives[this.epoch] as ModelEntry[]
+    return this.epochs[this.epoch] as ModelEntry[]
   }
 
   /** Begins a new epoch; `id` is its cursor before the first event. */
   begin(id: string): void {
-    this.lives.push([])
+    this.epochs.push([])
     this.#names.push(nameOf(id))
   }
 
@@ -82,10 +82,10 @@ export class ModelLog {
       at: now,
       ttl,
       collapseKey,
-      heldIn: new Set(channels),
+      retainedIn: new Set(channels),
       evictedFrom: new Set(),
       eviction: 0,
-      lapsedAt: Number.POSITIVE_INFINITY
+      expiredAt: Number.POSITIVE_INFINITY
     }
     for (const channel of channels) this.#file(entry, channel, now)
     this.#entries.push(entry)
@@ -95,18 +95,18 @@ export class ModelLog {
   #file(entry: ModelEntry, channel: Channel, now: number): void {
     if (entry.collapseKey === undefined) return
     const before = this.#entries.findLast(
-      ({ heldIn, collapseKey }) => heldIn.has(channel) && collapseKey === entry.collapseKey
+      ({ retainedIn, collapseKey }) => retainedIn.has(channel) && collapseKey === entry.collapseKey
     )
-    before?.heldIn.delete(channel)
-    if (before?.heldIn.size === 0 && before.evictedFrom.size === 0) before.lapsedAt = now
+    before?.retainedIn.delete(channel)
+    if (before?.retainedIn.size === 0 && before.evictedFrom.size === 0) before.expiredAt = now
   }
 
   #evict(channel: Channel): void {
     const { everyone: broadcast, user, topic } = this.retention
     const bound = channel === 'everyone' ? broadcast : channel.startsWith('u:') ? user : topic
-    const retained = this.#entries.filter(({ heldIn }) => heldIn.has(channel))
+    const retained = this.#entries.filter(({ retainedIn }) => retainedIn.has(channel))
     for (const entry of retained.slice(0, Math.max(0, retained.length - bound))) {
-      entry.heldIn.delete(channel)
+      entry.retainedIn.delete(channel)
       entry.evictedFrom.add(channel)
       entry.eviction = ++this.evictions
     }
@@ -115,25 +115,25 @@ export class ModelLog {
   /** Removes entries beyond their age, which is a gap, and beyond their TTL, which is not. */
   expire(now: number): void {
     for (const entry of this.#entries) {
-      if (entry.heldIn.size === 0) continue
+      if (entry.retainedIn.size === 0) continue
       if (entry.ttl !== undefined && entry.at + entry.ttl <= now) {
-        entry.heldIn.clear()
-        entry.lapsedAt = Math.min(entry.lapsedAt, entry.at + entry.ttl)
+        entry.retainedIn.clear()
+        entry.expiredAt = Math.min(entry.expiredAt, entry.at + entry.ttl)
       } else if (entry.at <= now - this.retention.age) {
-        for (const channel of entry.heldIn) entry.evictedFrom.add(channel)
-        entry.heldIn.clear()
+        for (const channel of entry.retainedIn) entry.evictedFrom.add(channel)
+        entry.retainedIn.clear()
         entry.eviction = ++this.evictions
       }
     }
   }
 
   /** The position of an id, or undefined if the log never assigned it. */
-  positionOf(id: string): Place | undefined {
+  positionOf(id: string): Position | undefined {
     const cursor = parseCursor(id)
     const epoch = this.#names.indexOf(nameOf(id))
     if (cursor === undefined || epoch === -1) return undefined
     if (cursor.seq === 0) return { epoch, seq: 0 }
-    return this.lives[epoch]?.[cursor.seq - 1]?.id === id ? { epoch, seq: cursor.seq } : undefined
+    return this.epochs[epoch]?.[cursor.seq - 1]?.id === id ? { epoch, seq: cursor.seq } : undefined
   }
 
   /** The flaw of an id that the log never assigned. */
@@ -143,13 +143,13 @@ export class ModelLog {
     return this.#names.indexOf(nameOf(id)) === this.epoch ? 'diverged' : 'reset'
   }
 
-  entryAt({ epoch, seq }: Place): ModelEntry | undefined {
-    return this.lives[epoch]?.[seq - 1]
+  entryAt({ epoch, seq }: Position): ModelEntry | undefined {
+    return this.epochs[epoch]?.[seq - 1]
   }
 
   /** The entries of these channels after a position, up to a number. */
-  addressed(channels: readonly Channel[], after: Place, upTo = Number.POSITIVE_INFINITY): ModelEntry[] {
-    return (this.lives[after.epoch] ?? []).slice(after.seq, upTo).filter((entry) => isFor(entry, channels))
+  addressed(channels: readonly Channel[], after: Position, upTo = Number.POSITIVE_INFINITY): ModelEntry[] {
+    return (this.epochs[after.epoch] ?? []).slice(after.seq, upTo).filter((entry) => isFor(entry, channels))
   }
 }
 
@@ -158,7 +158,7 @@ export function isFor(entry: { readonly channels: readonly Channel[] }, channels
 }
 
 export function isRetained(entry: ModelEntry, channels: readonly Channel[]): boolean {
-  return channels.some((channel) => entry.heldIn.has(channel))
+  return channels.some((channel) => entry.retainedIn.has(channel))
 }
 
 /** Whether retention evicted it for a reader of these channels. */

@@ -251,7 +251,7 @@ export class ModelWorld {
     if (opened === undefined) throw new Violation('V2', `the hub is at ${hub.cursor()}, which the log never assigned`)
     const openedAt = this.#clock.monotonic()
     const check = new ConnectionCheck(this.#model, () => this.#clock.monotonic(), {
-      ...{ user: client.user, channels, opened, asks, lastEventId, mustTell, openedAt }
+      ...{ user: client.user, channels, opened, asks, lastEventId, requiredGap: mustTell, openedAt }
     })
     const expiresAt = this.#random.chance(0.1) ? this.#clock.now() + this.#random.pick([1, 700, 10_000]) : undefined
     const complain = (rule: string, message: string) => {
@@ -373,7 +373,7 @@ export class ModelWorld {
   }
 
   async breakTail(): Promise<void> {
-    this.#random.pick(this.#nodes).log.break()
+    this.#random.pick(this.#nodes).log.loseConnection()
   }
 
   async failReads(): Promise<void> {

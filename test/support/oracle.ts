@@ -50,7 +50,7 @@ export interface Verdict {
   readonly complaints: string[]
 }
 
-interface Place {
+interface Position {
   readonly epoch: string
   readonly seq: number
 }
@@ -75,7 +75,7 @@ export function judge(published: readonly PublishedLog[], connections: readonly 
 class Book {
   readonly byId = new Map<string, PublishedLog>()
   readonly byData = new Map<string, PublishedLog>()
-  readonly #lives = new Map<string, { readonly seq: number; readonly event: PublishedLog }[]>()
+  readonly #epochs = new Map<string, { readonly seq: number; readonly event: PublishedLog }[]>()
 
   constructor(published: readonly PublishedLog[]) {
     for (const event of published) {
@@ -83,16 +83,16 @@ class Book {
       if (event.id === null) continue
       this.byId.set(event.id, event)
       const { epoch, seq } = positionOf(event.id)
-      const events = this.#lives.get(epoch) ?? []
-      this.#lives.set(epoch, events)
+      const events = this.#epochs.get(epoch) ?? []
+      this.#epochs.set(epoch, events)
       events.push({ seq, event })
     }
-    for (const events of this.#lives.values()) events.sort((a, b) => a.seq - b.seq)
+    for (const events of this.#epochs.values()) events.sort((a, b) => a.seq - b.seq)
   }
 
   /** The events of an epoch after a position, up to a number. */
-  after({ epoch, seq }: Place, upTo = Number.POSITIVE_INFINITY): PublishedLog[] {
-    const events = this.#lives.get(epoch) ?? []
+  after({ epoch, seq }: Position, upTo = Number.POSITIVE_INFINITY): PublishedLog[] {
+    const events = this.#epochs.get(epoch) ?? []
     let low = 0
     for (let high = events.length; low < high; ) {
       const middle = (low + high) >>> 1
@@ -109,9 +109,9 @@ class Book {
 
 function judgeConnection(book: Book, connection: ConnectionLog, verdict: Verdict): void {
   const { listensTo, startsAfter, openedAt, records, isComplete } = connection
-  const isMine = (event: PublishedLog) => event.channels.some((channel) => listensTo.includes(channel))
+  const isAddressed = (event: PublishedLog) => event.channels.some((channel) => listensTo.includes(channel))
   // A log counts evictions by channel. An event in several channels of a client may still be retained in one.
-  const isMineTwice = (event: PublishedLog) =>
+  const isInSeveralChannels = (event: PublishedLog) =>
     event.channels.filter((channel) => listensTo.includes(channel)).length > 1
   const received = new Set<string>()
   const all = new Set(records.filter(isPublished).map(({ id }) => id))
@@ -119,15 +119,15 @@ function judgeConnection(book: Book, connection: ConnectionLog, verdict: Verdict
   let gapAt = Number.NEGATIVE_INFINITY
   // A client that requests history requests the events that are retained when it receives the first one.
   if (startsAfter === undefined) gapAt = records.find(({ id }) => id !== undefined)?.at ?? openedAt
-  let position = startsAfter === undefined ? undefined : knownPlace(startsAfter)
+  let position = startsAfter === undefined ? undefined : knownPosition(startsAfter)
   const complain = (kind: 'lost' | 'doubled' | 'outOfOrder' | 'falseGaps' | 'foreign' | 'altered', text: string) => {
     verdict[kind]++
     if (verdict.complaints.length < 20) verdict.complaints.push(`${kind}: ${text}`)
   }
-  const missing = (from: Place, upTo?: number) => {
+  const missing = (from: Position, upTo?: number) => {
     for (const event of book.after(from, upTo)) {
       const { id, mayExpire = false, at } = event
-      if (!isMine(event) || mayExpire || received.has(id as string) || at <= gapAt) continue
+      if (!isAddressed(event) || mayExpire || received.has(id as string) || at <= gapAt) continue
       complain('lost', `${event.data} (${id}) after ${from.epoch}/${from.seq}`)
     }
   }
@@ -135,8 +135,8 @@ function judgeConnection(book: Book, connection: ConnectionLog, verdict: Verdict
     const { event, data, id, at } = record
     if (event === 'hub.gap') {
       const { reason } = JSON.parse(data)
-      const isMissing = (entry: PublishedLog) => isMine(entry) && entry.at <= at && !all.has(entry.id as string)
-      const isTrue = position && book.after(position).some((entry) => isMissing(entry) || isMineTwice(entry))
+      const isMissing = (entry: PublishedLog) => isAddressed(entry) && entry.at <= at && !all.has(entry.id as string)
+      const isTrue = position && book.after(position).some((entry) => isMissing(entry) || isInSeveralChannels(entry))
       if (reason === 'evicted' && position !== undefined && !isTrue)
         complain('falseGaps', `at ${position.epoch}/${position.seq}`)
       if (reason !== 'evicted') position = undefined
@@ -146,9 +146,9 @@ function judgeConnection(book: Book, connection: ConnectionLog, verdict: Verdict
       verdict.deliveries++
       const entry = id === undefined ? book.byData.get(data) : book.byId.get(id)
       if (entry === undefined || entry.data !== data) complain('altered', `${data} (${id})`)
-      else if (!isMine(entry)) complain('foreign', `${data} (${id})`)
+      else if (!isAddressed(entry)) complain('foreign', `${data} (${id})`)
     }
-    const next = id === undefined ? undefined : knownPlace(id)
+    const next = id === undefined ? undefined : knownPosition(id)
     if (next === undefined) continue
     if (isPublished(record)) {
       if (received.has(id as string)) complain('doubled', `${data} (${id})`)
@@ -168,11 +168,11 @@ function isPublished({ event }: ClientRecord): boolean {
   return !event.startsWith('hub.')
 }
 
-function knownPlace(id: string): Place | undefined {
+function knownPosition(id: string): Position | undefined {
   return /^[0-9a-z]+\.[0-9a-z]{14}(\.end)?$/.test(id) ? positionOf(id) : undefined
 }
 
-function positionOf(id: string): Place {
+function positionOf(id: string): Position {
   const [number = '', witness = ''] = id.split('.')
   return { epoch: witness.slice(0, 8), seq: Number.parseInt(number, 36) }
 }

@@ -52,7 +52,7 @@ interface BrowserLike {
   close(): void
 }
 
-function likeABrowser(source: BrowserLike): ReconnectingClient {
+function eventSourceClient(source: BrowserLike): ReconnectingClient {
   const client = new ReconnectingClient()
   for (const event of NAMES) source.addEventListener(event, ({ data }) => client.take({ event, data }))
   source.addEventListener('error', () => client.ended(source.readyState === 2))
@@ -60,7 +60,7 @@ function likeABrowser(source: BrowserLike): ReconnectingClient {
   return client
 }
 
-function likeAnIterator(url: string): ReconnectingClient {
+function iteratorClient(url: string): ReconnectingClient {
   const client = new ReconnectingClient()
   const source = createEventSource({
     url,
@@ -74,7 +74,7 @@ function likeAnIterator(url: string): ReconnectingClient {
 
 /** The clients that run on Node, by the names of their packages. */
 export const RECONNECTING_CLIENTS: Record<string, (url: string) => ReconnectingClient> = {
-  eventsource: (url) => likeABrowser(new EventSourcePackage(url) as BrowserLike),
-  undici: (url) => likeABrowser(new UndiciEventSource(url) as unknown as BrowserLike),
-  'eventsource-client': likeAnIterator
+  eventsource: (url) => eventSourceClient(new EventSourcePackage(url) as BrowserLike),
+  undici: (url) => eventSourceClient(new UndiciEventSource(url) as unknown as BrowserLike),
+  'eventsource-client': iteratorClient
 }

@@ -38,7 +38,7 @@ export class SlowLog implements EventLog {
   readonly #chance: () => number
   #reads: WaitingRead[] = []
   #arrived: LogEvent[] = []
-  #isBroken = false
+  #hasDiscontinuity = false
   #listener: TailListener | undefined
   #tail: Tail | undefined
 
@@ -89,7 +89,7 @@ export class SlowLog implements EventLog {
 
   /** Number of events that the tail has not dispatched. */
   get lagging(): number {
-    return this.#arrived.length + (this.#isBroken ? 1 : 0)
+    return this.#arrived.length + (this.#hasDiscontinuity ? 1 : 0)
   }
 
   /** Answers `count` of the waiting reads, in random order. */
@@ -112,15 +112,15 @@ export class SlowLog implements EventLog {
 
   /** Dispatches up to `count` events of the tail, in one batch; a pending discontinuity comes first. */
   dispatch(count = Number.POSITIVE_INFINITY): void {
-    if (this.#isBroken) this.#break()
+    if (this.#hasDiscontinuity) this.#reportDiscontinuity()
     const events = this.#arrived.splice(0, Math.min(count, this.#arrived.length))
     if (events.length > 0) this.#listener?.onEvents(events)
   }
 
   /** The tail loses its connection: its pending events never arrive, and the listener gets a discontinuity. */
-  break(): void {
+  loseConnection(): void {
     this.#arrived = []
-    this.#break()
+    this.#reportDiscontinuity()
   }
 
   /** Replaces the store, as when it comes back empty. The tail notices when it next dispatches. */
@@ -128,13 +128,13 @@ export class SlowLog implements EventLog {
     this.#inner = inner
     await this.#tail?.stop()
     this.#arrived = []
-    this.#isBroken = true
+    this.#hasDiscontinuity = true
     if (this.#listener !== undefined) this.#tail = await inner.tail(this.#arrivals)
   }
 
   async tail(listener: TailListener): Promise<Tail> {
     this.#listener = listener
-    this.#isBroken = false
+    this.#hasDiscontinuity = false
     this.#tail = await this.#inner.tail(this.#arrivals)
     const stop = async () => {
       this.#listener = undefined
@@ -164,8 +164,8 @@ export class SlowLog implements EventLog {
     return this.#reads.splice(Math.floor(this.#chance() * this.#reads.length), 1)[0]
   }
 
-  #break(): void {
-    this.#isBroken = false
+  #reportDiscontinuity(): void {
+    this.#hasDiscontinuity = false
     this.#listener?.onDiscontinuity(this.head)
   }
 }

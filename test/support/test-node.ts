@@ -79,14 +79,14 @@ export function makeEntry(user: string | null, stream: Partial<StreamEntry> = {}
 /** Resolves when a value is right: other nodes see the changes of a node a moment later. */
 export async function until<Value>(
   ask: () => Value | Promise<Value>,
-  isRight: (value: Value) => boolean,
+  isExpected: (value: Value) => boolean,
   what: string,
   patience = PATIENCE
 ): Promise<Value> {
   const end = performance.now() + patience
   for (;;) {
     const value = await ask()
-    if (isRight(value)) return value
+    if (isExpected(value)) return value
     if (performance.now() > end) throw new Error(`waited in vain for ${what}; it is ${JSON.stringify(value)}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
