@@ -6,7 +6,7 @@ import type { GapReason } from '../services/events/gap-reason.ts'
 import type { NewEvent } from '../services/events/log-event.ts'
 import { type ContractParts, cursorOf, type Define, draft, headOf, idempotent, texts } from './given.ts'
 
-const BOUNDS = { user: 3, topic: 5, broadcast: 4 }
+const BOUNDS = { user: 3, topic: 5, everyone: 4 }
 const CHANNELS: readonly Channel[] = ['u:alice', 'u:bob', 't:news', 't:__proto__', 'everyone', 'u:idle']
 const STEPS = 400
 const RUNS = 3
@@ -104,7 +104,7 @@ class Model {
       )
       same?.fates.set(channel, 'collapsed')
       entry.fates.set(channel, 'retained')
-      const bound = channel === 'everyone' ? BOUNDS.broadcast : channel.startsWith('u:') ? BOUNDS.user : BOUNDS.topic
+      const bound = channel === 'everyone' ? BOUNDS.everyone : channel.startsWith('u:') ? BOUNDS.user : BOUNDS.topic
       for (const old of this.retained(channel).slice(0, -bound)) old.fates.set(channel, 'evicted')
     }
     return entry.seq

@@ -69,9 +69,9 @@ export function kindOf(channel: Channel): ChannelKind {
 }
 
 /** How many events a channel of this kind keeps. */
-export function countBound({ user, topic, everyone: broadcast }: Retention, kind: ChannelKind): number {
+export function countBound({ user, topic, everyone }: Retention, kind: ChannelKind): number {
   if (kind === 'user') return user
-  return kind === 'topic' ? topic : broadcast
+  return kind === 'topic' ? topic : everyone
 }
 
 /** What gives when the log is over its bound in bytes. */

@@ -46,8 +46,8 @@ t.test('a file with another beginning is told', async (t) => {
     [/does not begin as a store does/, (bytes) => bytes.writeUInt32LE(1, HEADER)],
     [/does not begin as a store does/, (bytes) => bytes.writeUInt32LE(3, HEADER + 4)],
     [/does not begin as a store does/, (bytes) => bytes.writeUInt32LE(4_095, HEADER + 24)],
-    [/second head page is no head page/, (bytes) => bytes.writeUInt32LE(1, PAGE + HEADER)],
-    [/second head page is no head page/, (bytes) => bytes.writeUInt32LE(3, PAGE + HEADER + 4)]
+    [/second head page is not a head page/, (bytes) => bytes.writeUInt32LE(1, PAGE + HEADER)],
+    [/second head page is not a head page/, (bytes) => bytes.writeUInt32LE(3, PAGE + HEADER + 4)]
   ]
   for (const [message, damage] of cases) {
     const damaged = Buffer.from(bytes)
@@ -61,23 +61,23 @@ t.test('whatever is wrong with a page is told', async (t) => {
   const { bytes, transaction, path } = await whole(t)
   const firstNode = (page: Buffer) => HEADER + page.readUInt16LE(HEADER)
   const cases: [RegExp, number, (page: Buffer, number: number) => void][] = [
-    [/page \d+ is another/, LEAF, (page, number) => page.writeBigUInt64LE(BigInt(number + 1), 0)],
-    [/page \d+ is none of a table/, LEAF, (page) => page.writeUInt16LE(OVERFLOW, 18)],
-    [/page \d+ is none of a table/, LEAF, (page) => page.writeUInt16LE(BRANCH | LEAF, 18)],
+    [/page \d+ has another number/, LEAF, (page, number) => page.writeBigUInt64LE(BigInt(number + 1), 0)],
+    [/page \d+ is not a page of a table/, LEAF, (page) => page.writeUInt16LE(OVERFLOW, 18)],
+    [/page \d+ is not a page of a table/, LEAF, (page) => page.writeUInt16LE(BRANCH | LEAF, 18)],
     [/page \d+ is garbled/, LEAF, (page) => page.writeUInt16LE(0xffff, 20)],
     [/page \d+ is garbled/, LEAF, (page) => page.writeUInt16LE(PAGE, HEADER)],
     [/page \d+ is garbled/, LEAF, (page) => page.writeUInt32LE(PAGE, firstNode(page))],
     [/page \d+ is garbled/, LEAF, (page) => page.writeUInt16LE(0xffff, firstNode(page) + 6)],
     [/page \d+ is missing: the file was cut off at \d+ bytes/, LEAF, makeBig],
-    [/page \d+ is newer than what leads to it/, LEAF, (page) => page.writeBigUInt64LE(1n << 40n, 8)],
+    [/page \d+ is newer than the page that refers to it/, LEAF, (page) => page.writeBigUInt64LE(1n << 40n, 8)],
     [/page \d+ is out of order/, LEAF, (page) => page.readUInt16LE(20) > 2 && swapFirst(page)],
     [/page \d+ is out of order/, LEAF, (page) => page.fill(0, firstNode(page) + 8, firstNode(page) + 9)],
     [/page \d+ is garbled/, BRANCH, (page) => page.writeUInt16LE(0xffff, firstNode(page) + 6)],
     // Below itself a page has less room for its keys.
     [/page \d+ is (in a loop|out of order)/, BRANCH, (page, number) => page.writeUInt32LE(number, firstNode(page))],
     [/page \d+ is missing/, BRANCH, (page) => page.writeUInt32LE(0xffff_ffff, firstNode(page))],
-    [/page \d+ is none of a large row/, OVERFLOW, (page, number) => page.writeBigUInt64LE(BigInt(number + 1), 0)],
-    [/page \d+ is none of a large row/, OVERFLOW, (page) => page.writeUInt16LE(LEAF, 18)]
+    [/page \d+ is not a page of a large row/, OVERFLOW, (page, number) => page.writeBigUInt64LE(BigInt(number + 1), 0)],
+    [/page \d+ is not a page of a large row/, OVERFLOW, (page) => page.writeUInt16LE(LEAF, 18)]
   ]
   function swapFirst(page: Buffer): void {
     const [first, second] = [page.readUInt16LE(HEADER), page.readUInt16LE(HEADER + 2)]

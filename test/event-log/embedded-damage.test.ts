@@ -219,10 +219,10 @@ t.test('an index of scopes that leads to none keeps the bound and does not hang'
       draft('u:alice', 'x', { transient: true, idempotency: { scope: 's', key: `${at}`, digest: '' } })
     )
   const scene = await stored(t, keys(100))
-  scene.damage = ({ scopeSizes, scopeLapses }) => {
+  scene.damage = ({ scopeSizes, scopeExpiries }) => {
     for (let id = 10; id < 20; id++) scopeSizes.putSync([30, id], id % 2 === 0 ? 's' : 'none')
     scopeSizes.putSync([29, 1], 's')
-    for (let id = 10; id < 20; id++) scopeLapses.putSync([1, id], 'none')
+    for (let id = 10; id < 20; id++) scopeExpiries.putSync([1, id], 'none')
   }
   const log = await reopened(t, scene, { retention: { bytes: 10_000 } })
   await log.append(keys(200))
@@ -231,9 +231,9 @@ t.test('an index of scopes that leads to none keeps the bound and does not hang'
 
 t.test('an index of what lapses that leads to an event without a TTL drops nothing', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1', { ttl: 500 }), draft('u:bob', 'b2')])
-  scene.damage = ({ lapsing }) => {
-    const [[until] = [0]] = lapsing.getKeys({ limit: 1 })
-    for (const seq of [2, 7]) lapsing.putSync([until - 1, seq], true)
+  scene.damage = ({ expiring }) => {
+    const [[until] = [0]] = expiring.getKeys({ limit: 1 })
+    for (const seq of [2, 7]) expiring.putSync([until - 1, seq], true)
   }
   const log = await reopened(t, scene)
   scene.options.clock.advance(1_000)

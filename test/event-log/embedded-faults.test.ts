@@ -199,7 +199,7 @@ t.test('without "sync" the disk is left to a timer, whose failure stops the log,
     clock.advance(1_000)
     await new Promise((resolve) => setImmediate(resolve))
   }
-  await t.rejects(log.append([draft('c')]), { ...UNAVAILABLE, message: /Input\/output error.*may be there or not/ })
+  await t.rejects(log.append([draft('c')]), { ...UNAVAILABLE, message: /Input\/output error.*may or may not be stored/ })
   t.equal(await log.ready(), false)
   t.same(await texts(log), ['a', 'b'])
   t.same(dispatched, ['a', 'b'], 'the listeners have what the readers see')
@@ -229,8 +229,8 @@ t.test('a reader of a log that was closed is refused with its code', async (t) =
 
 t.test('a store that lacks what it knows of itself is refused as damaged', async (t) => {
   for (const [row, message] of [
-    ['state', /is damaged: it does not know itself/],
-    ['life', /is damaged: it does not know itself/],
+    ['state', /is damaged: its state is missing/],
+    ['life', /is damaged: its state is missing/],
     ['version', /is damaged: its tables are empty/]
   ] as const) {
     for (const durability of ['sync', 'process'] as const) {

@@ -113,8 +113,8 @@ t.test('a store of another version, or of another kind, is refused and left as i
   const cases: [string, RegExp][] = [
     [good.replace('2}', '1}'), /is of version 1, and this hub reads version 2; use the hub that wrote it/],
     [good.replace('2}', '"x"}'), /is of version "x"/],
-    ['{"format":"something else"}', /is not of an event log/],
-    ['null', /is not of an event log/],
+    ['{"format":"something else"}', /does not belong to an event log/],
+    ['null', /does not belong to an event log/],
     ['', /cannot be read/],
     ['{"format"', /cannot be read/]
   ]

@@ -2,21 +2,20 @@ import { LogUnavailableError } from '../../errors.ts'
 import type { NewEvent } from '../../events/log-event.ts'
 import type { Receipt } from '../event-log.ts'
 
-/** Appends that wait go together until there is so much of them: what is more would keep others waiting. */
+/** Size of a group of appends that are written together: larger ones would delay the appends behind them. */
 const GROUP_EVENTS = 1_000
 const GROUP_TEXT = 4_194_304
-/** More than this does not wait for a disk that is slow; the text is in UTF-16 units. */
+/** Bounds of the queue before a slow disk; the text is in UTF-16 units. */
 const MAX_EVENTS = 20_000
 const MAX_TEXT = 33_554_432
 
-/** An append on its way. */
 export interface QueuedAppend {
   readonly events: readonly NewEvent[]
   readonly resolve: (receipts: readonly Receipt[]) => void
   readonly reject: (error: Error) => void
 }
 
-/** The appends that came while another group was being written, in their order. */
+/** Appends that arrived while another group was being written, in order. */
 export class AppendQueue {
   #waiting: QueuedAppend[] = []
   #events = 0
@@ -26,17 +25,17 @@ export class AppendQueue {
     return this.#waiting.length === 0
   }
 
-  /** Fulfilled or rejected by whoever takes it; rejected at once when too much waits. A single one may be as large as it is. */
+  /** Settled by the caller that takes the group; rejected at once when the queue is full. An only append may have any size. */
   add(events: readonly NewEvent[]): Promise<readonly Receipt[]> {
     const text = textOf(events)
-    const isTooMuch = this.#events + events.length > MAX_EVENTS || this.#text + text > MAX_TEXT
-    if (isTooMuch && !this.isEmpty) return Promise.reject(new LogUnavailableError('too many events wait for the disk'))
+    const isFull = this.#events + events.length > MAX_EVENTS || this.#text + text > MAX_TEXT
+    if (isFull && !this.isEmpty) return Promise.reject(new LogUnavailableError('too many events wait for the disk'))
     this.#events += events.length
     this.#text += text
     return new Promise((resolve, reject) => this.#waiting.push({ events, resolve, reject }))
   }
 
-  /** Those that are written next, together. */
+  /** Removes the appends that are written next, together. */
   takeGroup(): QueuedAppend[] {
     let events = 0
     let text = 0

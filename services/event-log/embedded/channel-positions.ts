@@ -2,10 +2,10 @@ import type { Channel } from '../../events/channel.ts'
 import { type ChannelKind, kindOf } from '../retention.ts'
 import { type ChannelRow, END, isPosition, type PositionRow, type Tables } from './tables.ts'
 
-/** As many places as are counted at once. */
+/** Number of positions that are counted at once. */
 const BLOCK = 4_096
 
-/** One channel of the store while it is being written: its row in the table, and the changes to its places. */
+/** One channel of the store while it is being written: its row in the table, and the changes to its positions. */
 export class ChannelPositions {
   readonly channel: Channel
   readonly kind: ChannelKind
@@ -16,9 +16,9 @@ export class ChannelPositions {
   bytes: number
   evicted: number
   last: number
-  /** As the tables have it: whether it is counted as holding something, its size class, its weight, and up to where it is remembered. */
+  /** As the tables have it: whether it counts as having entries, its size class, weight, and eviction mark (0 without one). */
   storedAs: { isRetained: boolean; sizeClass: number; bytes: number; emptied: number }
-  /** What it held before this transaction. */
+  /** Its content before this transaction. */
   readonly stored: { readonly count: number; readonly bytes: number }
   readonly #tables: Tables
 
@@ -56,7 +56,7 @@ export class ChannelPositions {
     this.last = seq
   }
 
-  /** The number of the oldest entry, and its place unless that is damaged. */
+  /** The number of the oldest entry, and its position unless that is damaged. */
   oldest(): { seq: number; position?: PositionRow } | undefined {
     const { positions } = this.#tables
     const range = { start: [this.id, 0] as [number, number], end: [this.id, END] as [number, number], limit: 1 }
@@ -64,14 +64,14 @@ export class ChannelPositions {
       for (const { key, value } of positions.getRange(range))
         return isPosition(value) ? { seq: key[1], position: value } : { seq: key[1] }
     } catch {
-      // The row is no MessagePack.
+      // The row is not MessagePack.
       for (const key of positions.getKeys(range)) return { seq: key[1] }
     }
     return undefined
   }
 
-  /** When the entry lapses on the log's clock: 0 if it does not, undefined if it has no place here. */
-  lapsesAt(seq: number): number | undefined {
+  /** Log time at which the entry expires: 0 if it does not, undefined if it has no position here. */
+  expiresAt(seq: number): number | undefined {
     return this.#positionOf(seq)?.[2]
   }
 
@@ -79,7 +79,7 @@ export class ChannelPositions {
     return this.#positionOf(seq)?.[5]
   }
 
-  /** Corrects counts of more than there is, which damage has left behind. */
+  /** Resets counts that exceed the rows of a damaged store. */
   correct(): void {
     this.first = this.next
     this.evicted = Math.max(this.evicted, this.last)
@@ -88,8 +88,8 @@ export class ChannelPositions {
   }
 
   /**
-   * Takes the place of an entry out; undefined if there is none, or a damaged one.
-   * @param known the place, where it was just read.
+   * Removes the position of an entry; undefined if it has none, or a damaged one.
+   * @param known the position, if the caller has just read it.
    */
   remove(seq: number, known?: PositionRow): PositionRow | undefined {
     const { positions, collapsed } = this.#tables
@@ -110,7 +110,7 @@ export class ChannelPositions {
     return position
   }
 
-  /** Forgets that it ever was. */
+  /** Deletes the channel's remaining rows. */
   dropBlocks(): void {
     this.#tables.blocks.removeSync([this.id, Math.floor(this.next / BLOCK)])
   }
@@ -120,7 +120,7 @@ export class ChannelPositions {
       const row: unknown = this.#tables.positions.get([this.id, seq])
       return isPosition(row) ? row : undefined
     } catch {
-      // The row is no MessagePack.
+      // The row is not MessagePack.
       return undefined
     }
   }
@@ -139,19 +139,19 @@ export class ChannelPositions {
     return this.oldest()?.position?.[0] ?? this.first + 1
   }
 
-  /** The block that the oldest place is in is counted place by place, and may have no row. */
+  /** The block of the oldest position is counted position by position, and may have no row. */
   #noteHole(block: number): void {
     const row = this.#tables.blocks.get([this.id, block])
     if (row !== undefined) this.#tables.blocks.putSync([this.id, block], [row[0], row[1] + 1])
   }
 }
 
-/** 0 for nothing, else one more than the exponent of the power of two below. */
+/** 0 for 0 bytes, else one more than the exponent of the power of two below. */
 export function sizeClassOf(bytes: number): number {
   return bytes === 0 ? 0 : Math.floor(Math.log2(bytes)) + 1
 }
 
-/** How many entries a channel holds from one of them on. Without holes that is a difference, else a block is walked. */
+/** Counts a channel's entries from one of them on. Without holes that is a difference, else a block is walked. */
 export function countFrom(tables: Tables, row: ChannelRow, seq: number, ordinal: number): number {
   const [id, first, next, count] = row
   if (next - first === count) return next - ordinal

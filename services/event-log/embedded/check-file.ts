@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
-// The page layout of LMDB, data format 2, as its sources have it. Only read here, and only to see whether it holds together:
-// LMDB itself takes the file for whole, and a page that is not there ends the process without a word.
+// The page layout of LMDB, data format 2, as its sources define it. It is only read, to check its consistency: LMDB itself
+// trusts the file, and a missing page ends the process without a message.
 
 const MAGIC = 0xbeefc0de
 const FORMAT = 2
@@ -12,24 +12,24 @@ const LEAF = 0x02
 const OVERFLOW = 0x04
 const IS_BIG = 0x01
 const IS_TREE = 0x02
-/** Deeper is no tree that could be in a file. */
+/** No tree that fits into a file is deeper. */
 const MAX_DEPTH = 32
 const NO_PAGE = 0xffff_ffff_ffff_ffffn
-/** So many leaves are looked into; of those beyond it is only known that they are within the file. */
+/** Number of leaves whose content is checked; of the others only that they are within the file. */
 const MAX_LEAVES = 100_000
 
 /**
- * Looks whether the file begins as a store does, without which LMDB cannot even open it.
- * @throws {Error} that says what is wrong.
+ * Checks that the file begins as a store does, without which LMDB cannot even open it.
+ * @throws {Error} whose message names the fault.
  */
 export function checkBeginning(path: string): void {
   withFile(path, (file) => new FileCheck(file).checkBeginning())
 }
 
 /**
- * Looks whether all pages of the store as of a transaction are there and are what they should be. A file that was cut off, or
- * that has other bytes in it, is found here; it is only read.
- * @throws {Error} that says what is wrong.
+ * Checks that all pages of the store as of a transaction are present and consistent. Finds a file that was cut off or
+ * overwritten; only reads it.
+ * @throws {Error} whose message names the fault.
  */
 export function checkFile(path: string, transaction: number): void {
   withFile(path, (file) => new FileCheck(file).check(transaction))
@@ -46,7 +46,7 @@ function withFile(path: string, check: (file: number) => void): void {
 
 type Compare = (a: Buffer, b: Buffer) => number
 
-/** What leads to a page says of it. */
+/** Properties of a page that the reference to it implies. */
 interface PagePosition {
   readonly compare: Compare
   /** Its keys are from `low` on, and below `high`. */
@@ -74,7 +74,7 @@ class FileCheck {
     if (!isHead(head)) throw new Error('the file does not begin as a store does')
     this.#pageSize = head.readUInt32LE(HEADER + 24)
     if (!PAGE_SIZES.has(this.#pageSize)) throw new Error('the file does not begin as a store does')
-    if (!isHead(this.#read(this.#pageSize, this.#pageSize))) throw new Error('its second head page is no head page')
+    if (!isHead(this.#read(this.#pageSize, this.#pageSize))) throw new Error('its second head page is not a head page')
   }
 
   check(transaction: number): void {
@@ -87,7 +87,7 @@ class FileCheck {
   /** The trees of free pages and of tables, as the head page of the transaction has them. */
   #rootsAt(transaction: number): [free: bigint, tables: bigint] {
     this.checkBeginning()
-    // Two heads take turns; between them is what was last known to be on the disk.
+    // Two head pages alternate; between them lies the copy that was last flushed to the disk.
     for (const offset of [0, this.#pageSize / 2, this.#pageSize]) {
       const head = this.#read(offset, HEADER + 160)
       if (Number(head.readBigUInt64LE(HEADER + 128)) !== transaction) continue
@@ -104,14 +104,14 @@ class FileCheck {
     if (position.depth > MAX_DEPTH) throw new Error(`page ${number} is in a loop`)
     const page = this.#page(number)
     const kind = page.readUInt16LE(18) & (BRANCH | LEAF | OVERFLOW)
-    if (kind !== BRANCH && kind !== LEAF) throw new Error(`page ${number} is none of a table`)
+    if (kind !== BRANCH && kind !== LEAF) throw new Error(`page ${number} is not a page of a table`)
     const txn = page.readBigUInt64LE(8)
-    // Whatever leads to a page is written with it, or after it.
-    if (txn > position.txn) throw new Error(`page ${number} is newer than what leads to it`)
+    // A page is written before, or with, the page that refers to it.
+    if (txn > position.txn) throw new Error(`page ${number} is newer than the page that refers to it`)
     if (kind === LEAF) this.#leaves++
     const nodes = nodesOf(page, number)
     const keys = nodes.map((node) => keyOf(page, node, number))
-    // The first key of a branch is not written: it is the least that is possible.
+    // The first key of a branch is not written: it is the lowest possible key.
     const first = kind === BRANCH ? 1 : 0
     checkOrder(keys.slice(first), position, number)
     for (const [at, node] of nodes.entries()) {
@@ -140,13 +140,13 @@ class FileCheck {
     this.#checkWithin(first, BigInt(Math.ceil((size + HEADER) / this.#pageSize)))
     const big = this.#read(Number(first) * this.#pageSize, HEADER)
     if (big.readBigUInt64LE(0) !== first || (big.readUInt16LE(18) & OVERFLOW) === 0)
-      throw new Error(`page ${first} is none of a large row`)
+      throw new Error(`page ${first} is not a page of a large row`)
   }
 
   #page(number: bigint): Buffer {
     this.#checkWithin(number, 1n)
     const page = this.#read(Number(number) * this.#pageSize, this.#pageSize)
-    if (page.readBigUInt64LE(0) !== number) throw new Error(`page ${number} is another`)
+    if (page.readBigUInt64LE(0) !== number) throw new Error(`page ${number} has another number`)
     return page
   }
 
@@ -187,7 +187,7 @@ function checkOrder(keys: readonly Buffer[], { compare, low, high }: PagePositio
   keys.forEach((key, at) => {
     const before = at === 0 ? low : keys[at - 1]
     const order = before === undefined ? 1 : compare(key, before)
-    // What leads to a page may name its first key.
+    // The reference to a page may equal its first key.
     const isAbove = order > 0 || (order === 0 && at === 0)
     if (!isAbove || (high !== undefined && compare(key, high) >= 0)) throw new Error(`page ${number} is out of order`)
   })

@@ -2,9 +2,9 @@ import { entryAt } from './entries.ts'
 import { END, isChannelRow, isPosition, type PositionRow, type State, type Tables } from './tables.ts'
 
 /**
- * Checks whether the tables agree with each other. After a loss of power some pages of a file may be older than others, and
- * each of them may look whole: then history would end, or have holes, without a gap.
- * @throws {Error} that says what is wrong.
+ * Checks that the tables agree with each other. After a loss of power some pages of a file may be older than others, and
+ * each of them may be valid by itself: then history would end, or have holes, without a gap.
+ * @throws {Error} whose message names the fault.
  */
 export function checkTables(tables: Tables, state: State): void {
   const { entries, channels, positions } = tables

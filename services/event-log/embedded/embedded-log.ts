@@ -23,10 +23,10 @@ import type { StoreLogger } from './store-logger.ts'
 import type { State } from './tables.ts'
 import { Writing } from './write-events.ts'
 
-/** How much is dropped at a time, so that the event loop never stands still for it. */
+/** How many entries are dropped at a time, so that dropping never blocks the event loop for long. */
 const SLICE = 256
-/** How often it is looked after what is due, and, without `sync`, what was written is brought to the disk. */
-const LOOK_AFTER = 1_000
+/** Milliseconds between rounds of maintenance; without `sync` each of them flushes to the disk. */
+const MAINTENANCE_INTERVAL = 1_000
 export interface EmbeddedLogParts {
   readonly store: Store
   readonly durability: 'sync' | 'process'
@@ -36,7 +36,7 @@ export interface EmbeddedLogParts {
   readonly logger: StoreLogger
 }
 
-/** The event log in a folder of this machine. All that is decided is decided within a transaction, from what is stored. */
+/** The event log in a folder of this machine. Every decision is made within a transaction, from the stored state. */
 export class EmbeddedLog implements EventLog, HealthCheck {
   readonly #parts: EmbeddedLogParts
   readonly #store: Store
@@ -45,14 +45,14 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   readonly #tails = new Set<TailListener>()
   readonly #health: StoreHealth
   readonly #stopMaintenance: () => void
-  /** What the log's own clock is ahead of the one that never jumps. The log's never goes back, over restarts neither. */
-  readonly #ahead: number
+  /** Offset from monotonic time to log time. Log time never goes back, not even over restarts. */
+  readonly #clockOffset: number
   #state: State
-  /** Up to where events were handed to the tails. */
+  /** Up to where events were dispatched to the tails. */
   #dispatched: Cursor
   #turn = 0
   #overfull: ReadonlySet<Channel> = new Set()
-  /** Something is due to be dropped. */
+  /** Entries are due to be dropped. */
   #isDropping: boolean
   #running: Promise<void> | undefined
   #flushing: Promise<void> | undefined
@@ -67,8 +67,8 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     this.#dispatched = { seq: this.#state.head, witness: this.#state.witness }
     const { clock, retention } = parts
     this.#isDropping = this.#state.bytes > retention.bytes
-    this.#ahead = Math.max(clock.now(), this.#state.time) - clock.monotonic()
-    this.#stopMaintenance = clock.every(LOOK_AFTER, () => this.#startMaintenance())
+    this.#clockOffset = Math.max(clock.now(), this.#state.time) - clock.monotonic()
+    this.#stopMaintenance = clock.every(MAINTENANCE_INTERVAL, () => this.#startMaintenance())
   }
 
   append(events: readonly NewEvent[]): Promise<readonly Receipt[]> {
@@ -91,7 +91,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
 
   async tail(listener: TailListener): Promise<Tail> {
     if (this.#closed !== undefined) throw new HubClosedError()
-    // An object of its own, so that a listener may listen twice.
+    // A separate object, so that the same listener can have several tails.
     const tail: TailListener = {
       onEvents: (events) => listener.onEvents(events),
       onDiscontinuity: (position) => listener.onDiscontinuity(position)
@@ -115,23 +115,23 @@ export class EmbeddedLog implements EventLog, HealthCheck {
 
   async ready(): Promise<boolean> {
     if (this.#closed !== undefined || this.#health.hasFailed || !this.#isIntact()) return false
-    // What failed is tried again, with nothing; if it fails again, the log is not ready.
+    // An empty append retries the failed write; if it fails again, the log is not ready.
     if (this.#health.isFailing) await this.append([]).catch(() => undefined)
     return !this.#health.isFailing && this.#closed === undefined && !this.#health.hasFailed
   }
 
   #now(): number {
-    return this.#ahead + this.#parts.clock.monotonic()
+    return this.#clockOffset + this.#parts.clock.monotonic()
   }
 
-  /** Writes what waits, group by group, and what is due with it, until there is nothing more. One at a time. */
+  /** Writes queued appends group by group, and drops due entries with them, until nothing remains. Runs once at a time. */
   async #run(): Promise<void> {
-    // Whatever else is published in this turn of the event loop goes with it.
+    // Appends of the same turn of the event loop share the group.
     await new Promise((resolve) => setImmediate(resolve))
     while ((!this.#waiting.isEmpty || this.#isDropping) && this.#closed === undefined) {
       this.#isDropping = false
       await this.#appendGroup(this.#waiting.takeGroup())
-      // Between two groups the event loop turns.
+      // Yields to the event loop between two groups.
       await new Promise((resolve) => setImmediate(resolve))
     }
     this.#running = undefined
@@ -145,7 +145,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     try {
       this.#health.checkWritable(group)
       appended = await this.#write((writing) => {
-        receipts = group.map(({ events }) => appendedOrRefused(writing, events))
+        receipts = group.map(({ events }) => appendedOrRejected(writing, events))
       })
     } catch (error) {
       const failure = this.#health.failureOf(error as Error)
@@ -160,7 +160,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     })
   }
 
-  /** All that the body does and what falls due with it, or nothing. Until it is committed, all else is as before. */
+  /** Runs the body and drops due entries in one transaction. This object's state changes only after the commit. */
   async #write(body: (writing: Writing) => void): Promise<readonly LogEvent[]> {
     const { retention, idempotencyWindow, clock } = this.#parts
     const { epoch, owner, witnesses, witnessKeys } = this.#store
@@ -213,12 +213,11 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     }
   }
 
-  /** Drops what is due, slice by slice, and brings to the disk what nobody waits for. */
+  /** Drops due entries slice by slice, and flushes writes that no append waits for. */
   #startMaintenance(): void {
     if (this.#closed !== undefined || this.#health.hasFailed) return
     this.#isIntact()
     if (this.#health.hasFailed) return
-    // What failed is tried again.
     if (this.#health.isFailing || this.#isDropping || Writing.isDue(this.#state, this.#parts.retention, this.#now())) {
       this.#isDropping = true
       this.#running ??= this.#run()
@@ -239,15 +238,15 @@ export class EmbeddedLog implements EventLog, HealthCheck {
       await this.#flushing
       if (this.#isUnflushed && !this.#health.hasFailed) await this.#flush()
     } catch (error) {
-      this.#parts.logger.error({ err: error }, 'the event log could not be brought to the disk when it was closed')
+      this.#parts.logger.error({ err: error }, 'the event log could not be flushed to the disk when it was closed')
     } finally {
       await this.#store.close()
     }
   }
 }
 
-/** A batch that is refused for its content leaves the others of its group as they are. */
-function appendedOrRefused(writing: Writing, events: readonly NewEvent[]): readonly Receipt[] | Error {
+/** A batch that is rejected for its content does not affect the others of its group. */
+function appendedOrRejected(writing: Writing, events: readonly NewEvent[]): readonly Receipt[] | Error {
   try {
     return writing.append(events)
   } catch (error) {

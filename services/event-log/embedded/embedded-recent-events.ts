@@ -1,12 +1,12 @@
 import type { LogEvent } from '../../events/log-event.ts'
 import { Fifo } from '../../fifo.ts'
 
-/** Text kept besides what the store holds, in UTF-16 units, about; an event weighs at least `LEAST`. */
+/** Text kept in memory besides the store, in UTF-16 units, about; an event weighs at least `MIN_WEIGHT`. */
 const CAPACITY = 16_777_216
-const LEAST = 256
+const MIN_WEIGHT = 256
 
 /**
- * The events that were last appended or read, so that those who read the same are given the same object, with the frame that
+ * The events that were last appended or read. Streams that read the same event share one object, and with it the frame that
  * the hub encoded once.
  */
 export class RecentEvents {
@@ -33,5 +33,5 @@ export class RecentEvents {
 }
 
 function sizeOf({ data, channels }: LogEvent): number {
-  return LEAST + 2 * data.length + 16 * channels.length
+  return MIN_WEIGHT + 2 * data.length + 16 * channels.length
 }

@@ -18,7 +18,7 @@ export function entryAt(tables: Pick<Tables, 'entries'>, seq: number): EntryRow 
   try {
     row = tables.entries.get(seq)
   } catch {
-    // The row is no MessagePack: the entry is lost, and its readers report a gap.
+    // The row is not MessagePack: the entry is lost, and its readers report a gap.
     return undefined
   }
   return isEntry(row) && row[7] === checksum(seq, row) ? row : undefined

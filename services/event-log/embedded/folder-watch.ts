@@ -8,13 +8,13 @@ interface Known {
 }
 
 /**
- * Compares the files of an open store with those that its folder shows. A file that was deleted can still be written to, and
- * all that is written is lost when the process ends.
+ * Compares the files of an open store with those in its folder. A deleted file can still be written to, but its content is
+ * lost when the process ends.
  */
 export class FolderWatch {
   readonly #files: readonly Known[]
 
-  /** @param names of the files, the one with the data first. */
+  /** @param names the files, the one with the data first. */
   constructor(folder: string, names: readonly string[]) {
     this.#files = names.map((name) => {
       const path = join(folder, name)
@@ -23,16 +23,16 @@ export class FolderWatch {
   }
 
   /**
-   * What happened to the file with the data; undefined if it is still there. Costs a few microseconds.
-   * @throws {Error} when the folder cannot be looked into.
+   * The reason why the file with the data is lost; undefined if it is still there. Costs a few microseconds.
+   * @throws {Error} when the folder cannot be read.
    */
   get dataLoss(): string | undefined {
     return lossOf(this.#files[0] as Known)
   }
 
   /**
-   * What happened to any of the files; undefined if all of them are still there.
-   * @throws {Error} when the folder cannot be looked into.
+   * The reason why any of the files is lost; undefined if all of them are still there.
+   * @throws {Error} when the folder cannot be read.
    */
   get loss(): string | undefined {
     for (const file of this.#files) {

@@ -3,11 +3,11 @@ import type { ChannelKind } from '../retention.ts'
 import type { ChannelPositions } from './channel-positions.ts'
 import { END, type Tables } from './tables.ts'
 
-/** There are fewer size classes than this. */
+/** Upper bound of the number of size classes. */
 const CLASSES = 64
 const FIRST_CLASS: Record<ChannelKind, number> = { user: 0, topic: CLASSES, everyone: 2 * CLASSES }
 
-/** In the table of sizes the classes of each kind lie together. */
+/** The classes of one kind are adjacent in the table of sizes. */
 export function firstClassOf(kind: ChannelKind): number {
   return FIRST_CLASS[kind]
 }
@@ -15,7 +15,7 @@ export function firstClassOf(kind: ChannelKind): number {
 /**
  * A channel of the heaviest class of a kind, each of them in its turn.
  * @param turn the id of the channel whose turn was last.
- * @param open opens a channel to be written.
+ * @param open opens a channel for writing.
  */
 export function heaviestChannel(
   { sizes }: Pick<Tables, 'sizes'>,
@@ -34,7 +34,7 @@ export function heaviestChannel(
     const { id, storedAs } = positions
     const isFound = id === next.key[1] && positions.kind === kind
     if (isFound && base + storedAs.sizeClass === sizeClass) return positions
-    // The index leads to a channel that is not there, or that weighs something else.
+    // The index refers to a channel that is missing or has another weight.
     sizes.removeSync(next.key)
     if (isFound && storedAs.sizeClass > 0) sizes.putSync([base + storedAs.sizeClass, id], positions.channel)
   }

@@ -6,7 +6,7 @@ import { channelRow, type State, type Tables } from './tables.ts'
 
 /** Weight of a channel with entries, besides its positions. */
 const CHANNEL_OVERHEAD = 400
-/** Max. number of emptied channels; beyond it, one number for all remembers those that were evicted longest ago. */
+/** Max. number of emptied channels that are remembered one by one; of those evicted longest ago one number is kept for all. */
 const MAX_EMPTIED = 100_000
 /** The part of the bound in bytes that they may take, and what one takes on disk besides its name. */
 const EMPTIED_SHARE = 1 / 8

@@ -10,34 +10,34 @@ import { openStore } from './store.ts'
 import type { StoreLogger } from './store-logger.ts'
 
 export interface EmbeddedLogOptions {
-  /** The folder that the log is in. It is made if there is none; one hub at a time may have it open. */
+  /** The folder of the log. It is created if it is missing; only one hub at a time can open it. */
   readonly path: string
   /**
-   * What an append waits for. `sync`: until its events are on the disk, so that they outlive a loss of power. The event loop
-   * does not wait; appends that come meanwhile share the next wait. More than 20,000 events, or 32 Mi characters, that wait are
-   * refused with `SSE_HUB_ERR_LOG_UNAVAILABLE`. `process`: until they are with the operating system, so that they outlive the
-   * process, however it ends; they are brought to the disk every second. A loss of power takes what was not, and may damage
-   * the store: then it is refused at the next start, not read.
+   * When an append is complete. `sync`: once its events are on the disk, so that they survive a loss of power. The event loop
+   * is not blocked; appends that arrive meanwhile share the next flush. Beyond 20,000 queued events, or 32 Mi characters,
+   * appends are rejected with `SSE_HUB_ERR_LOG_UNAVAILABLE`. `process`: once the operating system has them, so that they
+   * survive the end of the process, however it ends; they are flushed to the disk every second. A loss of power loses
+   * unflushed events and may damage the store: a damaged store is rejected at the next start, not read.
    * @default 'sync'
    */
   readonly durability?: 'sync' | 'process' | undefined
   /**
-   * What is kept, as for the memory log; bytes are told as they lie on the disk.
+   * Bounds of the history, as for the memory log; bytes are counted on the disk.
    * @default that of the memory log
    */
   readonly retention?: Partial<Retention> | undefined
   /**
-   * How long an idempotency key is remembered, in milliseconds, over restarts, too.
+   * How long an idempotency key is remembered, in milliseconds, also over restarts.
    * @default 300_000
    */
   readonly idempotencyWindow?: number | undefined
   /**
-   * Time and chance.
+   * Source of time and randomness.
    * @default the system's
    */
   readonly clock?: Clock | undefined
   /**
-   * Reports that the folder was lost, and modes of its files that were changed: a logger of pino's kind.
+   * Reports a lost folder, and changed modes of its files: a logger with pino's interface.
    * @default warnings of the process
    */
   readonly logger?: StoreLogger | undefined
@@ -54,12 +54,12 @@ const PROCESS_WARNINGS: StoreLogger = {
 }
 
 /**
- * Opens the event log in a folder of this machine, or begins one there: history that outlives the process. For one hub; it is
- * told `log: await embeddedLog({ path })`, and closes it.
+ * Opens the event log in a folder of this machine, or creates one: history that survives the process. For one hub, with the
+ * option `log: await embeddedLog({ path })`; the hub closes it.
  * @throws {InvalidOptionError} naming the option.
  * @throws {MissingPackageError} when the package `lmdb` is not installed.
  * @throws {LogInUseError} when another hub has the folder open.
- * @throws {LogStoreError} when what is in the folder cannot be read; it is left as it is.
+ * @throws {LogStoreError} when the content of the folder cannot be read; the content is not changed.
  */
 export async function embeddedLog(options: EmbeddedLogOptions): Promise<EventLog & HealthCheck> {
   const unknown = Object.keys(options).find((name) => !NAMES.includes(name))

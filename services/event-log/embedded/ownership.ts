@@ -5,20 +5,20 @@ import { LogInUseError } from '../../errors.ts'
 type Open = typeof import('lmdb').open
 
 const FILE = 'owner.mdb'
-/** What LMDB makes for the lock, in the folder. */
+/** The files of the lock in the folder, made by LMDB. */
 export const OWNER_FILES = [FILE, `${FILE}-lock`]
-/** Folders that this process has open: to LMDB they would be one and the same. */
+/** Folders that this process has open: LMDB would share one environment between them. */
 const owned = new Set<string>()
 
 /**
- * That a folder has one owner. A file would outlive a process that was killed; the readers' table of LMDB does not: it holds
- * a lock of the operating system for each process, which ends with it. So the owner reads in an environment of its own, which
- * nobody ever writes to, and never stops reading. Who finds another reader there is the second.
+ * Ensures that a folder has one owner. A lock file would outlive a killed process; the reader table of LMDB does not: it holds
+ * a lock of the operating system for each process, which ends with it. So the owner keeps a read transaction open in an
+ * environment of its own, to which no process writes. A process that finds another reader there is not the owner.
  */
 export class Ownership {
   readonly #folder: string
   readonly #root: RootDatabase
-  /** Kept, for a transaction that is collected as garbage is no longer in the table. */
+  /** Referenced, because a garbage-collected transaction leaves the reader table. */
   #reading: ReturnType<RootDatabase['useReadTransaction']> | undefined
 
   /** @throws {LogInUseError} if another process, or this one, has the folder open. */
@@ -29,7 +29,7 @@ export class Ownership {
     try {
       const root = open({ path: join(folder, FILE), noSubdir: true, overlappingSync: false, noSync: true, maxDbs: 1 })
       ownership = new Ownership(folder, root)
-      if (ownership.#isSingleNode()) return ownership
+      if (ownership.#isOnlyReader()) return ownership
     } catch (error) {
       await (ownership?.release() ?? owned.delete(folder))
       throw error
@@ -52,8 +52,8 @@ export class Ownership {
     }
   }
 
-  #isSingleNode(): boolean {
-    // First be seen, then look: of two that come at once, at least one sees the other.
+  #isOnlyReader(): boolean {
+    // Registers before it looks: of two simultaneous processes, at least one sees the other.
     this.#reading = this.#root.useReadTransaction()
     this.#root.readerCheck()
     const readers = this.#root

@@ -3,12 +3,12 @@ import { dirname, join } from 'node:path'
 
 const FOLDER_MODE = 0o700
 const FILE_MODE = 0o600
-/** What the root of a file system has by itself. */
+/** The root of a file system has this folder from the start. */
 const LOST_AND_FOUND = 'lost+found'
 
 /**
- * Makes the folder, and those above it, unless they are there. Only its owner may look into it. Each is made by itself: the
- * recursive `mkdir` of Node reports ENOENT for whatever reason a folder cannot be made.
+ * Creates the folder, and missing folders above it, readable by the owner only. Creates them one by one: the recursive `mkdir`
+ * of Node reports ENOENT for any reason why a folder cannot be created.
  */
 export function makePrivateFolder(path: string): void {
   try {
@@ -24,22 +24,23 @@ export function makePrivateFolder(path: string): void {
 }
 
 /**
- * Lets only the owner of the folder and its files read them. Files are made if they are not there, because LMDB would let
- * others read them. A folder that holds other files as well keeps its mode.
- * @param names of the store's files.
- * @returns one sentence about each mode that was changed, or that should be and cannot.
+ * Restricts the folder and its files to their owner. Creates missing files, because LMDB would create them readable by
+ * others. A folder with other files keeps its mode.
+ * @param names the store's files.
+ * @param made those that are created.
+ * @returns one sentence about each mode that was changed, or that should be changed and cannot.
  */
 export function makePrivate(folder: string, names: readonly string[], made: readonly string[]): string[] {
   // Windows has access control lists, and takes a mode for its read-only flag.
   if (process.platform === 'win32') return []
   const messages: string[] = []
-  const tell = (line: string | undefined) => line !== undefined && messages.push(line)
+  const report = (line: string | undefined) => line !== undefined && messages.push(line)
   const others = readdirSync(folder).filter((name) => !names.includes(name) && name !== LOST_AND_FOUND)
-  if (others.length === 0) tell(restrict(folder, FOLDER_MODE))
+  if (others.length === 0) report(restrict(folder, FOLDER_MODE))
   else if (isOpen(folder, FOLDER_MODE))
-    tell(`${folder} keeps its mode, because it holds other files (${others.slice(0, 3).join(', ')})`)
+    report(`${folder} keeps its mode, because it holds other files (${others.slice(0, 3).join(', ')})`)
   for (const name of made) closeSync(openSync(join(folder, name), 'a', FILE_MODE))
-  for (const name of readdirSync(folder)) if (names.includes(name)) tell(restrict(join(folder, name), FILE_MODE))
+  for (const name of readdirSync(folder)) if (names.includes(name)) report(restrict(join(folder, name), FILE_MODE))
   return messages
 }
 

@@ -11,9 +11,9 @@ import type { RecentEvents } from './embedded-recent-events.ts'
 import { entryAt, eventOf } from './entries.ts'
 import { type ChannelRow, channelRow, END, type PositionRow, readState, type Tables } from './tables.ts'
 
-/** How many places are fetched at a time, at first and at most. */
-const FEW = 8
-const MANY = 256
+/** How many positions are fetched at a time: at first, and at most. */
+const MIN_FETCH = 8
+const MAX_FETCH = 256
 
 export interface ReadingParts {
   readonly tables: Tables
@@ -24,15 +24,15 @@ export interface ReadingParts {
   readonly age: number
 }
 
-interface Place {
+interface Position {
   readonly seq: number
   readonly row: PositionRow
 }
 
 /**
- * Reads the store as it was last committed. What is too old or has outlived its `ttl` is passed over here already, for it is
- * dropped a while later; until then it may be counted as remaining. A place whose entry is missing, damaged or filed under
- * other channels is a hole: it counts as evicted.
+ * Reads the store as it was last committed. Skips entries that are too old or past their `ttl`, because they are dropped a
+ * while later; until then they may be counted as remaining. A position whose entry is missing, damaged or filed under other
+ * channels is a hole: it counts as evicted.
  * @throws {LogUnavailableError} when the store is damaged so that it cannot be read.
  */
 export function readEvents(parts: ReadingParts, query: ReadQuery, now: number): ReadResult {
@@ -42,17 +42,17 @@ export function readEvents(parts: ReadingParts, query: ReadQuery, now: number): 
   const head: Cursor = { seq: state.head, witness: state.witness }
   const { after, gap } = recognise(parts, query.from, head)
   const isAging = state.oldestAt <= now - parts.age
-  const isLapsing = state.nextUntil <= now
+  const hasExpired = state.nextUntil <= now
   let evicted = 0
   const readers: PositionReader[] = []
   for (const channel of query.channels) {
     const found = channelRow(tables, channel)
-    // Nobody knows what a damaged channel held: all of it counts as evicted.
+    // The content of a damaged channel is unknown: all of it counts as evicted.
     if (found === 'damaged') evicted = head.seq
     const row = found === 'damaged' ? undefined : found
     const aged = row !== undefined && isAging ? lastAged(tables, row, now - parts.age) : 0
     evicted = Math.max(evicted, row?.[5] ?? state.forgotten, aged)
-    if (row !== undefined) readers.push(new PositionReader(tables, channel, row, aged, isLapsing ? now : 0))
+    if (row !== undefined) readers.push(new PositionReader(tables, channel, row, aged, hasExpired ? now : 0))
   }
   const isCursor = typeof query.from === 'object' && 'seq' in query.from
   const last = typeof query.from === 'object' && 'last' in query.from ? query.from.last : undefined
@@ -65,7 +65,7 @@ export function readEvents(parts: ReadingParts, query: ReadQuery, now: number): 
   return { events, remaining, next, evicted, gap: gap ?? (isCursor && evicted > after ? 'evicted' : undefined) }
 }
 
-/** The number after which to read, and what is wrong with the cursor, if anything is: then all that is held is read. */
+/** The number after which to read. A cursor that this log does not recognise yields a gap, and all retained entries. */
 function recognise(parts: ReadingParts, from: ReadFrom, head: Cursor): { after: number; gap?: GapReason } {
   if (from === 'head') return { after: head.seq }
   if (from === 'oldest' || 'last' in from) return { after: 0 }
@@ -86,7 +86,7 @@ function eventAt({ tables, recent }: ReadingParts, seq: number): LogEvent | unde
   return event
 }
 
-/** The number of the newest entry of a channel that is too old, 0 if none is: they lie in the order of their time. */
+/** The number of the newest entry of a channel that is too old, or 0. Entries are in the order of their time. */
 function lastAged(tables: Tables, [id, , , count, , , last]: ChannelRow, horizon: number): number {
   const at = (seq: number) => firstPosition(tables, id, seq)
   let oldest = count === 0 ? undefined : at(0)
@@ -100,27 +100,27 @@ function lastAged(tables: Tables, [id, , , count, , , last]: ChannelRow, horizon
   return oldest.seq
 }
 
-function firstPosition(tables: Tables, id: number, seq: number): Place | undefined {
+function firstPosition(tables: Tables, id: number, seq: number): Position | undefined {
   for (const { key, value } of tables.positions.getRange({ start: [id, seq], end: [id, END], limit: 1 })) {
     return { seq: key[1], row: value }
   }
   return undefined
 }
 
-/** Walks along the places of one channel, and fetches them as they are needed. */
+/** Walks along the positions of one channel, and fetches them as needed. */
 class PositionReader {
   readonly channel: Channel
   readonly #tables: Tables
   readonly #row: ChannelRow
   readonly #aged: number
   readonly #now: number
-  #fetched: Place[] = []
+  #fetched: Position[] = []
   #at = 0
   #after = 0
-  #size = FEW
+  #size = MIN_FETCH
   #isAtEnd = false
 
-  /** @param now what lapsed until then is passed over; 0 if nothing has. */
+  /** @param now entries that expired until then are skipped; 0 if none did. */
   constructor(tables: Tables, channel: Channel, row: ChannelRow, aged: number, now: number) {
     this.channel = channel
     this.#tables = tables
@@ -134,8 +134,8 @@ class PositionReader {
     this.#isAtEnd = this.#row[3] === 0 || this.#row[6] <= this.#after
   }
 
-  /** The next place, or undefined at the end. */
-  get next(): Place | undefined {
+  /** The next position, or undefined at the end. */
+  get next(): Position | undefined {
     while (this.#at === this.#fetched.length && !this.#isAtEnd) this.#fetch()
     return this.#fetched[this.#at]
   }
@@ -146,15 +146,15 @@ class PositionReader {
 
   countRest(): number {
     const { next } = this
-    // A count that damage has made too small must not end the reading.
+    // A count that damage made too small must not end the read.
     return next === undefined ? 0 : Math.max(1, countFrom(this.#tables, this.#row, next.seq, next.row[0]))
   }
 
-  /** The numbers of the channel from the newest on back, fetched as they are needed. */
+  /** The numbers of the channel from the newest on backwards, fetched as needed. */
   *back(): Generator<number, void> {
     const [id, , , retained] = this.#row
     let before = retained === 0 ? 0 : END
-    for (let limit = FEW; before > 0; limit = Math.min(2 * limit, MANY)) {
+    for (let limit = MIN_FETCH; before > 0; limit = Math.min(2 * limit, MAX_FETCH)) {
       const range = {
         start: [id, before] as [number, number],
         end: [id, this.#aged] as [number, number],
@@ -180,7 +180,7 @@ class PositionReader {
       if (!this.#isExpired(value)) this.#fetched.push({ seq: key[1], row: value })
     }
     this.#isAtEnd = fetched < limit
-    this.#size = Math.min(2 * limit, MANY)
+    this.#size = Math.min(2 * limit, MAX_FETCH)
   }
 
   #isExpired(position: PositionRow): boolean {
@@ -203,7 +203,7 @@ function startOfLast(readers: readonly PositionReader[], last: number): number {
   return seq - 1
 }
 
-/** The entries of several channels as one sequence, each once, at most a page, and the number of the newest hole. */
+/** Merges the entries of several channels, each once, up to a page; also returns the number of the newest hole. */
 function mergePositions(
   parts: ReadingParts,
   readers: readonly PositionReader[],
@@ -217,15 +217,15 @@ function mergePositions(
   for (let seq = merge.lowest; seq !== Number.POSITIVE_INFINITY; seq = merge.lowest) {
     if (events.length === limit || text >= MAX_PAGE_TEXT) break
     const event = eventAt(parts, seq)
-    let isAsked = false
+    let isRequested = false
     while (merge.lowest === seq) {
       const reader = readers[merge.first] as PositionReader
-      if (event?.channels.includes(reader.channel)) isAsked = true
+      if (event?.channels.includes(reader.channel)) isRequested = true
       else hole = seq
       reader.advance()
       merge.advance(numberOf(reader))
     }
-    if (event === undefined || !isAsked) continue
+    if (event === undefined || !isRequested) continue
     events.push(event)
     text += event.data.length
   }

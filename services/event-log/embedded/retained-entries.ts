@@ -2,21 +2,21 @@ import type { NewEvent } from '../../events/log-event.ts'
 import { entryRow } from './entries.ts'
 import type { EntryFields, PositionRow, State, Tables } from './tables.ts'
 
-type Held = Pick<Tables, 'entries' | 'shared' | 'lapsing'>
+type EntryTables = Pick<Tables, 'entries' | 'shared' | 'expiring'>
 
-/** The entries that are held, however many channels lead to them, and what the state knows of them as a whole. */
+/** The retained entries, each once for all its channels, and their totals in the state. */
 export class RetainedEntries {
-  readonly #tables: Held
+  readonly #tables: EntryTables
   readonly #state: State
 
-  constructor(tables: Held, state: State) {
+  constructor(tables: EntryTables, state: State) {
     this.#tables = tables
     this.#state = state
   }
 
-  /** @param until when it lapses on the log's clock; 0 if it does not. */
+  /** @param until log time at which the entry expires; 0 if it does not. */
   add(seq: number, fields: EntryFields, { channels }: Pick<NewEvent, 'channels'>, bytes: number, until: number): void {
-    const { entries, shared, lapsing } = this.#tables
+    const { entries, shared, expiring } = this.#tables
     const state = this.#state
     entries.putSync(seq, entryRow(seq, fields))
     state.events++
@@ -27,11 +27,11 @@ export class RetainedEntries {
     }
     if (channels.length > 1) shared.putSync(seq, channels.length)
     if (until === 0) return
-    lapsing.putSync([until, seq], true)
+    expiring.putSync([until, seq], true)
     state.nextUntil = Math.min(state.nextUntil, until)
   }
 
-  /** One channel fewer holds the entry; the last one lets it go. */
+  /** Releases the entry for one channel; the last one removes it. */
   release(seq: number, [, bytes, until, , isShared]: PositionRow): void {
     const { entries, shared } = this.#tables
     const state = this.#state
@@ -49,21 +49,21 @@ export class RetainedEntries {
     if (seq === state.oldest) this.#findOldest()
   }
 
-  /** Removes an entry that no place leads to, or that is damaged: its places count it until they go. */
+  /** Removes an entry that is damaged, or without positions. Positions count it until they are removed. */
   discard(seq: number): void {
     if (this.#tables.entries.removeSync(seq)) this.#state.events--
     this.#findOldest()
   }
 
-  /** What lapses first: when, and its number. */
-  get nextLapsing(): [until: number, seq: number] | undefined {
-    const [first] = this.#tables.lapsing.getKeys({ limit: 1 })
+  /** The entry that expires first. */
+  get nextExpiring(): [until: number, seq: number] | undefined {
+    const [first] = this.#tables.expiring.getKeys({ limit: 1 })
     return first
   }
 
   expired(until: number, seq: number): void {
-    this.#tables.lapsing.removeSync([until, seq])
-    if (until <= this.#state.nextUntil) this.#state.nextUntil = this.nextLapsing?.[0] ?? Number.POSITIVE_INFINITY
+    this.#tables.expiring.removeSync([until, seq])
+    if (until <= this.#state.nextUntil) this.#state.nextUntil = this.nextExpiring?.[0] ?? Number.POSITIVE_INFINITY
   }
 
   #findOldest(): void {
@@ -72,14 +72,14 @@ export class RetainedEntries {
     this.#state.oldestAt = appendedAt
   }
 
-  /** Number and time of the oldest entry. Nobody knows how old a damaged one is: it goes next. */
+  /** Number and time of the oldest entry. The age of a damaged one is unknown: it is dropped next. */
   #oldest(): [seq: number, appendedAt: number] | undefined {
     const { entries } = this.#tables
     try {
       for (const { key, value } of entries.getRange({ limit: 1 }))
         return [key, Number.isFinite(value?.[2]) ? value[2] : 0]
     } catch {
-      // The row is no MessagePack.
+      // The row is not MessagePack.
       for (const key of entries.getKeys({ limit: 1 })) return [key, 0]
     }
     return undefined

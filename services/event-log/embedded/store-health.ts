@@ -79,7 +79,7 @@ export class StoreHealth {
       await this.#store.flush()
     } catch (error) {
       this.#failure = new LogUnavailableError(
-        `it could not be brought to the disk (${(error as Error).message}); what was published last may be there or not, and the hub has to be restarted`
+        `it could not be flushed to the disk (${(error as Error).message}); the newest events may or may not be stored, and the hub has to be restarted`
       )
       throw this.#failure
     }
@@ -117,7 +117,10 @@ export class StoreHealth {
     const { folder } = this.#store
     if (this.#failure === undefined) {
       this.#failure = new LogLostError(folder, loss)
-      this.#logger.error({ err: this.#failure, folder }, 'the event log is lost; nothing is published until a restart')
+      this.#logger.error(
+        { err: this.#failure, folder },
+        'the event log is lost; the hub publishes nothing until a restart'
+      )
     }
     throw this.#failure
   }

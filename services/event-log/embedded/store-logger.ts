@@ -1,6 +1,6 @@
 /**
- * Where the store reports what its user should know of the folder. In a file of its own: a host that has no `lmdb` compiles
- * against it, and not against the types of the store.
+ * Receives the store's reports about the folder. A separate file, so that a host without `lmdb` compiles against it and not
+ * against the types of the store.
  */
 export interface StoreLogger {
   warn(details: object, message: string): void

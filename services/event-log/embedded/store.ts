@@ -15,10 +15,10 @@ import type { StoreLogger } from './store-logger.ts'
 import { newState, openTables, readState, type State, type Tables, WITNESS_KEYS, writeState } from './tables.ts'
 import { commitElsewhere, commitHere, type Transaction } from './transactions.ts'
 
-/** Says what the folder holds. It is written last when a store is made, so without it a store was never finished. */
+/** Identifies the content of the folder. It is written last when a store is created, so a store without it is unfinished. */
 const STAMP = 'event-log.json'
 const DATA = 'data.mdb'
-/** What LMDB has open, the data first. */
+/** The files that LMDB has open, the data first. */
 const LMDB_FILES = [DATA, 'lock.mdb', ...OWNER_FILES]
 const FORMAT = 'fastify-sse-hub event log'
 const VERSION = 2
@@ -32,21 +32,21 @@ export interface Store {
   readonly epoch: string
   /** As it was last committed. */
   readonly state: State
-  /** What makes the witnesses of new entries, and the keys of all that were made. */
+  /** Generates the witnesses of new entries; the keys of all witnesses so far. */
   readonly witnesses: Witnesses
   readonly witnessKeys: WitnessKeys
-  /** The random name by which this hub writes. */
+  /** The random name under which this hub writes. */
   readonly owner: string
-  /** What the folder shows of the files that are open. */
+  /** Compares the open files with the folder. */
   readonly watch: FolderWatch
   readonly transaction: Transaction
-  /** Resolves when all that was committed is on the disk. */
+  /** Resolves when everything committed is on the disk. */
   flush(): Promise<void>
   close(): Promise<void>
 }
 
 /**
- * Opens the store in a folder, or makes one.
+ * Opens the store in a folder, or creates one.
  * @throws {LogInUseError | LogStoreError | MissingPackageError}
  */
 export async function openStore(
@@ -62,7 +62,7 @@ export async function openStore(
     folder = realpathSync(path)
     const isNew = checkStamp(folder)
     for (const line of makePrivate(folder, [...LMDB_FILES, STAMP, `${STAMP}.new`], LMDB_FILES))
-      logger.warn({ folder }, `the event log's files are for its owner alone: ${line}`)
+      logger.warn({ folder }, `the event log restricts its files to their owner: ${line}`)
     const ownership = await Ownership.take(lmdb.open, folder)
     return await openOwned({ folder, durability, isNew, clock }, lmdb, ownership)
   } catch (error) {
@@ -71,7 +71,7 @@ export async function openStore(
   }
 }
 
-interface StreamRequest {
+interface OpenRequest {
   readonly folder: string
   readonly durability: 'sync' | 'process'
   readonly isNew: boolean
@@ -79,7 +79,7 @@ interface StreamRequest {
 }
 
 async function openOwned(
-  { folder, durability, isNew, clock }: StreamRequest,
+  { folder, durability, isNew, clock }: OpenRequest,
   { open, ABORT }: typeof import('lmdb'),
   ownership: Ownership
 ): Promise<Store> {
@@ -96,7 +96,7 @@ async function openOwned(
     root = open({
       ...{ path: folder, noSubdir: false, maxDbs: 32, pageSize: 4_096 },
       ...{ noSync: durability === 'process', overlappingSync: false },
-      // A batch is committed by itself, and not begun before it is complete.
+      // Each batch is a transaction of its own, which begins only when the batch is complete.
       ...{ eventTurnBatching: false, batchStartThreshold: Number.POSITIVE_INFINITY }
     })
     const { lastTxnId } = root.getStats() as { lastTxnId: number }
@@ -114,7 +114,7 @@ async function openOwned(
   }
 }
 
-/** Reads what the store knows of itself, or begins a new one; and lets another hub that writes to it notice this one. */
+/** Reads the identity of the store, or creates it, and records this hub as the owner, so that another hub notices. */
 async function identify(
   { folder, tables, transaction, flush }: Pick<Store, 'folder' | 'tables' | 'transaction' | 'flush'>,
   isNew: boolean,
@@ -136,7 +136,7 @@ async function identify(
   const epoch = tables.meta.get('life')
   const state = readState(tables)
   if (typeof epoch !== 'string' || state === undefined)
-    throw new LogStoreError(folder, `it is damaged: it does not know itself. ${WAY_OUT}`)
+    throw new LogStoreError(folder, `it is damaged: its state is missing. ${WAY_OUT}`)
   try {
     checkTables(tables, state)
   } catch (error) {
@@ -153,13 +153,13 @@ async function identify(
       tables.meta.putSync(WITNESS_KEYS, witnessKeys)
     })
   } catch {
-    // On a full disk history can still be read. The first append claims the store, if there is room by then.
+    // On a full disk history can still be read. The first append claims the store, if there is space by then.
     return { ...own, state }
   }
   return { ...own, state: claimed }
 }
 
-/** Checks the data, unless there is none yet. */
+/** Checks the data, if the file exists. */
 function checkData(folder: string, check: (path: string) => void): void {
   const path = join(folder, DATA)
   try {
@@ -172,7 +172,7 @@ function checkData(folder: string, check: (path: string) => void): void {
 async function importLmdb(): Promise<typeof import('lmdb')> {
   try {
     const lmdb = await import('lmdb')
-    // The package admits any version, so that a host with an older one can be installed.
+    // Any version satisfies the peer dependency, so that hosts with an older one can install the package.
     if (!('version' in lmdb)) throw new MissingPackageError(OF_LOG, 'lmdb 3', 'lmdb@3')
     return lmdb
   } catch (error) {
@@ -182,7 +182,7 @@ async function importLmdb(): Promise<typeof import('lmdb')> {
   }
 }
 
-/** Whether there is no finished store yet. */
+/** Whether the folder has no finished store yet. */
 function checkStamp(folder: string): boolean {
   const path = join(folder, STAMP)
   if (!existsSync(path)) return true
@@ -192,7 +192,7 @@ function checkStamp(folder: string): boolean {
   } catch (error) {
     throw new LogStoreError(folder, `${STAMP} cannot be read: ${(error as Error).message}`)
   }
-  if (stamp?.format !== FORMAT) throw new LogStoreError(folder, `${STAMP} is not of an event log`)
+  if (stamp?.format !== FORMAT) throw new LogStoreError(folder, `${STAMP} does not belong to an event log`)
   if (stamp.version !== VERSION) {
     throw new LogStoreError(
       folder,
@@ -214,7 +214,7 @@ function writeStamp(folder: string): void {
 }
 
 function flushed(root: RootDatabase): Promise<void> {
-  // The type declarations leave it out.
+  // The type declarations omit it.
   const { sync } = root as unknown as { sync(this: RootDatabase, done: (error?: unknown) => void): void }
   return new Promise((resolve, reject) => {
     sync.call(root, (error) => {

@@ -6,10 +6,10 @@ import { sizeClassOf } from './channel-positions.ts'
 import { entryAt } from './entries.ts'
 import { END, type KeyRow, type ScopeRow, type State, type Tables } from './tables.ts'
 
-/** What a key and a scope take on disk: their rows in all tables, and the half-filled pages around them. Measured. */
+/** Size of a key and of a scope on disk: their rows in all tables, and half-filled pages. Measured. */
 const KEY_BYTES = 300
 const SCOPE_BYTES = 300
-/** How many lapsed keys a transaction forgets, besides two for each that it adds. */
+/** How many expired keys a transaction forgets, besides two for each that it adds. */
 const FORGET_AT_ONCE = 128
 
 /** One scope of the store while it is being written: its row, and how the tables have it. */
@@ -21,7 +21,7 @@ interface OpenScope {
   storedAs: { sizeClass: number; until: number }
 }
 
-/** What one transaction does to the idempotency keys of the store. */
+/** The changes of one transaction to the idempotency keys of the store. */
 export class IdempotencyKeys {
   readonly #tables: Tables
   readonly #state: State
@@ -37,7 +37,6 @@ export class IdempotencyKeys {
     this.#window = window
   }
 
-  /** The digest that a key is known with. */
   digestOf(idempotency: Idempotency): string | undefined {
     return this.#find(idempotency)?.[3]
   }
@@ -61,12 +60,12 @@ export class IdempotencyKeys {
 
   /** Forgets keys whose window is over, no more than a transaction has time for. */
   expire(): void {
-    // Nearly every transaction of a log that no publisher repeats on.
+    // A shortcut for hubs whose publishers use no idempotency keys.
     if (this.#state.keyBytes === 0) return
     let left = FORGET_AT_ONCE + 2 * this.#added
     while (left > 0) {
       this.settle()
-      const [first] = [...this.#tables.scopeLapses.getRange({ limit: 1 })]
+      const [first] = [...this.#tables.scopeExpiries.getRange({ limit: 1 })]
       if (first === undefined || first.key[0] > this.#now) return
       const open = this.#open(first.value)
       while (left-- > 0 && (this.#oldest(open)?.[1] ?? END) <= this.#now) this.#forgetOldest(open)
@@ -85,15 +84,15 @@ export class IdempotencyKeys {
         this.#forgetOldest(open)
         return true
       }
-      // The index leads to a scope that is not there, or that has another number of keys.
+      // The index refers to a scope that is missing or has another number of keys.
       scopeSizes.removeSync(heaviest.key)
       if (open.id === heaviest.key[1]) open.storedAs.sizeClass = 0
     }
   }
 
-  /** Brings the tables up to date with what the scopes have become. */
+  /** Updates the tables with the changes to the scopes. */
   settle(): void {
-    const { scopes, scopeSizes, scopeLapses } = this.#tables
+    const { scopes, scopeSizes, scopeExpiries } = this.#tables
     for (const open of this.#scopes.values()) {
       const { scope, id, first, next, storedAs } = open
       const sizeClass = sizeClassOf(next - first)
@@ -103,8 +102,8 @@ export class IdempotencyKeys {
         if (sizeClass > 0) scopeSizes.putSync([sizeClass, id], scope)
       }
       if (until !== storedAs.until) {
-        if (storedAs.until > 0) scopeLapses.removeSync([storedAs.until, id])
-        if (until > 0) scopeLapses.putSync([until, id], scope)
+        if (storedAs.until > 0) scopeExpiries.removeSync([storedAs.until, id])
+        if (until > 0) scopeExpiries.putSync([until, id], scope)
       }
       open.storedAs = { sizeClass, until }
       if (next > first) scopes.putSync(scope, [id, first, next, sizeClass, until])
@@ -118,7 +117,7 @@ export class IdempotencyKeys {
     return known !== undefined && known[2] > this.#now && this.#isAppended(known[0]) ? known : undefined
   }
 
-  /** Whether the log has, or had, the event of a receipt: a key that leads to another event is not believed. */
+  /** Whether the log has, or had, the event of a receipt: a key that refers to another event is ignored. */
   #isAppended(id: string | null): boolean {
     if (id === null) return true
     const cursor = parseCursor(id)
@@ -154,7 +153,7 @@ export class IdempotencyKeys {
     const ordinal = open.first++
     if (oldest === undefined) return
     keyOrder.removeSync([open.id, ordinal])
-    // A key that lapsed and was used again has a newer row.
+    // A key that expired and was used again has a newer row.
     if (keys.get([open.id, oldest[0]])?.[4] === ordinal) keys.removeSync([open.id, oldest[0]])
     this.#state.keyBytes -= KEY_BYTES
   }

@@ -1,9 +1,9 @@
 import type { Database, Key, RootDatabase } from 'lmdb'
 import type { Channel } from '../../events/channel.ts'
 
-// Everything is in rows that are arrays of plain values: MessagePack writes them short, and any version can read them.
+// All rows are arrays of plain values: MessagePack encodes them compactly, and any version can read them.
 
-/** Witness, time for people, time on the log's own clock, channels, name, data, final. */
+/** `time` is wall-clock time, `appendedAt` log time. */
 export type EntryFields = [
   witness: string,
   time: number,
@@ -15,21 +15,21 @@ export type EntryFields = [
 ]
 export type EntryRow = [...fields: EntryFields, checksum: number]
 
-/** An entry's place in one channel: all that evicting needs, so that it need not read the entry. */
+/** An entry's position in one channel: all that eviction needs, so that it need not read the entry. */
 export type PositionRow = [
   ordinal: number,
   bytes: number,
-  /** When it lapses on the log's clock; 0 if it does not. */
+  /** Log time at which the entry expires; 0 if it does not. */
   until: number,
   appendedAt: number,
   isShared: boolean,
   collapseKey: string | null
 ]
 
-/** A channel that holds something, or that evicted something and is remembered for it. */
+/** A channel with entries, or an emptied channel that is remembered for what it evicted. */
 export type ChannelRow = [
   id: number,
-  /** Ordinal of the oldest place that is held, and the one that comes next. */
+  /** Ordinal of the oldest retained position, and of the next new one. */
   first: number,
   next: number,
   count: number,
@@ -40,43 +40,43 @@ export type ChannelRow = [
 ]
 
 export type BlockRow = [firstSeq: number, holes: number]
-/** An idempotency key: the receipt that it has, until when, of what content, and its place in the order of its scope. */
+/** An idempotency key: its receipt, when it expires, the digest of its content, and its ordinal in its scope. */
 export type KeyRow = [id: string | null, streams: number, until: number, digest: string, ordinal: number]
-/** A scope of idempotency keys: the ordinals of its oldest key and the next, its size class, and when its oldest key lapses. */
+/** A scope of idempotency keys: the ordinals of its oldest key and the next, its size class, and when its oldest expires. */
 export type ScopeRow = [id: number, first: number, next: number, sizeClass: number, until: number]
 
-/** What the log as a whole knows, written with every transaction. */
+/** The state of the log as a whole, written with every transaction. */
 export interface State {
   head: number
   witness: string
   nextChannel: number
   nextScope: number
   events: number
-  /** What entries and channels weigh. */
+  /** Weight of entries and channels. */
   bytes: number
-  /** What the channels of each kind hold; an entry in several counts for each. */
+  /** Weight of the channels of each kind; an entry in several counts for each. */
   userBytes: number
   topicBytes: number
   everyoneBytes: number
   keyBytes: number
   channels: number
-  /** Channels that hold nothing and are remembered for what they evicted. */
+  /** Channels without entries that are remembered for what they evicted. */
   emptied: number
   emptiedBytes: number
-  /** Up to where channels may have been evicted that are remembered no more. */
+  /** The highest number evicted from emptied channels that are no longer remembered. */
   forgotten: number
-  /** When it was last written, on the log's own clock, which never goes back. */
+  /** Log time of the last write. Log time never goes back. */
   time: number
-  /** Number and time of the oldest entry; infinite if nothing is held. */
+  /** Number and log time of the oldest entry; infinite in an empty log. */
   oldest: number
   oldestAt: number
-  /** When the next entry lapses; infinite if none does. */
+  /** Log time at which the next entry expires; infinite if none does. */
   nextUntil: number
-  /** The hub that wrote last, by a random name of its own: another one that writes to the same store is noticed by it. */
+  /** The random name of the hub that wrote last. It reveals another hub that writes to the same store. */
   owner: string
 }
 
-/** What is done with a table: all of it at once, within the transaction that is open. */
+/** The operations on a table, all of them synchronous, within the open transaction. */
 export interface Table<Row, K extends Key> {
   get(key: K): Row | undefined
   getKeys: Database<Row, K>['getKeys']
@@ -91,30 +91,31 @@ export interface Table<Row, K extends Key> {
 export interface Tables {
   readonly meta: Table<unknown, string>
   readonly entries: Table<EntryRow, number>
-  /** The places of each channel, by its id and the entry's number. */
+  /** The positions of each channel, by its id and the entry's number. */
   readonly positions: Table<PositionRow, [number, number]>
   readonly channels: Table<ChannelRow, string>
-  /** How many places of each block of a channel are empty, so that counting need not walk. */
+  /** How many positions of each block of a channel are empty, so that counting need not walk. */
   readonly blocks: Table<BlockRow, [number, number]>
   /** The number of the newest entry of a collapse key in a channel. */
   readonly collapsed: Table<number, [number, string]>
-  /** In how many channels an entry of several is still held. */
+  /** The number of channels that still retain an entry of several channels. */
   readonly shared: Table<number, number>
-  readonly lapsing: Table<true, [number, number]>
-  /** Idempotency keys by their scope's id, and the keys of each scope in the order in which they came and lapse. */
+  /** Entries by when they expire. */
+  readonly expiring: Table<true, [number, number]>
+  /** Idempotency keys by their scope's id, and the keys of each scope in the order in which they were added and expire. */
   readonly keys: Table<KeyRow, [number, string]>
   readonly keyOrder: Table<[key: string, until: number], [number, number]>
   readonly scopes: Table<ScopeRow, string>
-  /** Scopes by the power of two of how many keys they have, and by when their oldest key lapses. */
+  /** Scopes by the power of two of their number of keys, and by when their oldest key expires. */
   readonly scopeSizes: Table<string, [number, number]>
-  readonly scopeLapses: Table<string, [number, number]>
-  /** Channels by their kind and the power of two of what they hold. */
+  readonly scopeExpiries: Table<string, [number, number]>
+  /** Channels by their kind and the power of two of their weight. */
   readonly sizes: Table<string, [number, number]>
-  /** Channels that hold nothing, by how far they were evicted. */
+  /** Channels without entries, by the highest number evicted from them. */
   readonly emptied: Table<string, [number, number]>
 }
 
-/** Above every id and number: where the range of a channel ends. */
+/** Above every id and number: the end of the range of a channel. */
 export const END = Number.MAX_SAFE_INTEGER
 
 export function openTables(root: RootDatabase): Tables {
@@ -127,22 +128,22 @@ export function openTables(root: RootDatabase): Tables {
     blocks: table('blocks'),
     collapsed: table('collapsed'),
     shared: table('shared'),
-    lapsing: table('lapsing'),
+    expiring: table('lapsing'),
     keys: table('keys'),
     keyOrder: table('keyOrder'),
     scopes: table('scopes'),
     scopeSizes: table('scopeSizes'),
-    scopeLapses: table('scopeLapses'),
+    scopeExpiries: table('scopeLapses'),
     sizes: table('sizes'),
     emptied: table('emptied')
   }
 }
 
 const STATE = 'state'
-/** Under which the table of metadata has the keys of witnesses. */
+/** The row of the keys of witnesses in the table of metadata. */
 export const WITNESS_KEYS = 'witnessKeys'
 
-/** What a new store knows, in the order in which it is stored. */
+/** The state of a new store, in the order in which it is stored. */
 const NEW_STATE: State = {
   head: 0,
   witness: '',
@@ -167,7 +168,7 @@ const NEW_STATE: State = {
 const STATE_NAMES = Object.keys(NEW_STATE) as (keyof State)[]
 const OWNER = STATE_NAMES.indexOf('owner')
 
-/** JSON has no infinity, and MessagePack's is read differently by different readers: both are written as null. */
+/** Infinity is stored as null, because readers of MessagePack decode infinity differently. */
 export function readState(tables: Tables): State | undefined {
   const row = tables.meta.get(STATE) as (number | string | null)[] | undefined
   if (!Array.isArray(row) || !Number.isSafeInteger(row[0]) || typeof row[1] !== 'string') return undefined
@@ -175,7 +176,7 @@ export function readState(tables: Tables): State | undefined {
   return Object.fromEntries(entries) as State
 }
 
-/** Whether the state is stored as it is, as far as it tells hubs and their writes apart. */
+/** Whether the stored state has the same head and owner, which tell hubs and their writes apart. */
 export function isStored(tables: Tables, { head, witness, owner }: State): boolean {
   const row = tables.meta.get(STATE)
   return Array.isArray(row) && row[0] === head && row[1] === witness && row[OWNER] === owner
@@ -190,7 +191,7 @@ export function newState(witness: string, time: number): State {
   return { ...NEW_STATE, witness, time }
 }
 
-/** Whether a hub may have written this as a place. */
+/** Whether a hub may have written this as a position. */
 export function isPosition(row: unknown): row is PositionRow {
   if (!Array.isArray(row) || row.length !== 6) return false
   const [ordinal, bytes, until, appendedAt] = row
@@ -202,13 +203,13 @@ export function isChannelRow(row: unknown): row is ChannelRow {
   return Array.isArray(row) && row.length === 7 && row.every((value) => Number.isSafeInteger(value) && value >= 0)
 }
 
-/** The row of a channel; undefined if there is none; `damaged` if there is one that no hub wrote. */
+/** The row of a channel; undefined if it has none; `damaged` if no hub can have written it. */
 export function channelRow(tables: Pick<Tables, 'channels'>, channel: Channel): ChannelRow | 'damaged' | undefined {
   let row: unknown
   try {
     row = tables.channels.get(channel)
   } catch {
-    // The row is no MessagePack.
+    // The row is not MessagePack.
     return 'damaged'
   }
   if (row === undefined) return undefined

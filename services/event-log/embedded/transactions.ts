@@ -2,14 +2,14 @@ import type { Database, Key, RootDatabase } from 'lmdb'
 import type { Table, Tables } from './tables.ts'
 
 /**
- * Runs all of the body, or, if it throws, nothing of it; the body reads what it has written, others what was committed before.
- * When the promise is fulfilled, what the body did outlives the process, and with durability `sync` it is on the disk. One at
- * a time: the next is begun when the promise of the one before is settled.
+ * Commits all changes of the body, or none if it throws. The body reads its own writes; other readers see the last commit.
+ * When the promise is fulfilled, the changes survive the process, and with durability `sync` they are on the disk. One at a
+ * time: the caller begins the next when the promise of the previous one is settled.
  */
 export type Transaction = <Result>(body: (tables: Tables) => Result) => Promise<Result>
 
 type Flags = Parameters<RootDatabase['transactionSync']>[1]
-/** Abort the transaction if its body throws, and commit before it returns: to the disk, unless the store is opened without. */
+/** Aborts the transaction if its body throws; commits before it returns, to the disk unless the store has `noSync`. */
 const ABORTABLE = 3 as Flags
 
 interface Change {
@@ -25,17 +25,17 @@ export function commitHere(root: RootDatabase, tables: Tables): Transaction {
 }
 
 /**
- * Commits on a thread of LMDB's, so that the event loop turns while the disk is waited for. That thread only takes rows to put
- * and to remove, while the body has to read what it wrote. So the body runs in a transaction on this thread, which is aborted
- * and writes nothing; what it changed is noted, and done again over there, where nobody else has written meanwhile.
+ * Commits on LMDB's own thread, so that the disk does not block the event loop. That thread only takes rows to put and to
+ * remove, while the body has to read its own writes. So the body runs in a transaction on this thread, which is aborted and
+ * writes nothing; its changes are recorded and repeated on the other thread, with no other write in between.
  */
 export function commitElsewhere(root: RootDatabase, tables: Tables, abort: object): Transaction {
   let changes: Change[] = []
-  const noted = notingTables(tables, (change) => changes.push(change))
+  const recorded = recordingTables(tables, (change) => changes.push(change))
   const here = commitHere(root, tables)
   let hasFailed = false
   return async (body) => {
-    // A commit that fails over there is written to the standard error by LMDB itself, whoever handles it. Once is enough.
+    // LMDB writes a failed commit of its thread to standard error, even if it is handled. Retries stay here to avoid repeats.
     if (hasFailed) {
       const result = await here(body)
       hasFailed = false
@@ -44,7 +44,7 @@ export function commitElsewhere(root: RootDatabase, tables: Tables, abort: objec
     changes = []
     const results: ReturnType<typeof body>[] = []
     root.transactionSync(() => {
-      results.push(body(noted))
+      results.push(body(recorded))
       return abort
     }, ABORTABLE)
     try {
@@ -57,7 +57,7 @@ export function commitElsewhere(root: RootDatabase, tables: Tables, abort: objec
   }
 }
 
-/** Nothing in here may throw: LMDB would commit what came before it. All of it went well a moment ago. */
+/** Nothing in here may throw: LMDB would commit the changes before it. All of them have just succeeded on this thread. */
 async function replay(root: RootDatabase, changes: readonly Change[]): Promise<void> {
   await root.batch(() => {
     for (const { table, key, row } of changes) {
@@ -67,7 +67,7 @@ async function replay(root: RootDatabase, changes: readonly Change[]): Promise<v
   })
 }
 
-/** Why a commit has failed is told beside the error, and later. */
+/** LMDB reports the cause of a failed commit in a property of the error, and later. */
 async function causeOf(error: unknown): Promise<unknown> {
   try {
     await (error as { commitError?: Promise<never> }).commitError
@@ -77,12 +77,12 @@ async function causeOf(error: unknown): Promise<unknown> {
   }
 }
 
-function notingTables(tables: Tables, note: (change: Change) => void): Tables {
-  const noting = Object.entries(tables).map(([name, table]) => [name, notingTable(table, note)])
-  return Object.fromEntries(noting)
+function recordingTables(tables: Tables, record: (change: Change) => void): Tables {
+  const recording = Object.entries(tables).map(([name, table]) => [name, recordingTable(table, record)])
+  return Object.fromEntries(recording)
 }
 
-function notingTable<Row, K extends Key>(table: Database<Row, K>, note: (change: Change) => void): Table<Row, K> {
+function recordingTable<Row, K extends Key>(table: Database<Row, K>, record: (change: Change) => void): Table<Row, K> {
   const of = table as unknown as Database<unknown, Key>
   return {
     get: (key) => table.get(key),
@@ -91,10 +91,10 @@ function notingTable<Row, K extends Key>(table: Database<Row, K>, note: (change:
     getKeysCount: (range) => table.getKeysCount(range),
     putSync(key, row) {
       table.putSync(key, row)
-      note({ table: of, key, row })
+      record({ table: of, key, row })
     },
     removeSync(key) {
-      note({ table: of, key, row: undefined })
+      record({ table: of, key, row: undefined })
       return table.removeSync(key)
     }
   }

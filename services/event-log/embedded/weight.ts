@@ -1,14 +1,14 @@
 import type { NewEvent } from '../../events/log-event.ts'
 
 const PAGE = 4_096
-/** LMDB gives a row that is larger than this pages of its own. */
+/** LMDB stores a larger row in pages of its own. */
 const INLINE = 1_900
-/** What an entry takes on disk besides its text: its key, its row, its node, and the half-filled pages around it. */
+/** Size of an entry on disk besides its text: its key, its row, its node, and half-filled pages. */
 const ENTRY_OVERHEAD = 120
-/** What it takes to be filed under one channel, besides the channel's name in the entry. */
+/** Size of a position in one channel, besides the channel's name in the entry. */
 const POSITION_OVERHEAD = 90
 
-/** About what an event takes on disk. */
+/** Approximate size of an event on disk. */
 export function weightOf(event: NewEvent): number {
   let row = Buffer.byteLength(event.data) + Buffer.byteLength(event.event) + ENTRY_OVERHEAD
   let positions = 0

@@ -17,25 +17,25 @@ export interface WritingParts {
   readonly epoch: string
   readonly retention: Retention
   readonly idempotencyWindow: number
-  /** Now on the log's own clock, and for people. */
+  /** Log time, and wall-clock time. */
   readonly now: number
   readonly time: number
-  /** What makes the witnesses of new entries, and the keys of all that were made. */
+  /** Generates the witnesses of new entries; the keys of all witnesses so far. */
   readonly witnesses: Witnesses
   readonly witnessKeys: WitnessKeys
   /** The random name of the hub that writes. */
   readonly owner: string
-  /** Where the turn among the heaviest channels was. */
+  /** Id of the channel among the heaviest whose turn was last. */
   readonly turn: number
   /** Channels that earlier transactions left above their bounds. */
   readonly overfull: Iterable<Channel>
-  /** How many entries are dropped at most, each, for their age and for bounds that were larger when they were stored. */
+  /** Max. number of entries that are dropped for their age and for bounds that were larger when they were stored. */
   readonly slice: number
 }
 
 /**
- * What one transaction does to the store. Nothing of it counts until it is committed: whoever made it throws it away
- * otherwise, with the state that it was given a copy of.
+ * The changes of one transaction to the store. They are valid only after the commit: without it the caller discards this
+ * object together with its copy of the state.
  */
 export class Writing {
   readonly state: State
@@ -52,7 +52,7 @@ export class Writing {
   readonly #channels: OpenChannels
   /** Channels that are left above their bounds, for the next transactions. */
   readonly overfull: Set<Channel>
-  /** What the log held, and how much it remembered, before this transaction. */
+  /** The state before this transaction. */
   readonly #before: Readonly<State>
   #slice: number
   #turn: number
@@ -85,12 +85,12 @@ export class Writing {
     return this.#isUnfinished || this.overfull.size > 0
   }
 
-  /** Whether something is due to be dropped. */
+  /** Whether entries are due to be dropped. */
   static isDue(state: State, retention: Retention, now: number): boolean {
     return state.oldestAt <= now - retention.age || state.nextUntil <= now
   }
 
-  /** @throws {IdempotencyKeyReusedError} when nothing was done; what other batches did stays. */
+  /** @throws {IdempotencyKeyReusedError} before any change; the changes of other batches stay. */
   append(events: readonly NewEvent[]): Receipt[] {
     refuseOtherContent(events, (idempotency) => this.#keys.digestOf(idempotency))
     return events.map((event) => {
@@ -106,18 +106,18 @@ export class Writing {
     })
   }
 
-  /** Drops a slice of what is too old, which is a gap, and of what outlived its `ttl`, which is none. */
+  /** Drops a slice of the entries that are too old, which is a gap, and of those past their `ttl`, which is not. */
   expire(): void {
     let left = this.#slice
     while (this.state.nextUntil <= this.#now && left-- > 0) {
-      const first = this.#retained.nextLapsing
+      const first = this.#retained.nextExpiring
       if (first === undefined) this.state.nextUntil = Number.POSITIVE_INFINITY
       else this.#expire(first)
     }
     while (this.state.oldestAt <= this.#now - this.#retention.age && left-- > 0) this.#age(this.state.oldest)
   }
 
-  /** Brings the log towards its bounds, and forgets what no longer matters. Writes down what has changed. */
+  /** Brings the log towards its bounds, forgets expired keys and marks, and writes the changed rows. */
   finish(): State {
     this.#keys.expire()
     for (const channel of [...this.overfull]) this.#trim(this.#channels.open(channel))
@@ -157,8 +157,8 @@ export class Writing {
   }
 
   /**
-   * Brings a channel under its bounds. What this transaction added is made room for at once; what was there under larger
-   * bounds goes slice by slice.
+   * Brings a channel under its bounds. Entries of this transaction evict older ones at once; entries that were stored under
+   * larger bounds are evicted slice by slice.
    */
   #trim(positions: ChannelPositions): void {
     const { channel, kind, stored } = positions
@@ -176,7 +176,7 @@ export class Writing {
     }
   }
 
-  /** Whether there was something to evict. */
+  /** Returns whether the channel had an entry to evict. */
   #evict(positions: ChannelPositions): boolean {
     const oldest = positions.oldest()
     if (oldest === undefined) return false
@@ -188,8 +188,8 @@ export class Writing {
   #expire([until, seq]: [number, number]): void {
     for (const channel of entryAt(this.#tables, seq)?.[3] ?? []) {
       const positions = this.#channels.open(channel)
-      // An entry that lapses at another time, or never, is not the one that the index means.
-      if (positions.lapsesAt(seq) === until) this.#take(positions, seq)
+      // An entry that expires at another time, or never, is not the one that the index means.
+      if (positions.expiresAt(seq) === until) this.#take(positions, seq)
     }
     this.#retained.expired(until, seq)
   }
@@ -199,7 +199,7 @@ export class Writing {
       const positions = this.#channels.open(channel)
       if (this.#take(positions, seq)) positions.evicted = Math.max(positions.evicted, seq)
     }
-    // An entry that is damaged, or that no place leads to.
+    // The entry is damaged, or no position refers to it.
     if (this.state.oldest === seq) this.#retained.discard(seq)
   }
 
@@ -235,7 +235,7 @@ export class Writing {
   }
 }
 
-/** What counts against the bound in bytes. */
+/** The bytes that count against the bound. */
 function stored({ bytes, keyBytes, emptiedBytes }: State): number {
   return bytes + keyBytes + emptiedBytes
 }

@@ -184,8 +184,8 @@ export class RedisLog implements EventLog, HealthCheck {
 
   #bounds(nonce: string): string[] {
     const { retention, idempotencyWindow, tailBytes } = this.#parts
-    const { user, topic, everyone: broadcast, channelBytes, bytes } = retention
-    return [...[user, topic, broadcast, channelBytes, bytes, idempotencyWindow, tailBytes].map(String), nonce]
+    const { user, topic, everyone, channelBytes, bytes } = retention
+    return [...[user, topic, everyone, channelBytes, bytes, idempotencyWindow, tailBytes].map(String), nonce]
   }
 
   #noted(reply: unknown): LogState {
