@@ -1,4 +1,4 @@
-// Answers that are written while they are read: `npm run build && node examples/answers.mjs`, then
+// Answers that are streamed while they are generated: `npm run build && node examples/answers.mjs`, then
 // `curl -N 'http://127.0.0.1:3000/answers?question=why'`.
 import { setTimeout as wait } from 'node:timers/promises'
 import Fastify from 'fastify'
@@ -7,8 +7,8 @@ import sseHub from 'fastify-sse-hub'
 const app = Fastify({ logger: { level: 'warn' } })
 await app.register(sseHub)
 
-// The generator stands for a model that is asked for its answer. The signal is aborted when the reader goes away, so that
-// nobody is paid for words that nobody reads.
+// The generator stands for a language model. The signal is aborted when the reader leaves, so that no words are
+// generated, and paid for, without a reader.
 async function* answer(question, signal) {
   for (const word of `You ask "${question}"; that depends, as most things do.`.split(' ')) {
     await wait(150, undefined, { signal })
@@ -17,7 +17,7 @@ async function* answer(question, signal) {
   yield { event: 'done', data: '[DONE]' }
 }
 
-// No faster than the reader takes it, and closed for good at its end: an EventSource does not come back and ask again.
+// The generator waits for slow readers. The stream is closed for good at its end, so an EventSource does not reconnect.
 app.get('/answers', (request, reply) =>
   app.sse.stream(request, reply, (signal) => answer(String(request.query.question ?? ''), signal))
 )

@@ -1,11 +1,11 @@
-// An app of your own with a hub in it: `npm run build && node examples/orders.mjs`, then open http://127.0.0.1:3000/.
+// An app with a hub: `npm run build && node examples/orders.mjs`, then open http://127.0.0.1:3000/.
 import Fastify from 'fastify'
 import sseHub from 'fastify-sse-hub'
 
 const app = Fastify({ logger: { level: 'warn' } })
 await app.register(sseHub)
 
-// Who somebody is, is yours to say; here the cookie says it. Nobody else's streams can be opened with it.
+// The app identifies the user, here by a cookie. A client can open only the streams of its own user.
 const userOf = (request) => /(?:^|; )user=(\w+)/.exec(request.headers.cookie ?? '')?.[1]
 
 app.get('/events', (request, reply) => app.sse.connect(request, reply, { user: userOf(request), topics: ['offers'] }))
@@ -14,9 +14,9 @@ let orders = 0
 app.post('/orders', async (request, reply) => {
   const id = ++orders
   reply.code(201)
-  // All his tabs, on every device, and his history if he has none open.
+  // Reaches all tabs of the user on every device, or the user's history if none is open.
   await app.sse.send(userOf(request), { event: 'order.placed', data: { id } })
-  // A status replaces the one before: who comes back later is told only the newest.
+  // A status replaces the one before: a client that returns later gets only the newest.
   for (const [index, status] of ['packed', 'shipped', 'delivered'].entries()) {
     setTimeout(
       () => app.sse.send(userOf(request), { event: 'order.status', data: { id, status }, collapseKey: `order/${id}` }),

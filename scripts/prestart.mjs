@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync } from 'node:fs'
 
-// Builds what `npm start` runs, from the checkout that it is run in. Where nothing can be built, an earlier build is started.
+// Builds the checkout for `npm start`. Where building is impossible, `npm start` uses an earlier build.
 
 const isBuilt = existsSync('dist/server.js')
 const obstacle = obstacleToBuilding()

@@ -15,17 +15,17 @@ const items = readFileSync(join(import.meta.dirname, 'CATALOGUE.md'), 'utf8')
   .filter((match) => match !== null)
   .map(([, number = '', what = '', file = '', name = '']): Item => ({ number, what, file, name }))
 
-/** The numbers from one to the other, as they are written. */
+/** The item numbers of a kind, from one to the other. */
 const numbers = (kind: string, from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, at) => `${kind}-${String(from + at).padStart(2, '0')}`)
 
-/** Whether a test of that name stands in the source: the whole of a text, in whatever quotes. */
+/** Whether the source has a test of that name: a whole literal, in quotes of any kind. */
 function names(source: string, name: string): boolean {
   const quoted = [name, name.replaceAll("'", "\\'")]
   return quoted.some((text) => ["'", '"', '`'].some((quote) => source.includes(quote + text + quote)))
 }
 
-t.test('every item of the catalogue is there once, and in order', async (t) => {
+t.test('the catalogue has every item once, and in order', async (t) => {
   const expected = [
     ...numbers('F', 1, 67),
     ...numbers('F', 103, 112),
@@ -41,7 +41,7 @@ t.test('every item of the catalogue is there once, and in order', async (t) => {
   )
 })
 
-t.test('every test that the catalogue names is there, and what has none says why', async (t) => {
+t.test('every test in the catalogue exists, and items without a test say why', async (t) => {
   for (const { number, file, name } of items) {
     if (file === '-') {
       t.match(name, /^needs /, number)

@@ -1,16 +1,16 @@
-// One node of a hub of several. With a Redis at hand: `npm run build`, then start it as often as you like,
-// `PORT=3001 node examples/cluster/node.mjs`. Or all of it: `docker compose -f examples/cluster/compose.yml up --build`.
+// One node of a cluster. With a Redis: `npm run build`, then `PORT=3001 node examples/cluster/node.mjs` for each node.
+// Or the whole cluster: `docker compose -f examples/cluster/compose.yml up --build`.
 import Fastify from 'fastify'
 import sseHub, { hubRoutes } from 'fastify-sse-hub'
 import { redisHub } from 'fastify-sse-hub/redis'
 
 const { HOST = '127.0.0.1', PORT = '3000', REDIS_URL = 'redis://127.0.0.1:6379' } = process.env
 
-// `trustProxy`: the address of a client is what nginx says it is.
+// `trustProxy`: nginx names the address of the client.
 const app = Fastify({ logger: { level: 'warn' }, trustProxy: true })
 await app.register(sseHub, { ...(await redisHub({ url: REDIS_URL, prefix: 'example' })) })
 
-// Anybody is who he says he is, and may do everything: an example, and nothing for the open network.
+// Every client may take any user's name and do everything: an example, not for the open network.
 const authenticate = ({ query }) => (typeof query.user === 'string' ? { user: query.user } : undefined)
 await app.register(hubRoutes, { authenticate, authorizeTopic: () => true, authorize: () => true })
 

@@ -11,7 +11,7 @@ const SYSTEM_BROWSERS = [
   '/usr/bin/chromium-headless-shell',
   '/usr/bin/google-chrome'
 ]
-// The browser's own calls home have no place in a test.
+// Switches off the requests that the browser sends on its own.
 const QUIET = [
   '--no-sandbox',
   '--disable-gpu',
@@ -21,10 +21,10 @@ const QUIET = [
   '--no-first-run'
 ]
 
-/** Why tests that need a browser are skipped. */
+/** The reason with which tests that need a browser are skipped. */
 export const NO_BROWSER = 'no Chromium can be started: apt-get install chromium, or set CHROMIUM_PATH'
 
-/** A Chromium of this machine, else the one from npm; undefined if neither can be started, which in CI is an error. */
+/** A Chromium of this machine, else the one from npm; undefined if neither starts, which in CI is an error. */
 export async function launchBrowser(t: Test): Promise<Browser | undefined> {
   for (const executablePath of SYSTEM_BROWSERS) {
     if (!executablePath || !existsSync(executablePath)) continue
@@ -36,13 +36,13 @@ export async function launchBrowser(t: Test): Promise<Browser | undefined> {
   return browser
 }
 
-/** The Chromium that comes from npm; it unpacks itself, straight into the temp folder. */
+/** The Chromium from npm, which unpacks itself into the temporary folder. */
 async function launchPackaged(t: Test): Promise<Browser> {
   const folder = await mkdtemp(join(tmpdir(), 'sse-hub-chromium-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   process.env.TMPDIR = folder
   const { default: packaged } = await import('@sparticuz/chromium')
-  // In a single process, as it is set up to run, the whole browser would end with the first test's profile.
+  // With a single process, its default, the whole browser would end with the profile of the first test.
   const args = packaged.args.filter((arg) => arg !== '--single-process' && arg !== '--no-zygote')
   return chromium.launch({ executablePath: await packaged.executablePath(), args: [...args, ...QUIET] })
 }

@@ -1,6 +1,6 @@
 import type { Locator, Page } from 'playwright-core'
 
-// What a person does with the demo page, and where he looks.
+// Actions of a person on the demo page, and the elements that show their results.
 
 /** Two streams of alice, as in two tabs, and one of bob. */
 export async function openThree(page: Page): Promise<[Locator, Locator, Locator]> {
@@ -40,7 +40,7 @@ export async function send(page: Page, { user, topic, everyone, event, data }: S
   ])
 }
 
-/** The state of a stream, as its panel says it. */
+/** The state of a stream, as its panel shows it. */
 export const state = (panel: Locator | Page, name: string) => panel.getByRole('status').getByText(name, { exact: true })
 
 export const events = (panel: Locator) =>

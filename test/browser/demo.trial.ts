@@ -8,16 +8,16 @@ import { event, events, openStream, openThree, send, state } from './demo-page.t
 
 t.setTimeout(120_000)
 
-/** Away long enough for the page to publish three events meanwhile. */
+/** Long enough for the page to publish three events before a stream reconnects. */
 const RECONNECTION_TIME = 1_000
-/** How long a person would wait before calling it broken. */
+/** The time that a person would wait before giving up. */
 const PATIENCE = 10_000
 
 const browser = await launchBrowser(t)
 const skip = browser ? false : NO_BROWSER
 t.teardown(() => browser?.close())
 
-demo('an event sent to alice reaches both of her streams, and not that of bob', async (page, t) => {
+demo('an event sent to alice reaches both streams of alice, and not that of bob', async (page, t) => {
   const [alice1, alice2, bob] = await openThree(page)
 
   await send(page, { user: 'alice', event: 'order.shipped', data: '{"order":42}' })
@@ -25,7 +25,7 @@ demo('an event sent to alice reaches both of her streams, and not that of bob', 
   await event(alice2, 'order.shipped').getByText('{ "order": 42 }').waitFor()
   await page.getByText('Accepted for 2 open streams.').waitFor()
 
-  // Streams are in order: once bob has this later event, one sent earlier cannot be on its way any more.
+  // Streams are in order: once bob has this later event, an earlier one cannot arrive any more.
   await send(page, { everyone: true, event: 'notice', data: 'fence' })
   await event(bob, 'notice').waitFor()
   t.equal(await event(bob, 'order.shipped').count(), 0)
@@ -42,7 +42,7 @@ demo('a broadcast reaches every stream once', async (page, t) => {
   }
 })
 
-demo('an event sent to a topic reaches those who subscribed to it', async (page, t) => {
+demo('an event sent to a topic reaches its subscribers', async (page, t) => {
   const alice = await openStream(page, { user: 'alice', topics: 'news, orders/42' })
   const bob = await openStream(page, { user: 'bob', topics: 'news' })
 
@@ -54,7 +54,7 @@ demo('an event sent to a topic reaches those who subscribed to it', async (page,
 })
 
 demo(
-  'closing a user for good ends his streams without an error, and they do not come back',
+  'closing a user for good ends the streams of that user without an error, and they do not reconnect',
   { hub: { reconnectionTime: 200 } },
   async (page) => {
     const [alice, , bob] = await openThree(page)
@@ -64,7 +64,7 @@ demo(
     await page.getByText('1 stream of bob closed for good.').waitFor()
     await state(bob, 'Closed for good: kicked').waitFor()
 
-    // The browser waits half to one and a half times the reconnection time: once alice was away three times, bob's is over.
+    // The browser waits 0.5 to 1.5 times the reconnection time: after three returns of alice, that of bob is over.
     for (let time = 0; time < 3; time++) {
       await alice.getByRole('button', { name: 'Cut the connection' }).click()
       await alice.getByText('Back again.').nth(time).waitFor()
@@ -83,7 +83,7 @@ demo('a task is followed to its end, which is not an error', async (page, t) => 
   t.equal(await task.getByText('Reconnecting').count(), 0)
 })
 
-demo('a stream that is cut is given exactly what it missed, marked as replayed', async (page, t) => {
+demo('a stream that is cut gets exactly the events that it missed, marked as replayed', async (page, t) => {
   const [cut, other] = await openThree(page)
   await send(page, { user: 'alice', event: 'notice', data: 'before' })
   await event(cut, 'notice').waitFor()
@@ -100,7 +100,7 @@ demo('a stream that is cut is given exactly what it missed, marked as replayed',
   t.equal(await events(other).filter({ hasText: 'replayed' }).count(), 0)
 })
 
-demo('cutting all streams lets each of them come back with what it missed', async (page, t) => {
+demo('all streams that are cut return with the events that they missed', async (page, t) => {
   const panels = await openThree(page)
 
   await page.getByRole('button', { name: 'Cut all' }).click()
@@ -111,7 +111,7 @@ demo('cutting all streams lets each of them come back with what it missed', asyn
 })
 
 demo(
-  'what a stream missed and the hub no longer holds is told as a gap',
+  'missed events that the hub no longer retains are reported as a gap',
   { hub: { retention: { user: 2 } } },
   async (page, t) => {
     const [cut] = await openThree(page)
@@ -123,7 +123,7 @@ demo(
   }
 )
 
-demo('a stream that the reader stopped takes up where it stopped', async (page) => {
+demo('a stream that the reader stopped resumes where it stopped', async (page) => {
   const alice = await openStream(page, { user: 'alice' })
 
   await alice.getByRole('button', { name: 'Stop' }).click()
@@ -136,7 +136,7 @@ demo('a stream that the reader stopped takes up where it stopped', async (page) 
   await event(alice, 'notice').getByText('meanwhile').waitFor()
 })
 
-demo('a new stream can begin with the history that is still held', async (page, t) => {
+demo('a new stream can begin with the retained history', async (page, t) => {
   for (const data of ['one', 'two', 'three']) await send(page, { user: 'alice', event: 'notice', data })
 
   await page.getByLabel('Begin with').selectOption('last')
@@ -151,7 +151,7 @@ demo('a new stream can begin with the history that is still held', async (page, 
   t.same(await events(oldest).locator('pre').allTextContents(), ['one', 'two', 'three'])
 })
 
-demo('markup in data, names of events and names of users is shown as text and never runs', async (page, t) => {
+demo('markup in data, event names and user names is shown as text and never runs', async (page, t) => {
   const payload = '<img src=x onerror="document.title=\'owned\'">'
   const panel = await openStream(page, { user: payload, topics: payload })
 
@@ -163,18 +163,14 @@ demo('markup in data, names of events and names of users is shown as text and ne
   t.equal(await page.title(), 'SSE Hub')
 })
 
-demo(
-  'a refused event is answered with its code and a message that says why',
-  { expectsRefusal: true },
-  async (page, t) => {
-    await send(page, { everyone: true, event: 'hub.welcome', data: 'forged' })
-    const result = page.getByRole('status').filter({ hasText: 'SSE_HUB_ERR_' })
-    await result.waitFor()
-    t.match(await result.textContent(), /hub\./)
-  }
-)
+demo('a refused event shows the code and the message of the error', { expectsRefusal: true }, async (page, t) => {
+  await send(page, { everyone: true, event: 'hub.welcome', data: 'forged' })
+  const result = page.getByRole('status').filter({ hasText: 'SSE_HUB_ERR_' })
+  await result.waitFor()
+  t.match(await result.textContent(), /hub\./)
+})
 
-demo('a stream that falls silent is called stale, until something is heard again', { clock: true }, async (page) => {
+demo('a silent stream is called stale until its next event', { clock: true }, async (page) => {
   const alice = await openStream(page, { user: 'alice' })
   await state(alice, 'Open').waitFor()
 
@@ -184,7 +180,7 @@ demo('a stream that falls silent is called stale, until something is heard again
   await state(alice, 'Open').waitFor()
 })
 
-demo('an event name that one tab sends is heard in another tab', async (page) => {
+demo('an event name that one tab sends is shown in another tab', async (page) => {
   const second = await page.context().newPage()
   await second.goto(page.url())
   const alice = await openStream(second, { user: 'alice' })
@@ -205,7 +201,7 @@ demo('the reader is warned when the streams use up all connections of the browse
   await page.getByText('Accepted for 1 open stream.').waitFor()
 })
 
-demo('the page speaks Chinese when asked to, and remembers it', async (page, t) => {
+demo('the page switches to Chinese on request, and remembers it', async (page, t) => {
   const alice = await openStream(page, { user: 'alice' })
 
   await page.getByRole('radio', { name: '中文' }).check()
@@ -219,23 +215,19 @@ demo('the page speaks Chinese when asked to, and remembers it', async (page, t) 
   await page.getByRole('heading', { name: 'Open a stream' }).waitFor()
 })
 
-demo(
-  'a browser that prefers Chinese is greeted in Chinese, and nothing is left in English',
-  { locale: 'zh-CN' },
-  async (page, t) => {
-    await page.getByRole('button', { name: '打开这三条流' }).click()
-    await state(page, '已打开').first().waitFor()
+demo('a browser that prefers Chinese gets the whole page in Chinese', { locale: 'zh-CN' }, async (page, t) => {
+  await page.getByRole('button', { name: '打开这三条流' }).click()
+  await state(page, '已打开').first().waitFor()
 
-    const [english, html, chinese] = (await page.evaluate(`(async () => {
+  const [english, html, chinese] = (await page.evaluate(`(async () => {
       const { en } = await import('${page.url()}texts-en.js')
       const { zh } = await import('${page.url()}texts-zh.js')
       return [Object.keys(en), await (await fetch('${page.url()}')).text(), Object.keys(zh)]
     })()`)) as [string[], string, string[]]
-    const inPage = Array.from(html.matchAll(/data-i18n(?:-[a-z-]+)?="([^"]+)"/g), ([, key]) => key as string)
-    const spoken = [...new Set([...english, ...inPage])]
-    t.same(chinese.sort(), spoken.sort())
-  }
-)
+  const inPage = Array.from(html.matchAll(/data-i18n(?:-[a-z-]+)?="([^"]+)"/g), ([, key]) => key as string)
+  const spoken = [...new Set([...english, ...inPage])]
+  t.same(chinese.sort(), spoken.sort())
+})
 
 demo('the page is served under a strict content security policy', async (page, t) => {
   const response = await page.reload()
@@ -245,7 +237,7 @@ demo('the page is served under a strict content security policy', async (page, t
   t.notMatch(policy, /unsafe/)
 })
 
-demo('on a phone nothing sticks out at the side', { viewport: { width: 390, height: 844 } }, async (page, t) => {
+demo('on a phone nothing overflows the width', { viewport: { width: 390, height: 844 } }, async (page, t) => {
   const overflow = () => page.evaluate('document.documentElement.scrollWidth - innerWidth')
   t.equal(await overflow(), 0, 'empty')
 
@@ -260,7 +252,7 @@ demo('on a phone nothing sticks out at the side', { viewport: { width: 390, heig
   t.equal(await overflow(), 0, 'in Chinese')
 })
 
-/** The standalone hub of one test, on its own port; it forgets with the test. */
+/** The standalone hub of one test, on its own port, with its history in memory. */
 async function startHub(t: Test, options: SseHubOptions): Promise<string> {
   const app = Fastify()
   t.teardown(() => app.close())
@@ -271,7 +263,7 @@ async function startHub(t: Test, options: SseHubOptions): Promise<string> {
 type Profile = BrowserContextOptions & { hub?: SseHubOptions; expectsRefusal?: boolean; clock?: boolean }
 type Story = (page: Page, t: Test) => Promise<void>
 
-/** One test: the demo of a hub of its own, in a fresh browser profile. Whatever the console complains about fails it. */
+/** A test of the demo with its own hub and a fresh browser profile. Any warning or error in the console fails it. */
 function demo(name: string, ...[first, second]: [Story] | [Profile, Story]) {
   const story = second ?? (first as Story)
   const { hub = {}, expectsRefusal = false, clock = false, ...profile } = second ? (first as Profile) : {}
@@ -291,6 +283,6 @@ function demo(name: string, ...[first, second]: [Story] | [Profile, Story]) {
     await page.goto(url)
     await page.getByText(/Hub is up|中心运行中/).waitFor()
     await story(page, t)
-    t.same(complaints, [], 'the console has nothing to complain about')
+    t.same(complaints, [], 'the console has no warnings and no errors')
   })
 }

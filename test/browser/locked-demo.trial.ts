@@ -10,14 +10,14 @@ import { event, openStream, send, state } from './demo-page.ts'
 t.setTimeout(120_000)
 
 const KEY = 'k'.repeat(43)
-/** How long a person would wait before calling it broken. */
+/** The time that a person would wait before giving up. */
 const PATIENCE = 10_000
 
 const browser = await launchBrowser(t)
 const skip = browser ? false : NO_BROWSER
 t.teardown(() => browser?.close())
 
-/** The demo of a locked hub, in a fresh browser profile; nothing but refusals may be complained of in its console. */
+/** The demo of a locked hub, in a fresh browser profile. Its console may report refusals and nothing else. */
 async function open(t: Test): Promise<Page> {
   const app = Fastify()
   t.teardown(() => app.close())
@@ -47,7 +47,7 @@ async function unlock(page: Page, key: string): Promise<void> {
   await page.getByRole('button', { name: 'Unlock' }).click()
 }
 
-t.test('the page of a locked hub asks for a key, and with it does everything', { skip }, async (t) => {
+t.test('the page of a locked hub asks for a key, and all its functions work with it', { skip }, async (t) => {
   const page = await open(t)
   await unlock(page, 'x'.repeat(43))
   await page.getByText('SSE_HUB_ERR_NO_CREDENTIALS').waitFor()
@@ -63,18 +63,18 @@ t.test('the page of a locked hub asks for a key, and with it does everything', {
 
   await page.getByLabel('Steps, about one a second').fill('1')
   await page.getByRole('button', { name: 'Follow task' }).click()
-  // The demo task publishes for every caller: it is for open hubs only.
+  // The demo task publishes for every caller, so only open hubs have it.
   await page.getByRole('article').nth(1).getByText('SSE_HUB_ERR_NOT_FOUND').waitFor()
 
   const kept = await page.evaluate(
     'JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, location.href])'
   )
-  t.notMatch(kept, KEY, 'the key is nowhere but in the page')
+  t.notMatch(kept, KEY, 'the key is only in the memory of the page')
   await page.reload()
   await page.getByText('This hub is locked').waitFor()
 })
 
-t.test("with a user's token the page opens his streams, and those of nobody else", { skip }, async (t) => {
+t.test("with a user's token the page opens streams of that user, and of no other", { skip }, async (t) => {
   const page = await open(t)
   await unlock(page, tokenOf('alice', { topics: ['news'] }))
   const alice = await openStream(page, { user: 'alice', topics: 'news' })

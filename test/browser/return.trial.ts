@@ -22,7 +22,7 @@ t.teardown(() => browser?.close())
 
 const LOCKED = { apiKeys: readApiKeys(`demo:${KEY}:publish,read,close,ticket`) }
 
-/** A hub that may be stopped and started again on its port, with its history and without its tickets. */
+/** A hub that restarts on its port with its history, but without its tickets. */
 class RestartingHub {
   port = 0
   readonly #t: Test
@@ -63,7 +63,7 @@ class RestartingHub {
     await this.#app?.sse.send('alice', { event: name, data })
   }
 
-  /** Answers 502 on the port of the hub, as a proxy without a hub does, until a stream was asked for. */
+  /** Answers 502 on the port of the hub, as a proxy without a hub does, until a stream was requested. */
   async answer502(): Promise<void> {
     const proxy = createServer((_request, response) => response.writeHead(502).end('Bad Gateway'))
     this.#t.teardown(() => proxy.close())
@@ -84,7 +84,7 @@ async function newPage(t: Test, url: string): Promise<Page> {
   return page
 }
 
-t.test('a 502 at its return is not the end of a stream, and it misses nothing', { skip }, async (t) => {
+t.test('a 502 on reconnection does not end a stream, and the stream misses nothing', { skip }, async (t) => {
   const hub = new RestartingHub(t, {})
   await hub.start()
   const page = await newPage(t, hub.url)
@@ -101,7 +101,7 @@ t.test('a 502 at its return is not the end of a stream, and it misses nothing', 
   await state(alice, 'Open').waitFor()
 })
 
-t.test('a stream that was refused and is started again goes on where it was', { skip }, async (t) => {
+t.test('a stream that was refused and is started again resumes where it was', { skip }, async (t) => {
   let mayOpen = true
   const hub = new RestartingHub(t, {})
   await hub.start()
@@ -122,7 +122,7 @@ t.test('a stream that was refused and is started again goes on where it was', { 
   t.same(await events(alice).locator('pre').allTextContents(), ['before', 'one', 'two', 'three'])
 })
 
-t.test('the page of a locked hub asks for a new ticket when the hub has forgotten the old one', { skip }, async (t) => {
+t.test('the page of a locked hub requests a new ticket when the hub has lost the old one', { skip }, async (t) => {
   const hub = new RestartingHub(t, { authentication: LOCKED })
   await hub.start()
   const page = await newPage(t, hub.url)
@@ -139,14 +139,14 @@ t.test('the page of a locked hub asks for a new ticket when the hub has forgotte
   t.same(await events(alice).locator('pre').allTextContents(), ['before', 'one', 'two'])
 })
 
-t.test('the recipe for tickets outlives a restart of the hub, and a proxy without one', { skip }, async (t) => {
+t.test('the recipe for tickets survives a restart of the hub, and a proxy without a hub', { skip }, async (t) => {
   const recipe = allSnippets().find(({ code }) => code.includes("fetch('/my-backend/ticket'"))?.code as string
   const backend = Fastify({ forceCloseConnections: true })
   t.teardown(() => backend.close())
   const page = '<!doctype html><link rel="icon" href="data:,"><script src="/recipe.js"></script>'
   backend.get('/', (_request, reply) => reply.type('text/html').send(page))
   backend.get('/recipe.js', (_request, reply) => {
-    // The page of the recipe shows events on its console.
+    // The page of the recipe logs events to its console.
     const code = `globalThis.shown = []\nconsole.log = (type, data) => shown.push(data)\n${recipe}`
     return reply.type('text/javascript').send(code.replaceAll('https://hub.example.com', hub.url))
   })

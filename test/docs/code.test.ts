@@ -31,7 +31,7 @@ const OPTIONS: ts.CompilerOptions = {
   skipLibCheck: true
 }
 
-/** What the compiler says of a file. Each is a program of its own, because one that declares events changes the others. */
+/** The errors of a file, compiled as its own program, because a file that declares events changes the others. */
 function problemsOf(path: string, options: ts.CompilerOptions, code?: string): string[] {
   const compilerHost = ts.createCompilerHost(options)
   const { getSourceFile } = compilerHost
@@ -55,7 +55,7 @@ t.test('every example in TypeScript compiles as it stands', async (t) => {
     t.same(problemsOf(pathOf(snippet), { ...OPTIONS, types: ['node'] }), [], snippet.where)
 })
 
-t.test('every example for pages names only what a browser has', async (t) => {
+t.test('every example for pages uses only names that a browser has', async (t) => {
   t.ok(inJavaScript.length > 0)
   const options = {
     ...OPTIONS,
@@ -65,7 +65,7 @@ t.test('every example for pages names only what a browser has', async (t) => {
     lib: ['lib.es2023.d.ts', 'lib.dom.d.ts'],
     types: []
   }
-  // A function of the page wins over one of the browser with the same name.
+  // A function of the page hides one of the browser with the same name.
   for (const { where, code } of inJavaScript) t.same(problemsOf(join(host, 'page.mjs'), options, code), [], where)
 })
 
@@ -80,7 +80,7 @@ t.test('every example in TypeScript runs as it stands', { skip: withoutRedis }, 
   }
 })
 
-t.test('the first example delivers to a page what it says', async (t) => {
+t.test('the first example delivers its event to a page', async (t) => {
   const example = inTypeScript.find(({ where }) => where.startsWith('README.md')) as Snippet
   const running = run(t, example, '{"3000":0}', 'stays')
   const [line] = (await once(createInterface(running.stdout), 'line')) as [string]
@@ -94,7 +94,7 @@ t.test('the first example delivers to a page what it says', async (t) => {
   client.cut()
 })
 
-/** Runs an example. It ends by itself once it is loaded and its app is ready, unless it `stays`. */
+/** Runs an example, which exits once its app is ready, unless `stays` is set. */
 function run(t: Test, snippet: Snippet, ports: string, stays = ''): ChildProcessByStdio<null, Readable, Readable> {
   const path = pathOf(snippet).replace(/\.ts$/, '.mjs')
   const end = stays

@@ -26,7 +26,7 @@ const commands = ofLanguage('sh').flatMap(({ where, code }) =>
 )
 const withoutCurl = without('curl')
 
-t.test('every example names a language that is tested, or that is no code', async (t) => {
+t.test('every example has a language that is tested, or that is not code', async (t) => {
   const known = ['sh', 'ts', 'js', 'nginx', 'haproxy', 'yaml', 'http']
   t.same(
     snippets.filter(({ language }) => !known.includes(language)),
@@ -34,7 +34,7 @@ t.test('every example names a language that is tested, or that is no code', asyn
   )
 })
 
-t.test('every command is a command of the shell, and every script of npm exists', async (t) => {
+t.test('every command exists in the shell, and every npm script in the package', async (t) => {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   for (const { where, command } of commands) {
     const { status, stderr } = spawnSync('bash', ['-n', '-c', command], { encoding: 'utf8' })
@@ -43,7 +43,7 @@ t.test('every command is a command of the shell, and every script of npm exists'
   }
 })
 
-t.test('every setting that the documentation names exists', async (t) => {
+t.test('every setting in the documentation exists', async (t) => {
   const names = documents().flatMap(({ text }) => text.match(/\bHUB_[A-Z_]*[A-Z]\b/g) ?? [])
   t.ok(names.length > 10)
   for (const name of new Set(names)) {
@@ -57,7 +57,7 @@ t.test('every setting that the documentation names exists', async (t) => {
   }
 })
 
-t.test('the keys of the examples are keys that the hub takes', async (t) => {
+t.test('the keys of the examples are valid', async (t) => {
   const { command } = commands.find(({ command }) => command.startsWith('HUB_API_KEYS=')) ?? { command: '' }
   const { stdout } = spawnSync('bash', ['-c', `${command}\nprintf %s "$HUB_API_KEYS"`], { encoding: 'utf8' })
   t.same(
@@ -71,14 +71,14 @@ t.test('the keys of the examples are keys that the hub takes', async (t) => {
   t.same(readApiKeys(`backend:sha256-${hash}:publish`)[0]?.hash, readApiKeys(`backend:${KEY}:publish`)[0]?.hash)
 })
 
-t.test('what the README shows with curl delivers an event', { skip: withoutCurl }, async (t) => {
+t.test('the curl commands of the README deliver an event', { skip: withoutCurl }, async (t) => {
   const env = await curlTo(t, { isLocked: false })
   const [listen, publish] = commands.filter(
     ({ where, command }) => where.startsWith('README') && command.startsWith('curl')
   )
   const listening = spawn('bash', ['-c', `exec ${listen?.command}`], { env, stdio: ['ignore', 'pipe', 'ignore'] })
   t.teardown(() => listening.kill())
-  // From the start, so that no line is lost while the event is published.
+  // Read from the start, so that no line is lost while the event is published.
   const lines = createInterface(listening.stdout)[Symbol.asyncIterator]()
   await lines.next()
   const { stdout } = spawnedIn(env, publish?.command)
@@ -88,7 +88,7 @@ t.test('what the README shows with curl delivers an event', { skip: withoutCurl 
   t.equal(line, 'data: {"hello":"alice"}')
 })
 
-t.test('what the page on security shows with curl is answered as it says', { skip: withoutCurl }, async (t) => {
+t.test('the curl commands of the page on security get the documented answers', { skip: withoutCurl }, async (t) => {
   const env = { ...(await curlTo(t, { isLocked: true })), KEY }
   const shown = commands.filter(({ where, command }) => where.includes('security') && command.startsWith('curl'))
   t.equal(shown.length, 2)
@@ -97,7 +97,7 @@ t.test('what the page on security shows with curl is answered as it says', { ski
   t.match(JSON.parse(ticket), { ticket: /^[\w-]{43}$/, expiresAt: String })
 })
 
-t.test('the configuration of nginx is taken by nginx', { skip: without('nginx', { version: '-v' }) }, async (t) => {
+t.test('nginx accepts its configuration', { skip: without('nginx', { version: '-v' }) }, async (t) => {
   const examples = ofLanguage('nginx')
   t.ok(examples.length > 0)
   for (const { where, code } of examples) {
@@ -111,25 +111,21 @@ t.test('the configuration of nginx is taken by nginx', { skip: without('nginx', 
   }
 })
 
-t.test(
-  'the configuration of HAProxy is taken by HAProxy',
-  { skip: without('haproxy', { version: '-v' }) },
-  async (t) => {
-    const examples = ofLanguage('haproxy')
-    t.ok(examples.length > 0)
-    for (const { where, code } of examples) {
-      const path = join(t.testdir(), 'haproxy.cfg')
-      writeFileSync(
-        path,
-        `defaults\n  mode http\n  timeout client 60s\n  timeout connect 1s\n\nfrontend all\n  bind 127.0.0.1:1\n  default_backend hub\n\n${code}`
-      )
-      const { status, stdout, stderr } = spawnSync('haproxy', ['-c', '-f', path], { encoding: 'utf8' })
-      t.equal(status, 0, `${where}: ${stdout}${stderr}`)
-    }
+t.test('HAProxy accepts its configuration', { skip: without('haproxy', { version: '-v' }) }, async (t) => {
+  const examples = ofLanguage('haproxy')
+  t.ok(examples.length > 0)
+  for (const { where, code } of examples) {
+    const path = join(t.testdir(), 'haproxy.cfg')
+    writeFileSync(
+      path,
+      `defaults\n  mode http\n  timeout client 60s\n  timeout connect 1s\n\nfrontend all\n  bind 127.0.0.1:1\n  default_backend hub\n\n${code}`
+    )
+    const { status, stdout, stderr } = spawnSync('haproxy', ['-c', '-f', path], { encoding: 'utf8' })
+    t.equal(status, 0, `${where}: ${stdout}${stderr}`)
   }
-)
+})
 
-/** A hub, and an environment in which curl reaches it by the addresses of the examples. */
+/** Starts a hub; returns an environment in which curl reaches it at the addresses of the examples. */
 async function curlTo(t: Test, { isLocked }: { isLocked: boolean }): Promise<NodeJS.ProcessEnv> {
   const authentication = isLocked ? { apiKeys: readApiKeys(`demo:${KEY}:publish,ticket`) } : undefined
   const start = async (https?: object) => {

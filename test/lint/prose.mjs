@@ -52,7 +52,7 @@ function check(path, { line, text }) {
   }
 }
 
-/** The texts of a file that people read, with the line at which each begins. */
+/** The prose of a file, each piece with the line at which it begins. */
 function piecesOf(path) {
   const source = readFileSync(path, 'utf8')
   const extension = extname(path)
@@ -76,7 +76,7 @@ function markdownOf(source) {
   return pieces
 }
 
-/** Comments, and literals that are more than a word. */
+/** Comments, and literals of more than one word. */
 function codeOf(path, source) {
   const file = ts.createSourceFile(path, source, ts.ScriptTarget.Latest, true)
   const pieces = []

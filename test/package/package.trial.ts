@@ -42,7 +42,7 @@ t.test('the package starts as a program, with its demo page', async (t) => {
 })
 
 t.test(
-  'where the package of the store is missing, one command starts the hub all the same, and says what is lost',
+  'without the package of the store one command still starts the hub, and says that history is in memory',
   async (t) => {
     const hub = start(t, t.testdir())
     const [[line], [warning]] = (await Promise.all([
@@ -56,7 +56,7 @@ t.test(
   }
 )
 
-t.test('the program never leaves history unread because the package of the store is missing', async (t) => {
+t.test('the program does not ignore existing history when the package of the store is missing', async (t) => {
   const folder = t.testdir({ empty: {}, kept: { 'fastify-sse-hub-data': { 'event-log.json': '{}' } } })
   const named = start(t, join(folder, 'empty'), { HUB_STORE: 'history' })
   const kept = start(t, join(folder, 'kept'))
@@ -68,22 +68,25 @@ t.test('the program never leaves history unread because the package of the store
   }
 })
 
-t.test('it installs beside any version of its optional packages, and its dependencies support this Node', async (t) => {
-  const dryRun = async (...packages: string[]) => {
-    const cwd = t.testdir({ 'package.json': '{}' })
-    const options = ['--dry-run', '--prefer-offline', '--no-audit', '--no-fund']
-    const { stderr } = await run('npm', ['install', ...options, ...packages], { cwd })
-    return [...stderr.matchAll(/EBADENGINE +package: '([^']+)'/g)].map(([, name]) => name)
+t.test(
+  'the package installs beside any version of its optional packages, and its dependencies support this Node',
+  async (t) => {
+    const dryRun = async (...packages: string[]) => {
+      const cwd = t.testdir({ 'package.json': '{}' })
+      const options = ['--dry-run', '--prefer-offline', '--no-audit', '--no-fund']
+      const { stderr } = await run('npm', ['install', ...options, ...packages], { cwd })
+      return [...stderr.matchAll(/EBADENGINE +package: '([^']+)'/g)].map(([, name]) => name)
+    }
+    const before = await dryRun(fastify)
+    t.same(await dryRun(fastify, tarball, 'redis@4', 'lmdb@2'), before, 'no warnings but those of Fastify')
   }
-  const before = await dryRun(fastify)
-  t.same(await dryRun(fastify, tarball, 'redis@4', 'lmdb@2'), before, 'no other warning than those that Fastify brings')
-})
+)
 
 for (const format of ['esm', 'cjs'] as const) {
-  t.test(`a host that is bundled to one file (${format}) finds everything in it`, { skip: withoutRedis }, async (t) => {
+  t.test(`a host that is bundled to one file (${format}) needs no other file`, { skip: withoutRedis }, async (t) => {
     const redis = await RedisServer.start()
     t.teardown(() => redis.stop())
-    // Elsewhere, so that no file and no package beside it helps.
+    // In another folder, so that no file and no package near it is found.
     const outfile = join(t.testdir(), `bundle.${format === 'esm' ? 'mjs' : 'cjs'}`)
     const banner = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)"
     await build({
@@ -105,25 +108,25 @@ for (const format of ['esm', 'cjs'] as const) {
   })
 }
 
-t.test('the event log in Redis says what it lacks where its client is not installed', async (t) => {
+t.test('the event log in Redis names the missing package where its client is not installed', async (t) => {
   const ask = `import('fastify-sse-hub/redis').then(({ redisLog }) => redisLog({ url: 'redis://127.0.0.1' }))
     .catch(({ code, message }) => console.log(JSON.stringify({ code, message })))`
   const { stdout } = await run(process.execPath, ['-e', ask], { cwd: host })
   t.match(JSON.parse(stdout), { code: 'SSE_HUB_ERR_INVALID_OPTION', message: /npm install redis/ })
 })
 
-t.test('its types do not name what older versions of TypeScript lack', async (t) => {
+t.test('the types of the package do not use names that older versions of TypeScript lack', async (t) => {
   const { stdout } = await run('tar', ['-xzOf', tarball, '--wildcards', '*.d.ts'], { maxBuffer: 16 * 1_024 * 1_024 })
   t.match(stdout, 'export')
   t.notMatch(stdout, /\b(Buffer|Uint8Array)</, 'generic since TypeScript 5.7')
 })
 
-t.test('its metadata is right for every resolver', async (t) => {
+t.test('the metadata of the package is valid for every resolver', async (t) => {
   await t.resolves(run(bin('publint'), ['--strict', tarball]))
   await t.resolves(run(bin('attw'), [tarball, '--profile', 'esm-only']))
 })
 
-t.test('it holds what it needs and nothing else', async (t) => {
+t.test('the package has the files that it needs and no others', async (t) => {
   const { stdout } = await run('tar', ['-tzf', tarball])
   const folders = new Set(
     stdout
@@ -143,7 +146,7 @@ function start(t: Test, cwd: string, env: Record<string, string> = {}): ChildPro
     cwd,
     env: { ...inherited, PORT: '0', LOG_LEVEL: 'silent', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    // A hub that starts where it should not would run for ever.
+    // A hub that starts where it must not would run for ever.
     timeout: 60_000
   })
   t.teardown(() => hub.kill('SIGKILL'))

@@ -7,12 +7,12 @@ import { install, packedHost } from '../support/packed-host.ts'
 t.setTimeout(900_000)
 
 const run = promisify(execFile)
-/** The first that the package supports, those that came after it, and the newest; and whether `require` of ES modules has types. */
+/** From the first supported version to the newest, and whether `require` of ES modules has types in it. */
 const VERSIONS: [string, boolean][] = [
   ...['5.4', '5.5', '5.6', '5.7'].map((version): [string, boolean] => [version, false]),
   ...['5.8', '5.9', '6.0', 'latest'].map((version): [string, boolean] => [version, true])
 ]
-/** The test runner puts loaders into every process, which the newest compiler cannot be loaded with; `env` takes them away. */
+/** Arguments of `env` that remove the loaders of the test runner, with which the newest compiler does not load. */
 const WITHOUT_LOADERS = ['-u', 'NODE_OPTIONS']
 
 const { host } = await packedHost(t)

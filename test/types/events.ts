@@ -1,4 +1,4 @@
-// Compiled, not run: what must not compile says so.
+// Compiled, not run: lines that must not compile are marked.
 import type { SseHub } from '../../plugins/sse-hub.ts'
 
 interface Events {
@@ -16,7 +16,7 @@ export async function typed(hub: SseHub<Events>): Promise<void> {
   await hub.broadcast({ event: 'order.lost', data: { id: 1 } })
   // @ts-expect-error no target
   await hub.publishBatch([{ event: 'order.shipped', data: { id: 1 } }])
-  // @ts-expect-error undefined is nobody
+  // @ts-expect-error undefined is not a user
   await hub.send(undefined, { data: 'text' })
 }
 
