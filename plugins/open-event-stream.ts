@@ -4,8 +4,9 @@ import type { StreamEntry } from '../services/cluster/cluster.ts'
 import { NotAcceptableError, PipelinedError, ReplySentError } from '../services/errors.ts'
 import { isEnded } from '../services/events/cursor.ts'
 import { networkOf } from '../services/network-address.ts'
+import type { StreamRejection } from '../services/streams/admission.ts'
 import type { EventStream } from '../services/streams/event-stream.ts'
-import type { StreamManager, StreamRejection } from '../services/streams/stream-manager.ts'
+import type { StreamManager } from '../services/streams/stream-manager.ts'
 import type { StreamRequest } from '../services/streams/stream-request.ts'
 import { acceptsEventStream } from './accept.ts'
 import { isHttp2, openSink } from './response-sink.ts'
@@ -75,7 +76,8 @@ export function openEventStream(
   reply: FastifyReply,
   opening: StreamRequest
 ): EventStream | undefined | Promise<EventStream | undefined> {
-  manager.check(opening)
+  const { admission } = manager
+  admission.check(opening)
   const brought = lastEventIdOf(request)
   const lastEventId = opening.lastEventId ?? brought
   const headers = takeOver(request, reply)
@@ -90,15 +92,15 @@ export function openEventStream(
     return undefined
   }
   // To ask for an address is a call into the system, and the answer is kept with the socket.
-  const address = manager.limitsAddresses ? networkOf(request.ip) : ''
-  const refusal = manager.isTooFast(opening.user, address) ? 'limit' : manager.admit(opening.user, address)
+  const address = admission.limitsAddresses ? networkOf(request.ip) : ''
+  const refusal = admission.isTooFast(opening.user, address) ? 'limit' : admission.admit(opening.user, address)
   if (refusal !== undefined) {
     manager.rejected[refusal]++
     sendRefusal(manager, request, reply, headers, refusal)
     return undefined
   }
   const admitted = { ...opening, lastEventId, address }
-  const reserving = manager.reserve(admitted)
+  const reserving = admission.reserve(admitted)
   if (reserving !== undefined) return openReserved(manager, request, reply, headers, admitted, reserving)
   return manager.open(openSink(request.raw, reply.raw, headers), admitted)
 }
@@ -116,13 +118,13 @@ async function openReserved(
   let stream: EventStream | undefined
   try {
     if (isGone(request, reply)) return undefined
-    const refusal = reserved === undefined ? 'limit' : manager.admit(opening.user, opening.address ?? '')
+    const refusal = reserved === undefined ? 'limit' : manager.admission.admit(opening.user, opening.address ?? '')
     if (refusal !== undefined) {
       manager.rejected[refusal]++
       sendRefusal(manager, request, reply, headers, refusal)
     } else stream = manager.open(openSink(request.raw, reply.raw, headers), { ...opening, id: reserved?.id })
   } finally {
-    if (stream === undefined && reserved !== undefined) manager.release(reserved)
+    if (stream === undefined && reserved !== undefined) manager.admission.release(reserved)
   }
   return stream
 }

@@ -8,10 +8,10 @@ import { closeParts } from '../services/hub/close-parts.ts'
 import type { DrainOptions } from '../services/hub/drain-delay.ts'
 import { Hub } from '../services/hub/hub.ts'
 import type { Refusal } from '../services/hub/refusals.ts'
+import type { StreamRejection } from '../services/streams/admission.ts'
 import type { EventStream } from '../services/streams/event-stream.ts'
 import { feed, isProducer, type Producer } from '../services/streams/feed.ts'
 import type { Stream } from '../services/streams/stream.ts'
-import type { StreamRejection } from '../services/streams/stream-manager.ts'
 import type { StreamRequest } from '../services/streams/stream-request.ts'
 import { describe } from '../services/text.ts'
 import type { AnyReply, AnyRequest } from './any-server.ts'
@@ -146,7 +146,7 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     const granted = allTopics(identity.topics ?? [])
     const topics = allTopics(granted, requestedTopics)
     const opening = { user: identity.user, topics, expiresAt: identity.expiresAt, from, last, lastEventId }
-    this.manager.check(opening)
+    this.manager.admission.check(opening)
     const isAllowed = await this.#authorize(request, identity, topics.slice(granted.length), options)
     if (isAllowed === NO_ANSWER) return this.#reject(request, reply)
     return this.#open(request, reply, opening)
@@ -165,7 +165,7 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     if (options.requested) {
       const identity = user === undefined ? await this.#identify(request, options) : this.#checked({ user }, 'follow()')
       if (identity === NO_ANSWER) return this.#reject(request, reply)
-      this.manager.check(identity)
+      this.manager.admission.check(identity)
       const isAllowed = await this.#authorize(request, identity, [topic], options)
       if (isAllowed === NO_ANSWER) return this.#reject(request, reply)
       user = identity.user

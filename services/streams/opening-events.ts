@@ -1,3 +1,4 @@
+import type { ReadResult } from '../event-log/event-log.ts'
 import type { LogEvent } from '../events/log-event.ts'
 import { frameOf } from './pending-events.ts'
 
@@ -17,8 +18,8 @@ interface Kept {
  */
 export class OpeningEvents {
   /** How many events of the log came, and the number of the first. */
-  logged = 0
-  first = Number.POSITIVE_INFINITY
+  #logged = 0
+  #first = Number.POSITIVE_INFINITY
   #kept: Kept[] = []
   #bytes = 0
   #last: LogEvent | undefined
@@ -38,19 +39,26 @@ export class OpeningEvents {
     if (event === this.#last) return
     this.#last = event
     if (event.cursor !== null) {
-      this.logged++
-      this.first = Math.min(this.first, event.cursor.seq)
+      this.#logged++
+      this.#first = Math.min(this.#first, event.cursor.seq)
     } else if (this.hasRoom) {
       this.#kept.push({ event, after: head })
       this.#bytes += frameOf(event).length + ENTRY_BYTES
     }
   }
 
+  /** How many of the events of a first page, and of those that remain after it, came before the stream was opened. */
+  historyIn({ events, remaining }: ReadResult): number {
+    if (this.#logged === 0) return events.length + remaining
+    const old = events.filter(({ cursor }) => (cursor?.seq ?? 0) < this.#first).length
+    return old + Math.max(0, remaining - (this.#logged - (events.length - old)))
+  }
+
   /** After a discontinuity numbers begin anew: what was kept follows what the log holds now. */
   moveTo(head: number): void {
     this.#kept = this.#kept.map(({ event }) => ({ event, after: head }))
-    this.logged = 0
-    this.first = Number.POSITIVE_INFINITY
+    this.#logged = 0
+    this.#first = Number.POSITIVE_INFINITY
   }
 
   /** The text of the transient events that came before the event with this number. Each is taken once. */

@@ -55,13 +55,13 @@ export class StreamPosition {
   }
 
   /** The client was sent this id. */
-  given(cursor: Cursor): void {
+  sent(cursor: Cursor): void {
     this.#from = cursor
     this.#lastSent = cursor.seq
   }
 
   /** There was nothing for the client up to here. */
-  passed(cursor: Cursor): void {
+  skipTo(cursor: Cursor): void {
     this.#from = cursor
   }
 

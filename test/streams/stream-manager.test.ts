@@ -323,7 +323,7 @@ t.test('with a stall timeout of 0 nobody is too slow', async (t) => {
 t.test("a user's stream too many closes his oldest for good, and nobody else's", async (t) => {
   const { hub, open } = await startHub(t, { maxStreamsPerUser: 2 })
   const sinks = ['alice', 'bob', 'alice', 'alice'].map((user) => {
-    t.equal(hub.manager.admit(user, '192.0.2.1'), undefined)
+    t.equal(hub.manager.admission.admit(user, '192.0.2.1'), undefined)
     return open({ user }).sink
   })
   t.same(
@@ -336,27 +336,27 @@ t.test("a user's stream too many closes his oldest for good, and nobody else's",
 t.test('a limit that refuses closes nobody', async (t) => {
   const { hub, open } = await startHub(t, { maxStreamsPerUser: 1, onUserLimit: 'reject' })
   const { sink } = open()
-  t.equal(hub.manager.admit('alice', ''), 'limit')
-  t.equal(hub.manager.admit('bob', ''), undefined)
-  t.equal(hub.manager.admit(null, ''), undefined)
+  t.equal(hub.manager.admission.admit('alice', ''), 'limit')
+  t.equal(hub.manager.admission.admit('bob', ''), undefined)
+  t.equal(hub.manager.admission.admit(null, ''), undefined)
   t.notOk(sink.isEnded)
 })
 
 t.test('limits for all streams and for an address count what is open', async (t) => {
   const { hub, open } = await startHub(t, { maxStreams: 3, maxStreamsPerAddress: 2 })
   const sinks = [open({ address: '192.0.2.1' }).sink, open({ address: '192.0.2.1' }).sink]
-  t.equal(hub.manager.admit('bob', '192.0.2.1'), 'limit')
-  t.equal(hub.manager.admit('bob', '192.0.2.2'), undefined)
+  t.equal(hub.manager.admission.admit('bob', '192.0.2.1'), 'limit')
+  t.equal(hub.manager.admission.admit('bob', '192.0.2.2'), undefined)
   sinks.push(open({ address: '192.0.2.2' }).sink)
-  t.equal(hub.manager.admit('bob', '192.0.2.3'), 'limit')
+  t.equal(hub.manager.admission.admit('bob', '192.0.2.3'), 'limit')
   sinks[0]?.disconnect()
-  t.equal(hub.manager.admit('bob', '192.0.2.1'), undefined)
+  t.equal(hub.manager.admission.admit('bob', '192.0.2.1'), undefined)
 })
 
 t.test('a limit of 0 is none', async (t) => {
   const { hub, open } = await startHub(t, { maxStreams: 0, maxStreamsPerAddress: 0, maxStreamsPerUser: 0 })
   for (let at = 0; at < 200; at++) open({ address: '192.0.2.1' })
-  t.equal(hub.manager.admit('alice', '192.0.2.1'), undefined)
+  t.equal(hub.manager.admission.admit('alice', '192.0.2.1'), undefined)
   t.equal(hub.stats().streams, 200)
 })
 
@@ -378,7 +378,7 @@ t.test(
 
 t.test('an opening is checked before a byte is sent', async (t) => {
   const { hub, clock } = await startHub(t, { maxTopics: 2 })
-  const check = (opening: object) => () => hub.manager.check({ user: 'alice', ...opening })
+  const check = (opening: object) => () => hub.manager.admission.check({ user: 'alice', ...opening })
   t.doesNotThrow(check({ topics: ['a', 'b'], expiresAt: clock.now() + 1, last: 1 }))
   t.throws(check({ user: '' }), { code: 'SSE_HUB_ERR_INVALID_USER' })
   t.throws(check({ topics: ['a\n'] }), { code: 'SSE_HUB_ERR_INVALID_TOPIC' })
@@ -400,7 +400,7 @@ t.test('draining ends every stream for now, lets nobody in, and is over when it 
   }
   t.same(endOf(sinks[0] as FakeSink), { reason: 'shutdown', reconnect: true })
   t.equal(hub.stats().closed.shutdown, 1_200)
-  t.equal(hub.manager.admit('alice', ''), 'shutdown')
+  t.equal(hub.manager.admission.admit('alice', ''), 'shutdown')
   t.equal(await hub.ready(), false)
   t.equal(clock.timers, 0)
 })

@@ -5,7 +5,8 @@ import { type Channel, EVERYONE, topicChannel, userChannel } from '../../service
 import { compareNames } from '../../services/events/utf8-order.ts'
 import { Presence } from '../../services/hub/presence.ts'
 import { CompactIndex } from '../../services/streams/compact-index.ts'
-import { EventStream, type StreamHost, type StreamInit } from '../../services/streams/event-stream.ts'
+import { EventStream } from '../../services/streams/event-stream.ts'
+import type { StreamHost, StreamInit } from '../../services/streams/stream-host.ts'
 import { StreamRegistry } from '../../services/streams/stream-registry.ts'
 import { FakeSink } from '../support/fake-sink.ts'
 
@@ -77,7 +78,7 @@ function makeStream({ user, topics, follows, address }: Likeness): EventStream {
     beginning: { from: 'head', opened: undefined, resumes: false, isUnknown: false },
     since: Date.UTC(2026, 0, 1)
   }
-  return new EventStream({ now: 0 } as StreamHost, new FakeSink(), init)
+  return new EventStream({ now: 0 } as StreamHost<EventStream>, new FakeSink(), init)
 }
 
 const USERS = ['alice', 'bob', '__proto__']

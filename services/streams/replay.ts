@@ -1,0 +1,208 @@
+import type { ReadFrom, ReadResult } from '../event-log/event-log.ts'
+import { channelsHeard } from '../events/channel.ts'
+import type { CloseReason } from '../events/close-reason.ts'
+import type { Cursor } from '../events/cursor.ts'
+import { type Welcome, welcomeFrame } from '../events/hub-frames.ts'
+import type { LogEvent } from '../events/log-event.ts'
+import { WireBytes } from '../events/wire-bytes.ts'
+import { OpeningEvents } from './opening-events.ts'
+import { frameOf } from './pending-events.ts'
+import type { StreamHost } from './stream-host.ts'
+import type { StreamOutput } from './stream-output.ts'
+import type { StreamPosition } from './stream-position.ts'
+
+/** How many events are read from the log at a time: a page is written in well under a millisecond. */
+const PAGE = 128
+/** The page that shows only which event is the newest. */
+const NEWEST_ALONE = 1
+/** History is written in pieces of about so many bytes, so that backpressure is noticed. */
+const PIECE = 65_536
+
+/** The stream that a replay writes to. */
+export interface ReplayedStream {
+  readonly user: string | null
+  readonly topics: readonly string[]
+  readonly follows: boolean
+  readonly isFed: boolean
+  readonly isClosed: boolean
+  /** Calls `next` of the replay later, if the stream can take more then. */
+  catchUpSoon(): void
+  /** The replay has reached the head of the log. */
+  onReplayed(): void
+  close(reason: CloseReason): boolean
+}
+
+/** Reads the log page by page, and writes to one stream: the welcome, reports of gaps, and the events, up to the head. */
+export class Replay<Stream extends ReplayedStream> {
+  /** The first replay has not reached the head yet. */
+  isOpening = true
+  /** The welcome was written, or the hub sends none. */
+  isWelcome = false
+  readonly #host: StreamHost<Stream>
+  readonly #stream: Stream
+  readonly #output: StreamOutput<Stream>
+  readonly #position: StreamPosition
+  #opening: OpeningEvents | undefined
+  #isReading = false
+  /** The current read began before a discontinuity: its page may be of an earlier epoch of the log. */
+  #isOutdated = false
+  /** The followed topic may have ended with the very event that the client's cursor names. */
+  #mayHaveEnded: boolean
+
+  constructor(host: StreamHost<Stream>, stream: Stream, output: StreamOutput<Stream>, position: StreamPosition) {
+    this.#host = host
+    this.#stream = stream
+    this.#output = output
+    this.#position = position
+    this.#mayHaveEnded = stream.follows && position.resumes
+  }
+
+  /** Whether a transient event that came now would be written in its turn. */
+  get takesTransient(): boolean {
+    return this.isOpening && (this.#opening?.hasRoom ?? true)
+  }
+
+  /** Takes an event that the log's tail dispatched while the stream is opening. */
+  onEvent(event: LogEvent): void {
+    this.#opening ??= new OpeningEvents()
+    this.#opening.add(event, this.#host.head.seq)
+  }
+
+  /** Goes on after a discontinuity. */
+  restart(): void {
+    this.#opening?.moveTo(this.#host.head.seq)
+    this.#isOutdated = this.#isReading
+  }
+
+  /** The stream is closed. */
+  release(): void {
+    this.#opening = undefined
+  }
+
+  /** Reads and writes one page, unless a read is on its way. */
+  next(): void {
+    if (this.#isReading) return
+    if (this.#stream.isFed) this.#openFed()
+    else this.#read(this.#position.from, PAGE)
+  }
+
+  /** A stream that a producer feeds has no history: it resumes nothing, and no id names a position to return to. */
+  #openFed(): void {
+    const text = this.#welcome(false, 0, undefined)
+    if (text === '') this.#output.greet()
+    else this.#output.write(new WireBytes(text))
+    this.isOpening = false
+    this.#stream.onReplayed()
+  }
+
+  #read(from: ReadFrom, limit: number): void {
+    this.#isReading = true
+    try {
+      const { user, topics, follows } = this.#stream
+      // Built for each read: a node holds thousands of idle streams, and they read nothing.
+      const channels = channelsHeard(user, topics, follows)
+      const isWanted = () => !this.#stream.isClosed
+      const result = this.#host.log.read({ channels, from, limit, isTailed: true, isWanted })
+      if (result instanceof Promise) this.#await(result, limit)
+      else this.#onPage(result, limit)
+    } catch (error) {
+      this.#onReadFailure(error)
+    }
+  }
+
+  #await(reading: Promise<ReadResult>, limit: number): void {
+    this.#output.greet()
+    reading.then((page) => this.#onPage(page, limit)).catch((error: unknown) => this.#onReadFailure(error))
+  }
+
+  #onReadFailure(error: unknown): void {
+    this.#isReading = false
+    if (this.#stream.isClosed) return
+    this.#host.onReadError(this.#stream, error)
+    if (!this.isWelcome) this.#stream.close('error')
+  }
+
+  #onPage(page: ReadResult, limit: number): void {
+    this.#isReading = false
+    this.#host.onRead()
+    if (this.#stream.isClosed) return
+    if (limit === NEWEST_ALONE) this.#onNewest(page)
+    else if (this.#position.beginsAtOpening(page)) this.#stream.catchUpSoon()
+    else this.#writePage(page)
+  }
+
+  /** Closes a stream whose client was cut after the final event and before the `hub.close`: no event is to come. */
+  #onNewest({ events: [newest] }: ReadResult): void {
+    this.#mayHaveEnded = false
+    if (newest?.final && (newest.cursor?.seq ?? 0) <= this.#position.reached) this.#stream.close('finished')
+    else this.#stream.catchUpSoon()
+  }
+
+  /** Writes a page. Then the replay reads the next page, or has reached the head. */
+  #writePage(page: ReadResult): void {
+    const isOutdated = this.#isOutdated
+    this.#isOutdated = false
+    this.#writeOpening(page)
+    if (!this.#writeEvents(page.events)) return
+    this.#position.skipTo(page.next)
+    if (isOutdated || page.remaining > 0 || this.#host.head.seq > page.next.seq) {
+      if (!this.#output.isBackpressured) this.#stream.catchUpSoon()
+    } else if (this.#mayHaveEnded && page.events.length === 0) this.#read({ last: 1 }, NEWEST_ALONE)
+    else if (this.#endOpening()) this.#stream.onReplayed()
+  }
+
+  /** Writes the remaining transient events of the opening. Returns false if they have to wait for the socket. */
+  #endOpening(): boolean {
+    if (this.#opening !== undefined && !this.#opening.isEmpty) {
+      if (this.#output.isBackpressured) return false
+      this.#output.write(new WireBytes(this.#opening.takeBefore(Number.POSITIVE_INFINITY)))
+    }
+    this.isOpening = false
+    this.#opening = undefined
+    return true
+  }
+
+  /** Writes the welcome before the first page, and a gap that the client does not know of before any page. */
+  #writeOpening(page: ReadResult): void {
+    const gap = this.#position.gapIn(page)
+    let text = ''
+    if (!this.isWelcome) {
+      const cursor = this.#position.welcome(page, gap)
+      const replayed = this.#opening?.historyIn(page) ?? page.events.length + page.remaining
+      text = this.#welcome(this.#position.resumes && gap === undefined, replayed, cursor)
+      if (text !== '') this.#position.welcomed(cursor)
+    }
+    if (gap !== undefined) text += this.#position.reportGap(page, gap)
+    if (text !== '') this.#output.write(new WireBytes(text))
+    else this.#output.greet()
+  }
+
+  /** The text of the welcome; empty if the hub sends none. */
+  #welcome(resumed: boolean, replayed: number, cursor: Cursor | undefined): string {
+    this.isWelcome = true
+    const welcome: Welcome | undefined = this.#host.welcome(this.#stream, resumed, replayed)
+    return welcome === undefined ? '' : welcomeFrame(welcome, this.#host.reconnectionTime(false), cursor)
+  }
+
+  /** Writes until the socket is backpressured, or the stream ends. Returns false if events of the page remain. */
+  #writeEvents(events: readonly LogEvent[]): boolean {
+    const { follows } = this.#stream
+    for (let at = 0; at < events.length; ) {
+      if (this.#output.isBackpressured) return false
+      let text = ''
+      let last: LogEvent | undefined
+      while (at < events.length && text.length < PIECE && !(follows && last?.final)) {
+        last = events[at++] as LogEvent
+        if (this.#opening !== undefined) text += this.#opening.takeBefore(last.cursor?.seq ?? 0)
+        text += frameOf(last)
+      }
+      this.#output.write(new WireBytes(text))
+      if (last?.cursor) this.#position.sent(last.cursor)
+      if (follows && last?.final) {
+        this.#stream.close('finished')
+        return false
+      }
+    }
+    return true
+  }
+}

@@ -1,0 +1,39 @@
+import type { EventLog } from '../event-log/event-log.ts'
+import type { CloseReason } from '../events/close-reason.ts'
+import type { Cursor } from '../events/cursor.ts'
+import type { Welcome } from '../events/hub-frames.ts'
+import type { Beginning } from './stream-position.ts'
+
+/** The part of the hub that a stream uses. */
+export interface StreamHost<Stream> {
+  readonly log: EventLog
+  /** The newest event that the log's tail has dispatched. A live stream has been assigned all events up to it. */
+  readonly head: Cursor
+  /** The monotonic time in milliseconds. */
+  readonly now: number
+  flushSoon(stream: Stream): void
+  catchUpSoon(stream: Stream): void
+  /** Reading history failed. The host calls `startReplay` later; a stream without a welcome closes itself instead. */
+  onReadError(stream: Stream, error: unknown): void
+  onRead(): void
+  /** The sink failed while it was ended. */
+  onSinkError(stream: Stream, error: unknown): void
+  /** The data of the stream's welcome, or undefined if the hub sends none. */
+  welcome(stream: Stream, resumed: boolean, replayed: number): Welcome | undefined
+  /** A jittered reconnection time in milliseconds: for a stream that opens, or for one of many that close. */
+  reconnectionTime(isClosing: boolean): number
+  onBackpressure(stream: Stream): void
+  onClosed(stream: Stream, reason: CloseReason, reconnect: boolean): void
+}
+
+export interface StreamInit {
+  readonly id: string
+  readonly user: string | null
+  readonly address: string
+  readonly topics: readonly string[]
+  /** The stream ends after the first final event. */
+  readonly follows: boolean
+  readonly beginning: Beginning
+  /** When the stream was opened, in milliseconds since the epoch. */
+  readonly since: number
+}
