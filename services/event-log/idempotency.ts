@@ -2,7 +2,7 @@ import { IdempotencyKeyReusedError } from '../errors.ts'
 import type { Idempotency, NewEvent } from '../events/log-event.ts'
 import { wholeNumber } from '../option-checks.ts'
 
-/** How long an idempotency key is stored, in milliseconds: default, least, greatest. */
+/** How long an idempotency key is stored, in milliseconds: default, min, max. */
 export const IDEMPOTENCY_WINDOW = [300_000, 1_000, 7 * 86_400_000] as const
 
 /** @throws {InvalidOptionError} */
@@ -12,12 +12,12 @@ export function resolveIdempotencyWindow(window: number | undefined): number {
 }
 
 /**
- * Refuses a batch in which an idempotency key comes with another digest than it is known with, or than it had earlier in the
- * batch. To be called before anything of the batch is stored.
- * @param digestOf the digest that the log knows the key with, if it knows it.
+ * Rejects a batch in which an idempotency key has another digest than the stored one, or than earlier in the batch. Call it
+ * before storing any event of the batch.
+ * @param digestOf returns the digest that the log has stored for a key, if any.
  * @throws {IdempotencyKeyReusedError}
  */
-export function refuseOtherContent(
+export function rejectOtherContent(
   events: readonly NewEvent[],
   digestOf: (idempotency: Idempotency) => string | undefined
 ): void {

@@ -2,7 +2,7 @@ import { InvalidOptionError } from '../errors.ts'
 import type { Channel } from '../events/channel.ts'
 import { show, wholeNumber } from '../option-checks.ts'
 
-/** What a log keeps. Each bound is hard; what goes first is always the oldest of a channel. */
+/** The bounds of a log. Each bound is hard; eviction always removes the oldest event of a channel. */
 export interface Retention {
   /** Events kept for each user. */
   readonly user: number
@@ -12,11 +12,11 @@ export interface Retention {
   readonly everyone: number
   /** How long an event is kept, in milliseconds. */
   readonly age: number
-  /** Bytes kept for each channel, whatever the number of its events; its newest event is kept in any case. */
+  /** Bytes kept for each channel, besides the bound on its events; its newest event is kept in any case. */
   readonly channelBytes: number
   /**
-   * Bytes kept in all, with idempotency keys and the log's own bookkeeping. When it is reached, one kind of history gives, and
-   * of that kind the channel that holds about the most: see {@link SHARES}.
+   * Bytes kept in total, including idempotency keys and the log's own bookkeeping. At the bound, eviction selects one kind of
+   * history, and of that kind one of the heaviest channels: see {@link SHARES}.
    */
   readonly bytes: number
 }
@@ -74,13 +74,13 @@ export function countBound({ user, topic, everyone }: Retention, kind: ChannelKi
   return kind === 'topic' ? topic : everyone
 }
 
-/** What gives when the log is over its bound in bytes. */
+/** The source of an eviction when the log is over its bound in bytes. */
 export type EvictionSource = 'keys' | ChannelKind
 
 /**
- * The part that each giver keeps of what bookkeeping leaves of the bound in bytes, whatever the others hold. Together they are
- * less than the whole, so one of them holds more than its part whenever the log is over its bound. The first such gives:
- * users' history goes last.
+ * The share that each source keeps, independently of the others, of the bytes that bookkeeping leaves. The shares add up to
+ * less than the whole, so at least one source exceeds its share whenever the log is over its bound. The first such source is
+ * evicted from: users' history last.
  */
 export const SHARES: readonly (readonly [EvictionSource, number])[] = [
   ['keys', 1 / 8],
@@ -89,7 +89,7 @@ export const SHARES: readonly (readonly [EvictionSource, number])[] = [
   ['user', 1 / 2]
 ]
 
-/** Which of them gives, when the log is over its bound. `bytes` is what bookkeeping leaves of the bound. */
+/** Selects the source when the log is over its bound. `bytes` is the bound minus bookkeeping. */
 export function evictionSourceOf(
   retained: Readonly<Record<EvictionSource, number>>,
   bytes: number

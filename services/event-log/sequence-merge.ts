@@ -1,6 +1,6 @@
 /**
- * Which of several ascending sequences goes on: the one whose next number is the lowest. A binary heap, so that a step costs
- * the logarithm of how many there are.
+ * Merges ascending sequences by their next numbers, the lowest first. A binary heap, so that a step costs the logarithm of
+ * the number of sequences.
  */
 export class SequenceMerge {
   /** The next number of each sequence; infinity at its end. */
@@ -13,17 +13,17 @@ export class SequenceMerge {
     for (let at = this.#heap.length >> 1; at-- > 0; ) this.#down(at)
   }
 
-  /** The lowest number that comes next; infinity at the end of all. */
+  /** The lowest next number; infinity at the end of all sequences. */
   get lowest(): number {
     return this.#next[this.first] ?? Number.POSITIVE_INFINITY
   }
 
-  /** The index of a sequence that has it. */
+  /** The index of a sequence with the lowest next number. */
   get first(): number {
     return this.#heap[0] as number
   }
 
-  /** That sequence goes on with this number. */
+  /** Sets the next number of the sequence `first`. */
   advance(next: number): void {
     this.#next[this.first] = next
     this.#down(0)

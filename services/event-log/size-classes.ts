@@ -1,23 +1,23 @@
-/** What lies in the classes. */
+/** An item of the classes. */
 interface Weighed {
   readonly bytes: number
-  /** Where it lies in its class, which keeps this up to date. */
-  placeInClass: number
+  /** Index in its class; maintained by the class. */
+  indexInClass: number
 }
 
 /**
- * Finds an item that holds about the most bytes, at once, however many there are: they lie in classes by the power of two of
- * what they hold. When the whole log is over its bound, the heaviest channel gives, never a light one.
+ * Finds one of the heaviest items in constant time: items are in classes by the power of two of their bytes. When the whole
+ * log is over its bound, eviction takes from one of the heaviest channels, never from a light one.
  */
 export class SizeClasses<Item extends Weighed> {
-  // Arrays, from which a channel is taken by moving the last one into its place. Sets would need an iterator each that goes on
-  // where it stopped, and such an iterator holds every table that its set has ever outgrown.
+  // Arrays, in which the last item replaces a removed one. Sets would need a long-lived iterator each, and such an iterator
+  // retains every hash table that its set has ever outgrown.
   readonly #classes: Item[][] = Array.from({ length: 55 }, () => [])
-  /** Whose turn it is in each class. */
+  /** The index whose turn is next in each class. */
   readonly #turns: number[] = this.#classes.map(() => 0)
   #heaviest = 0
 
-  /** To be called when the bytes of an item have changed; `before` is what it held when it was last placed. */
+  /** Call it when the bytes of an item have changed; `before` is their number at the last call. */
   update(item: Item, before: number): void {
     const from = classOf(before)
     const to = classOf(item.bytes)
@@ -25,7 +25,7 @@ export class SizeClasses<Item extends Weighed> {
     if (from !== 0) this.#take(item, this.#classes[from] as Item[])
     if (to === 0) return
     const heavier = this.#classes[to] as Item[]
-    item.placeInClass = heavier.length
+    item.indexInClass = heavier.length
     heavier.push(item)
     if (to > this.#heaviest) this.#heaviest = to
   }
@@ -43,12 +43,12 @@ export class SizeClasses<Item extends Weighed> {
   #take(item: Item, from: Item[]): void {
     const last = from.pop() as Item
     if (last === item) return
-    from[item.placeInClass] = last
-    last.placeInClass = item.placeInClass
+    from[item.indexInClass] = last
+    last.indexInClass = item.indexInClass
   }
 }
 
-/** 0 for nothing, else one more than the exponent of the power of two below. */
+/** 0 for 0 bytes, else one more than the exponent of the power of two below. */
 function classOf(bytes: number): number {
   return bytes === 0 ? 0 : Math.floor(Math.log2(bytes)) + 1
 }

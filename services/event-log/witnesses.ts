@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 
-/** 36 to the power of 6: what six characters can tell apart. */
-const MOST = 2_176_782_336
+/** 36 to the power of 6: the number of witnesses of six characters. */
+const RANGE = 2_176_782_336
 const LENGTH = 6
 
 /** The random key of a series of witnesses. */
@@ -10,8 +10,8 @@ export function newWitnessKey(): string {
 }
 
 /**
- * The witnesses of entries by their numbers: a keyed hash (HalfSipHash-2-4) makes them. So the log knows the witness of every
- * number, and its answer to a wrong one does not tell whether the entry is still held.
+ * The witnesses of entries, made by a keyed hash (HalfSipHash-2-4) of their numbers. So the log knows the witness of every
+ * number, and its answer to a wrong one does not reveal whether the entry is still retained.
  */
 export class Witnesses {
   readonly #low: number
@@ -24,17 +24,17 @@ export class Witnesses {
 
   of(seq: number): string {
     const number = halfSipHash(this.#low, this.#high, seq | 0, Math.floor(seq / 2 ** 32)) >>> 0
-    return (number % MOST).toString(36).padStart(LENGTH, '0')
+    return (number % RANGE).toString(36).padStart(LENGTH, '0')
   }
 }
 
-/** From which number on which key made the witnesses, the earliest first. */
+/** The key of the witnesses from a number on, the earliest first. */
 export type WitnessKeys = readonly (readonly [from: number, key: string])[]
 
-/** So many of them are kept: a log has one for each time that it was opened. */
+/** Max. number of keys: a log has one for each time that it was opened. */
 const MAX_KEYS = 1_000
 
-/** Adds a key, for the numbers from this one on. A key that was never used gives way. */
+/** Adds a key, for the numbers from this one on. It replaces a key that was never used. */
 export function withKey(keys: WitnessKeys, from: number, key: string): WitnessKeys {
   return [...keys.filter(([before]) => before < from), [from, key] as const].slice(-MAX_KEYS)
 }

@@ -199,7 +199,10 @@ t.test('without "sync" the disk is left to a timer, whose failure stops the log,
     clock.advance(1_000)
     await new Promise((resolve) => setImmediate(resolve))
   }
-  await t.rejects(log.append([draft('c')]), { ...UNAVAILABLE, message: /Input\/output error.*may or may not be stored/ })
+  await t.rejects(log.append([draft('c')]), {
+    ...UNAVAILABLE,
+    message: /Input\/output error.*may or may not be stored/
+  })
   t.equal(await log.ready(), false)
   t.same(await texts(log), ['a', 'b'])
   t.same(dispatched, ['a', 'b'], 'the listeners have what the readers see')

@@ -1,7 +1,7 @@
 import type { Channel } from '../../events/channel.ts'
 import type { LogEvent, NewEvent } from '../../events/log-event.ts'
 import type { Receipt } from '../event-log.ts'
-import { refuseOtherContent } from '../idempotency.ts'
+import { rejectOtherContent } from '../idempotency.ts'
 import { countBound, evictionSourceOf, type Retention } from '../retention.ts'
 import type { Witnesses, WitnessKeys } from '../witnesses.ts'
 import type { ChannelPositions } from './channel-positions.ts'
@@ -92,7 +92,7 @@ export class Writing {
 
   /** @throws {IdempotencyKeyReusedError} before any change; the changes of other batches stay. */
   append(events: readonly NewEvent[]): Receipt[] {
-    refuseOtherContent(events, (idempotency) => this.#keys.digestOf(idempotency))
+    rejectOtherContent(events, (idempotency) => this.#keys.digestOf(idempotency))
     return events.map((event) => {
       const known = event.idempotency === undefined ? undefined : this.#keys.receiptOf(event.idempotency)
       if (known !== undefined) return known

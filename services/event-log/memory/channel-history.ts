@@ -2,27 +2,26 @@ import type { Channel } from '../../events/channel.ts'
 import { type ChannelKind, kindOf } from '../retention.ts'
 import type { MemoryEntry } from './memory-entry.ts'
 
-/** As many places as are counted at once; a power of two. */
+/** Number of positions that are counted at once; a power of two. */
 const BLOCK = 1_024
 
-/** The held entries of one channel, oldest first. A pure data structure: it decides nothing about what to hold. */
+/** The retained entries of one channel, oldest first. A pure data structure, without rules of retention. */
 export class ChannelHistory {
   readonly channel: Channel
   readonly kind: ChannelKind
-  /** The highest number that retention has dropped from this channel; 0 if it has dropped none. */
+  /** The highest number that retention has evicted from this channel; 0 without evictions. */
   evicted: number
-  /** How many entries are held. */
   count = 0
   bytes = 0
-  /** Where it lies in its size class, which keeps this up to date. */
-  placeInClass = 0
+  /** Index in its size class; maintained by the class. */
+  indexInClass = 0
 
-  // Two arrays side by side: the numbers stay when an entry in the middle goes, so that searching stays a bisection.
+  // Two parallel arrays: the number of a removed entry stays, so that searching remains a bisection.
   #seqs: number[] = []
   #entries: (MemoryEntry | undefined)[] = []
-  /** How many places of each block but the first are empty: a collapsed or lapsed entry leaves a hole. */
+  /** Number of empty positions of each block but the first: a collapsed or expired entry leaves a hole. */
   #holes: number[] = []
-  /** Where the oldest entry is: shifting an array would cost its length. */
+  /** Index of the oldest entry: shifting an array would cost its length. */
   #start = 0
   /** The number of the newest entry of each collapse key. */
   #collapsed: Map<string, number> | undefined
@@ -33,7 +32,7 @@ export class ChannelHistory {
     this.evicted = evicted
   }
 
-  /** Appends an entry; returns the one whose place it takes because it has the same collapse key. */
+  /** Appends an entry; returns the one with the same collapse key, which it replaces. */
   push(seq: number, entry: MemoryEntry): MemoryEntry | undefined {
     let replaced: MemoryEntry | undefined
     if (entry.collapseKey !== undefined) {
@@ -49,7 +48,7 @@ export class ChannelHistory {
     return replaced
   }
 
-  /** Takes the oldest entry out. */
+  /** Removes the oldest entry. */
   shift(): MemoryEntry | undefined {
     while (this.#start < this.#entries.length) {
       const entry = this.#entries[this.#start]
@@ -59,14 +58,14 @@ export class ChannelHistory {
     return undefined
   }
 
-  /** Takes the entry with this number out, if it is held. */
+  /** Removes the entry with this number, if it is retained. */
   remove(seq: number): MemoryEntry | undefined {
     const index = this.indexAfter(seq - 1)
     const entry = this.#seqs[index] === seq ? this.#entries[index] : undefined
     return entry === undefined ? undefined : this.#take(index, entry)
   }
 
-  /** The index of the first place with a number above `seq`. Indexes hold until the next change. */
+  /** The index of the first position with a number above `seq`. Indexes are valid until the next change. */
   indexAfter(seq: number): number {
     let low = this.#start
     let high = this.#seqs.length
@@ -78,28 +77,28 @@ export class ChannelHistory {
     return low
   }
 
-  /** The index of the first held entry at `index` or later; the length if there is none. */
+  /** The index of the first retained entry at `index` or later; the length without one. */
   retainedFrom(index: number): number {
     let at = index
     while (at < this.#entries.length && this.#entries[at] === undefined) at++
     return at
   }
 
-  /** The index from which on the newest `count` entries are held. */
+  /** The index of the first of the newest `count` retained entries. */
   indexOfLast(count: number): number {
     let at = this.#entries.length
     for (let left = count; left > 0 && at > this.#start; ) if (this.#entries[--at] !== undefined) left--
     return at
   }
 
-  /** The index of the newest held entry before `index`; one without an entry if there is none. */
+  /** The index of the newest retained entry before `index`; without one, an index without an entry. */
   retainedBefore(index: number): number {
     let at = index - 1
     while (at >= this.#start && this.#entries[at] === undefined) at--
     return at
   }
 
-  /** How many entries are held at `index` and later. */
+  /** The number of retained entries at `index` and later. */
   countFrom(index: number): number {
     const { length } = this.#entries
     const nextBlock = Math.floor(index / BLOCK) + 1
@@ -135,7 +134,7 @@ export class ChannelHistory {
     this.#holes[block] = (this.#holes[block] as number) + 1
   }
 
-  /** Once most places are empty, the arrays are copied without them: on average a step or two for each entry. */
+  /** Copies the arrays without empty positions once those are the majority: on average a step or two for each entry. */
   #compact(): void {
     if (this.#entries.length < 16 || this.count * 2 > this.#entries.length) return
     const seqs: number[] = []

@@ -4,12 +4,12 @@ import { Fifo } from '../../fifo.ts'
 import type { Receipt } from '../event-log.ts'
 import { SizeClasses } from '../size-classes.ts'
 
-/** More keys than this of one scope, and its oldest are forgotten before their window ends. */
+/** Max. number of keys of one scope; beyond it the oldest are forgotten before their window ends. */
 export const MAX_KEYS_OF_SCOPE = 100_000
 
-// Measured on a 64-bit Node 20 over 100,000 keys of 22 letters: 368 bytes each; a scope of one key takes 900 more.
+// Measured on a 64-bit Node 20 over 100,000 keys of 22 characters: 368 bytes each; a scope of one key takes 900 more.
 
-/** What a key weighs besides its text, and a scope besides its keys. */
+/** Weight of a key besides its text, and of a scope besides its keys. */
 const KEY_OVERHEAD = 300
 const SCOPE_OVERHEAD = 900
 
@@ -20,11 +20,11 @@ interface Known {
   readonly until: number
 }
 
-/** The keys of one scope, in the order in which they came, which is the order in which they lapse: all have one window. */
+/** The keys of one scope in order of addition, which is the order of expiry: all have the same window. */
 class ScopeKeys {
   readonly scope: string
   bytes = 0
-  placeInClass = 0
+  indexInClass = 0
   readonly known = new Map<string, Known>()
   readonly order = new Fifo<Known>()
 
@@ -34,17 +34,17 @@ class ScopeKeys {
 }
 
 /**
- * The receipts of what was appended with an idempotency key, for as long as its window lasts. Scopes share no key and no
- * bound: a flood of keys in one makes none of another forgotten.
+ * The receipts of events with an idempotency key, for as long as its window lasts. Scopes share no key and no bound: a flood
+ * of keys in one scope does not evict the keys of another.
  */
 export class IdempotencyKeys {
-  /** What all keys weigh. */
+  /** Weight of all keys. */
   bytes = 0
   readonly #window: number
   readonly #scopes = new Map<string, ScopeKeys>()
   readonly #sizes = new SizeClasses<ScopeKeys>()
-  /** When the oldest key of each scope lapses. */
-  readonly #lapsing = new DeadlineHeap<ScopeKeys>()
+  /** When the oldest key of each scope expires. */
+  readonly #expiries = new DeadlineHeap<ScopeKeys>()
 
   /** @param window how long a key is remembered, in milliseconds. */
   constructor(window: number) {
@@ -61,17 +61,17 @@ export class IdempotencyKeys {
     const known = { key, digest, receipt, until: now + this.#window }
     keys.known.set(key, known)
     keys.order.push(known)
-    // When the oldest leaves early, this is too early for the next, which is then found to have time left.
-    if (keys.order.size === 1) this.#lapsing.set(keys, known.until)
+    // If the oldest is forgotten early, the deadline is too early for the next key; `expire` then sets it anew.
+    if (keys.order.size === 1) this.#expiries.set(keys, known.until)
     this.#weigh(keys, weightOf(known))
     if (keys.order.size > MAX_KEYS_OF_SCOPE) this.#forgetOldest(keys)
   }
 
   /** Forgets every key whose window is over. */
   expire(now: number): void {
-    for (let keys = this.#lapsing.takeDue(now); keys !== undefined; keys = this.#lapsing.takeDue(now)) {
+    for (let keys = this.#expiries.takeDue(now); keys !== undefined; keys = this.#expiries.takeDue(now)) {
       while ((keys.order.first?.until ?? Number.POSITIVE_INFINITY) <= now) this.#forgetOldest(keys)
-      if (keys.order.first !== undefined) this.#lapsing.set(keys, keys.order.first.until)
+      if (keys.order.first !== undefined) this.#expiries.set(keys, keys.order.first.until)
     }
   }
 
@@ -92,11 +92,11 @@ export class IdempotencyKeys {
 
   #forgetOldest(keys: ScopeKeys): void {
     const oldest = keys.order.shift() as Known
-    // A key that lapsed and was used again has a newer receipt.
+    // A key that expired and was used again has a newer receipt.
     if (keys.known.get(oldest.key) === oldest) keys.known.delete(oldest.key)
     this.#weigh(keys, -weightOf(oldest))
     if (keys.order.size > 0) return
-    this.#lapsing.delete(keys)
+    this.#expiries.delete(keys)
     this.#scopes.delete(keys.scope)
     this.#weigh(keys, -SCOPE_OVERHEAD)
   }

@@ -4,14 +4,14 @@ import type { LogEvent, NewEvent } from '../../events/log-event.ts'
 import { dataBytes } from '../../events/wire-format.ts'
 
 // Measured on a 64-bit Node 20 over 100,000 events of 100 bytes that had been delivered: 717 bytes each in one channel, of which
-// 200 are the text as data and encoded; 62 more for each further channel, with names of 12 letters.
+// 200 are the text as data and encoded; 62 more for each further channel, with names of 12 characters.
 
-/** What an entry weighs besides text and channels: objects, cursor, id, its frame's fields, places in the log's own indexes. */
+/** Weight of an entry besides text and channels: objects, cursor, id, its frame's fields, rows of the log's own indexes. */
 const ENTRY_OVERHEAD = 450
-/** What it weighs to be filed under one channel, besides the channel's name: places in its history, which has some to spare. */
+/** Weight of being filed under one channel, besides the channel's name: positions in its history, with spare capacity. */
 const POSITION_OVERHEAD = 50
 
-/** An event as the memory log holds it: once, however many channels it is filed under. */
+/** An event in the memory log: one object for all its channels. */
 export class MemoryEntry implements LogEvent {
   readonly cursor: Cursor | null
   readonly id: string | null
@@ -22,14 +22,14 @@ export class MemoryEntry implements LogEvent {
   readonly final: boolean
   frame: string | undefined = undefined
 
-  /** When it was appended, on the clock that never jumps: age is measured with it. */
+  /** Monotonic time of the append, for the age. */
   readonly appendedAt: number
   readonly collapseKey: string | undefined
-  /** What it weighs in memory, about: its text twice, as data and encoded. */
+  /** Approximate weight in memory: its text twice, as data and encoded. */
   readonly bytes: number
-  /** In how many channels it is still held. */
+  /** Number of channels that still retain it. */
   retained: number
-  /** The entries before and after it in the sequence, of those that are still held. */
+  /** The retained entries before and after it in the sequence. */
   older: MemoryEntry | undefined = undefined
   newer: MemoryEntry | undefined = undefined
 
@@ -50,7 +50,7 @@ export class MemoryEntry implements LogEvent {
   }
 }
 
-/** One letter outside ASCII, and the engine may keep the whole text in two bytes a letter. */
+/** With one character outside ASCII, the engine may store the whole text in two bytes per unit. */
 function inMemory(text: string): number {
   return Buffer.byteLength(text) === text.length ? text.length : 2 * text.length
 }

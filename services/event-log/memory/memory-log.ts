@@ -6,7 +6,7 @@ import { type Cursor, newEpoch, sameEpoch } from '../../events/cursor.ts'
 import type { GapReason } from '../../events/gap-reason.ts'
 import type { LogEvent, NewEvent } from '../../events/log-event.ts'
 import type { EventLog, LogStats, ReadFrom, ReadQuery, ReadResult, Receipt, Tail, TailListener } from '../event-log.ts'
-import { refuseOtherContent } from '../idempotency.ts'
+import { rejectOtherContent } from '../idempotency.ts'
 import { type ChannelKind, countBound, type EvictionSource, evictionSourceOf, type Retention } from '../retention.ts'
 import { SizeClasses } from '../size-classes.ts'
 import { newWitnessKey, Witnesses } from '../witnesses.ts'
@@ -16,9 +16,9 @@ import { IdempotencyKeys } from './idempotency-keys.ts'
 import { MemoryEntry } from './memory-entry.ts'
 import { mergeHistories } from './merge-histories.ts'
 
-/** What a channel weighs that holds anything, besides its events. Measured over 100,000 channels of one event. */
+/** Weight of a channel with entries, besides the entries. Measured over 100,000 channels of one event. */
 const CHANNEL_OVERHEAD = 550
-/** The part of the bound in bytes that the marks of emptied channels may weigh. */
+/** The share of the bound in bytes for the marks of emptied channels. */
 const MARKS_SHARE = 1 / 8
 
 export interface MemoryLogOptions {
@@ -28,7 +28,7 @@ export interface MemoryLogOptions {
   readonly clock: Clock
 }
 
-/** The event log in this process's memory: the library's default. A restart begins a new life, and cursors tell. */
+/** The event log in this process's memory: the library's default. A restart begins a new epoch, which cursors reveal. */
 export class MemoryLog implements EventLog {
   readonly #retention: Retention
   readonly #clock: Clock
@@ -40,23 +40,23 @@ export class MemoryLog implements EventLog {
     topic: new SizeClasses(),
     everyone: new SizeClasses()
   }
-  /** What each giver holds; an entry in several channels counts for each. */
+  /** Bytes of each eviction source; an entry in several channels counts for each. */
   readonly #retained: Record<EvictionSource, number> = { keys: 0, user: 0, topic: 0, everyone: 0 }
   readonly #keys: IdempotencyKeys
   readonly #ttls = new DeadlineHeap<MemoryEntry>()
   readonly #tails = new Set<{ readonly listener: TailListener; readonly since: number }>()
-  /** What was appended while a listener was being called, and waits until all have been. */
+  /** Events that were appended during a dispatch; they are dispatched after it. */
   readonly #undispatched: (readonly LogEvent[])[] = []
   #isDispatching = false
-  /** How many times something was handed over, or is about to be. */
+  /** Number of dispatches, including the current one. */
   #dispatched = 0
-  /** Every held entry by its number. */
+  /** Every retained entry by its number. */
   readonly #entries = new Map<number, MemoryEntry>()
   #oldest: MemoryEntry | undefined
   #newest: MemoryEntry | undefined
   readonly #emptied: EmptiedChannels
   #head: Cursor
-  /** What entries and channels weigh. */
+  /** Weight of entries and channels. */
   #bytes = 0
   #closed = false
 
@@ -73,7 +73,7 @@ export class MemoryLog implements EventLog {
     const now = this.#clock.monotonic()
     const time = this.#clock.now()
     this.#expire(now)
-    refuseOtherContent(events, (idempotency) => this.#keys.find(idempotency, now)?.digest)
+    rejectOtherContent(events, (idempotency) => this.#keys.find(idempotency, now)?.digest)
     const receipts: Receipt[] = []
     const appended: MemoryEntry[] = []
     for (const event of events) {
@@ -131,7 +131,7 @@ export class MemoryLog implements EventLog {
     return { kind: 'memory', events: this.#entries.size, bytes: this.#allBytes, channels, head: this.#head.seq }
   }
 
-  /** In the order of the sequence for every listener, even if one of them appends, or begins to listen, while it is called. */
+  /** Keeps the order of the sequence for every listener, even if one of them appends, or opens a tail, while it is called. */
   #dispatch(events: readonly LogEvent[]): void {
     this.#undispatched.push(events)
     if (this.#isDispatching) return
@@ -146,7 +146,7 @@ export class MemoryLog implements EventLog {
     }
   }
 
-  /** The number after which to read, and what is wrong with the cursor, if anything is: then all that is held is read. */
+  /** The number after which to read. A cursor that this log does not recognise yields a gap, and all retained entries. */
   #recognise(from: ReadFrom): { after: number; gap?: GapReason } {
     if (from === 'head') return { after: this.#head.seq }
     if (from === 'oldest' || 'last' in from) return { after: 0 }
@@ -188,7 +188,7 @@ export class MemoryLog implements EventLog {
     while (history.count > count || (history.bytes > channelBytes && history.count > 1)) this.#evict(history)
   }
 
-  /** Drops what is too old, which is a gap, and what outlived its `ttl`, which is none. */
+  /** Drops entries that are too old, which is a gap, and those past their `ttl`, which is not. */
   #expire(now: number): void {
     for (let entry = this.#ttls.takeDue(now); entry !== undefined; entry = this.#ttls.takeDue(now))
       this.#drop(entry, false)
@@ -197,7 +197,7 @@ export class MemoryLog implements EventLog {
     while (this.#oldest !== undefined && this.#oldest.appendedAt <= horizon) this.#drop(this.#oldest, true)
   }
 
-  /** All that the log holds. */
+  /** Weight of the whole log. */
   get #allBytes(): number {
     return this.#bytes + this.#keys.bytes + this.#emptied.bytes
   }
@@ -218,7 +218,7 @@ export class MemoryLog implements EventLog {
     }
   }
 
-  /** To be called when the bytes of a channel have changed. */
+  /** Call it when the bytes of a channel have changed. */
   #weigh(history: ChannelHistory, before: number): void {
     this.#sizes[history.kind].update(history, before)
     this.#retained[history.kind] += history.bytes - before
@@ -229,7 +229,7 @@ export class MemoryLog implements EventLog {
     const entry = history.shift()
     if (entry?.cursor == null) return
     history.evicted = entry.cursor.seq
-    this.#taken(history, entry, before)
+    this.#removedFrom(history, entry, before)
   }
 
   #drop(entry: MemoryEntry, isGap: boolean): void {
@@ -240,11 +240,11 @@ export class MemoryLog implements EventLog {
       const before = history.bytes
       if (history.remove(seq) === undefined) continue
       if (isGap) history.evicted = Math.max(history.evicted, seq)
-      this.#taken(history, entry, before)
+      this.#removedFrom(history, entry, before)
     }
   }
 
-  #taken(history: ChannelHistory, entry: MemoryEntry, bytesBefore: number): void {
+  #removedFrom(history: ChannelHistory, entry: MemoryEntry, bytesBefore: number): void {
     this.#weigh(history, bytesBefore)
     if (history.count === 0) {
       this.#histories.delete(history.channel)
@@ -255,7 +255,7 @@ export class MemoryLog implements EventLog {
     this.#release(entry)
   }
 
-  /** One channel fewer holds the entry; the last one lets it go. */
+  /** Releases the entry for one channel; the last one removes it. */
   #release(entry: MemoryEntry): void {
     if (--entry.retained > 0) return
     this.#entries.delete(entry.cursor?.seq ?? 0)

@@ -4,9 +4,9 @@ import type { ChannelHistory } from './channel-history.ts'
 import type { MemoryEntry } from './memory-entry.ts'
 
 /**
- * The entries of several channels as one sequence, each once: at most a page of those after the number `after`, or of the
- * newest `last`. Costs a bisection a channel, and then what it returns times the number of channels. A place with an entry of
- * another number or channel is a hole; the number of the newest hole is returned, 0 if there is none.
+ * Merges the entries of several channels, each once: up to a page of those after the number `after`, or of the newest `last`.
+ * Costs a bisection for each channel, and then the size of the result times the number of channels. A position with an entry
+ * of another number or channel is a hole; also returns the number of the newest hole, or 0.
  */
 export function mergeHistories(
   histories: readonly ChannelHistory[],
@@ -41,7 +41,7 @@ export function mergeHistories(
   return { events, remaining: 0, hole }
 }
 
-/** Whether the entry is the one that its place says: of this number, and filed under this channel. */
+/** Whether the entry matches its position: it has this number, and is filed under this channel. */
 function isFiled(entry: MemoryEntry | undefined, { channel }: ChannelHistory, seq: number): boolean {
   return entry?.cursor?.seq === seq && entry.channels.includes(channel)
 }
