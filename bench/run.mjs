@@ -20,7 +20,7 @@ import * as stalled from './scenarios/stalled.mjs'
 import * as storm from './scenarios/storm.mjs'
 import * as targeted from './scenarios/targeted.mjs'
 
-/** In the order in which they run. */
+/** In the order of execution. */
 const SCENARIOS = {
   broadcast,
   targeted,
@@ -104,7 +104,7 @@ function print(text) {
   process.stdout.write(text)
 }
 
-/** What is being done, for who waits; not part of the report. */
+/** Prints progress, which is not part of the report. */
 function say(text) {
   process.stderr.write(`  … ${text}\n`)
 }

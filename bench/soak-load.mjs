@@ -1,14 +1,14 @@
-// The load of the soak: streams that come and go, and stall, and check what they get; and publishers.
-import { answering } from './lib/answering.mjs'
+// The load of the soak: publishers, and streams that open, close, stall, and check their events.
+import { answerCommands } from './lib/answering.mjs'
 import { CheckingSource } from './lib/checking-source.mjs'
 import { Publisher } from './lib/publishers.mjs'
 
 const TOPICS = 50
-/** So many streams also get large events, and it is these that stall: a small event fits into a kernel's buffers for hours. */
+/** Number of streams that also get large events and stall. Small events would fit into a kernel's buffers for hours. */
 const BULKY = 100
 const BULK = 'x'.repeat(65_536)
 const SMALL = 'x'.repeat(150)
-/** Of 200 events: for everyone, for the bulky, for a topic; the others are for one user. */
+/** Of 200 events: for everyone, for the bulky streams, for a topic; the others are for one user. */
 const SHARES = { everyone: 1, bulk: 5, topic: 74 }
 const OF = 200
 /** In milliseconds. */
@@ -26,7 +26,7 @@ function sum(key) {
   return sources.reduce((total, source) => total + source[key], 0)
 }
 
-/** One event: where to, and data that begins with its kind and its number among its kind. */
+/** One event: its target, and data that begins with its kind and its number within the kind. */
 function nextEvent(count) {
   const turn = count % OF
   const user = Math.floor(Math.random() * sources.length)
@@ -44,7 +44,7 @@ function eventOf(kind, path, filling) {
   return { path, body: JSON.stringify({ data: `${kind} ${number} ${filling}` }) }
 }
 
-/** One publisher, so that numbers are given in the order in which they are published; it waits for each answer. */
+/** One publisher, which waits for each answer, so that events are published in the order of their numbers. */
 async function keepPublishing(port, rate) {
   const publisher = await Publisher.open(port)
   const begun = performance.now()
@@ -76,7 +76,7 @@ function churn(perSecond) {
 let timers = []
 let publishing
 
-answering(undefined, {
+answerCommands(undefined, {
   async open({ port, count }) {
     for (let at = 0; at < count; at++) {
       const topics = at < BULKY ? `t${at % TOPICS},bulk` : `t${at % TOPICS}`

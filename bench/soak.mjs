@@ -25,14 +25,14 @@ const every = Number(options.every) * 1_000
 const MIB = 1_048_576
 /** A fiftieth of the streams is cut each second. */
 const churned = Math.max(10, Math.round(streams / 50))
-/** So small that it is full, and evicting, in the first minutes: what grows after that is no history. */
+/** So small that it evicts within the first minutes: later growth is not history. */
 const RETENTION = { bytes: 32 * MIB, channelBytes: 8 * MIB }
-/** By how much memory may be above what it was after the first third, and still be called flat. */
+/** Factor of the memory after the first third, up to which memory counts as flat. */
 const FLAT = 1.1
 
 prepare(options)
 
-/** Lines are printed one by one; this keeps them under each other. */
+/** Width of a column, because lines are printed one by one. */
 const WIDTH = 10
 const columns = [
   { key: 'at', title: 's', as: whole },
@@ -43,7 +43,7 @@ const columns = [
   { key: 'slow', title: 'closed slow', as: whole },
   { key: 'published', title: 'published', as: whole },
   { key: 'events', title: 'delivered', as: whole },
-  { key: 'gaps', title: 'gaps told', as: whole },
+  { key: 'gaps', title: 'gaps', as: whole },
   { key: 'holes', title: 'holes', as: whole },
   { key: 'repeats', title: 'repeats', as: whole },
   { key: 'logged', title: 'MB log', as: one },

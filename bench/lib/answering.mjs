@@ -1,8 +1,8 @@
 /**
- * Lets a process of the bench be told and asked things over its process channel, so that asking is no request among those that
- * are measured. Each command returns, or promises, what is answered.
+ * Runs commands that arrive over the process channel of a bench process, so that control adds no measured requests.
+ * Each command returns, or resolves to, the answer.
  */
-export function answering(hello, commands) {
+export function answerCommands(hello, commands) {
   const all = { usage, ...commands }
   process.on('message', async ({ id, call, ...rest }) => {
     try {

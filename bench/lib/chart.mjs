@@ -1,4 +1,4 @@
-/** A chart as SVG, written by hand: transparent, with colours that can be read on light and on dark. */
+/** A chart as SVG: transparent, with colours that are legible on light and on dark. */
 
 const WIDTH = 860
 const HEIGHT = 340
@@ -12,7 +12,7 @@ const STYLE = `text{font:12px system-ui,sans-serif;fill:#57606a}.title{font-weig
 @media (prefers-color-scheme:dark){text{fill:#8d96a0}.title{fill:#e6edf3}}`
 
 /**
- * Panels side by side, x on a logarithmic scale from the least to the most, y from 0.
+ * Panels side by side, x on a logarithmic scale from minimum to maximum, y from 0.
  * @param panels each `{ title, series: [{ name, points: [[x, y], …] }] }`
  */
 export function chartOf({ label, panels, xTitle }) {
@@ -71,14 +71,14 @@ function panelOf({ title, series }, { left, width, xTitle, colourOf }) {
   ].join('\n')
 }
 
-/** A round distance between lines, so that there are about five. */
+/** A round distance between grid lines, for about five of them. */
 function stepOf(max) {
   const rough = max / 5
   const power = 10 ** Math.floor(Math.log10(rough))
   return [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((step) => step >= rough)
 }
 
-/** As many of the marks as do not run into each other. */
+/** The marks that do not overlap. */
 function roomy(xs, xOf) {
   const kept = []
   for (const x of xs.toReversed()) if (kept.length === 0 || xOf(kept.at(-1)) - xOf(x) > 48) kept.push(x)

@@ -1,8 +1,8 @@
 import { connect } from 'node:net'
 
 /**
- * An event source that checks what it gets: events of one kind carry numbers without a hole, so a number that is left out, or
- * that comes twice, is seen. What it was told by `hub.gap` to be missing is no hole.
+ * An event source that checks its events: those of one kind have consecutive numbers, so it detects holes and duplicates.
+ * Events that `hub.gap` reports as missing are not a hole.
  */
 export class CheckingSource {
   holes = 0
@@ -21,7 +21,7 @@ export class CheckingSource {
     this.#where = where
   }
 
-  /** Opens it; it comes back by itself when the server cuts it. Resolves at the first byte. */
+  /** Opens the stream, and reconnects when the server cuts it. Resolves at the first byte. */
   open() {
     return new Promise((resolve) => {
       const { port, path, localAddress } = this.#where
@@ -38,16 +38,16 @@ export class CheckingSource {
       socket.on('error', () => {})
       socket.on('close', () => {
         resolve()
-        const comeBack = () => {
-          // It may have been cut meanwhile, and then comes back for that.
+        const reopen = () => {
+          // After a cut meanwhile, `cut` reopens the stream.
           if (socket === this.#socket && !this.#leaving) this.open()
         }
-        if (socket === this.#socket && !this.#leaving) setTimeout(comeBack, 1_000)
+        if (socket === this.#socket && !this.#leaving) setTimeout(reopen, 1_000)
       })
     })
   }
 
-  /** Cuts it, for `milliseconds`; then it resumes where it was or, `afresh`, begins at now, as a new device does. */
+  /** Cuts the stream for `milliseconds`. Then it resumes or, `afresh`, begins at the head, as a new device does. */
   cut(milliseconds, afresh) {
     const cut = this.#socket
     this.#socket = undefined

@@ -5,24 +5,24 @@ import { now, sleep } from './time.mjs'
 const MARK = 0x7e
 const STAMP = 20
 const READ = 262_144
-// Bytes are counted and forgotten: one buffer for all sockets, and one place more for a mark that ends every search.
+// Bytes are counted and dropped: one buffer for all sockets, with one more byte for a mark that ends every search.
 const shared = Buffer.alloc(READ + 1)
 const target = shared.subarray(0, READ)
 
-/** After so long without a byte no more is expected, though something is missing; in milliseconds. */
+/** Time without a byte after which the missing events are given up, in milliseconds. */
 const PATIENCE = 2_000
-/** How long it has to be quiet before nothing more is expected; in milliseconds. */
+/** Time without a byte after which no surplus events are expected, in milliseconds. */
 const QUIET = 50
 
 /**
- * A payload of so many bytes as JSON. It begins with a mark: counting marks counts events, however they were joined or split
- * on the way. Behind it there is room for a time.
+ * A payload of the given size as JSON. It begins with a mark, and counting marks counts events, in any split of the bytes.
+ * Space for a time follows the mark.
  */
 export const payloadOf = (bytes) => JSON.stringify({ data: markedText(bytes) })
 export const markedText = (bytes) => `~@${'x'.repeat(Math.max(0, bytes - STAMP - 1))}`
 export const stamped = (payload, time) => payload.replace('@', time.toFixed(2).padStart(STAMP, '0'))
 
-/** Event sources on bare sockets: what they get is counted, for each of them, and not read any closer. */
+/** Event sources on bare sockets: the events of each are counted, and not parsed. */
 export class EventSources {
   received = 0
   bytes = 0
@@ -32,7 +32,7 @@ export class EventSources {
   #latencies = []
   #latencyEvery = 0
 
-  /** Opens streams; resolves when each has got its first bytes. A slow one reads nothing after those. */
+  /** Opens streams; resolves when each has received its first bytes. A slow stream reads nothing after those. */
   async open({ count, batch = 200, ...rest }) {
     const begun = now()
     for (let at = 0; at < count; at += batch) {
@@ -42,7 +42,7 @@ export class EventSources {
     return { seconds: (now() - begun) / 1000 }
   }
 
-  /** Cuts all streams, and returns what each would bring back. */
+  /** Cuts all streams, and returns the last event ID of each. */
   cut() {
     const streams = this.#streams
     this.#streams = []
@@ -50,7 +50,7 @@ export class EventSources {
     return streams.map(({ lastEventId }) => lastEventId)
   }
 
-  /** Counts from nought. The latency of every so many deliveries is measured; of none if it is 0. */
+  /** Resets the counters. Measures the latency of one in `latencyEvery` deliveries; 0 measures none. */
   reset(latencyEvery = 0) {
     this.received = 0
     this.bytes = 0
@@ -61,7 +61,7 @@ export class EventSources {
     for (const stream of this.#streams) stream.count = 0
   }
 
-  /** Waits until so many events have arrived; fails when it is plain that they do not. */
+  /** Waits until `expected` events have arrived; fails when no more arrive. */
   async arrived(expected) {
     const begun = now()
     while (this.received < expected) {
@@ -72,7 +72,7 @@ export class EventSources {
     }
   }
 
-  /** Waits until so many events have arrived and no more come, or until it is plain that they do not. */
+  /** Waits until `expected` events have arrived and no surplus follows, or until no more arrive. */
   async settle(expected) {
     for (let quietSince = now(); ; ) {
       await sleep(QUIET / 2)
@@ -81,7 +81,7 @@ export class EventSources {
     }
   }
 
-  /** What has arrived, at all of them and at the one with the least and the one with the most. */
+  /** The events that have arrived: in all, and the minimum and maximum of a stream. */
   counts() {
     const each = this.#streams.filter(({ slow }) => !slow).map(({ count }) => count)
     const { received, bytes, reads, lastArrival } = this
@@ -109,7 +109,7 @@ export class EventSources {
           return true
         }
       }
-      // One address has some 28,000 ports to call from.
+      // One address has some 28,000 ephemeral ports.
       const localAddress = `127.0.0.${1 + (index % 200)}`
       stream.socket = connect({ port, host: '127.0.0.1', localAddress, onread })
       stream.socket.on('error', reject)
@@ -136,7 +136,7 @@ export class EventSources {
   }
 
   #noteLatency(at, length) {
-    // Cut by the end of what was read: the next one will do.
+    // The end of the read cuts this time; the next event is measured instead.
     if (at + STAMP > length) return
     this.#latencies.push(now() - Number(shared.latin1Slice(at, at + STAMP)))
   }

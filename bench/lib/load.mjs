@@ -1,6 +1,5 @@
-// The load: event sources and publishers, in a process of their own, told what to do over the process channel, so that they can
-// have a core of their own.
-import { answering } from './answering.mjs'
+// The load: event sources and publishers in their own process, and on their own core, controlled over the process channel.
+import { answerCommands } from './answering.mjs'
 import { EventSources } from './event-sources.mjs'
 import { publish, publishAt } from './publishers.mjs'
 import { now, sleep } from './time.mjs'
@@ -9,7 +8,7 @@ const sources = new EventSources()
 let cutOff = []
 let isEnough = false
 
-/** Waits for what is published to arrive: `fanOut` deliveries for each event. */
+/** Waits for the published events to arrive: `fanOut` deliveries for each. */
 async function arrivals(begun, published, fanOut) {
   if (fanOut === 0) return { published, seconds: (now() - begun) / 1000 }
   await sources.settle(published * fanOut)
@@ -17,7 +16,7 @@ async function arrivals(begun, published, fanOut) {
   return { published, ...counts, seconds: (counts.lastArrival - begun) / 1000 }
 }
 
-answering(undefined, {
+answerCommands(undefined, {
   open: (streams) => sources.open(streams),
   reset: ({ latencyEvery }) => {
     sources.reset(latencyEvery)
@@ -28,8 +27,8 @@ answering(undefined, {
     return sources.counts()
   },
   /**
-   * Publishes as fast as answers come. With `isPaced` each publisher also waits until no more events are on their way to
-   * somebody than there are publishers.
+   * Publishes as fast as answers arrive. With `isPaced` each publisher also waits until no more events are in flight than
+   * there are publishers.
    */
   async publish({ fanOut, isPaced = false, latencyEvery, batch = 1, ...what }) {
     sources.reset(latencyEvery)
@@ -51,12 +50,12 @@ answering(undefined, {
   enough() {
     isEnough = true
   },
-  /** Cuts all streams; they remember where they were. */
+  /** Cuts all streams, and keeps their last event IDs. */
   cut() {
     cutOff = sources.cut()
   },
-  /** Those that were cut return, all at once, each owed so many events. */
-  async comeBack({ pending, ...where }) {
+  /** Reopens all cut streams at once, each with `pending` events. */
+  async reconnect({ pending, ...where }) {
     sources.reset()
     const begun = now()
     const count = cutOff.length
@@ -65,7 +64,7 @@ answering(undefined, {
     const counts = sources.counts()
     return { ...counts, connecting, seconds: (counts.lastArrival - begun) / 1000 }
   },
-  /** Counts what arrives in a while. */
+  /** Counts the events that arrive within `milliseconds`. */
   async listen({ milliseconds }) {
     sources.reset()
     await sleep(milliseconds)

@@ -1,7 +1,7 @@
 import { cpus, loadavg, release, totalmem, type } from 'node:os'
 import { isPinned } from './processes.mjs'
 
-/** Where the figures come from. */
+/** The machine of the figures. */
 export function machine() {
   const processors = cpus()
   return {
@@ -16,11 +16,11 @@ export function machine() {
 }
 
 export function describeMachine({ cpu, cores, memory, node, kernel, isPinned: pinned, loadBefore }) {
-  const where = pinned ? 'server and load on a core each' : 'server and load wherever the system puts them'
+  const where = pinned ? 'server and load on a core each' : 'server and load on cores that the system chooses'
   return `${cpu}, ${cores} cores, ${memory}, node ${node}, ${kernel}; ${where}; load before ${loadBefore.toFixed(1)}`
 }
 
-/** CPU that the whole machine has used since it was started, in microseconds. */
+/** CPU time of the whole machine since its start, in microseconds. */
 export function machineCpu() {
   return cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0) * 1_000
 }

@@ -1,12 +1,12 @@
 import { machineCpu } from './machine.mjs'
 import { sleep } from './time.mjs'
 
-/** How long new streams are left alone before their memory is looked at, in milliseconds. */
+/** Time between opening streams and measuring their memory, in milliseconds. */
 const SETTLING = 1_000
 
 /**
- * What server and load use while `work` is done, which says how many `seconds` it took: microseconds of the server's CPU, and
- * the share of a core of both, and of whoever else was using the machine.
+ * Measures the server's CPU in microseconds during `work`, and the shares of a core of server, load and other processes.
+ * `work` resolves to its duration in `seconds`.
  */
 export async function measure(server, load, work) {
   const look = async () => [
@@ -22,7 +22,7 @@ export async function measure(server, load, work) {
   return { ...done, cpu, serverShare: cpu / 1e6 / done.seconds, loadShare: loadCpu / 1e6 / done.seconds, others }
 }
 
-/** Opens streams, and tells by how much the server's resident memory has grown for each, and what opening one has cost. */
+/** Opens streams; returns the growth of the server's resident memory for each, and the cost of opening one. */
 export async function measureOpening(server, load, { count, from = 0 }) {
   await server.ask('reset')
   const before = await server.ask('usage')
@@ -39,7 +39,7 @@ export async function measureOpening(server, load, { count, from = 0 }) {
   }
 }
 
-/** A row of a table. What fails for one server is told in its row, and does not stop the others. */
+/** A row of a table. A failure of one server is reported in its row, and does not stop the others. */
 export async function attempt(server, say, work) {
   try {
     return { server, ...(await work()) }
@@ -50,8 +50,8 @@ export async function attempt(server, say, work) {
 }
 
 /**
- * The rows of several servers, each measured so many times: not one after the other but in turns, A B A B, so that what
- * disturbs the machine for a while disturbs them all. Returns the measurements of each server.
+ * Measures each of several servers `runs` times in turns, A B A B, so that a temporary load of the machine affects all.
+ * Returns the measurements of each server.
  */
 export async function inTurns(servers, runs, say, work) {
   const rows = servers.map(() => [])

@@ -12,13 +12,13 @@ const NGINX = find('/usr/sbin/nginx', '/usr/local/sbin/nginx')
 
 export const hasNchan = MODULE !== undefined && NGINX !== undefined
 
-/** What nginx says of itself; nchan does not tell its version. */
+/** The version of nginx; nchan does not report its own. */
 export function nginxVersion() {
   const [, version] = /nginx\/(\S+)/.exec(execFileSync('sh', ['-c', `${NGINX} -v 2>&1`], { encoding: 'utf8' })) ?? []
   return version
 }
 
-/** nginx with its nchan module: one worker, history of as many events as the storm is owed, and many more. */
+/** nginx with its nchan module: one worker, and a history of far more events than are pending in the storm. */
 export async function startNchan(onCore, env = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'bench-nchan-'))
   const port = await freePort()
@@ -36,7 +36,7 @@ export async function startNchan(onCore, env = {}) {
     await stop()
     throw error
   }
-  // Whatever it is asked, it can only be looked at.
+  // nginx has no process channel, so every command returns its usage.
   return { port, pid: child.pid, ask: async () => usageOf(child.pid), stop }
 }
 

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { hasNchan, nginxVersion } from './nchan.mjs'
 
-/** Packages that do for Node what the hub does. */
+/** Packages for Node with the same purpose. */
 export const PACKAGES = ['better-sse', 'fastify-sse', 'fastify-sse-v2']
-/** What one writes without a package: chunked responses, and bare sockets, which are the floor. */
+/** Hand-written servers without a package: chunked responses, and bare sockets, which are the floor. */
 export const LOOPS = ['hand-written', 'bare-socket']
 /** nginx with nchan, where it is installed. */
 export const NCHAN = hasNchan ? ['nchan'] : []
@@ -22,7 +22,7 @@ const TITLES = {
   'validate-ajv': () => 'the same, with ajv'
 }
 
-/** What a server is called in a table. */
+/** The title of a server in a table. */
 export const titleOf = (server) => TITLES[server]()
 
 function withVersion(name) {

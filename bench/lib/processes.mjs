@@ -6,12 +6,12 @@ import { startNchan } from './nchan.mjs'
 
 const SERVER_CORE = 0
 const LOAD_CORE = 1
-/** Nothing that a process is asked for takes so long, in milliseconds: it hangs. */
+/** Time after which a command counts as hanging, in milliseconds. */
 const PATIENCE = 300_000
 
 const pinned = (core, command) => ['taskset', '-c', String(core), ...command]
 
-/** Whether server and load have a core each. */
+/** Whether server and load have one core each. */
 export const isPinned = cpus().length > 1 && canRun(pinned(LOAD_CORE, ['true']))
 
 function canRun([file, ...args]) {
@@ -23,7 +23,7 @@ function canRun([file, ...args]) {
   }
 }
 
-/** Starts a script in a process of its own, on one core where that can be had, and returns how to ask it things. */
+/** Starts a script in its own process, on one core if possible; returns `ask`, which runs its commands. */
 export async function start(script, { core = SERVER_CORE, execArgv = [], env = {} } = {}) {
   const [file, ...args] = onCore(core, [process.execPath, ...execArgv, join(import.meta.dirname, '..', script)])
   const child = spawn(file, args, {

@@ -2,14 +2,14 @@ import { titleOf } from './peers.mjs'
 import { share } from './report.mjs'
 import { median } from './statistics.mjs'
 
-/** A server that is asked for all it can give uses at least so much of its core; or somebody else did. */
+/** Minimal share of its core that a saturated server uses, unless other processes took it. */
 const BUSY = 0.85
-/** Who wants to know more than these runs the scenario alone. */
+/** Maximum of listed rows. A run of a single scenario lists its own only. */
 const LISTED = 8
 
 /**
- * Whether the figures are of the servers: in what is measured in events a second, the server's core has to be busy, and the
- * load's must not be the busier one. And whether anybody else was using the machine.
+ * Whether the figures are those of the servers: where events a second are measured, the server's core must be busy, and
+ * busier than that of the load. Also reports the CPU that other processes used.
  */
 export function proofOf(tables) {
   const rates = tables
@@ -23,7 +23,7 @@ export function proofOf(tables) {
     const max = (rows) => share(Math.max(...rows.map(({ loadShare }) => loadShare)))
     const ofHub = rates.filter(({ server }) => server === 'hub')
     lines.push(
-      `in what is measured in events a second, the load used at most ${max(rates)} of its core, for the hub ${ofHub.length > 0 ? max(ofHub) : 'nothing'}`
+      `where events a second are measured, the load used at most ${max(rates)} of its core, for the hub ${ofHub.length > 0 ? max(ofHub) : 'nothing'}`
     )
     lines.push(`in ${rates.length - doubtful.length} of these ${rates.length} the server was the bottleneck`)
     for (const { server, title, serverShare, loadShare } of doubtful.slice(0, LISTED)) {

@@ -4,7 +4,7 @@ import { stamped } from './event-sources.mjs'
 import { percentile } from './statistics.mjs'
 import { now, until } from './time.mjs'
 
-/** One kept-alive connection with one request on it at a time. */
+/** A keep-alive connection with one request at a time. */
 export class Publisher {
   #socket
   #text = ''
@@ -52,7 +52,7 @@ export class Publisher {
   }
 }
 
-/** The body of one request: the payload, or a batch of it; `#` is the next user, and the time is put in. */
+/** The body of one request: the payload, or a batch of it, with the time; `#` becomes the next user. */
 function bodyOf(payload, batch, number, users, time) {
   const stampedPayload = stamped(payload, time)
   if (batch === 1) return stampedPayload
@@ -63,8 +63,8 @@ function bodyOf(payload, batch, number, users, time) {
 }
 
 /**
- * Publishes with so many requests in flight, each waiting for its answer, for so long, or so many in all. With `delivered`
- * each waits for that, too: a promise that everyone has been given it.
+ * Publishes with `inFlight` concurrent requests for `milliseconds`, or until `total`. With `delivered` each publisher also
+ * waits for that promise, which resolves when all streams have the events.
  */
 export async function publish({ port, inFlight, path, payload, milliseconds, total, users = 1, batch = 1 }, delivered) {
   const publishers = await Promise.all(Array.from({ length: inFlight }, () => Publisher.open(port)))
@@ -87,8 +87,8 @@ export async function publish({ port, inFlight, path, payload, milliseconds, tot
 }
 
 /**
- * Publishes at a rate, whether or not answers come. Each event carries the time at which it was due, so that what had to wait
- * is seen to have waited. Ends when `isEnough` says so.
+ * Publishes at a rate, without waiting for answers. Each event has the time at which it was due, so that its latency
+ * includes every delay. Ends when `isEnough` returns true.
  */
 export async function publishAt({ port, rate, path, payload, milliseconds, users = 1 }, isEnough) {
   const idle = await Promise.all(Array.from({ length: 32 }, () => Publisher.open(port)))

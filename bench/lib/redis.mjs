@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 export const hasRedis = () => spawnSync('redis-server', ['--version']).status === 0
 export const WITHOUT_REDIS = 'left out: redis-server is not installed (apt-get install redis-server)'
 
-/** Starts a Redis of its own, without persistence, and ends it when `work` is done, which is given its URL and process id. */
+/** Starts a Redis without persistence, passes its URL and process id to `work`, and stops it afterwards. */
 export async function withRedis(work) {
   const port = await freePort()
   const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']

@@ -1,4 +1,4 @@
-/** How numbers are written. */
+/** Formats of numbers. */
 export const whole = (value) => Math.round(value).toLocaleString('en-US')
 export const one = (value) => value.toFixed(1)
 export const two = (value) => value.toFixed(2)
@@ -7,7 +7,7 @@ export const percent = (value) => `${(value * 100).toFixed(1)} %`
 export const times = (value) => `${value.toFixed(value < 10 ? 2 : 1)} ×`
 export const as = (text) => text
 
-/** Whether everyone got what was published, no less and no more. */
+/** Whether every stream got every published event exactly once. */
 export const COUNTS = {
   key: 'isComplete',
   title: 'all arrived',
@@ -20,7 +20,7 @@ export const SHARES = [
 ]
 
 /**
- * Rows as text under each other. A column names the key of the rows that it shows, and how.
+ * A table as text. Each column has the key that it shows, and its format.
  */
 export function tableOf(columns, rows) {
   const cells = rows.map((row) => columns.map((column, index) => cellOf(row, column, index)))
@@ -39,10 +39,10 @@ function cellOf(row, column, index) {
   return index === 1 && row.error !== undefined ? 'failed' : '–'
 }
 
-/** One line of what the hub is to reach. */
+/** A target of the hub. */
 export const atLeast = (what, figure, bound, as) => ({ what, figure, bound, sign: '≥', isReached: figure >= bound, as })
 export const atMost = (what, figure, bound, as) => ({ what, figure, bound, sign: '≤', isReached: figure <= bound, as })
-/** The same for what must be so and not otherwise. */
+/** A target that is a condition. */
 export const mustBe = (what, isReached) => ({ what, figure: isReached ? 'yes' : 'no', isReached })
 
 export function targetsOf(targets) {

@@ -1,4 +1,4 @@
-/** The value below which that share of the values lies; NaN of none. */
+/** The value below which `share` of the values lies; NaN without values. */
 export function percentile(values, share) {
   if (values.length === 0) return Number.NaN
   const sorted = Float64Array.from(values).sort()
@@ -21,8 +21,8 @@ export function percentiles(values) {
 }
 
 /**
- * One row of several measurements of the same: the median of every number. One that failed, or whose counts were wrong, is
- * not outvoted: it stands for all.
+ * Combines repeated measurements into one row, with the median of every number. A failed or incomplete measurement
+ * replaces all others.
  */
 export function medianRow(rows) {
   const bad = rows.find(({ error }) => error !== undefined) ?? rows.find(({ isComplete }) => isComplete === false)

@@ -1,14 +1,14 @@
 import { performance } from 'node:perf_hooks'
 
-/** Milliseconds since the epoch that never jump, and that the processes of one machine agree about. */
+/** Monotonic milliseconds since 1970, the same for all processes of a machine. */
 export const now = () => performance.timeOrigin + performance.now()
 
 export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
-/** A timer comes up to this late, in milliseconds: the rest of a wait is spent turning the loop. */
+/** Maximal delay of a timer, in milliseconds: for the rest of a wait the event loop spins. */
 const COARSE = 2
 
-/** Waits until a moment, and lets the event loop turn at least once. */
+/** Waits until a moment, at least for one turn of the event loop. */
 export async function until(moment) {
   const rest = moment - now()
   if (rest > COARSE) await sleep(rest - COARSE)

@@ -2,7 +2,7 @@ import { attempt } from '../lib/measure.mjs'
 import { start } from '../lib/processes.mjs'
 import { whole } from '../lib/report.mjs'
 
-export const title = 'Publishing into a log that lasts'
+export const title = 'Publishing into a durable log'
 
 const LOGS = [
   { name: 'memory', durability: '', one: 100_000, many: 200_000 },
@@ -29,7 +29,7 @@ export async function run({ quick, say }) {
     rows.push({ name: log.name, ...(await attempt('hub', say, () => publishing(log, quick ? 0.2 : 1))) })
   }
   const table = {
-    title: 'in process, 200 bytes to one user each, nobody connected',
+    title: 'in process, 200 bytes to one user each, no streams',
     columns: [
       { key: 'name', title: 'log', as: (name) => name },
       { key: 'single', title: 'acknowledged/s, one at a time', as: whole },

@@ -9,7 +9,7 @@ const USERS = 1_000
 const BYTES = 200
 const IN_FLIGHT = 8
 
-/** `POST /events` with so many events, each to one user; with one event, `POST /users/:user/events`. */
+/** `POST /events` with `batch` events, each to one user; for a batch of one, `POST /users/:user/events`. */
 function batches(batch, milliseconds) {
   return withServer('hub', {}, async (hub, load) => {
     await load.ask('open', { port: hub.port, count: USERS, path: '/events?user=u#' })

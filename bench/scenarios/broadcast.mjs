@@ -9,16 +9,16 @@ export const title = 'Broadcasts over HTTP'
 
 const SATURATED = 16
 /**
- * From this size on publishers wait until no more than so many events are on their way: the network is slower than publishing,
- * and without that it is only measured who has the longest queue.
+ * From this size on, publishers wait for delivery: the network is slower than publishing, and without waiting the figures
+ * would only compare the lengths of queues.
  */
 const PACED = 32_768
-/** Latency is measured at about so many streams, spread over all. */
+/** Approximate number of streams whose latency is measured, spread over all. */
 const SAMPLED = 20
 
 /**
- * Broadcasts to so many streams, with so many publishers in flight, each waiting for its answer. Deliveries are counted at the
- * sockets, and every stream must have got the same.
+ * Broadcasts to `streams` with `inFlight` publishers, each waiting for its answer. Deliveries are counted at the sockets,
+ * and every stream must get the same number.
  */
 export function broadcast(server, { streams, bytes, inFlight, milliseconds, isPaced = false }) {
   return withServer(server, {}, async (hub, load) => {
@@ -38,7 +38,7 @@ export function broadcast(server, { streams, bytes, inFlight, milliseconds, isPa
   })
 }
 
-/** Streams and bytes. The first is the one that counts; it is measured several times. */
+/** Streams and bytes. The targets apply to the first, which is measured several times. */
 const FULL = [
   [1_000, 200],
   [100, 200],

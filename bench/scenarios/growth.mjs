@@ -6,21 +6,21 @@ import { withServer } from '../lib/processes.mjs'
 import { atMost, COUNTS, times, two, whole } from '../lib/report.mjs'
 import { medianRow } from '../lib/statistics.mjs'
 
-export const title = 'Cost as streams become more'
+export const title = 'Cost by number of streams'
 
 const BYTES = 200
-/** Deliveries that a figure is made of, at least. */
+/** Minimal number of deliveries for a figure. */
 const DELIVERIES = { quick: 100_000, full: 200_000 }
-/** Fewer streams than this grow resident memory by less than its noise. */
+/** With fewer streams the growth of resident memory is below its noise. */
 const WEIGHED = 3_000
-/** The first of them pay for code and buffers that all others share. */
+/** The memory of the first streams includes code and buffers that all share. */
 const FIRST = 1_000
-/** Up to here the cost has to be even. */
+/** Number of streams up to which the cost must be constant. */
 const EVEN = 15_000
 
 /**
- * One event at a time: the next is published when all have got the last, or a server that works in slices would join several
- * in one write, and look cheaper the more streams it has.
+ * One event at a time: each is published when all streams have the last one. Otherwise a server that works in slices would
+ * join several in one write, and seem cheaper with more streams.
  */
 function cost(server, streams, deliveries) {
   return withServer(server, { BENCH_HEARTBEAT: '600000' }, async (hub, load) => {
@@ -53,7 +53,7 @@ export async function run({ quick, say }) {
   }
   const costs = rows.filter(({ server, streams }) => server === 'hub' && streams <= EVEN).map(({ each }) => each)
   const table = {
-    title: `broadcasts of ${BYTES} bytes, each when all have got the last`,
+    title: `broadcasts of ${BYTES} bytes, each when all streams have the last one`,
     columns: [
       { key: 'server', title: 'server', as: titleOf },
       { key: 'streams', title: 'streams', as: whole },
@@ -67,7 +67,7 @@ export async function run({ quick, say }) {
   return { tables: [table], targets: [atMost('CPU a delivery, from 100 to 15,000 streams', spread, 1.3, times)] }
 }
 
-/** Both costs over the number of streams, as SVG. */
+/** CPU and memory by number of streams, as SVG. */
 export function chart(rows) {
   const servers = [...new Set(rows.map(({ server }) => server))]
   const seriesOf = (key) =>

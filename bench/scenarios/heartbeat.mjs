@@ -5,7 +5,7 @@ import { one, percent, whole } from '../lib/report.mjs'
 
 export const title = 'Heartbeats of idle streams'
 
-/** As many heartbeats a second, whether of many streams or, for a shorter time, of fewer. */
+/** Both sizes have the same number of heartbeats a second. */
 const FULL = { streams: 15_000, interval: 15_000, intervals: 2 }
 const QUICK = { streams: 3_000, interval: 3_000, intervals: 1 }
 
@@ -15,7 +15,7 @@ function heartbeats(server, { streams, interval, intervals }) {
     await load.ask('listen', { milliseconds: interval / 3 })
     await hub.ask('reset')
     const run = await measure(hub, load, () => load.ask('listen', { milliseconds: interval * intervals }))
-    // Nothing else is on its way: what is read is heartbeats.
+    // No other events are published, so every read is a heartbeat.
     return { ...run, rate: run.reads / run.seconds, each: run.cpu / run.reads }
   })
 }

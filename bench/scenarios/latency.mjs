@@ -12,8 +12,8 @@ const BYTES = 200
 const SHARES_OF_RATE = [0.1, 0.5, 0.8]
 
 /**
- * Broadcasts at a rate, come what may. Each event carries the time at which it was due: if the server, or the load itself,
- * could not keep up, that is in the figures.
+ * Broadcasts at a fixed rate. Each event has the time at which it was due, so the figures include every delay of server
+ * and load.
  */
 function atRate(server, { rate, milliseconds }) {
   return withServer(server, {}, async (hub, load) => {
@@ -51,7 +51,7 @@ export async function run({ quick, say }) {
     }
   }
   const table = {
-    title: `${whole(STREAMS)} streams, ${BYTES} bytes, at parts of the rate that each reached with 16 publishers in flight; ms`,
+    title: `${whole(STREAMS)} streams, ${BYTES} bytes, at fractions of the rate that each server reached with 16 publishers in flight; ms`,
     columns: [
       { key: 'server', title: 'server', as: titleOf },
       { key: 'part', title: 'of its rate', as: share },

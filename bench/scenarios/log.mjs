@@ -2,12 +2,12 @@ import { attempt } from '../lib/measure.mjs'
 import { start } from '../lib/processes.mjs'
 import { times, two, whole } from '../lib/report.mjs'
 
-export const title = 'Publishing, as history grows'
+export const title = 'Publishing by size of the history'
 
 const PLENTY = 10_000_000
 const ROOMY = { user: PLENTY, topic: PLENTY, everyone: PLENTY, bytes: 8_000_000_000, channelBytes: 8_000_000_000 }
 
-/** What is held before: so many events, filed under so many users. The last point is at its bound, and evicts for each event. */
+/** Events retained before the measurement, and their users. At the last point each append evicts an event. */
 const POINTS = [
   { name: 'few events', events: 1_000, users: 100 },
   { name: 'many events', events: 1_000_000, users: 100 },
@@ -35,9 +35,9 @@ export async function run({ quick, say }) {
   }
   const { median } = rows[0]
   const table = {
-    title: 'in process, to one user each, nobody connected',
+    title: 'in process, to one user each, no streams',
     columns: [
-      { key: 'name', title: 'held', as: (name) => name },
+      { key: 'name', title: 'retained', as: (name) => name },
       { key: 'events', title: 'events', as: whole },
       { key: 'users', title: 'users', as: whole },
       { key: 'median', title: 'µs a publish', as: two },

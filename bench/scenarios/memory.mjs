@@ -4,12 +4,12 @@ import { withServer } from '../lib/processes.mjs'
 import { atMost, one, SHARES, times, two, whole } from '../lib/report.mjs'
 import { medianRow } from '../lib/statistics.mjs'
 
-export const title = 'Idle streams, and opening them'
+export const title = 'Idle and opening streams'
 
 const STREAMS = 10_000
-/** The first streams pay for code and buffers that all others share. */
+/** The memory of the first streams includes code and buffers that all share. */
 const FIRST = 1_000
-/** None while it is measured. */
+/** Longer than the measurement, in milliseconds. */
 const HEARTBEAT = '600000'
 
 function idle(server) {

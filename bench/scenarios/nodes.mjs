@@ -7,26 +7,26 @@ import { hasRedis, WITHOUT_REDIS, withRedis } from '../lib/redis.mjs'
 import { one, two, whole } from '../lib/report.mjs'
 import { now, sleep } from '../lib/time.mjs'
 
-export const title = 'More nodes, and one that was away'
+export const title = 'A cluster, and a node that was suspended'
 
 const TEXT = markedText(200).replace('@', '0'.repeat(20))
 const RATE = 2_000
 const NODES = [1, 2, 4]
 const STREAMS = 100
-/** Events each time, streams on each node, and topics that the events go to in turn: streams listen to the first. */
+/** Events of a batch, streams on each node, and topics, to which events go in turn. Streams subscribe to the first. */
 const LOADS = [
   { batch: 100, streams: 0, topics: 1_000 },
   { batch: 1, streams: 0, topics: 1_000 },
   { batch: 100, streams: STREAMS, topics: 1 }
 ]
-/** What the node that was away has missed. */
+/** The events that the suspended node has missed. */
 const MISSED = { total: 100_000, inFlight: 16, batch: 100, topics: 1_000, text: TEXT }
-/** Room in the tail for all of that, and what the tail has room for by itself. */
+/** A tail buffer that holds all of these events, and the default size. */
 const TAILS = [64 * 2 ** 20, 16 * 2 ** 20]
-/** How long to wait for the last event, in milliseconds. */
+/** Maximal wait for the last event, in milliseconds. */
 const PATIENCE = 30_000
 
-/** Nodes of one hub: the first on one core, the others on the other; Redis wherever the system puts it. */
+/** Starts a cluster: the first node on one core, the others on the second; the system chooses the core of Redis. */
 const withNodes = (count, env, work) =>
   withRedis(async ({ url, pid }) => {
     const nodes = []
@@ -42,23 +42,23 @@ const withNodes = (count, env, work) =>
     }
   })
 
-/** CPU of another's process, in microseconds: user and system time, in ticks, behind the name in parentheses. */
+/** CPU of a process, in microseconds: user and system time in ticks, behind the name in parentheses. */
 function cpuOf(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
   return ((Number(fields[11]) + Number(fields[12])) / TICKS) * 1e6
 }
 const TICKS = process.platform === 'linux' ? Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' })) : 100
 
-async function untilHeard(nodes, count) {
+async function untilReceived(nodes, count) {
   const end = now() + PATIENCE
   for (const node of nodes) {
-    while (now() < end && (await node.ask('heard')).heard < count) await sleep(5)
+    while (now() < end && (await node.ask('received')).received < count) await sleep(5)
   }
 }
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** What an event costs the node that publishes it, each other one, and Redis, all of them idling along. */
+/** The cost of an event for the publishing node, each other node, and Redis, at a low rate. */
 function costing(count, { streams, ...load }, milliseconds) {
   return withNodes(count, {}, async (nodes, redis) => {
     const readers = streams > 0 ? await startLoad() : undefined
@@ -67,7 +67,7 @@ function costing(count, { streams, ...load }, milliseconds) {
         await readers.ask('open', { port, count: streams, path: '/events?user=u#&topics=t0' })
       const what = { ...load, rate: RATE, text: TEXT }
       const warm = await nodes[0].ask('publishAt', { ...what, milliseconds: 1_000 })
-      await untilHeard(nodes, warm.published)
+      await untilReceived(nodes, warm.published)
       await readers?.ask('settle', { expected: warm.published * streams * count })
       await Promise.all(nodes.map((node) => node.ask('forget')))
       await readers?.ask('reset')
@@ -77,13 +77,15 @@ function costing(count, { streams, ...load }, milliseconds) {
       ]
       const before = await look()
       const { published } = await nodes[0].ask('publishAt', { ...what, milliseconds })
-      await untilHeard(nodes, published)
+      await untilReceived(nodes, published)
       const expected = published * streams * count
       const arrived = await readers?.ask('settle', { expected })
       const used = (await look()).map((cpu, index) => (cpu - before[index]) / published)
-      const told = await Promise.all(nodes.map((node) => node.ask('heard')))
+      const tails = await Promise.all(nodes.map((node) => node.ask('received')))
       const isComplete =
-        told.every(({ heard, wrong, breaks }) => heard === published && wrong === 0 && breaks === 0) &&
+        tails.every(
+          ({ received, wrong, discontinuities }) => received === published && wrong === 0 && discontinuities === 0
+        ) &&
         (arrived === undefined ||
           (arrived.received === expected && arrived.min === published && arrived.max === published))
       const others = used.slice(1, count)
@@ -103,36 +105,46 @@ function costing(count, { streams, ...load }, milliseconds) {
   })
 }
 
-/** A node is held still while another publishes, and let go on. */
+/** Suspends a node while another publishes, and measures how it catches up. */
 function catchingUp(tailBytes, total) {
   return withNodes(2, { BENCH_TAIL_BYTES: String(tailBytes) }, async ([here, away]) => {
     const warm = await here.ask('publishAll', { ...MISSED, total: 10_000 })
-    await untilHeard([here, away], warm.published)
+    await untilReceived([here, away], warm.published)
     await Promise.all([here, away].map((node) => node.ask('forget')))
     process.kill(away.pid, 'SIGSTOP')
     const { published, seconds: publishing } = await here.ask('publishAll', { ...MISSED, total })
-    await untilHeard([here], published)
-    const { last } = await here.ask('heard')
+    await untilReceived([here], published)
+    const { last } = await here.ask('received')
     const begun = now()
     process.kill(away.pid, 'SIGCONT')
     const end = begun + PATIENCE
-    let told = await away.ask('heard')
-    while (told.last < last && now() < end) {
+    let tail = await away.ask('received')
+    while (tail.last < last && now() < end) {
       await sleep(5)
-      told = await away.ask('heard')
+      tail = await away.ask('received')
     }
-    const { heard, wrong, breaks, lastAt } = told
+    const { received, wrong, discontinuities, lastAt } = tail
     const seconds = (lastAt - begun) / 1_000
-    // Either all of them, each once, or a break that is told, after which streams read history.
-    const isComplete = told.last === last && wrong === 0 && (breaks > 0 || heard === published)
-    const rate = breaks === 0 ? heard / seconds : undefined
-    return { tail: tailBytes / 2 ** 20, published, publishing, heard, wrong, breaks, seconds, rate, isComplete }
+    // Either all events, each once, or a reported discontinuity, after which streams read history.
+    const isComplete = tail.last === last && wrong === 0 && (discontinuities > 0 || received === published)
+    const rate = discontinuities === 0 ? received / seconds : undefined
+    return {
+      tail: tailBytes / 2 ** 20,
+      published,
+      publishing,
+      received,
+      wrong,
+      discontinuities,
+      seconds,
+      rate,
+      isComplete
+    }
   })
 }
 
 export async function run({ quick, say }) {
   if (!hasRedis() || process.platform !== 'linux') {
-    say(hasRedis() ? 'left out: it reads /proc, which Linux alone has' : WITHOUT_REDIS)
+    say(hasRedis() ? 'left out: it needs /proc of Linux' : WITHOUT_REDIS)
     return { tables: [], targets: [] }
   }
   const costs = []
@@ -144,7 +156,7 @@ export async function run({ quick, say }) {
   }
   const returns = []
   for (const tailBytes of TAILS) {
-    say(`a node that was away, tail of ${tailBytes / 2 ** 20} MiB`)
+    say(`a node that was suspended, tail of ${tailBytes / 2 ** 20} MiB`)
     returns.push(await attempt('hub', say, () => catchingUp(tailBytes, MISSED.total)))
   }
   const yes = { key: 'isComplete', title: 'all, once', as: (isComplete) => (isComplete ? 'yes' : 'NO') }
@@ -165,15 +177,15 @@ export async function run({ quick, say }) {
         rows: costs
       },
       {
-        title: 'a node that stood still while another one published',
+        title: 'a node that was suspended while another published',
         columns: [
           { key: 'tail', title: 'tail, MiB', as: whole },
           { key: 'published', title: 'published', as: whole },
           { key: 'publishing', title: 'in s', as: two },
-          { key: 'heard', title: 'handed over', as: whole },
+          { key: 'received', title: 'dispatched', as: whole },
           { key: 'wrong', title: 'out of order', as: whole },
-          { key: 'breaks', title: 'breaks told', as: whole },
-          { key: 'seconds', title: 'level after s', as: two },
+          { key: 'discontinuities', title: 'discontinuities', as: whole },
+          { key: 'seconds', title: 'live after s', as: two },
           { key: 'rate', title: 'events/s', as: whole },
           yes
         ],

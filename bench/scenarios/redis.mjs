@@ -7,14 +7,14 @@ export const title = 'Two nodes over Redis'
 
 const BYTES = 200
 const RATE = 1_000
-/** How many publish at a time, and how many events each time. */
+/** Concurrent appends, and events of each. */
 const LOADS = [
   { inFlight: 1, batch: 1 },
   { inFlight: 500, batch: 1 },
   { inFlight: 16, batch: 100 }
 ]
 
-/** One node that appends, and another that listens. */
+/** Starts one node that appends, and another that tails. */
 const withNodes = (work) =>
   withRedis(async ({ url }) => {
     const env = { BENCH_REDIS: url }
@@ -28,9 +28,9 @@ const withNodes = (work) =>
     }
   })
 
-async function untilHeard(node, count) {
+async function untilReceived(node, count) {
   for (let tries = 0; tries < 1_000; tries++) {
-    if ((await node.ask('heard')).heard >= count) return
+    if ((await node.ask('received')).received >= count) return
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }
@@ -38,23 +38,23 @@ async function untilHeard(node, count) {
 const appending = (load, milliseconds) =>
   withNodes(async (one, two) => {
     const warm = await one.ask('append', { ...load, bytes: BYTES, milliseconds: milliseconds / 4 })
-    await untilHeard(two, warm.appended)
+    await untilReceived(two, warm.appended)
     await two.ask('forget')
     const { appended, seconds } = await one.ask('append', { ...load, bytes: BYTES, milliseconds })
-    await untilHeard(two, appended)
-    const { heard } = await two.ask('heard')
-    return { ...load, rate: appended / seconds, published: appended, heard, isComplete: heard === appended }
+    await untilReceived(two, appended)
+    const { received } = await two.ask('received')
+    return { ...load, rate: appended / seconds, published: appended, received, isComplete: received === appended }
   })
 
 const delivering = (milliseconds) =>
   withNodes(async (one, two) => {
     const warm = await one.ask('appendAt', { rate: RATE, bytes: BYTES, milliseconds: 1_000 })
-    await untilHeard(two, warm.appended)
+    await untilReceived(two, warm.appended)
     await two.ask('forget')
     const { appended } = await one.ask('appendAt', { rate: RATE, bytes: BYTES, milliseconds })
-    await untilHeard(two, appended)
+    await untilReceived(two, appended)
     const latency = await two.ask('latency')
-    return { rate: RATE, published: appended, ...latency, isComplete: latency.heard === appended }
+    return { rate: RATE, published: appended, ...latency, isComplete: latency.received === appended }
   })
 
 export async function run({ quick, say }) {
@@ -72,13 +72,13 @@ export async function run({ quick, say }) {
   const latency = await attempt('hub', say, () => delivering(milliseconds))
   const tables = [
     {
-      title: `one node appends events of ${BYTES} bytes, the other hears them`,
+      title: `one node appends events of ${BYTES} bytes, the other tails them`,
       columns: [
         { key: 'inFlight', title: 'in flight', as: whole },
         { key: 'batch', title: 'events each', as: whole },
         { key: 'rate', title: 'appends/s', as: whole },
         { key: 'published', title: 'appended', as: whole },
-        { key: 'heard', title: 'heard', as: whole }
+        { key: 'received', title: 'received', as: whole }
       ],
       rows
     },
@@ -89,7 +89,7 @@ export async function run({ quick, say }) {
         { key: 'p99', title: 'p99 ms', as: two },
         { key: 'max', title: 'longest ms', as: two },
         { key: 'published', title: 'appended', as: whole },
-        { key: 'heard', title: 'heard', as: whole }
+        { key: 'received', title: 'received', as: whole }
       ],
       rows: [latency]
     }

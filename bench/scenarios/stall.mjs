@@ -4,12 +4,12 @@ import { LOOPS, PACKAGES, titleOf } from '../lib/peers.mjs'
 import { withServer } from '../lib/processes.mjs'
 import { atMost, COUNTS, one, SHARES, whole } from '../lib/report.mjs'
 
-export const title = 'How long the event loop stands still'
+export const title = 'Stalls of the event loop'
 
 const STREAMS = 15_000
 const BYTES = 200
 
-/** A broadcast a second. Meanwhile the server measures how late a timer of one millisecond comes. */
+/** Broadcasts once a second. Meanwhile the server measures the delay of a timer of one millisecond. */
 function stall(server, { events }) {
   return withServer(server, {}, async (hub, load) => {
     await load.ask('open', { port: hub.port, count: STREAMS, path: '/events?user=u#' })

@@ -6,21 +6,21 @@ import { atMost, COUNTS, mustBe, one, whole } from '../lib/report.mjs'
 import { medianRow } from '../lib/statistics.mjs'
 import { sleep } from '../lib/time.mjs'
 
-export const title = 'Readers that stopped reading'
+export const title = 'Readers that stop reading'
 
 const READERS = 1_000
 const STOPPED = 100
 const BYTES = 65_536
 const RATE = 20
-/** A kernel takes some 60 of these for a socket that nobody reads; only then has the server anything to hold. */
+/** The kernel buffers some 60 of these for an unread socket; only then does the server have pending bytes. */
 const EVENTS = { quick: 80, full: 200 }
-/** More than any history holds, so that what the history weighs is there before. */
+/** More than a history retains, so that its memory is allocated before the measurement. */
 const HISTORY = 300
 const MIB = 1_048_576
 
 /**
- * The same events twice: to readers alone, and then with some that stopped. What the server has grown by is told by comparing
- * the most that it had each time: what lies about until it is collected is the same.
+ * Publishes the same events twice: to readers alone, and then with stalled ones. The growth is the difference of the two
+ * peaks, which have the same amount of garbage.
  */
 async function stalled(server, { events }) {
   return withServer(server, {}, async (hub, load) => {
@@ -50,7 +50,7 @@ async function stalled(server, { events }) {
   })
 }
 
-/** The most resident memory that a server had until something was done. */
+/** The peak of a server's resident memory until `done` resolves. */
 async function peakUntil(done, server) {
   let isDone = false
   const finished = () => {
@@ -75,7 +75,7 @@ export async function run({ quick, say }) {
     columns: [
       { key: 'server', title: 'server', as: titleOf },
       { key: 'peak', title: 'MB grown', as: one },
-      { ...COUNTS, title: 'readers got all' }
+      { ...COUNTS, title: 'readers complete' }
     ],
     rows
   }
@@ -84,7 +84,7 @@ export async function run({ quick, say }) {
     tables: [table],
     targets: [
       atMost('stalled readers: MB of resident growth', peak, 20, one),
-      mustBe('stalled readers: the others lose nothing', isComplete === true)
+      mustBe('stalled readers: other readers lose nothing', isComplete === true)
     ]
   }
 }

@@ -8,15 +8,15 @@ import { medianRow } from '../lib/statistics.mjs'
 export const title = 'A storm of returning streams'
 
 const RETURNING = 5_000
-const OWED = 100
+const PENDING = 100
 const LIVE = 500
-/** Events for the live streams, a second. */
+/** Events a second for the live streams. */
 const RATE = 50
 const BYTES = 200
 
 /**
- * Streams are cut, miss some events, and return all at once, while others are live and get an event every 20 ms. Those are
- * read by a process of their own, so that what the returning ones get does not delay their clock.
+ * Streams are cut, miss some events, and return all at once, while others are live and get an event every 20 ms. Another
+ * process reads the live ones, so that replayed events do not delay its clock.
  */
 async function storm(server, { idle }) {
   return withServer(server, {}, async (hub, load) => {
@@ -29,13 +29,13 @@ async function storm(server, { idle }) {
       await load.ask('open', { port, count: RETURNING, path: '/events?user=u#', remembers: true })
       await load.ask('publish', { ...toAll, total: 1, fanOut: RETURNING })
       await load.ask('cut')
-      await load.ask('publish', { ...toAll, total: OWED, fanOut: 0 })
+      await load.ask('publish', { ...toAll, total: PENDING, fanOut: 0 })
       await live.ask('open', { port, count: LIVE, path: '/events?user=l#&topics=live&only=live' })
       await live.ask('publishAt', { ...toLive, milliseconds: 500 })
       const before = await live.ask('publishAt', { ...toLive, milliseconds: idle })
       const during = live.ask('publishAt', { ...toLive, milliseconds: 60_000 })
       const back = await measure(hub, load, () =>
-        load.ask('comeBack', { port, pending: OWED, path: '/events?user=u#' })
+        load.ask('reconnect', { port, pending: PENDING, path: '/events?user=u#' })
       )
       await live.ask('enough')
       return rowOf(back, before, await during)
@@ -54,7 +54,7 @@ function rowOf(back, before, during) {
     idle: before.latency.p99,
     live: during.latency.p99,
     slowed: during.latency.p99 / before.latency.p99,
-    isComplete: back.min === OWED && back.max === OWED && isLiveComplete
+    isComplete: back.min === PENDING && back.max === PENDING && isLiveComplete
   }
 }
 
@@ -65,12 +65,12 @@ export async function run({ quick, say }) {
   )
   const rows = measured.map(medianRow)
   const table = {
-    title: `${whole(RETURNING)} streams return at once, each owed ${OWED} events; ${LIVE} are live`,
+    title: `${whole(RETURNING)} streams return at once, each with ${PENDING} pending events; ${LIVE} are live`,
     columns: [
       { key: 'server', title: 'server', as: titleOf },
       { key: 'rate', title: 'replayed/s', as: whole },
       { key: 'connecting', title: 's until open', as: two },
-      { key: 'seconds', title: 's until level', as: two },
+      { key: 'seconds', title: 's until live', as: two },
       { key: 'each', title: 'µs CPU a stream', as: one },
       { key: 'idle', title: 'live p99 before', as: one },
       { key: 'live', title: 'live p99 during', as: one },

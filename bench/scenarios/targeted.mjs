@@ -12,7 +12,7 @@ const BYTES = 200
 const IN_FLIGHT = 32
 const VALIDATE = { validate: 'typebox', 'validate-ajv': 'ajv' }
 
-/** `POST /users/:user/events`, over all users in turn; each has one stream. The routes that only validate have none. */
+/** `POST /users/:user/events` for all users in turn, each with one stream. Routes that only validate have no streams. */
 function overHttp(server, milliseconds) {
   const validator = VALIDATE[server]
   return withServer(validator ? 'validate-only' : server, { BENCH_VALIDATOR: validator }, async (hub, load) => {
@@ -32,7 +32,7 @@ function overHttp(server, milliseconds) {
   })
 }
 
-/** The same from within the process, as a route of the host's would. */
+/** The same in process, as a route of a host would publish. */
 function inProcess(server, milliseconds) {
   return withServer(server, {}, async (hub, load) => {
     await load.ask('open', { port: hub.port, count: USERS, path: '/events?user=u#' })

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import Fastify from 'fastify'
 import { embeddedLog } from '../../dist/embedded.js'
 import sseHub from '../../dist/index.js'
-import { answering } from '../lib/answering.mjs'
+import { answerCommands } from '../lib/answering.mjs'
 
-// A hub without streams, over the log that it is told.
+// A hub without streams, over the log that the environment names.
 const durability = process.env.BENCH_DURABILITY || undefined
 const path = durability && mkdtempSync(join(process.env.BENCH_FOLDER ?? tmpdir(), 'bench-log-'))
 const log = path && (await embeddedLog({ path, durability }))
@@ -16,8 +16,8 @@ const app = Fastify()
 await app.register(sseHub, { log })
 await app.ready()
 
-answering(undefined, {
-  /** How many events a second are acknowledged when so many are on their way, to 1,000 users. */
+answerCommands(undefined, {
+  /** Publishes to 1,000 users with `inFlight` events at a time; returns the acknowledged events a second. */
   async publish({ count, inFlight }) {
     let sent = 0
     const publisher = async () => {

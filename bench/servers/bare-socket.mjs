@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import { payloadOf, serve } from './control.mjs'
 
-// The floor: one shared buffer, as long as the hub's, written straight to each socket, with nothing around it.
+// The floor: one shared buffer, as long as the hub's, written directly to each socket.
 const app = Fastify()
 const everyone = new Set()
 const users = new Map()

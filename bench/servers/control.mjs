@@ -1,31 +1,31 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { answering } from '../lib/answering.mjs'
+import { answerCommands } from '../lib/answering.mjs'
 
-/** As many as come in while all of them are under way; Node's own 511 would turn some away, who try again a second later. */
+/** Room for all connections of a run at once. With Node's 511 some would be dropped, and retry a second later. */
 const BACKLOG = 4096
-/** How many sends are under way in one turn of the event loop. */
+/** Concurrent sends in one turn of the event loop. */
 const WINDOW = 100
 
 /**
- * Listens, and lets a server under test be asked what it has used and how long its event loop stood still. `send` publishes to
- * one user without HTTP.
+ * Listens, and answers commands about the usage and the stalls of a server under test. `send` publishes to one user
+ * without HTTP.
  */
 export async function serve(app, send, more = {}) {
   await app.listen({ port: 0, host: '127.0.0.1', backlog: BACKLOG })
-  answering(
+  answerCommands(
     { port: app.server.address().port },
     { ...stalls(), resources, send: (what) => sendAll(send, what), ...more }
   )
 }
 
-/** Commands that begin a measurement with a clean heap, and tell the longest stall since, in milliseconds. */
+/** Commands that begin a measurement with a clean heap, and return the longest stall since, in milliseconds. */
 function stalls() {
   const delay = monitorEventLoopDelay({ resolution: 1 })
   delay.enable()
   return {
     async reset() {
-      // Twice, with a pause: what the first has found dead is given back meanwhile.
+      // Twice, with a pause in which the memory that the first has freed is returned.
       globalThis.gc?.()
       await sleep(50)
       globalThis.gc?.()
@@ -36,7 +36,7 @@ function stalls() {
   }
 }
 
-/** What keeps the process alive, by kind. */
+/** The number of resources of each kind that keep the process alive. */
 function resources() {
   const active = {}
   for (const kind of process.getActiveResourcesInfo()) active[kind] = (active[kind] ?? 0) + 1

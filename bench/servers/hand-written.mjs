@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import { payloadOf, serve } from './control.mjs'
 
-// What one writes by hand: a loop of res.write over a set.
+// A hand-written server: a loop of res.write over a set.
 const app = Fastify()
 const everyone = new Set()
 const users = new Map()

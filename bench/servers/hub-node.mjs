@@ -4,13 +4,13 @@ import { redisHub } from '../../dist/redis-hub.js'
 import { now, sleep } from '../lib/time.mjs'
 import { serve } from './control.mjs'
 
-// One node of several that are one hub over one Redis. It counts what its tail hands over, beside the hub.
+// One node of a cluster over one Redis. Beside the hub it counts the events that its tail dispatches.
 const tailBytes = process.env.BENCH_TAIL_BYTES && Number(process.env.BENCH_TAIL_BYTES)
-const { log, nodes } = await redisHub({ url: process.env.BENCH_REDIS, tailBytes: tailBytes || undefined })
+const { log, cluster } = await redisHub({ url: process.env.BENCH_REDIS, tailBytes: tailBytes || undefined })
 const app = Fastify()
 await app.register(sseHub, {
   log,
-  nodes,
+  cluster,
   maxStreamsPerUser: 0,
   paceConnections: true,
   authenticate: ({ query }) => ({ user: query.user }),
@@ -19,25 +19,25 @@ await app.register(sseHub, {
 await app.register(hubRoutes, { authorize: () => true })
 await app.ready()
 
-let heard
+let counters
 let last
 function forget() {
-  heard = { heard: 0, wrong: 0, breaks: 0, lastAt: 0 }
+  counters = { received: 0, wrong: 0, discontinuities: 0, lastAt: 0 }
 }
 forget()
 const { position } = await log.tail({
   onEvents(events) {
     for (const { cursor } of events) {
-      // Numbers of one sequence: what is missing or double shows in the next one.
-      if (cursor.seq !== last + 1) heard.wrong++
+      // Consecutive numbers of one sequence: the next one shows a hole or a duplicate.
+      if (cursor.seq !== last + 1) counters.wrong++
       last = cursor.seq
     }
-    heard.heard += events.length
-    heard.lastAt = now()
+    counters.received += events.length
+    counters.lastAt = now()
   },
   onDiscontinuity(to) {
-    heard.breaks++
-    heard.lastAt = now()
+    counters.discontinuities++
+    counters.lastAt = now()
     last = to.seq
   }
 })
@@ -48,7 +48,7 @@ const batchOf = (batch, text, topics) =>
   Array.from({ length: batch }, () => ({ to: { topics: [`t${count++ % topics}`] }, data: text }))
 
 await serve(app, (user, data) => app.sse.send(user, { data }), {
-  /** So many events a second, evenly, in batches. */
+  /** Publishes `rate` events a second, evenly, in batches. */
   async publishAt({ rate, batch, text, topics, milliseconds }) {
     const begun = now()
     const sent = []
@@ -60,7 +60,7 @@ await serve(app, (user, data) => app.sse.send(user, { data }), {
     await Promise.all(sent)
     return { published: sent.length * batch }
   },
-  /** So many events, some batches at a time. */
+  /** Publishes `total` events with `inFlight` batches at a time. */
   async publishAll({ total, inFlight, batch, text, topics }) {
     let published = 0
     const publisher = async () => {
@@ -73,7 +73,7 @@ await serve(app, (user, data) => app.sse.send(user, { data }), {
     await Promise.all(Array.from({ length: inFlight }, publisher))
     return { published, seconds: (now() - begun) / 1_000 }
   },
-  heard: () => ({ ...heard, last }),
+  received: () => ({ ...counters, last }),
   forget() {
     forget()
     return {}

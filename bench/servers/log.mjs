@@ -1,9 +1,9 @@
 import Fastify from 'fastify'
 import sseHub from '../../dist/index.js'
-import { answering } from '../lib/answering.mjs'
+import { answerCommands } from '../lib/answering.mjs'
 import { median } from '../lib/statistics.mjs'
 
-// A hub without streams: what it costs to publish into a history.
+// A hub without streams: the cost of publishing into a history.
 const BATCH = 1_000
 const data = 'x'.repeat(100)
 
@@ -11,7 +11,7 @@ const app = Fastify()
 await app.register(sseHub, { retention: JSON.parse(process.env.BENCH_RETENTION ?? '{}') })
 await app.ready()
 
-answering(undefined, {
+answerCommands(undefined, {
   async fill({ events, users }) {
     for (let at = 0; at < events; at += BATCH) {
       const drafts = Array.from({ length: Math.min(BATCH, events - at) }, (_, index) => ({
@@ -23,7 +23,7 @@ answering(undefined, {
     globalThis.gc?.()
     return { events: app.sse.stats().log.events, megabytes: process.memoryUsage().rss / 1_048_576 }
   },
-  /** Microseconds a publish: the median over many rounds, which leaves out what few of them met, and all CPU. */
+  /** Microseconds of a publish: the median over many rounds, which excludes outliers, and the total CPU. */
   async publish({ count, users }) {
     const rounds = []
     let sent = 0

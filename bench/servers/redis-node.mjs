@@ -1,21 +1,21 @@
 import { redisLog } from '../../dist/redis-hub.js'
-import { answering } from '../lib/answering.mjs'
+import { answerCommands } from '../lib/answering.mjs'
 import { percentiles } from '../lib/statistics.mjs'
 
-// One node of several over one Redis: the log alone, without streams.
+// One node of a cluster over one Redis: the log alone, without streams.
 const log = await redisLog({ url: process.env.BENCH_REDIS })
-/** The same clock for all processes of the machine, in milliseconds. */
+/** A clock that all processes of the machine share, in milliseconds. */
 const now = () => performance.timeOrigin + performance.now()
-let heard = 0
+let received = 0
 let latencies = []
 await log.tail({
   onEvents(events) {
     const at = now()
-    heard += events.length
+    received += events.length
     for (const { data } of events) if (data.startsWith('@')) latencies.push(at - Number.parseFloat(data.slice(1)))
   },
   onDiscontinuity() {
-    throw new Error('the tail broke')
+    throw new Error('the tail had a discontinuity')
   }
 })
 
@@ -29,8 +29,8 @@ const eventOf = (data) => ({
   streams: 0
 })
 
-answering(undefined, {
-  /** So many at a time, each waiting for its answer, each with so many events. */
+answerCommands(undefined, {
+  /** Appends batches, `inFlight` at a time, each waiting for its answer. */
   async append({ inFlight, batch, bytes, milliseconds }) {
     const data = 'x'.repeat(bytes)
     const begun = performance.now()
@@ -45,7 +45,7 @@ answering(undefined, {
     await Promise.all(Array.from({ length: inFlight }, publish))
     return { appended, seconds: (performance.now() - begun) / 1_000 }
   },
-  /** So many a second, evenly, whatever becomes of them. */
+  /** Appends `rate` events a second, evenly, without waiting for answers. */
   async appendAt({ rate, bytes, milliseconds }) {
     const begun = performance.now()
     let appended = 0
@@ -59,11 +59,11 @@ answering(undefined, {
     if (failures.length > 0) throw failures[0]
     return { appended }
   },
-  heard: () => ({ heard }),
+  received: () => ({ received }),
   forget() {
-    heard = 0
+    received = 0
     latencies = []
     return {}
   },
-  latency: () => ({ heard, ...percentiles(latencies) })
+  latency: () => ({ received, ...percentiles(latencies) })
 })

@@ -3,8 +3,8 @@ import { Draft, Receipt, UserParams } from '../../dist/routes/schemas.js'
 import { validatorCompiler } from '../../dist/routes/validation.js'
 import { serve } from './control.mjs'
 
-// What a publish costs before anything is published: the hub's own schemas, checked as the hub checks them or, with ajv, as
-// Fastify does by itself.
+// The cost of a publish before its event is published: the hub's schemas, checked as the hub does or, with ajv, as Fastify
+// does by default.
 const app = Fastify()
 if (process.env.BENCH_VALIDATOR !== 'ajv') app.setValidatorCompiler(validatorCompiler)
 let id = 0
