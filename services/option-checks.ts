@@ -20,7 +20,10 @@ export function checkNames(
 ): void {
   const unknown = unknownName(given, [...known, ...tacit])
   if (unknown === undefined) return
-  throw new InvalidOptionError(where === '' ? unknown : `${where}.${unknown}`, `is none; there are ${known.join(', ')}`)
+  throw new InvalidOptionError(
+    where === '' ? unknown : `${where}.${unknown}`,
+    `is unknown; expected one of ${known.join(', ')}`
+  )
 }
 
 /** @throws {InvalidOptionError} for what is there and no function. */

@@ -49,7 +49,7 @@ export function resolveRetention(given: Partial<Retention>): Retention {
     if (!Object.hasOwn(RETENTION_NUMBERS, name)) {
       throw new InvalidOptionError(
         `retention.${name}`,
-        `is none; there are ${Object.keys(RETENTION_NUMBERS).join(', ')}`
+        `is unknown; expected one of ${Object.keys(RETENTION_NUMBERS).join(', ')}`
       )
     }
   }

@@ -99,7 +99,7 @@ t.test('an unknown bound of the retention is refused by its name', async (t) => 
   for (const name of ['users', 'count', 'channel', 'User', 'toString', 'constructor', '0', '']) {
     t.throws(
       () => resolve({ retention: { [name]: 5 } }),
-      naming(`retention.${name}`, 'is none; there are user, topic, ')
+      naming(`retention.${name}`, 'is unknown; expected one of user, topic, ')
     )
   }
   t.throws(() => resolve({ retention: JSON.parse('{"__proto__": 5}') }), naming('retention.__proto__'))

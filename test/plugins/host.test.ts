@@ -205,9 +205,9 @@ t.test('two scopes may have a hub each, and the hubs share nothing', async (t) =
 
 t.test('an unknown or impossible option stops the registration with its name', async (t) => {
   const wrong: [object, RegExp][] = [
-    [{ hearbeatInterval: 1 }, /hearbeatInterval: is none; there are .*heartbeatInterval/],
+    [{ hearbeatInterval: 1 }, /hearbeatInterval: is unknown; expected one of .*heartbeatInterval/],
     [{ heartbeatInterval: '15s' }, /heartbeatInterval: is a whole number from 0 .*got "15s"/],
-    [{ retention: { users: 1 } }, /retention\.users: is none; there are user, topic/],
+    [{ retention: { users: 1 } }, /retention\.users: is unknown; expected one of user, topic/],
     [{ log: {} }, /log: is an event log/],
     [{ paceConnections: 1 }, /paceConnections: is true or false/]
   ]

@@ -215,7 +215,7 @@ t.test('an invalid call is an error with a code and the accepted values', async 
   for (const [path, statusCode, code, message] of [
     ['text', 500, 'INVALID_OPTION', /connect\(\).*a string of 5 characters/],
     ['null', 500, 'INVALID_OPTION', /connect\(\).*null/],
-    ['misspelled', 500, 'INVALID_OPTION', /connect\(\)\.topic: is none; there are user, topics/],
+    ['misspelled', 500, 'INVALID_OPTION', /connect\(\)\.topic: is unknown; expected one of user, topics/],
     ['function', 500, 'INVALID_OPTION', /connect\(\)\.authenticate: is a function/],
     ['from', 400, 'INVALID_REQUEST', /from is "oldest"/],
     ['cursor', 400, 'INVALID_REQUEST', /lastEventId is a string/],

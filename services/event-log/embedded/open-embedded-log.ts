@@ -63,7 +63,7 @@ const PROCESS_WARNINGS: StoreLogger = {
  */
 export async function embeddedLog(options: EmbeddedLogOptions): Promise<EventLog & HealthCheck> {
   const unknown = Object.keys(options).find((name) => !NAMES.includes(name))
-  if (unknown !== undefined) throw new InvalidOptionError(unknown, `is none; there are ${NAMES.join(', ')}`)
+  if (unknown !== undefined) throw new InvalidOptionError(unknown, `is unknown; expected one of ${NAMES.join(', ')}`)
   const {
     path,
     durability = 'sync',

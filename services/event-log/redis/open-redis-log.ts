@@ -126,7 +126,7 @@ export async function redisLog(options: RedisLogOptions): Promise<RedisLog> {
 /** The same over a line that is there already, and that is closed with the log. */
 export async function redisLogOn(link: RedisLink, options: RedisLogOptions): Promise<RedisLog> {
   for (const name of Object.keys(options)) {
-    if (!NAMES.includes(name)) throw new InvalidOptionError(name, `is none of redisLog: there are ${NAMES.join(', ')}`)
+    if (!NAMES.includes(name)) throw new InvalidOptionError(name, `is unknown; expected one of ${NAMES.join(', ')}`)
   }
   const { startDegraded = false, clock, logger } = options
   const parts = {
