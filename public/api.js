@@ -50,8 +50,8 @@ export const stats = () => call('GET', 'stats')
 export const users = () => call('GET', 'users')
 
 /**
- * A ticket for an event source, which cannot show a key. Whoever shows a token gets one for himself, if he does not say for
- * whom; a key has no self.
+ * A ticket for an event source, which cannot send a key. Without `user` the caller's token names the user. A key names no
+ * user, so with a key the ticket is for the user `demo`.
  */
 export async function ticket({ user, topics }) {
   const wish = { user, topics }
@@ -62,7 +62,7 @@ export async function ticket({ user, topics }) {
   return made
 }
 
-/** Rejects if the key is none that the hub knows, whatever it is good for. */
+/** Rejects if the hub does not know the key; its scopes do not matter. */
 export async function checkKey() {
   await call('POST', 'tickets', {}).catch((error) => {
     if (error.status !== 400 && error.status !== 403) throw error
@@ -70,8 +70,8 @@ export async function checkKey() {
 }
 
 /**
- * A native EventSource never says why it was refused, only that it was. Asking once more with fetch does.
- * Resolves with the status, and the code and message if there are any.
+ * Repeats a refused request with fetch, because a native EventSource does not say why it was refused.
+ * Resolves to the status, and the code and message if there are any.
  */
 export async function whyRefused(url) {
   const asked = new AbortController()

@@ -34,7 +34,7 @@ function addPanel(Kind, options) {
   return panel.root
 }
 
-/** On a phone, what a form opened is far below that form. */
+/** Scrolls to a panel, which on a phone is far below the form that opened it. */
 const show = (element) => element.scrollIntoView({ block: 'nearest' })
 
 function refresh() {
@@ -48,7 +48,7 @@ function refresh() {
   for (const panel of panels) panel.refresh()
 }
 
-// A replay of a thousand events changes a panel a thousand times; drawing it once is enough.
+// Draws a panel once a frame, because a replay of a thousand events changes it a thousand times.
 let due = false
 function refreshSoon() {
   if (due) return
@@ -84,7 +84,7 @@ byId('cut-all').addEventListener('click', () => cut([...panels].filter((panel) =
 byId('tour').addEventListener('click', () => {
   for (const user of ['alice', 'alice', 'bob']) addPanel(StreamPanel, { user, topics: ['news'] })
   byId('streams').scrollIntoView()
-  // The button that was pressed is gone; the keyboard goes on from here.
+  // The focused button is gone, so the focus moves to the streams.
   byId('streams').focus({ preventScroll: true })
 })
 

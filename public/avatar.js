@@ -2,7 +2,7 @@ import { el } from './dom.js'
 
 const HUES = 8
 
-/** A user's mark: the first letter, in a colour that is always the same for that name. */
+/** The avatar of a user: the first letter, in a colour that depends on the name alone. */
 export function avatar(user) {
   let hue = 0
   for (const letter of user) hue = (hue * 31 + letter.codePointAt(0)) % HUES

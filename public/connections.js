@@ -1,14 +1,14 @@
 import { byId, el } from './dom.js'
 import { say } from './i18n.js'
 
-/** What a browser allows to one host over HTTP/1.1. Each open stream takes one for as long as it lives. */
+/** Maximum of connections of a browser to one host over HTTP/1.1. Each open stream uses one. */
 const MOST = 6
 
 // HTTP/2 carries all streams over one connection. Browsers speak it only over TLS.
 const protocol = performance.getEntriesByType('navigation')[0]?.nextHopProtocol
 const limited = protocol ? protocol.startsWith('http/1') : location.protocol === 'http:'
 
-/** Beyond the limit everything waits without a word, sending too: so it is said here. */
+/** Warns at the limit, because beyond it every request, also a publish, waits without an error. */
 export function connections(panels, stopNewest) {
   const meter = byId('connections')
   const warning = byId('too-many')
@@ -31,7 +31,7 @@ export function connections(panels, stopNewest) {
   return { refresh, full: () => limited && used() >= MOST }
 }
 
-/** The limit is one for all tabs of this page, so they tell each other how many streams they have open. */
+/** All tabs of this page share the limit, so they send each other their numbers of open streams. */
 function otherTabs(open, onChange) {
   const me = String(Math.random())
   const theirs = new Map()
@@ -44,7 +44,7 @@ function otherTabs(open, onChange) {
     channel?.postMessage({ tab: me, open: count })
   }
   channel?.addEventListener('message', ({ data }) => {
-    // A tab that is new here cannot know of us yet.
+    // A new tab does not have the number of this tab yet.
     if (!theirs.has(data.tab)) told = undefined
     theirs.set(data.tab, data.open)
     onChange()

@@ -1,8 +1,8 @@
 import { say, sayAttribute } from './i18n.js'
 
 /**
- * Builds an element. Whatever came over a stream only ever becomes text here; there is no way to hand in markup.
- * `say` is the key of a text that follows the language; `text` is for what has no language: names, ids, data.
+ * Builds an element. Content of a stream always becomes text; the function does not accept markup.
+ * `say` is the key of a text that follows the language; `text` is for content without a language: names, ids, data.
  */
 export function el(tag, { class: name, text, say: key, params, on = {}, ...attributes } = {}, ...children) {
   const element = document.createElement(tag)

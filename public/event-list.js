@@ -19,7 +19,7 @@ export class EventList {
     this.#scroller.setAttribute('aria-labelledby', labelledBy)
     this.#scroller.addEventListener('scroll', () => this.#scrolled())
     this.#newest.addEventListener('click', () => this.#follow())
-    // What is told above the list makes it shorter; the newest row stays in sight.
+    // A message above the list shrinks it; the newest row stays visible.
     new ResizeObserver(() => this.#following && this.#toEnd()).observe(this.#scroller)
   }
 
@@ -31,7 +31,7 @@ export class EventList {
     else this.#newest.hidden = false
   }
 
-  // Only a scroll upwards is the reader's wish to stay: rows that came meanwhile also put the end out of reach.
+  // Only an upward scroll stops following: new rows also increase the distance to the end.
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller
     if (scrollHeight - scrollTop - clientHeight < 24) this.#following = true
@@ -47,7 +47,7 @@ export class EventList {
     this.#toEnd()
   }
 
-  // Once a frame: measuring after each of a thousand replayed rows would lay the page out a thousand times.
+  // Once a frame, because measuring after each of a thousand replayed rows would cause a thousand layouts.
   #toEnd() {
     if (this.#drawing) return
     this.#drawing = true

@@ -1,7 +1,6 @@
 /**
- * The event names that every stream of this page listens for. A native EventSource drops an event whose name it
- * was not told, so a name that is learned anywhere (typed in, or sent from here) is told to every open stream,
- * and to the other tabs of this page.
+ * The event names that every stream of this page listens for. A native EventSource drops events without a listener for
+ * their name, so each new name (typed in, or sent from here) is passed to every open stream and to the other tabs.
  */
 const names = new Set(['message', 'notice', 'order.shipped', 'missed', 'progress', 'done'])
 const listeners = new Set()
@@ -10,7 +9,7 @@ const otherTabs = 'BroadcastChannel' in globalThis ? new BroadcastChannel('sse-h
 otherTabs?.addEventListener('message', ({ data }) => learn(data))
 
 function learn(wanted) {
-  // The hub's own names have their own listeners; hearing them here too would show them twice.
+  // Names of the hub have their own listeners; a second listener would show their events twice.
   const fresh = wanted.filter((name) => !names.has(name) && !name.startsWith('hub.'))
   for (const name of fresh) names.add(name)
   if (fresh.length) for (const listener of listeners) listener(fresh)
@@ -24,7 +23,7 @@ export function listenFor(wanted) {
 
 export const eventNames = () => [...names]
 
-/** Calls back with each batch of new names; returns how to stop that. */
+/** Calls `listener` with each batch of new names; returns a function that removes it. */
 export function onNewNames(listener) {
   listeners.add(listener)
   return () => listeners.delete(listener)

@@ -4,7 +4,7 @@ import { say } from './i18n.js'
 
 const EVERY = 3000
 
-/** Asks the hub how it is, every few seconds while the page is looked at. Returns how to ask now. */
+/** Polls the state of the hub every few seconds while the page is visible. Returns a function that polls at once. */
 export function hubStatus({ mayAsk, onUsers }) {
   let timer
   let asking = false
@@ -36,7 +36,7 @@ async function update(onUsers) {
     pill.dataset.tone = 'good'
     say(pill, 'hub.up')
   } catch (error) {
-    // What was true a while ago would look as if it still were.
+    // Outdated numbers would look current.
     for (const what of ['users', 'streams']) byId(`hub-${what}`).textContent = '–'
     pill.dataset.tone = 'bad'
     say(pill, error.status ? 'hub.refuses' : 'hub.down')

@@ -3,31 +3,31 @@ import { eventNames, onNewNames } from './event-names.js'
 import { worded } from './i18n.js'
 import { askForKey, hasKey } from './key.js'
 
-/** No heartbeat for this many intervals, and the stream counts as stale. */
+/** Intervals without a heartbeat after which the stream counts as stale. */
 const PATIENCE = 2.5
-/** Replayed events come in one go; this long after the last of them, what is missing had a name we do not listen for. */
+/** Milliseconds after the last replayed event; events still missing then had names without a listener. */
 const REPLAY_PAUSE = 1500
-/** The wait before the first return that the browser leaves to the page, which doubles up to the longest; chance is added. */
+/** Wait before the first reconnection that the page makes itself. It doubles up to the longest, with jitter. */
 const FIRST_WAIT = 1000
 const LONGEST_WAIT = 30_000
-/** Of the statuses that blame the client, those that ask for patience: timeout, too early, too many. */
+/** Client error statuses that may be retried: timeout, too early, too many requests. */
 const PASSING = new Set([408, 425, 429])
 
 /**
- * One native EventSource of the hub and what is known about it; it draws nothing.
- * Fires `change` when its state or a count is another, `entry` (detail: the entry) for each line of its log,
+ * One native EventSource of the hub and its state, without drawing.
+ * Fires `change` when the state or a count changes, `entry` (detail: the entry) for each line of its log,
  * `welcome` on every connection and `beat` on every heartbeat.
  */
 export class HubStream extends EventTarget {
   state = 'connecting' // connecting · open · reconnecting · closed
-  reason // why it is closed or was cut: a close reason of the hub, 'stopped', 'refused' or 'gone'
+  reason // a close reason of the hub, 'stopped', 'refused' or 'gone'
   welcome
   lastEventId
   lastSeen
   lastBeat
   counts = { received: 0, replayed: 0, gaps: 0 }
   #source
-  #newestId // the hub's goodbye included, as the browser would send it
+  #newestId // including that of `hub.close`, as the browser would send it
   #path
   #wish
   #owed = 0
@@ -35,16 +35,16 @@ export class HubStream extends EventTarget {
   #forgetNames
   #return
   #returns = 0
-  #isRenewed = false // whether the ticket was asked for because the last one was refused
+  #isRenewed = false // whether the ticket replaces a refused one
 
-  /** @param wish the user and topics that a ticket is made for, where the hub is locked */
+  /** @param wish the user and topics of a ticket, for a locked hub */
   constructor(path, wish = {}) {
     super()
     this.#path = path
     this.#wish = wish
   }
 
-  /** Opens the source. Opened again, it asks for what it missed meanwhile, unless it had come to its end. */
+  /** Opens the source. A stream that is opened again requests the events that it missed, unless it was finished. */
   start() {
     clearTimeout(this.#return)
     const url = new URL(this.#path, document.baseURI)
@@ -63,7 +63,7 @@ export class HubStream extends EventTarget {
       else this.#refused(error)
       return
     }
-    // It may have been stopped meanwhile.
+    // The stream may have been stopped meanwhile.
     if (this.state === 'connecting') this.#open(url)
   }
 
@@ -72,7 +72,7 @@ export class HubStream extends EventTarget {
     this.#source = source
 
     source.addEventListener('open', (event) => (event instanceof MessageEvent ? this.#event(event) : this.#opened()))
-    // A publisher may name an event "error": then it is a MessageEvent and nothing is wrong.
+    // A publisher may name an event "error"; then it is a MessageEvent and not a failure.
     source.addEventListener('error', (event) => (event instanceof MessageEvent ? this.#event(event) : this.#lost(url)))
     source.addEventListener('hub.welcome', (event) => this.#welcomed(event))
     source.addEventListener('hub.heartbeat', (event) => this.#heartbeat(event))
@@ -91,7 +91,7 @@ export class HubStream extends EventTarget {
     this.#forgetNames = onNewNames(hear)
   }
 
-  /** The reader's own end. The server only sees the connection go. */
+  /** Closes the stream for the reader. The server only notices the closed connection. */
   stop() {
     if (this.state === 'closed') return
     this.#end('stopped')
@@ -147,7 +147,7 @@ export class HubStream extends EventTarget {
   }
 
   #closing(event) {
-    // Its id is no place to start again from: it belongs to the stream that ends here.
+    // The id is no position to start from: it belongs to the stream that ends here.
     this.lastSeen = Date.now()
     this.#newestId = event.lastEventId
     const { reason, reconnect } = parsed(event.data) ?? {}
@@ -155,14 +155,14 @@ export class HubStream extends EventTarget {
       this.#end(reason)
       this.#note(reason === 'finished' ? 'note.finished' : 'note.closed', 'end', { reason })
     } else {
-      // A busy hub may say the same at each attempt; one line in the log is enough.
+      // A busy hub may repeat the reason at each attempt; one line in the log is enough.
       if (this.reason !== reason) this.#note('note.cut', 'wait', { reason })
       this.reason = reason
       if (reason === 'expired' && hasKey()) this.#renew()
     }
   }
 
-  /** With its old ticket the browser would come back in vain. */
+  /** Opens a new source, because the old ticket would be refused at the reconnection. */
   #renew() {
     this.#source.close()
     this.#forgetNames()
@@ -174,16 +174,16 @@ export class HubStream extends EventTarget {
     if (this.state !== 'reconnecting' && !this.reason) this.#note('note.lost', 'wait')
     this.#endReplay()
     this.#become('reconnecting')
-    // The browser comes back by itself, unless it was answered with anything but a stream.
+    // The browser reconnects by itself, unless the answer was not a stream.
     if (this.#source.readyState === EventSource.CLOSED) void this.#explain(url)
   }
 
-  /** Only an answer that is final ends the stream: a proxy without a hub, or a ticket that a restart forgot, is not. */
+  /** Only a final answer ends the stream. That of a proxy without a hub, or for a ticket lost in a restart, is not final. */
   async #explain(url) {
     if (this.#newestId) url.searchParams.set('lastEventId', this.#newestId)
     const source = this.#source
     const answer = await whyRefused(url)
-    // It may have been stopped meanwhile.
+    // The stream may have been stopped meanwhile.
     if (this.#source !== source || this.state !== 'reconnecting') return
     if (answer.status === 401 && hasKey() && !this.#isRenewed) {
       this.#isRenewed = true
@@ -225,7 +225,7 @@ export class HubStream extends EventTarget {
     if (this.#owed > 0) this.#replayOver = setTimeout(() => this.#endReplay(), REPLAY_PAUSE)
   }
 
-  /** Without this, an event that is live would be taken for the replayed one that we could not hear. */
+  /** Ends the replay, so that a live event does not count as a replayed one that had no listener. */
   #endReplay() {
     clearTimeout(this.#replayOver)
     if (this.#owed > 0 && this.state === 'open') this.#note('note.unheard', 'wait', { n: this.#owed })

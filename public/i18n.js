@@ -1,7 +1,7 @@
 import { en } from './texts-en.js'
 import { zh } from './texts-zh.js'
 
-// English for what stands in index.html is in index.html; texts-en.js has only what the code says.
+// The English texts of index.html are in it; texts-en.js has only those of the code.
 const ATTRIBUTES = ['aria-label', 'placeholder']
 const LANGUAGES = { en: { texts: { ...en }, tag: 'en' }, zh: { texts: zh, tag: 'zh-CN' } }
 const STORED = 'sse-hub.language'
@@ -22,15 +22,15 @@ export function t(key, values = {}) {
   return typeof text === 'function' ? text(values) : text
 }
 
-/** A message of the hub stays as it is; one of the page's own errors is the key of a text. */
+/** The text of an error. A message of the hub stays as it is; that of an error of this page is the key of a text. */
 export const worded = (message) => (message in LANGUAGES.en.texts ? t(message) : message)
 
-/** Gives an element a text that follows the language for as long as the element is in the page. */
+/** Sets a text that follows the language while the element is in the page. */
 export function say(element, key, values) {
   element.dataset.i18n = key
   params.set(element, values)
   const text = t(key, values)
-  // Writing the same text again would make a screen reader say it again.
+  // A screen reader would repeat a text that is set again.
   if (element.textContent !== text) element.textContent = text
 }
 
@@ -62,7 +62,7 @@ export function preferredLanguage() {
   return recall() ?? (navigator.language.toLowerCase().startsWith('zh') ? 'zh' : 'en')
 }
 
-// localStorage throws where the browser blocks it; the page then only forgets the choice.
+// localStorage throws where the browser blocks it; then the page does not remember the choice.
 function remember(value) {
   try {
     localStorage.setItem(STORED, value)

@@ -2,10 +2,10 @@ import { el } from './dom.js'
 
 const LONGEST = 8000
 const ONE_LINE = 72
-/** A text that was shortened may end within a string: the end of the text ends it too. */
+/** The end of the text also ends a string, because a shortened text may end within one. */
 const TOKEN = /("(?:\\[\s\S]|[^"\\])*(?:"|\\?$))(\s*:)?|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|\b(true|false|null)\b/g
 
-/** What an event carried: JSON laid out and coloured, anything else as it came. */
+/** The data of an event: JSON indented and coloured, other text unchanged. */
 export function dataView(text) {
   const value = jsonOf(text)
   if (value === undefined) return el('pre', { class: 'data', text: shortened(text) })
@@ -14,7 +14,7 @@ export function dataView(text) {
   return pre
 }
 
-/** The object or array that a text is, if it is one: a lone number or word is more likely meant as text. */
+/** The object or array in a text, if any: a lone number or word is more likely meant as text. */
 export function jsonOf(text) {
   if (!/^\s*[[{]/.test(text)) return undefined
   try {
@@ -27,7 +27,7 @@ export function jsonOf(text) {
 function laidOut(value) {
   const pretty = JSON.stringify(value, null, 2)
   const flat = Object.values(value).every((part) => part === null || typeof part !== 'object')
-  // A small flat object is easier to read in one line than in five.
+  // A small flat object is easier to read in one line.
   const line = pretty.replace(/\n\s*/g, ' ')
   return flat && line.length <= ONE_LINE ? line : pretty
 }

@@ -1,18 +1,18 @@
 import { byId } from './dom.js'
 
-/** What a locked hub is shown. It is in this variable and nowhere else: a reload forgets it. */
+/** The key for a locked hub. It is stored only in this variable, so a reload removes it. */
 let key = ''
 
 export const hasKey = () => key !== ''
 
 export const credentials = () => (key ? { authorization: `Bearer ${key}` } : {})
 
-/** Shows the field. Once there is a key, what is refused is refused to that key, and its form says so. */
+/** Shows the form for a key, unless a key is set: then a refusal is due to that key, and the form of the call shows it. */
 export function askForKey() {
   if (!hasKey()) byId('key').hidden = false
 }
 
-/** Takes a key if `check` does not reject it. */
+/** Sets a key, unless `check` rejects it. */
 export async function takeKey(text, check) {
   const before = key
   key = text.trim()

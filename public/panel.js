@@ -4,7 +4,7 @@ import { say } from './i18n.js'
 
 let made = 0
 
-/** What the panels of a stream and of a task have in common: frame, state, log, stop, start again, remove. */
+/** The common part of the panels of a stream and of a task: frame, state, log, stop, start again, remove. */
 export class Panel {
   #pill = el('span', { class: 'pill', role: 'status' })
   #stop = action('stop', 'panel.stop', () => this.stream.stop())
@@ -36,7 +36,7 @@ export class Panel {
     stream.addEventListener('entry', ({ detail }) => list.add(detail))
   }
 
-  /** Called after each change, and once a second for what changes by itself: how long ago, and stale. */
+  /** Called after each change, and once a second for values that depend on the time: age and staleness. */
   refresh() {
     const { stream } = this
     const { key, tone } = stateOf(stream)
@@ -46,7 +46,7 @@ export class Panel {
     const focused = hidden === document.activeElement
     hidden.hidden = true
     shown.hidden = false
-    // The keyboard goes on from the button that took the other's place.
+    // The focus moves to the button that replaced the focused one.
     if (focused) shown.focus()
   }
 
@@ -79,7 +79,7 @@ export function action(symbol, key, listener) {
   )
 }
 
-/** A counted thing: <dt> its name, <dd> its number. */
+/** A count: <dt> its name, <dd> its number. */
 export function fact(key) {
   const value = el('dd', { text: '0' })
   return { root: el('div', { class: 'count' }, el('dt', { say: key }), value), value }

@@ -5,7 +5,7 @@ import { onSubmit, showError, showResult } from './result.js'
 
 const MOST = 8
 
-/** Who is online, and the form that ends all streams of a user for good. */
+/** The online users, and the form that closes all streams of a user for good. */
 export function people(onClosed) {
   const result = byId('close-result')
 
@@ -18,7 +18,7 @@ export function people(onClosed) {
 
   let shown = ''
   return function show({ users, next }) {
-    // Drawn only when it is another: a button must not vanish under the finger every three seconds.
+    // Drawn only on a change: a poll every three seconds must not replace a button that is being pressed.
     const state = JSON.stringify(users)
     if (state === shown) return
     shown = state

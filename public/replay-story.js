@@ -2,17 +2,17 @@ import { el } from './dom.js'
 import { say, worded } from './i18n.js'
 
 const STEPS = ['cut', 'published', 'back']
-/** After the stream is back, an event that is not here by then is missing. */
+/** Milliseconds after the reconnection, after which an absent event counts as missing. */
 const PATIENCE = 3000
 
-/** What a panel tells while its connection is cut: cut → published meanwhile → back, with exactly what was missed. */
+/** The steps that a panel shows for a cut connection: cut → published meanwhile → back, with exactly the missed events. */
 export class ReplayStory {
   #steps = Object.fromEntries(STEPS.map((name) => [name, el('li', {})]))
   #end = el('p', { class: 'story-end', role: 'status' })
   root = el('div', { class: 'story', hidden: true }, el('ol', {}, ...Object.values(this.#steps)), this.#end)
   #expected // how many events will be published
   #published // their ids
-  #arrivals // ids that came since the cut, and whether each came as replay: the event can be quicker than its receipt
+  #arrivals // ids that arrived since the cut, and whether as replay: an event may arrive before its receipt
   #cutAt
   #backAfter
   #late
@@ -35,7 +35,7 @@ export class ReplayStory {
     this.#step('back', 'todo', 'story.back.todo')
   }
 
-  /** Follows one call to the hub: the cut itself, or one of the events published meanwhile. Says if it went well. */
+  /** Follows one call to the hub: the cut itself, or one of the events published meanwhile. Resolves to its success. */
   async tell(call, step) {
     try {
       const receipt = await call
@@ -60,7 +60,7 @@ export class ReplayStory {
 
   arrived(id, replayed) {
     if (!this.#unfinished) return
-    // An id that comes twice would be the very fault that this show is about, so it is counted, not hidden.
+    // A duplicate id would be a fault of the replay, so it is counted, not hidden.
     const times = (this.#arrivals.get(id)?.times ?? 0) + 1
     this.#arrivals.set(id, { replayed, times })
     this.#review()
@@ -70,7 +70,7 @@ export class ReplayStory {
     this.#gapped = true
   }
 
-  /** The stream was closed in the middle of it: nothing more will come. */
+  /** The stream was closed meanwhile: no more events will arrive. */
   abandon() {
     if (this.#unfinished) this.root.hidden = true
   }

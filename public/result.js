@@ -1,7 +1,7 @@
 import { el } from './dom.js'
 import { worded } from './i18n.js'
 
-/** Where a form says what came of it: a live region, so that it is read out too. */
+/** Shows the result of a form in a live region, which screen readers announce. */
 export function showResult(root, key, params, ...children) {
   root.hidden = false
   root.dataset.tone = 'good'
@@ -14,7 +14,7 @@ export function showError(root, { code, message }) {
   root.replaceChildren(el('strong', { text: code }), ' ', el('span', { text: worded(message) }))
 }
 
-/** Runs what a form does, once at a time, and shows its error if it has one. */
+/** Runs the action of a form, once at a time, and shows its error if it fails. */
 export function onSubmit(form, result, run) {
   const button = form.querySelector('button[type=submit]')
   form.addEventListener('submit', async (event) => {

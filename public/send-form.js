@@ -14,7 +14,7 @@ export function sendForm(onSent) {
     const to = new FormData(form).get('to')
     for (const field of form.querySelectorAll('[data-for]')) {
       field.hidden = field.dataset.for !== to
-      // A field that is disabled is neither required nor sent.
+      // A disabled field is neither required nor sent.
       field.querySelector('input').disabled = field.hidden
     }
   }
@@ -31,7 +31,7 @@ export function sendForm(onSent) {
   onSubmit(form, result, async (fields) => {
     const to = fields.get('to')
     const draft = draftOf(fields)
-    // Before it is sent, or the first event of a new name would pass our own streams unheard.
+    // Before sending, or the streams of this page would miss the first event of a new name.
     listenFor([draft.event])
     const { id, streams } = await publish[to](fields.get(to), draft)
     showResult(result, receiptKey(id, streams, to), { n: streams }, id && el('code', { text: id }))

@@ -72,7 +72,7 @@ export class StreamPanel extends Panel {
 
   #pulse() {
     this.#beat.classList.remove('pulse')
-    // Reading a size makes the browser notice the class was away, so that the animation runs again.
+    // Reading a size makes the browser apply the removal of the class, so that the animation runs again.
     void this.#beat.offsetWidth
     this.#beat.classList.add('pulse')
     this.refresh()
@@ -80,15 +80,15 @@ export class StreamPanel extends Panel {
 }
 
 /**
- * The replay show. The hub cuts these streams; while they are away, three events are published to each user of
- * theirs. The EventSources come back by themselves and are given what they missed.
+ * The replay demonstration. The hub cuts these streams; while they are away, three events are published to each of their
+ * users. The EventSources reconnect by themselves and get the events that they missed.
  */
 export async function cut(panels) {
   const victims = panels.filter((panel) => panel.canBeCut)
   for (const { story } of victims) story.begin(MEANWHILE)
   const cuts = victims.map(({ stream, story }) => story.tell(cutStream(stream.welcome.stream), 'cut'))
   const wentWell = await Promise.all(cuts)
-  // Two streams of one user are owed the same events: those are published once.
+  // Two streams of one user get the same events, which are published once.
   const away = Map.groupBy(
     victims.filter((_, index) => wentWell[index]),
     (panel) => panel.user

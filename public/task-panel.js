@@ -4,7 +4,7 @@ import { say } from './i18n.js'
 import { jsonOf } from './json-view.js'
 import { Panel } from './panel.js'
 
-/** A finite stream: it is followed to its end, which is an end and not an error. */
+/** A finite stream, followed to its end, which is not an error. */
 export class TaskPanel extends Panel {
   #steps
   #step = 0

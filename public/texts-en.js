@@ -1,4 +1,4 @@
-/** English for what the code says; what stands in index.html is said there. */
+/** The English texts of the code; those of index.html are in it. */
 
 const many = (n, one, more = `${one}s`) => `${n} ${n === 1 ? one : more}`
 const what = (code, message) => [code, message].filter(Boolean).join(': ')
