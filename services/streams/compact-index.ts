@@ -1,8 +1,8 @@
-/** Sets by a key, where most sets have one member: then the member stands for itself, which saves a set each. */
+/** Sets of streams by key. Most sets have one member, which is stored without a set to save memory. */
 export class CompactIndex<Key, Stream extends object> {
   readonly #sets = new Map<Key, Stream | Set<Stream>>()
 
-  /** How many keys have a member. */
+  /** The number of keys that have a member. */
   get size(): number {
     return this.#sets.size
   }

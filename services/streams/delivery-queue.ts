@@ -2,23 +2,23 @@ import type { Clock } from '../clock.ts'
 
 /** How long the queue works before it lets the event loop turn, in milliseconds. */
 const SLICE = 5
-/** How much of that may go on history, so that a storm of returning streams holds up the loop no longer than it must. */
+/** How much of the slice may go to history, so that many returning streams do not block the event loop. */
 const HISTORY_SLICE = 2
-/** Reading the clock costs about as much as queueing; so many deliveries share one look. */
-const DELIVERIES_A_LOOK = 16
+/** Reading the clock costs about as much as queueing, so this many deliveries share one reading. */
+const DELIVERIES_PER_CLOCK_READ = 16
 
-/** What waits in the queue: a stream. */
+/** A stream as the queue sees it. */
 export interface Deliverable {
-  /** Writes what it is owed. */
+  /** Writes the pending events. */
   flush(): void
   /** Reads and writes one page of history. */
   catchUp(): void
 }
 
 /**
- * The streams that something is due for. All that becomes due in one turn of the event loop leaves in one write a stream;
- * work on many streams goes in slices, between which the loop turns, and what comes meanwhile joins what is still owed.
- * Who is level goes before who is catching up, so that a storm of returning streams delays nobody else.
+ * The streams that have events to write. All events of one turn of the event loop leave in one write per stream. The queue
+ * works in slices and lets the event loop turn between them; events that come meanwhile join the pending ones. Live streams
+ * are served before replaying ones, so that many returning streams do not delay them.
  */
 export class DeliveryQueue<Stream extends Deliverable> {
   readonly #clock: Clock
@@ -27,25 +27,25 @@ export class DeliveryQueue<Stream extends Deliverable> {
   #replaying: Stream[] = []
   #isScheduled = false
 
-  /** @param onError what one stream throws, which keeps nothing from the others. */
+  /** @param onError takes the error of one stream; the other streams go on. */
   constructor(clock: Clock, onError: (stream: Stream, error: unknown) => void) {
     this.#clock = clock
     this.#onError = onError
   }
 
-  /** Puts a stream that is owed events in the queue; the stream sees to it that it is there once. */
+  /** Queues a stream that has pending events. The stream queues itself at most once. */
   flushSoon(stream: Stream): void {
     this.#pending.push(stream)
     this.#schedule()
   }
 
-  /** Puts a stream that has history to read in the queue; the stream sees to it that it is there once. */
+  /** Queues a stream that has history to read. The stream queues itself at most once. */
   catchUpSoon(stream: Stream): void {
     this.#replaying.push(stream)
     this.#schedule()
   }
 
-  /** How many streams have history to read. */
+  /** The number of streams that have history to read. */
   get replaying(): number {
     return this.#replaying.length
   }
@@ -59,8 +59,8 @@ export class DeliveryQueue<Stream extends Deliverable> {
   readonly #run = (): void => {
     this.#isScheduled = false
     const begun = this.#clock.monotonic()
-    this.#pending = this.#work(this.#pending, (stream) => stream.flush(), DELIVERIES_A_LOOK, begun + SLICE)
-    // A page of history is worth a look at the clock each; the first is read in any case, or a busy hub would read none.
+    this.#pending = this.#work(this.#pending, (stream) => stream.flush(), DELIVERIES_PER_CLOCK_READ, begun + SLICE)
+    // The clock is read for each page of history. The first page is always read, or a busy hub would read none.
     const replaying = this.#replaying
     this.#replaying = []
     const left = this.#work(replaying, (stream) => stream.catchUp(), 1, begun + HISTORY_SLICE)
@@ -68,10 +68,10 @@ export class DeliveryQueue<Stream extends Deliverable> {
     if (this.#pending.length > 0 || this.#replaying.length > 0) this.#schedule()
   }
 
-  /** Returns those that it did not come to. */
-  #work(queue: Stream[], deliver: (stream: Stream) => void, look: number, until: number): Stream[] {
+  /** Returns the streams that remain when the time is over. */
+  #work(queue: Stream[], deliver: (stream: Stream) => void, perClockRead: number, until: number): Stream[] {
     for (let at = 0; at < queue.length; at++) {
-      if (at > 0 && at % look === 0 && this.#clock.monotonic() >= until) return queue.slice(at)
+      if (at > 0 && at % perClockRead === 0 && this.#clock.monotonic() >= until) return queue.slice(at)
       const stream = queue[at] as Stream
       try {
         deliver(stream)

@@ -1,22 +1,22 @@
 import type { Clock } from '../clock.ts'
 import { DeadlineHeap } from '../deadline-heap.ts'
 
-/** How much of an identity's life its stream may end early, and how much that is at most, in milliseconds. */
+/** The part of an identity's remaining lifetime by which its stream may end early, and its maximum in milliseconds. */
 const EXPIRY_SPREAD = 0.05
 const MAX_EXPIRY_SPREAD = 30_000
-/** By what part of its greatest age a stream may end before it must. */
+/** The part of its maximum age by which a stream may end early. */
 const AGE_SPREAD = 1 / 4
 
 export interface ExpiryInit {
-  /** When the identity lapses, in milliseconds since the epoch. */
+  /** When the identity expires, in milliseconds since the epoch. */
   readonly expiresAt?: number | undefined
-  /** How old it may become, in milliseconds; 0 for any age. */
+  /** The maximum age in milliseconds; 0 for no maximum. */
   readonly maxAge: number
 }
 
 /**
- * When streams have to end. Ages are measured on the clock that never jumps. An identity lapses at a wall time: what remains of it is
- * measured on the same clock from the moment of opening, and a wall clock that says earlier that it has lapsed is believed as well.
+ * When streams have to end. Ages are measured on the monotonic clock. An identity expires at a wall time: its remaining
+ * lifetime is measured on the monotonic clock from the opening, and a wall clock that reaches the expiry earlier counts as well.
  */
 export class Expiries<Item> {
   readonly #clock: Clock
@@ -41,7 +41,7 @@ export class Expiries<Item> {
     this.#expiries.delete(item)
   }
 
-  /** Takes one whose time comes within so many milliseconds. */
+  /** Takes one item that ends within so many milliseconds. */
   takeDue(within: number): Item | undefined {
     const item =
       this.#ends.takeDue(this.#clock.monotonic() + within) ?? this.#expiries.takeDue(this.#clock.now() + within)
@@ -50,15 +50,15 @@ export class Expiries<Item> {
   }
 
   /**
-   * A little earlier, so that its client can still ask for another identity, and spread, because thousands may have signed in
-   * at the same time.
+   * A little before the expiry, so that the client can still get another identity; and spread, because thousands of users may
+   * have signed in at the same time.
    */
   #expiryOf(expiresAt: number, lifetime: number): number {
     if (expiresAt === Number.POSITIVE_INFINITY) return expiresAt
     return expiresAt - this.#clock.random() * Math.min(lifetime * EXPIRY_SPREAD, MAX_EXPIRY_SPREAD)
   }
 
-  /** Spread, because thousands come at the same time when a node was started. */
+  /** Spread, because thousands of streams open at the same time when a node starts. */
   #endOf(opened: number, maxAge: number): number {
     return maxAge === 0 ? Number.POSITIVE_INFINITY : opened + maxAge * (1 - this.#clock.random() * AGE_SPREAD)
   }

@@ -6,31 +6,31 @@ import { formatEvent } from '../events/wire-format.ts'
 import { describe } from '../text.ts'
 import type { EventStream } from './event-stream.ts'
 
-/** What a host's own producer yields: text, bytes of UTF-8, or an event. */
+/** A value that a producer of the host yields: text, bytes of UTF-8, or an event. */
 export type Produced = string | Uint8Array | AnyDraft
 
 type Source = AsyncIterable<Produced> | Iterable<Produced>
 
-/** Feeds one stream: an iterable, a Readable, or a function that makes one and is told by the signal when to stop. */
+/** Feeds one stream: an iterable, a Readable, or a function that returns one and stops it when the signal aborts. */
 export type Producer = Source | ((signal: AbortSignal) => Source)
 
-/** Whether a value can feed a stream. A string is no producer: it would fall into its letters. */
+/** Whether a value can feed a stream. A string cannot: iterating it would yield its characters. */
 export function isProducer(value: unknown): value is Producer {
   if (typeof value === 'function') return true
   return typeof value === 'object' && value !== null && (Symbol.asyncIterator in value || Symbol.iterator in value)
 }
 
-/** A producer and a client that never make each other wait let the event loop turn after so many events. */
-const EVENTS_A_TURN = 64
+/** Where neither producer nor client ever waits, the event loop turns after so many events. */
+const EVENTS_PER_TURN = 64
 
 /**
- * Writes what a producer yields to one stream, no faster than the client takes it, and closes the stream (`finished`) at its
- * end. A stream that is closed first ends the producer: its iterator is returned, a Readable is destroyed.
- * Rejects with what the producer threw, after closing the stream for good (`error`): its client would run it again for ever.
+ * Writes the values of a producer to one stream, no faster than the client takes them, and closes the stream (`finished`) at
+ * the end. If the stream closes first, `feed` returns the producer's iterator and destroys a Readable. Rejects with the
+ * producer's error after closing the stream for good (`error`): a client that returned would run the producer again for ever.
  */
 export async function feed(stream: EventStream, producer: Producer, maxEventBytes: number): Promise<void> {
   const { signal } = stream
-  // A Readable that is made with an aborted signal throws at nobody who could catch it.
+  // A Readable that is created with an aborted signal emits an error that no listener handles.
   if (signal.aborted && typeof producer === 'function') return
   let source: Source | undefined
   let iterator: AsyncIterator<Produced> | Iterator<Produced> | undefined
@@ -39,8 +39,8 @@ export async function feed(stream: EventStream, producer: Producer, maxEventByte
     source = typeof producer === 'function' ? producer(signal) : producer
     iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
     const decoder = new TextDecoder()
-    for (let asked = 1; ; asked++) {
-      if (asked % EVENTS_A_TURN === 0) await nextTurn()
+    for (let count = 1; ; count++) {
+      if (count % EVENTS_PER_TURN === 0) await nextTurn()
       const step = await nextOrAborted(iterator, signal)
       if (step === undefined) return
       isDone = step.done === true
@@ -57,7 +57,7 @@ export async function feed(stream: EventStream, producer: Producer, maxEventByte
   }
 }
 
-/** The next step, or undefined if the stream is closed before it comes: a producer may be silent for ever. */
+/** The next result, or undefined if the stream closes first: a producer may stay silent for ever. */
 function nextOrAborted(
   iterator: AsyncIterator<Produced> | Iterator<Produced>,
   signal: AbortSignal
@@ -72,7 +72,7 @@ function nextOrAborted(
   })
 }
 
-/** The event that a value makes, or undefined for bytes that complete no character. */
+/** The event of a value as wire text, or undefined for bytes that complete no character. */
 function frameOfProduced(value: Produced, decoder: TextDecoder, maxEventBytes: number): string | undefined {
   let draft = value
   if (value instanceof Uint8Array) {
@@ -94,7 +94,7 @@ function stopProducer(
 ): void {
   // A Readable's iterator returns only after its next chunk; destroying it does not wait.
   if (source !== undefined && 'destroy' in source && typeof source.destroy === 'function') source.destroy()
-  // What it throws now is no news: the stream has ended.
+  // An error of the iterator no longer matters: the stream has ended.
   Promise.resolve()
     .then(() => iterator?.return?.())
     .catch(() => undefined)

@@ -1,24 +1,24 @@
 import type { Clock } from '../clock.ts'
 
-/** The wheel turns once in an interval, in about so many steps: what falls due at once is a sixtieth of all streams. */
+/** The wheel turns once per interval in about so many steps: a sixtieth of all streams is due at once. */
 const SLOTS = 60
-/** Steps finer than this would cost more than they spread. */
+/** The shortest step in milliseconds: shorter ones cost more than their finer spread is worth. */
 const MIN_STEP = 10
 /**
- * By what part of the interval a heartbeat may come before it must. A broadcast writes to all streams at once; without this
- * their next heartbeats would all fall due at once, too.
+ * The part of the interval by which a heartbeat may be early. A broadcast writes to all streams at once; without this spread
+ * all their next heartbeats would be due at once.
  */
 const SPREAD = 1 / 4
-/** However rarely the wheel moves: what is stalled or expired is looked for so often, in milliseconds. */
+/** The longest time between ticks, in milliseconds: stalled and expired streams are checked at each tick. */
 const LONGEST_TICK = 250
-/** A timer may come a little early; so much of a step counts as the whole. */
+/** A timer may fire a little early; this part of a step counts as the whole. */
 const WHOLE = 0.9
 
-/** What the pulse keeps alive. */
+/** A stream as the wheel sees it. */
 export interface HeartbeatMember {
-  /** When it was last written to, on the clock that never jumps. */
+  /** The monotonic time of the last write, in milliseconds. */
   readonly lastWrite: number
-  /** Where on the wheel it is. */
+  /** The member's slot in the wheel; -1 outside of it. */
   slot: number
 }
 
@@ -26,15 +26,15 @@ export interface HeartbeatWheelOptions<Member> {
   readonly clock: Clock
   /** In milliseconds; 0 for no heartbeats. */
   readonly interval: number
-  /** Called for each member that has been silent for an interval, or nearly; at the latest a step after that. */
+  /** Called for each member without a write for about an interval; at the latest one step after the interval. */
   readonly heartbeat: (member: Member) => void
-  /** Called at each tick, with the milliseconds since the last, for whatever else has to be looked after. */
+  /** Called at each tick with the milliseconds since the last one, for the remaining maintenance of streams. */
   readonly step: (elapsed: number) => void
 }
 
 /**
- * The one timer of a hub. Members lie on a wheel that turns once in a heartbeat interval; where it comes by, who was silent
- * for about an interval gets a heartbeat, and who was written to is moved to where his next one falls due. Runs only while
+ * The one timer of a hub, as a timing wheel that turns once per heartbeat interval. At each slot, members without a write for
+ * about an interval get a heartbeat, and the others move to the slot where their next one is due. The timer runs only while
  * there are members.
  */
 export class HeartbeatWheel<Member extends HeartbeatMember> {
@@ -43,7 +43,7 @@ export class HeartbeatWheel<Member extends HeartbeatMember> {
   readonly #slots: Set<Member>[]
   #members = 0
   #at = 0
-  /** When the wheel should have come to where it is. */
+  /** When the current slot was due. */
   #turned = 0
   #lastTick = 0
   #stop: (() => void) | undefined
@@ -61,7 +61,7 @@ export class HeartbeatWheel<Member extends HeartbeatMember> {
 
   add(member: Member): void {
     if (this.#members++ === 0) this.#start()
-    this.#positionBefore(member, this.#options.interval)
+    this.#scheduleBefore(member, this.#options.interval)
   }
 
   delete(member: Member): void {
@@ -81,7 +81,7 @@ export class HeartbeatWheel<Member extends HeartbeatMember> {
     this.#stop = undefined
   }
 
-  /** Puts a member where the wheel comes by in `wait` milliseconds, or just after. */
+  /** Puts a member into the slot that is due in `wait` milliseconds, or just after. */
   #schedule(member: Member, wait: number): void {
     this.#slots[member.slot]?.delete(member)
     const steps = Math.min(this.#slots.length, Math.max(1, Math.ceil(wait / this.#step)))
@@ -89,8 +89,8 @@ export class HeartbeatWheel<Member extends HeartbeatMember> {
     this.#slots[member.slot]?.add(member)
   }
 
-  /** Puts a member where the wheel comes by before `wait` milliseconds are over, by chance, so that members do not gather. */
-  #positionBefore(member: Member, wait: number): void {
+  /** Puts a member into a random slot that is due before `wait` milliseconds are over, so that members do not cluster. */
+  #scheduleBefore(member: Member, wait: number): void {
     const { clock, interval } = this.#options
     this.#schedule(member, wait - clock.random() * SPREAD * interval)
   }
@@ -101,7 +101,7 @@ export class HeartbeatWheel<Member extends HeartbeatMember> {
     this.#lastTick = now
     const steps = Math.floor((now - this.#turned) / this.#step + 1 - WHOLE)
     this.#turned += steps * this.#step
-    // A timer that comes late comes once; the wheel makes up for what it missed, but at most one turn.
+    // A late timer fires once. The wheel makes up for the missed steps, but for at most one turn.
     for (let step = Math.min(steps, this.#slots.length); step > 0; step--) this.#turn(now)
     this.#options.step(elapsed)
   }
@@ -111,11 +111,11 @@ export class HeartbeatWheel<Member extends HeartbeatMember> {
     const { interval, heartbeat } = this.#options
     if (interval === 0) return
     for (const member of [...(this.#slots[this.#at] as Set<Member>)]) {
-      // The heartbeat of another may have closed it.
+      // The heartbeat of another member may have closed this one.
       if (member.slot !== this.#at) continue
       const wait = member.lastWrite + interval - now
-      // A timer may come a little early.
-      if (wait > SPREAD * interval + this.#step / 2) this.#positionBefore(member, wait)
+      // A timer may fire a little early.
+      if (wait > SPREAD * interval + this.#step / 2) this.#scheduleBefore(member, wait)
       else heartbeat(member)
     }
   }

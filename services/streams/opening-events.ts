@@ -2,29 +2,29 @@ import type { ReadResult } from '../event-log/event-log.ts'
 import type { LogEvent } from '../events/log-event.ts'
 import { frameOf } from './pending-events.ts'
 
-/** How many bytes of transient events are kept for a stream that is opening, and what each of them counts besides its text. */
+/** How many bytes of transient events an opening stream keeps, and how many each event counts besides its text. */
 const MAX_BYTES = 131_072
 const ENTRY_BYTES = 64
 
-interface Kept {
+interface KeptEvent {
   readonly event: LogEvent
-  /** The number of the event that came last before it. */
+  /** The sequence number of the last event before it. */
   readonly after: number
 }
 
 /**
- * What came for a stream between its opening and the end of its replay. Events of the log are read from there, and only
- * counted; transient events are kept, and take their places among the others as the replay comes by.
+ * The events that come for a stream between its opening and the end of its first replay. Events of the log are only counted,
+ * because the replay reads them. Transient events are kept, and the replay writes them in their order among the others.
  */
 export class OpeningEvents {
-  /** How many events of the log came, and the number of the first. */
+  /** How many events of the log came, and the sequence number of the first. */
   #logged = 0
   #first = Number.POSITIVE_INFINITY
-  #kept: Kept[] = []
+  #kept: KeptEvent[] = []
   #bytes = 0
   #last: LogEvent | undefined
 
-  /** Whether another transient event would be kept. */
+  /** Whether there is room for another transient event. */
   get hasRoom(): boolean {
     return this.#bytes < MAX_BYTES
   }
@@ -33,9 +33,9 @@ export class OpeningEvents {
     return this.#kept.length === 0
   }
 
-  /** @param head the number of the event that came last. */
+  /** @param head the sequence number of the newest event of the log. */
   add(event: LogEvent, head: number): void {
-    // It may be addressed to several channels of the stream.
+    // An event that is addressed to several channels of the stream comes once for each.
     if (event === this.#last) return
     this.#last = event
     if (event.cursor !== null) {
@@ -54,17 +54,18 @@ export class OpeningEvents {
     return old + Math.max(0, remaining - (this.#logged - (events.length - old)))
   }
 
-  /** After a discontinuity numbers begin anew: what was kept follows what the log holds now. */
+  /** After a discontinuity the sequence begins anew: the kept events then follow the head of the log. */
   moveTo(head: number): void {
     this.#kept = this.#kept.map(({ event }) => ({ event, after: head }))
     this.#logged = 0
     this.#first = Number.POSITIVE_INFINITY
   }
 
-  /** The text of the transient events that came before the event with this number. Each is taken once. */
+  /** The text of the transient events that came before this sequence number. Removes them. */
   takeBefore(seq: number): string {
     let text = ''
-    while (this.#kept[0] !== undefined && this.#kept[0].after < seq) text += frameOf((this.#kept.shift() as Kept).event)
+    while (this.#kept[0] !== undefined && this.#kept[0].after < seq)
+      text += frameOf((this.#kept.shift() as KeptEvent).event)
     return text
   }
 }

@@ -1,11 +1,11 @@
 import { compareNames } from '../events/utf8-order.ts'
 
-/** A chunk that has more names is split; two neighbours that have less than a quarter together are joined. */
-const MOST = 512
+/** A chunk with more names is split. Two neighbours that together have less than a quarter of it are merged. */
+const MAX_CHUNK = 512
 
 /**
- * Names in their order, in chunks: a page of them costs what it holds, however many there are, and so does adding one or taking
- * one away.
+ * Sorted names in chunks: the cost of reading a page depends on its length, and not on the number of names. The same holds for
+ * adding and deleting a name.
  */
 export class OrderedNames {
   readonly #compare: (one: string, other: string) => number
@@ -25,7 +25,7 @@ export class OrderedNames {
     const position = this.#positionIn(chunk, name)
     if (chunk[position] === name) return
     chunk.splice(position, 0, name)
-    if (chunk.length > MOST) this.#chunks.splice(at + 1, 0, chunk.splice(MOST >> 1))
+    if (chunk.length > MAX_CHUNK) this.#chunks.splice(at + 1, 0, chunk.splice(MAX_CHUNK >> 1))
   }
 
   delete(name: string): void {
@@ -37,13 +37,13 @@ export class OrderedNames {
     chunk.splice(position, 1)
     const next = this.#chunks[at + 1]
     if (chunk.length === 0) this.#chunks.splice(at, 1)
-    else if (next !== undefined && chunk.length + next.length < MOST >> 2) {
+    else if (next !== undefined && chunk.length + next.length < MAX_CHUNK >> 2) {
       chunk.push(...next)
       this.#chunks.splice(at + 1, 1)
     }
   }
 
-  /** At most `limit` names after a name. */
+  /** Returns at most `limit` names after a name. */
   after(name: string, limit: number): string[] {
     const found: string[] = []
     let at = Math.max(0, this.#chunkOf(name))
@@ -58,7 +58,7 @@ export class OrderedNames {
     return found
   }
 
-  /** The last chunk that begins with the name or before it, or -1. */
+  /** The index of the last chunk that begins with the name or before it, or -1. */
   #chunkOf(name: string): number {
     let low = 0
     let high = this.#chunks.length
@@ -70,7 +70,7 @@ export class OrderedNames {
     return low - 1
   }
 
-  /** The first place of a chunk that holds the name or one after it. */
+  /** The first index in a chunk that holds the name or one after it. */
   #positionIn(chunk: readonly string[], name: string): number {
     let low = 0
     let high = chunk.length

@@ -3,27 +3,27 @@ import type { LogEvent } from '../events/log-event.ts'
 import { WireBytes } from '../events/wire-bytes.ts'
 import { formatEvent } from '../events/wire-format.ts'
 
-/** An event as it stands on the wire, made once for each event. */
+/** The wire text of an event, encoded once per event. */
 export function frameOf(event: LogEvent): string {
   event.frame ??= formatEvent({ event: event.event, data: event.data, id: event.id ?? undefined })
   return event.frame
 }
 
 /**
- * What a stream is owed since its last write: an event, and what it was owed before. Streams that are owed the same share
- * the same object, and so the same bytes, which are made when the first of them is written.
+ * The events that are pending for a stream since its last write: an event, and the ones before it. Streams with the same
+ * pending events share one object, and so the same bytes, which are encoded at the first write.
  *
- * The objects form a tree whose paths are sequences of events. Events come one at a time, so remembering the last branch of
- * each object is enough to find it again for all the streams that take it.
+ * The objects form a tree whose paths are sequences of events. Events come one at a time, so each object remembers only its
+ * last branch, and all streams that take it find it there.
  */
 export class PendingEvents {
   readonly #before: PendingEvents | undefined
   readonly #event: LogEvent
-  /** The last event that has a place in the log, if there is one. */
+  /** The cursor of the last event that is in the log, if there is one. */
   readonly cursor: Cursor | undefined
-  /** Whether one of them ends the streams that follow it. */
+  /** Whether one of the events is final. */
   readonly final: boolean
-  /** About how many bytes they are. */
+  /** The approximate number of bytes. */
   readonly size: number
   #branch: PendingEvents | undefined
   #bytes: WireBytes | undefined
@@ -36,18 +36,17 @@ export class PendingEvents {
     this.size = frameOf(event).length + (before === undefined ? 0 : before.size)
   }
 
-  /** Whether the last of them is this event. */
   endsWith(event: LogEvent): boolean {
     return this.#event === event
   }
 
-  /** These, and then one more. */
+  /** These events, and then one more. */
   and(event: LogEvent): PendingEvents {
     if (this.#branch === undefined || !this.#branch.endsWith(event)) this.#branch = new PendingEvents(event, this)
     return this.#branch
   }
 
-  /** All of them, as text. */
+  /** All events as wire text. */
   get text(): string {
     if (this.#before === undefined) return frameOf(this.#event)
     const frames: string[] = []
@@ -56,7 +55,7 @@ export class PendingEvents {
     return frames.reverse().join('')
   }
 
-  /** All of them, for one write. */
+  /** All events, encoded for one write. */
   get bytes(): WireBytes {
     this.#bytes ??= new WireBytes(this.text)
     return this.#bytes

@@ -1,11 +1,11 @@
 import type { Logger } from '../logger.ts'
 
-/** How often a log that cannot be read is reported while that lasts, in milliseconds. */
+/** How often a log that still cannot be read is reported, in milliseconds. */
 const REPORT_INTERVAL = 60_000
-/** How long no read may have failed before the log counts as readable again, in milliseconds: streams try once a second. */
+/** The time without a failure after which the log counts as readable, in milliseconds; streams retry once a second. */
 const CALM = 2_000
 
-/** Reports failing reads of the event log: one line when they begin, one for each interval, and one when they are over. */
+/** Logs failing reads of the event log: one line when they begin, one per interval, and one when they end. */
 export class ReadFailures {
   readonly #logger: Logger
   readonly #now: () => number
@@ -15,13 +15,13 @@ export class ReadFailures {
   #failures = 0
   #sinceReport = 0
 
-  /** @param now a clock that never jumps, in milliseconds. */
+  /** @param now the monotonic time in milliseconds. */
   constructor(logger: Logger, now: () => number) {
     this.#logger = logger
     this.#now = now
   }
 
-  /** @param waiting how many streams wait for the log. */
+  /** @param waiting the number of streams that wait for the log. */
   onFailure(error: unknown, waiting: number): void {
     const now = this.#now()
     this.#lastFailure = now

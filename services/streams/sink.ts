@@ -1,25 +1,25 @@
 import type { WireBytes } from '../events/wire-bytes.ts'
 
 /**
- * Where the bytes of a stream go: as much of a writable as the hub needs. `plugins/` makes one of a response; tests make
- * their own.
+ * The destination of a stream's bytes: the part of a writable stream that the hub needs. `plugins/` creates one for a
+ * response; tests have their own.
  */
 export interface Sink {
   /**
-   * Takes the bytes, which must not be changed afterwards: many sinks may share them.
-   * Returns false when what it holds back has reached its limit; it calls `onDrain` when it has let go of it.
+   * Takes the bytes, which must not change afterwards: many sinks may share them.
+   * Returns false when its buffer has reached the high-water mark, and calls `onDrain` when the buffer is empty.
    */
   write(bytes: WireBytes): boolean
-  /** How many bytes were taken, but not by the kernel yet. */
+  /** The number of bytes that the sink has taken and the kernel has not. */
   unsent(): number
-  /** Sends what it holds, then closes; is cut if that takes longer than `grace` milliseconds. */
+  /** Sends the buffer and these bytes, then closes. Cuts the connection if that takes longer than `grace` milliseconds. */
   end(bytes: WireBytes, grace: number): void
-  /** Listens for what happens at the other end. Called once, before anything is written. */
+  /** Sets the listener. Called once, before the first write. */
   listen(listener: SinkListener): void
 }
 
 export interface SinkListener {
   onDrain(): void
-  /** The other end is gone, or the sink was closed. Called at most once. */
+  /** The client has disconnected, or the sink was closed. Called at most once. */
   onClose(): void
 }

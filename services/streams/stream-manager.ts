@@ -28,17 +28,17 @@ export type Closed = Record<CloseReason | 'cut', number>
 
 const NONE: readonly string[] = []
 
-/** A stream that is refused for want of room comes back after so long, in milliseconds, and up to five times that. */
-const REFUSED_RECONNECTION = 5_000
-/** Those who return with more than so many before them are let in when these have been served. */
+/** The reconnection time of a stream that a limit rejects, in milliseconds; with jitter up to six times as long. */
+const REJECTED_RECONNECTION = 5_000
+/** While more streams than this are replaying, returning clients wait. */
 const MAX_REPLAYING = 64
-/** For how long streams are ended before the event loop turns, in milliseconds: what their sockets then do takes several times that. */
+/** How long a drain closes streams before the event loop turns, in milliseconds: their sockets then need several times that. */
 const END_SLICE = 2
 
-/** When an event was appended elsewhere is known about so exactly, in milliseconds. */
+/** The precision of the time at which another node appended an event, in milliseconds. */
 const TIME_TOLERANCE = 5
 
-/** Learns of each stream that is opened or closed. Must not throw. */
+/** Called for each stream that opens or closes. Must not throw. */
 export interface StreamListener {
   onOpen(stream: EventStream): void
   onClose(stream: EventStream, reason: CloseReason): void
@@ -52,17 +52,17 @@ export interface StreamManagerParts {
   readonly logger: Logger
 }
 
-/** Opens, feeds and closes the streams of this node. */
+/** Opens the streams of this node, assigns events to them, and closes them. */
 export class StreamManager implements StreamHost<EventStream>, TailListener {
   readonly log: EventLog
   readonly registry = new StreamRegistry()
   readonly admission: Admission
   readonly closed = Object.fromEntries([...CLOSE_REASONS, 'cut'].map((reason) => [reason, 0])) as Closed
-  /** How many streams were rejected before they were opened. */
+  /** The number of requests rejected before a stream was opened. */
   readonly rejected: Record<StreamRejection, number> = { limit: 0, shutdown: 0, error: 0 }
-  /** How many streams were opened. */
+  /** The number of streams opened so far. */
   opened = 0
-  /** The newest event that the tail has handed over. */
+  /** The newest event that the tail has dispatched. */
   head: Cursor = { seq: 0, witness: '' }
   readonly #cluster: Cluster
   readonly #options: StreamSettings
@@ -73,7 +73,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
   readonly #maintenance: StreamMaintenance
   #tail: Tail | undefined
   #draining: Promise<void> | undefined
-  /** How many streams there were when the hub began to close: they all return at about the same time. */
+  /** The number of streams when the drain began: they all return at about the same time. */
   #cut = 0
 
   constructor(parts: StreamManagerParts) {
@@ -98,7 +98,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     if (position !== undefined && position.seq >= this.head.seq) this.head = position
   }
 
-  /** Whether the log has been reached: until then there is no position from which streams could begin. */
+  /** Whether the log was reached. Until then the hub knows no position from which streams could begin. */
   get isHeadKnown(): boolean {
     return this.head.witness !== ''
   }
@@ -107,14 +107,14 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     return this.#draining !== undefined
   }
 
-  /** What a client is told that is turned away for now: an event source takes any status but 200 as the end for good. */
+  /** The bytes of a retryable rejection, sent with status 200: an event source gives up at any other status. */
   refusal(reason: StreamRejection): WireBytes {
     const wait =
-      reason === 'limit' ? REFUSED_RECONNECTION * (1 + 5 * this.#options.clock.random()) : this.reconnectionTime(true)
+      reason === 'limit' ? REJECTED_RECONNECTION * (1 + 5 * this.#options.clock.random()) : this.reconnectionTime(true)
     return new WireBytes(retryableCloseFrame(reason, Math.round(wait)))
   }
 
-  /** Opens a stream that was checked and admitted. */
+  /** Opens a stream that the admission has checked and admitted. */
   open(sink: Sink, opening: StreamRequest): EventStream {
     const { user, topics = NONE, follows = false, address = '' } = opening
     const isFed = follows && topics.length === 0
@@ -167,7 +167,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
       try {
         this.#offer(event)
       } catch (error) {
-        // The log waits for its listener, and the events that follow must not be lost with this one.
+        // The log waits for its listener, and the following events must not be lost with this one.
         this.#logger.error({ err: error, id: event.id }, 'an event of the log could not be delivered')
       }
     }
@@ -176,9 +176,9 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
   #offer(event: LogEvent): void {
     let alone: PendingEvents | undefined
     const { cursor, appendedAt } = event
-    // A transient event from before a stream was opened is not for it: its client may have been given it by another node.
-    const isPassing = cursor === null && appendedAt !== undefined
-    const openedBy = isPassing ? appendedAt + TIME_TOLERANCE : Number.POSITIVE_INFINITY
+    // A stream takes no transient event from before its opening: another node may have delivered it to the client.
+    const isTransient = cursor === null && appendedAt !== undefined
+    const openedBy = isTransient ? appendedAt + TIME_TOLERANCE : Number.POSITIVE_INFINITY
     for (const channel of event.channels) {
       for (const stream of this.registry.listeners(channel)) {
         if (stream.openedAt > openedBy) continue
@@ -193,7 +193,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     for (const stream of this.registry.all()) stream.startReplay()
   }
 
-  /** Whether so many streams have history to read that more of them had better wait. */
+  /** Whether so many streams are replaying that returning clients should wait. */
   get isCatchingUp(): boolean {
     return this.#queue.replaying > MAX_REPLAYING
   }
@@ -222,7 +222,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     this.#logger.error({ err: error, stream: stream.id }, 'a stream could not be ended')
   }
 
-  /** What goes wrong with one stream ends that stream, which resumes where it was, and no other. */
+  /** An error of one stream closes that stream alone; its client resumes. */
   #onFailure(stream: EventStream, error: unknown): void {
     this.#logger.error({ err: error, stream: stream.id }, 'a stream failed, and is closed')
     stream.close('error')
@@ -240,7 +240,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     return { users: this.registry.users + users, streams: this.registry.size + streams }
   }
 
-  /** Spread by a half about the option; streams that are cut together are spread so that about a thousand return a second. */
+  /** Between half and one and a half of the option. Streams that close together return at about a thousand per second. */
   reconnectionTime(isClosing: boolean): number {
     const { reconnectionTime, clock } = this.#options
     const spread = isClosing ? Math.max(reconnectionTime, this.registry.size, this.#cut) : reconnectionTime

@@ -6,31 +6,31 @@ import { gapFrame } from '../events/hub-frames.ts'
 /** Where a stream begins. */
 export interface Beginning {
   readonly from: ReadFrom
-  /** Where the hub was when the stream was opened: what comes after it is owed, whatever `from` says. */
+  /** The hub's head at the opening, if it was known: every event after it is pending, independent of `from`. */
   readonly opened: Cursor | undefined
-  /** The client brought a last event ID, and `from` is what it says. */
+  /** The client sent a last event ID, and `from` is its cursor. */
   readonly resumes: boolean
-  /** The client brought a last event ID that is no cursor: it is told, and given what is held. */
+  /** The client sent a last event ID that is not a cursor: it gets a gap report and the retained events. */
   readonly isUnknown: boolean
 }
 
-/** Where a stream is in the log, and what its client knows of that. */
+/** The position of a stream in the log, and what its client knows of it. */
 export class StreamPosition {
-  /** Whether the client brought a cursor. */
+  /** Whether the client sent a cursor. */
   readonly resumes: boolean
-  /** Where to read on from. Everything up to it has been given. */
+  /** Where the next read begins. Every event before it was sent. */
   #from: ReadFrom
-  /** The number of the last id that the client was sent: behind `from` where nothing was addressed to it. */
+  /** The sequence number of the last id that the client received: less than `from` after events for other streams. */
   #lastSent = 0
-  /** Up to where the client knows that history is missing. */
+  /** The sequence number up to which the client knows of missing history. */
   #reportedGap = 0
-  /** Where the hub was when a client without a cursor came: it never asked for what is missing before. */
+  /** The head at the opening, for a client without a cursor: history that is missing before it is not a gap. */
   #opened: Cursor | undefined
-  /** The log's head when the stream was opened or last read: shows a reset that a stream without a cursor would not notice. */
+  /** The log's head at the opening or the last read: reveals a reset that a stream without a cursor would not notice. */
   #lastHead: Cursor | undefined
   #isUnknown: boolean
-  /** Whether the client came without a cursor before the hub knew its own: what is missing on its first page it never asked for. */
-  #isUnplaced: boolean
+  /** The client has no cursor, and the hub did not know its head: history that is missing from the first page is not a gap. */
+  #hasNoStart: boolean
 
   constructor({ from, opened, resumes, isUnknown }: Beginning) {
     this.#from = from
@@ -38,7 +38,7 @@ export class StreamPosition {
     this.#lastHead = opened
     this.resumes = resumes
     this.#isUnknown = isUnknown
-    this.#isUnplaced = opened === undefined && !resumes && !isUnknown
+    this.#hasNoStart = opened === undefined && !resumes && !isUnknown
   }
 
   get from(): ReadFrom {
@@ -49,31 +49,31 @@ export class StreamPosition {
     return typeof this.#from === 'object' && 'seq' in this.#from ? this.#from : undefined
   }
 
-  /** The number up to which everything has been given. */
+  /** The sequence number up to which every event was sent. */
   get reached(): number {
     return this.cursor?.seq ?? 0
   }
 
-  /** The client was sent this id. */
+  /** The client received this id. */
   sent(cursor: Cursor): void {
     this.#from = cursor
     this.#lastSent = cursor.seq
   }
 
-  /** There was nothing for the client up to here. */
+  /** No further event up to this cursor is addressed to the stream. */
   skipTo(cursor: Cursor): void {
     this.#from = cursor
   }
 
-  /** Whether the hub's head is further on than the client knows, and no place of another life of the log. */
+  /** Whether the hub's head is newer than the client's last id, and of the same epoch. */
   isAhead(head: Cursor): boolean {
     if (head.seq <= this.#lastSent) return false
     return head.seq > this.reached || head.witness === this.cursor?.witness
   }
 
   /**
-   * Whether the newest events, which were asked for, are all of the time since the stream was opened: then more of that time
-   * may have come before them, and it is read from there instead.
+   * Whether all the newest events, which the client asked for, came after the opening. Then earlier events may have come after
+   * the opening as well, and the position moves there.
    */
   beginsAtOpening(page: ReadResult): boolean {
     if (this.#opened === undefined || typeof this.#from !== 'object' || !('last' in this.#from)) return false
@@ -82,7 +82,7 @@ export class StreamPosition {
     return true
   }
 
-  /** What a page lacks and the client was not told of. */
+  /** The reason of a gap before the page that the client does not know of yet. */
   gapIn(page: ReadResult): GapReason | undefined {
     const wasReset =
       this.cursor === undefined && this.#lastHead !== undefined && !isSameEpoch(page.next, this.#lastHead)
@@ -91,39 +91,39 @@ export class StreamPosition {
       this.#isUnknown = false
       return 'unknown'
     }
-    if (this.#isUnplaced) {
-      this.#isUnplaced = false
+    if (this.#hasNoStart) {
+      this.#hasNoStart = false
       this.#reportedGap = page.evicted
     }
     if (wasReset) return 'reset'
     if (page.gap !== undefined && page.gap !== 'evicted') return page.gap
-    // A log tells what is missing after a cursor; a stream without one is owed what came since it was opened.
+    // A log reports gaps after a cursor. For a stream without one, the events since its opening count.
     const known = this.cursor === undefined ? Math.max(this.#reportedGap, this.#opened?.seq ?? 0) : this.#reportedGap
     const isMissing = this.cursor === undefined || page.gap !== undefined
     return isMissing && page.evicted > known ? 'evicted' : undefined
   }
 
   /**
-   * The cursor that the client's welcome carries: never ahead of what it has been given, so with history to come the one that
-   * it brought, and after a gap none.
+   * The cursor that the welcome carries. It is never ahead of the sent events: before history it is the client's own cursor,
+   * and after a gap it is undefined.
    */
   welcome(page: ReadResult, gap: GapReason | undefined): Cursor | undefined {
     if (gap !== undefined) return undefined
     return page.events.length === 0 ? page.next : this.cursor
   }
 
-  /** The client was welcomed with this cursor. */
+  /** The welcome with this cursor was sent. */
   welcomed(cursor: Cursor | undefined): void {
     if (cursor !== undefined) this.#lastSent = cursor.seq
   }
 
-  /** The event that tells the client of a gap; from then on it knows. */
+  /** The `hub.gap` event as wire text. The gap then counts as reported. */
   reportGap(page: ReadResult, reason: GapReason): string {
     const next = page.events.length === 0 ? page.next : undefined
     const frame = gapFrame({ from: this.cursor, oldest: page.events[0]?.id ?? null, reason }, next)
     if (next !== undefined) this.#lastSent = next.seq
     this.#reportedGap = page.evicted
-    // The client's position is nowhere in this log: that is reported once, even if nothing after it can be written yet.
+    // This log does not have the client's position. That is reported once, even if no later event can be written yet.
     if (reason !== 'evicted') {
       this.#from = 'oldest'
       this.#opened = undefined

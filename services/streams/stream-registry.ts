@@ -4,9 +4,9 @@ import type { EventStream } from './event-stream.ts'
 import { OrderedNames } from './ordered-names.ts'
 
 /**
- * The open streams of this node, by everything that they are looked for by. Synchronous, and decides nothing. Every index
- * costs each stream some memory, so there is none for what another one can tell: a user's streams listen to him, and all to
- * everyone, but for those that only follow a topic.
+ * The open streams of this node, indexed for each kind of lookup. Synchronous, and without decisions. Each index costs memory
+ * per stream, so user channels and the channel for everyone have no index: the streams of a user listen to the user's channel,
+ * and all streams to the one for everyone, except streams that only follow a topic.
  */
 export class StreamRegistry {
   readonly #byId = new Map<string, EventStream>()
@@ -14,14 +14,14 @@ export class StreamRegistry {
   readonly #userNames = new OrderedNames()
   readonly #byTopic = new CompactIndex<Channel, EventStream>()
   readonly #byAddress = new CompactIndex<string, EventStream>()
-  /** How many streams follow a topic and listen to nothing else. */
+  /** The number of streams that only follow a topic, or that a producer feeds. */
   #following = 0
 
   get size(): number {
     return this.#byId.size
   }
 
-  /** How many users have a stream. */
+  /** The number of users with a stream. */
   get users(): number {
     return this.#byUser.size
   }
@@ -69,7 +69,7 @@ export class StreamRegistry {
     return this.#byAddress.count(address)
   }
 
-  /** At most `limit` users after a name who have a stream, in the order of their names. */
+  /** At most `limit` users with a stream, after a name and in the order of their names. */
   usersAfter(name: string, limit: number): string[] {
     return this.#userNames.after(name, limit)
   }
@@ -82,7 +82,7 @@ export class StreamRegistry {
     return this.#following === 0 ? streams : notFollowing(streams)
   }
 
-  /** How many streams listen to at least one of the channels and would be given a transient event now. */
+  /** The number of streams that listen to at least one of the channels and would take a transient event now. */
   countReceptive(channels: readonly Channel[]): number {
     const streams = new Set<EventStream>()
     for (const channel of channels) {
@@ -91,7 +91,7 @@ export class StreamRegistry {
     return streams.size
   }
 
-  /** How many streams listen to at least one of the channels. */
+  /** The number of streams that listen to at least one of the channels. */
   countListeners(channels: readonly Channel[]): number {
     const [first] = channels
     if (first === undefined) return 0

@@ -1,31 +1,31 @@
 import { type Cursor, parseCursor } from '../events/cursor.ts'
 import type { Beginning } from './stream-position.ts'
 
-/** How many of the newest events a stream may begin with: to find out which they are costs the log something for each. */
+/** How many of the newest events a stream may begin with: the log pays to find each of them. */
 export const MAX_LAST = 1_000
 
-/** Who a stream is for, what it listens to, and where it begins. */
+/** A request for a stream: its user, the channels that it listens to, and where it begins. */
 export interface StreamRequest {
-  /** The user that the stream belongs to and whose events it gets; null for a stream that only follows a topic. */
+  /** The user that the stream belongs to, and whose events it receives; null for a stream that only follows a topic. */
   readonly user: string | null
   readonly topics?: readonly string[] | undefined
-  /** Listens to its topics alone, and ends after the first event of theirs that is final. */
+  /** The stream listens to its topics alone, and ends after their first final event. */
   readonly follows?: boolean | undefined
-  /** When the identity lapses, in milliseconds since the epoch. */
+  /** When the identity expires, in milliseconds since the Unix epoch. */
   readonly expiresAt?: number | undefined
-  /** What the client brought back, if anything: it decides where the stream begins, whatever `from` and `last` say. */
+  /** The client's last event ID. If there is one, the stream resumes after it, and `from` and `last` have no effect. */
   readonly lastEventId?: string | undefined
-  /** Begins with the oldest event that is held for the stream. */
+  /** The stream begins with the oldest event that is retained for it. */
   readonly from?: 'oldest' | undefined
-  /** Begins with the newest so many events that are held for the stream, 1 to 1,000. */
+  /** The stream begins with this number of the newest events that are retained for it, 1 to 1,000. */
   readonly last?: number | undefined
-  /** The network address of the client; empty if there is none. */
+  /** The network address of the client; empty if it is unknown. */
   readonly address?: string | undefined
-  /** @internal Under which it was counted in on the other nodes already. */
+  /** @internal The id of its reservation on the other nodes. */
   readonly id?: string | undefined
 }
 
-/** Where a stream begins that has no place in the log. */
+/** The beginning of a stream that has no position in the log. */
 export const NO_HISTORY: Beginning = { from: 'head', opened: undefined, resumes: false, isUnknown: false }
 
 /** @param opened the hub's head, if it is known. */
@@ -34,7 +34,7 @@ export function beginning({ lastEventId, from, last }: StreamRequest, opened: Cu
     const cursor = parseCursor(lastEventId)
     return { from: cursor ?? 'oldest', opened, resumes: cursor !== undefined, isUnknown: cursor === undefined }
   }
-  // Now is when the stream is opened, not when the log is first read for it: what comes in between is owed.
+  // The stream begins at its opening, and not at the first read of the log: events in between are pending.
   const start = from ?? (last === undefined ? (opened ?? 'head') : { last })
   return { from: start, opened, resumes: false, isUnknown: false }
 }

@@ -2,7 +2,7 @@ import type { CloseReason } from '../events/close-reason.ts'
 
 /** An open event stream, as host code sees it: what `connect()` resolves with, and what the hub's events carry. */
 export interface Stream {
-  /** What `DELETE /streams/:id` and `disconnect({ stream })` take; `hub.welcome` carries it. */
+  /** The id that `DELETE /streams/:id` and `disconnect({ stream })` take; `hub.welcome` carries it. */
   readonly id: string
   /** The user that the stream belongs to; null for one that follows a topic, or has a producer, without a user. */
   readonly user: string | null
@@ -10,12 +10,12 @@ export interface Stream {
   readonly topics: readonly string[]
   /** When it was opened, in milliseconds since the Unix epoch. */
   readonly since: number
-  /** Aborts when the stream is closed, whatever the reason: stops work that is done for this stream alone. */
+  /** Aborts when the stream closes for any reason: stops work that is done for this stream alone. */
   readonly signal: AbortSignal
   readonly isClosed: boolean
   /**
-   * Sends what is pending and a last `hub.close`, and ends the response.
-   * @param reason what the client and `stats()` are given. Default `kicked`.
+   * Sends the pending events and a last `hub.close`, and ends the response.
+   * @param reason the reason that the client and `stats()` report. Default `kicked`.
    * @param reconnect whether the event source should come back. Default: as the reason says, which for `kicked` is no.
    * @returns false if the stream is closed already.
    */
