@@ -5,7 +5,7 @@ import { Random } from '../support/random.ts'
 const SEED = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000)
 t.comment(`TEST_SEED=${SEED}`)
 
-/** A Redis that forgets its script now and then, and to which others may hand it over at any time. */
+/** A Redis that sometimes forgets its script; another client may load it again at any time. */
 class Redis {
   readonly done: number[] = []
   knowsScript = true
@@ -23,7 +23,7 @@ class Redis {
   }
 }
 
-t.test('calls are done in the order in which they were sent, or refused', async (t) => {
+t.test('calls run in the order in which they were sent, or are rejected', async (t) => {
   const random = new Random(SEED)
   let refused = 0
   for (let round = 0; round < 500; round++) {

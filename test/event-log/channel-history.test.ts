@@ -8,41 +8,38 @@ function entry(seq: number): MemoryEntry {
   return new MemoryEntry({ ...about, channels: ['u:alice'] }, { seq, witness: '0'.repeat(14) }, 0, 0)
 }
 
-/** How many places it keeps. */
+/** Number of slots that it retains. */
 function slotsOf(history: ChannelHistory): number {
   let positions = 0
   while (history.seqAt(positions) < Number.POSITIVE_INFINITY) positions++
   return positions
 }
 
-t.test('a channel that holds little keeps little room, however much has passed through it', async (t) => {
+t.test('a channel that retains little uses little space, however many events have passed through it', async (t) => {
   const history = new ChannelHistory('u:alice', 0)
   for (let seq = 1; seq <= 10_000; seq++) {
     history.push(seq, entry(seq))
     if (history.count > 20) history.shift()
   }
   t.equal(history.count, 20)
-  t.ok(slotsOf(history) <= 64, `${slotsOf(history)} places`)
+  t.ok(slotsOf(history) <= 64, `${slotsOf(history)} slots`)
   t.equal(history.countFrom(history.indexAfter(9_990)), 10)
 })
 
-t.test(
-  'entries that are taken out of the middle leave no room behind them, either, and the count is right',
-  async (t) => {
-    const history = new ChannelHistory('u:alice', 0)
-    for (let seq = 1; seq <= 5_000; seq++) history.push(seq, entry(seq))
-    for (let seq = 2; seq <= 5_000; seq++) if (seq % 100 !== 0) history.remove(seq)
-    t.equal(history.count, 51)
-    t.ok(slotsOf(history) <= 102, `${slotsOf(history)} places`)
-    for (const after of [0, 1, 99, 100, 2_500, 4_999, 5_000]) {
-      const due = [1, ...Array.from({ length: 50 }, (_, at) => 100 * (at + 1))].filter((seq) => seq > after).length
-      t.equal(history.countFrom(history.indexAfter(after)), due, `after ${after}`)
-    }
-    t.equal(history.remove(2), undefined, 'what was taken out is gone')
+t.test('removing entries from the middle frees their slots, and the count stays right', async (t) => {
+  const history = new ChannelHistory('u:alice', 0)
+  for (let seq = 1; seq <= 5_000; seq++) history.push(seq, entry(seq))
+  for (let seq = 2; seq <= 5_000; seq++) if (seq % 100 !== 0) history.remove(seq)
+  t.equal(history.count, 51)
+  t.ok(slotsOf(history) <= 102, `${slotsOf(history)} slots`)
+  for (const after of [0, 1, 99, 100, 2_500, 4_999, 5_000]) {
+    const due = [1, ...Array.from({ length: 50 }, (_, at) => 100 * (at + 1))].filter((seq) => seq > after).length
+    t.equal(history.countFrom(history.indexAfter(after)), due, `after ${after}`)
   }
-)
+  t.equal(history.remove(2), undefined, 'the removed entries are gone')
+})
 
-t.test('a place with an entry of another user, or of another number, is a hole and no event', async (t) => {
+t.test('a slot with an entry of another user, or of another number, is a hole and not an event', async (t) => {
   const alice = new ChannelHistory('u:alice', 0)
   const bob = new ChannelHistory('u:bob', 0)
   alice.push(1, entry(1))
@@ -56,6 +53,6 @@ t.test('a place with an entry of another user, or of another number, is a hole a
   t.same(seqs([alice]), [[1, 4], 2, 0])
   t.same(seqs([bob]), [[], 3, 0])
   t.same(seqs([alice, bob]), [[1, 4], 3, 0])
-  t.same(seqs([alice], 0, 1), [[1], 0, 2], 'a hole that is not reached yet is not reported')
+  t.same(seqs([alice], 0, 1), [[1], 0, 2], 'a hole that the reader has not reached is not reported')
   t.same(seqs([alice], 2), [[4], 0, 0])
 })

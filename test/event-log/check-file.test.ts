@@ -11,7 +11,7 @@ const BRANCH = 1
 const LEAF = 2
 const OVERFLOW = 4
 
-/** A file that is whole, with pages of every kind, and the number of its last transaction. */
+/** An intact file, with pages of every kind, and the number of its last transaction. */
 async function whole(t: Test): Promise<{ bytes: Buffer; transaction: number; path: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'check-file-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
@@ -31,7 +31,7 @@ async function whole(t: Test): Promise<{ bytes: Buffer; transaction: number; pat
   return { bytes, transaction: Math.max(...transactions), path }
 }
 
-t.test('a file that is whole passes, as of its last transaction', async (t) => {
+t.test('an intact file passes, as of its last transaction', async (t) => {
   const { transaction, path } = await whole(t)
   checkBeginning(path)
   checkFile(path, transaction)
@@ -40,7 +40,7 @@ t.test('a file that is whole passes, as of its last transaction', async (t) => {
   })
 })
 
-t.test('a file with another beginning is told', async (t) => {
+t.test('a file with another beginning is reported', async (t) => {
   const { bytes, path } = await whole(t)
   const cases: [RegExp, (bytes: Buffer) => void][] = [
     [/does not begin as a store does/, (bytes) => bytes.writeUInt32LE(1, HEADER)],
@@ -57,7 +57,7 @@ t.test('a file with another beginning is told', async (t) => {
   }
 })
 
-t.test('whatever is wrong with a page is told', async (t) => {
+t.test('any damage to a page is reported', async (t) => {
   const { bytes, transaction, path } = await whole(t)
   const firstNode = (page: Buffer) => HEADER + page.readUInt16LE(HEADER)
   const cases: [RegExp, number, (page: Buffer, number: number) => void][] = [
@@ -73,7 +73,7 @@ t.test('whatever is wrong with a page is told', async (t) => {
     [/page \d+ is out of order/, LEAF, (page) => page.readUInt16LE(20) > 2 && swapFirst(page)],
     [/page \d+ is out of order/, LEAF, (page) => page.fill(0, firstNode(page) + 8, firstNode(page) + 9)],
     [/page \d+ is garbled/, BRANCH, (page) => page.writeUInt16LE(0xffff, firstNode(page) + 6)],
-    // Below itself a page has less room for its keys.
+    // A branch page below itself has less room for its keys.
     [/page \d+ is (in a loop|out of order)/, BRANCH, (page, number) => page.writeUInt32LE(number, firstNode(page))],
     [/page \d+ is missing/, BRANCH, (page) => page.writeUInt32LE(0xffff_ffff, firstNode(page))],
     [/page \d+ is not a page of a large row/, OVERFLOW, (page, number) => page.writeBigUInt64LE(BigInt(number + 1), 0)],
@@ -84,7 +84,7 @@ t.test('whatever is wrong with a page is told', async (t) => {
     page.writeUInt16LE(second, HEADER)
     page.writeUInt16LE(first, HEADER + 2)
   }
-  /** The first row of a page becomes one that says that its bytes are elsewhere, beyond the end of the file. */
+  /** Makes the first row of a page refer to bytes beyond the end of the file. */
   function makeBig(page: Buffer): void {
     const node = firstNode(page)
     const data = node + 8 + page.readUInt16LE(node + 6)
@@ -93,7 +93,7 @@ t.test('whatever is wrong with a page is told', async (t) => {
     page.writeBigUInt64LE(0xff_ffff_ffffn, data)
   }
   for (const [message, kind, damage] of cases) {
-    // Some pages of the file are of older transactions, and free: damage to them is none.
+    // Some pages belong to older transactions, and are free: damage to them is not reported.
     const reports = pagesOf(bytes, kind).map((number) => {
       const damaged = Buffer.from(bytes)
       damage(damaged.subarray(number * PAGE, (number + 1) * PAGE), number)

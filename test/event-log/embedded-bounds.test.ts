@@ -8,9 +8,9 @@ import type { EventLog } from '../../services/event-log/event-log.ts'
 import type { NewEvent } from '../../services/events/log-event.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
-// What the embedded log holds stays within its bounds, and it comes to smaller ones slice by slice.
+// The embedded log stays within its bounds, and shrinks to smaller ones slice by slice.
 
-/** As much as one transaction drops, beyond what it added. */
+/** Number of events that one transaction drops, beyond those that it added. */
 const SLICE = 256
 
 function draft(channel: NewEvent['channels'][number], rest: Partial<NewEvent> = {}): NewEvent {
@@ -31,7 +31,7 @@ async function filled(t: Test, count: number, event: (at: number) => NewEvent): 
   return options
 }
 
-/** How many events are held after each turn of the event loop, until nothing changes any more. */
+/** Numbers of retained events after each turn of the event loop, until they stay the same. */
 async function shrinking(log: EventLog): Promise<number[]> {
   const counts = [log.stats().events]
   for (let idle = 0; idle < 10; ) {
@@ -45,7 +45,7 @@ async function shrinking(log: EventLog): Promise<number[]> {
 
 const largestStep = (counts: number[]) => Math.max(...counts.map((count, at) => (counts[at - 1] ?? count) - count))
 
-t.test('a store that is opened with a smaller bound comes to it in slices, without an append', async (t) => {
+t.test('a store that is opened with a smaller bound shrinks to it in slices, without an append', async (t) => {
   const options = await filled(t, 6_000, (at) => draft(`u:${at % 40}`))
   const log = await embeddedLog({ ...options, retention: { bytes: 100_000 } })
   t.teardown(() => log.close())
@@ -56,7 +56,7 @@ t.test('a store that is opened with a smaller bound comes to it in slices, witho
   t.ok(largestStep(counts) <= SLICE, `${largestStep(counts)} at a time`)
 })
 
-t.test('a channel that is above a smaller bound comes to it in slices after the next append', async (t) => {
+t.test('a channel that exceeds a smaller bound shrinks to it in slices after the next append', async (t) => {
   for (const retention of [{ topic: 10 }, { channelBytes: 3_000 }]) {
     const options = await filled(t, 3_000, () => draft('t:news'))
     const log = await embeddedLog({ ...options, retention })
@@ -69,7 +69,7 @@ t.test('a channel that is above a smaller bound comes to it in slices after the 
   }
 })
 
-t.test('what an append adds is made room for at once, however much it is', async (t) => {
+t.test('room for the events of an append is made at once, for any number of events', async (t) => {
   const options = await filled(t, 0, () => draft('t:news'))
   const log = await embeddedLog({ ...options, retention: { bytes: 100_000 } })
   t.teardown(() => log.close())
@@ -81,7 +81,7 @@ t.test('what an append adds is made room for at once, however much it is', async
   t.ok(log.stats().bytes <= 100_000)
 })
 
-t.test('no more idempotency keys are stored than may be, however many each append brings', async (t) => {
+t.test('the number of stored idempotency keys stays within its bound, however many each append brings', async (t) => {
   const options = await filled(t, 103_000, (at) =>
     draft('u:alice', { transient: true, idempotency: { scope: 's', key: `k${at}`, digest: '' } })
   )

@@ -14,7 +14,8 @@ import { parseCursor } from '../../services/events/cursor.ts'
 import type { NewEvent } from '../../services/events/log-event.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
-// What a store shows whose rows were damaged while it was closed: a row that leads to another user's event, or to none.
+// Reads of a store whose rows were damaged while it was closed: a row that leads to another user's event, or to no
+// event.
 
 const SILENT = { warn: () => {}, error: () => {} }
 
@@ -25,14 +26,14 @@ function draft(channels: Channel | Channel[], data: string, rest: Partial<NewEve
 
 interface Scene {
   readonly options: { readonly path: string; readonly durability: 'process'; readonly clock: FakeClock }
-  /** The ids of what was appended before. */
+  /** The ids of the events that were appended before. */
   readonly ids: readonly string[]
   readonly start: ReadFrom
-  /** What is done to the rows once they were checked. */
+  /** Damages the rows after the check. */
   damage: (tables: Tables) => void
 }
 
-/** A store of some events, closed. */
+/** A closed store of some events. */
 async function stored(t: Test, events: readonly NewEvent[]): Promise<Scene> {
   const path = mkdtempSync(join(tmpdir(), 'embedded-damage-'))
   t.teardown(() => rmSync(path, { recursive: true, force: true }))
@@ -44,7 +45,7 @@ async function stored(t: Test, events: readonly NewEvent[]): Promise<Scene> {
   return { options, ids: receipts.map(({ id }) => `${id}`), start, damage: () => {} }
 }
 
-/** Opens the store, damages it once it was checked, and makes a log of it. */
+/** Opens the store, damages it after its check, and makes a log of it. */
 async function reopened(
   t: Test,
   { options, damage }: Scene,
@@ -67,7 +68,7 @@ const texts = ({ events }: ReadResult) => events.map(({ data }) => data)
 
 const idOf = (tables: Tables, channel: Channel) => tables.channels.get(channel)?.[0] as number
 
-t.test('a place that leads to an event of another user is a hole', async (t) => {
+t.test('a position that leads to an event of another user is a hole', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:bob', 'b2'), draft('u:alice', 'a3')])
   scene.damage = (tables) => {
     const row = tables.positions.get([idOf(tables, 'u:alice'), 1])
@@ -86,7 +87,7 @@ t.test('a place that leads to an event of another user is a hole', async (t) => 
   t.same(texts(await read(log, 'u:bob')), ['b2'])
 })
 
-t.test('a channel that has the places of another user is nothing but holes', async (t) => {
+t.test('a channel that has the positions of another user consists of holes', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:bob', 'b2'), draft('u:bob', 'b3')])
   scene.damage = (tables) => tables.channels.putSync('u:alice', tables.channels.get('u:bob') as never)
   const log = await reopened(t, scene)
@@ -97,7 +98,7 @@ t.test('a channel that has the places of another user is nothing but holes', asy
   t.same(texts(await read(log, 'u:bob')), ['b2', 'b3'])
 })
 
-t.test('an entry that is not as it was written is a hole', async (t) => {
+t.test('an entry that differs from what was written is a hole', async (t) => {
   type Row = [string, number, number, Channel[], string, string, boolean, number]
   const changes: [string, (tables: Tables) => void][] = [
     ['gone', ({ entries }) => entries.removeSync(2)],
@@ -110,9 +111,9 @@ t.test('an entry that is not as it was written is a hole', async (t) => {
       'with another channel',
       ({ entries }) => entries.putSync(2, with_(entries.get(2) as Row, 3, ['u:alice', 'u:eve']))
     ],
-    ['cut short', ({ entries }) => entries.putSync(2, (entries.get(2) as Row).slice(0, 5) as never)],
-    ['no list', ({ entries }) => entries.putSync(2, 'text' as never)],
-    ['with channels that are none', ({ entries }) => entries.putSync(2, with_(entries.get(2) as Row, 3, 7))]
+    ['truncated', ({ entries }) => entries.putSync(2, (entries.get(2) as Row).slice(0, 5) as never)],
+    ['not a list', ({ entries }) => entries.putSync(2, 'text' as never)],
+    ['with invalid channels', ({ entries }) => entries.putSync(2, with_(entries.get(2) as Row, 3, 7))]
   ]
   for (const [name, change] of changes) {
     const scene = await stored(t, [
@@ -129,7 +130,7 @@ function with_<Row extends unknown[]>(row: Row, at: number, value: unknown): Row
   return row.map((field, index) => (index === at ? value : field)) as Row
 }
 
-t.test('an entry that is no MessagePack is a hole, and any other row like it is refused at the start', async (t) => {
+t.test('an entry that is not MessagePack is a hole, and any other row like it is refused at the start', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:alice', 'a2'), draft('u:bob', 'b3')])
   const garbage = Buffer.from([0x9f, 0xc1, 0xff])
   const spoil = async (table: string, key: string | number | [number, number]) => {
@@ -152,7 +153,7 @@ t.test('an entry that is no MessagePack is a hole, and any other row like it is 
   await t.rejects(embeddedLog(scene.options), { code: 'SSE_HUB_ERR_LOG_STORE', message: /is damaged/ })
 })
 
-t.test('a row that is none of a channel or a place costs its channel a gap, and others nothing', async (t) => {
+t.test('an invalid row of a channel or a position costs its channel a gap, and other channels nothing', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:alice', 'a2'), draft('u:bob', 'b3')])
   scene.damage = (tables) => {
     tables.positions.putSync([idOf(tables, 'u:bob'), 3], 'text' as never)
@@ -160,11 +161,11 @@ t.test('a row that is none of a channel or a place costs its channel a gap, and 
   }
   const log = await reopened(t, scene, { retention: { user: 1 } })
   const unknown = await read(log, 'u:alice', scene.start)
-  t.same([texts(unknown), unknown.gap, unknown.evicted], [[], 'evicted', 3], 'what it held is not known')
+  t.same([texts(unknown), unknown.gap, unknown.evicted], [[], 'evicted', 3], 'its earlier events are not known')
   await log.append([draft('u:alice', 'a4'), draft('u:bob', 'b5')])
   t.same(texts(await read(log, 'u:alice')), ['a4'])
   const mended = await read(log, 'u:bob', scene.start)
-  t.same([texts(mended), mended.gap], [['b5'], 'evicted'], 'retention has removed the damaged place')
+  t.same([texts(mended), mended.gap], [['b5'], 'evicted'], 'retention has removed the damaged position')
 })
 
 t.test('a store whose tables do not agree is refused', async (t) => {
@@ -196,12 +197,12 @@ function changeWitness(tables: Tables): void {
   writeState(tables, { ...(readState(tables) as State), witness: 'x'.repeat(14) })
 }
 
-t.test('an idempotency key that leads to another event, or to one that never was, is not believed', async (t) => {
+t.test('an idempotency key that leads to another event, or to one that never existed, is not believed', async (t) => {
   const idempotency = { scope: 's', key: 'k', digest: 'd' }
   for (const change of [
     ({ ids }: Scene) => `${ids[1]}`.replace(/^2/, '1'),
     ({ ids }: Scene) => `${ids[1]}`.replace(/^2/, '9'),
-    () => 'no cursor'
+    () => 'not a cursor'
   ]) {
     const scene = await stored(t, [draft('u:alice', 'a1', { idempotency }), draft('u:bob', 'b2')])
     scene.damage = ({ keys }) => {
@@ -213,7 +214,7 @@ t.test('an idempotency key that leads to another event, or to one that never was
   }
 })
 
-t.test('an index of scopes that leads to none keeps the bound and does not hang', async (t) => {
+t.test('an index of scopes that leads nowhere keeps the bound and does not hang', async (t) => {
   const keys = (count: number) =>
     Array.from({ length: count }, (_, at) =>
       draft('u:alice', 'x', { transient: true, idempotency: { scope: 's', key: `${at}`, digest: '' } })
@@ -229,7 +230,7 @@ t.test('an index of scopes that leads to none keeps the bound and does not hang'
   t.equal((await log.append(keys(200).slice(-1)))[0]?.isRepeat, true)
 })
 
-t.test('an index of what lapses that leads to an event without a TTL drops nothing', async (t) => {
+t.test('an index of expiry that leads to an event without a TTL drops nothing', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1', { ttl: 500 }), draft('u:bob', 'b2')])
   scene.damage = ({ expiring }) => {
     const [[until] = [0]] = expiring.getKeys({ limit: 1 })
@@ -258,10 +259,10 @@ t.test('an index of sizes that leads to other channels keeps the bound and does 
   const log = await reopened(t, scene, { retention: { bytes: 2_500 } })
   await log.append([draft('u:eve', 'e'.repeat(1_000))])
   t.ok(log.stats().bytes <= 2_500)
-  t.same((await read(log, 'u:bob')).events.length, 1, 'the lightest is still there')
+  t.same((await read(log, 'u:bob')).events.length, 1, 'the lightest is still retained')
 })
 
-t.test('a channel that counts more than it has is brought under its bounds', async (t) => {
+t.test('a channel that counts more than it retains is brought under its bounds', async (t) => {
   for (const retention of [{ user: 3 }, { channelBytes: 1_000 }, { bytes: 1_000 }]) {
     const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:alice', 'a2')])
     scene.damage = (tables) => {
@@ -293,7 +294,7 @@ t.test('a count of holes that is too large does not end the reading', async (t) 
   t.equal(seen.length, log.stats().events)
 })
 
-t.test('entries that no place leads to go with their age', async (t) => {
+t.test('entries that no position leads to are evicted by age', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:bob', 'b2'), draft('u:eve', 'e3')])
   scene.damage = (tables) => {
     tables.positions.removeSync([idOf(tables, 'u:alice'), 1])

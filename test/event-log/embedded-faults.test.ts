@@ -33,14 +33,14 @@ async function texts(log: EventLog): Promise<string[]> {
   return found
 }
 
-/** What a store's parts can fail with. */
+/** Failures of a store's parts. */
 interface Faults {
   transaction?: Error | undefined
   commit?: Error | undefined
   /** Reported although everything was committed. */
   committed?: Error | undefined
   flush?: Error | undefined
-  /** Until when the end of a transaction is not told. */
+  /** Delays the report of a transaction's end. */
   retained?: Promise<void> | undefined
 }
 
@@ -88,7 +88,7 @@ async function faulty(t: Test, durability: 'sync' | 'process' = 'sync', parts: P
 
 const withCode = (message: string, code: number | string) => Object.assign(new Error(message), { code })
 
-t.test('a write that fails for want of room is refused as a whole, and the next one is taken', async (t) => {
+t.test('a write that fails for lack of space is rejected as a whole, and the next one is accepted', async (t) => {
   const { log, faults, dispatched } = await faulty(t)
   await log.append([draft('a')])
   for (const error of [
@@ -101,10 +101,10 @@ t.test('a write that fails for want of room is refused as a whole, and the next 
       const appends = [log.append([draft('b', { idempotency: idempotent('b') }), draft('c')]), log.append([draft('d')])]
       for (const append of appends) await t.rejects(append, { ...FULL, message: new RegExp(error.message) })
       t.equal(await log.ready(), false)
-      t.same(await texts(log), ['a'], 'readers go on')
+      t.same(await texts(log), ['a'], 'readers continue')
       t.equal(log.stats().head, 1)
       faults[when] = undefined
-      t.equal(await log.ready(), true, 'it is well again without an append')
+      t.equal(await log.ready(), true, 'it is ready again without an append')
     }
   }
   const [receipt] = await log.append([draft('b', { idempotency: idempotent('b') }), draft('c')])
@@ -114,21 +114,18 @@ t.test('a write that fails for want of room is refused as a whole, and the next 
   t.equal(log.stats().head, 3)
 })
 
-t.test(
-  'a disk of which not even the free space can be learnt refuses appends, and takes them when it is well',
-  async (t) => {
-    const { log, faults } = await faulty(t, 'sync', { folder: join(tmpdir(), 'embedded-faults-nowhere') })
-    for (let again = 0; again < 3; again++) {
-      faults.commit = withCode('Input/output error', 5)
-      await t.rejects(log.append([draft('a')]), { ...UNAVAILABLE, message: /Input\/output error/ })
-      faults.commit = undefined
-      await log.append([draft('b')])
-    }
-    t.same(await texts(log), ['b', 'b', 'b'])
+t.test('a disk whose free space cannot be read rejects appends, and accepts them after it recovers', async (t) => {
+  const { log, faults } = await faulty(t, 'sync', { folder: join(tmpdir(), 'embedded-faults-nowhere') })
+  for (let again = 0; again < 3; again++) {
+    faults.commit = withCode('Input/output error', 5)
+    await t.rejects(log.append([draft('a')]), { ...UNAVAILABLE, message: /Input\/output error/ })
+    faults.commit = undefined
+    await log.append([draft('b')])
   }
-)
+  t.same(await texts(log), ['b', 'b', 'b'])
+})
 
-t.test('a listener that throws keeps neither the others nor the publisher waiting', async (t) => {
+t.test('a listener that throws delays neither the others nor the publisher', async (t) => {
   const { log, dispatched } = await faulty(t)
   await log.tail({
     onEvents: () => {
@@ -149,7 +146,7 @@ t.test('a listener that throws keeps neither the others nor the publisher waitin
   )
 })
 
-t.test('a write that is reported as failed and is there all the same gives no number twice', async (t) => {
+t.test('a write that is reported as failed but was committed gives no number twice', async (t) => {
   const { log, faults } = await faulty(t)
   await log.append([draft('a')])
   faults.committed = withCode('Input/output error', 5)
@@ -159,7 +156,7 @@ t.test('a write that is reported as failed and is there all the same gives no nu
   t.equal(await log.ready(), false)
 })
 
-t.test('a folder that cannot be looked into refuses appends until it can be, and is logged once', async (t) => {
+t.test('a folder that cannot be read rejects appends until it can be, and is logged once', async (t) => {
   const eacces = withCode('EACCES: permission denied, stat', 'EACCES')
   let error: Error | undefined
   const look = () => {
@@ -180,7 +177,7 @@ t.test('a folder that cannot be looked into refuses appends until it can be, and
   t.same(await texts(log), ['a', 'c'])
 })
 
-t.test('a write that fails for another reason is refused as unavailable', async (t) => {
+t.test('a write that fails for another reason is rejected as unavailable', async (t) => {
   const { log, faults } = await faulty(t)
   faults.commit = withCode('Read-only file system', 30)
   await t.rejects(log.append([draft('a')]), { ...UNAVAILABLE, message: /Read-only file system/ })
@@ -189,7 +186,7 @@ t.test('a write that fails for another reason is refused as unavailable', async 
   t.same(await texts(log), ['b'])
 })
 
-t.test('without "sync" the disk is left to a timer, whose failure stops the log, too', async (t) => {
+t.test('without "sync" a timer flushes the disk, and its failure stops the log, too', async (t) => {
   const { log, faults, dispatched, clock } = await faulty(t, 'process')
   await log.append([draft('a')])
   clock.advance(1_000)
@@ -205,10 +202,10 @@ t.test('without "sync" the disk is left to a timer, whose failure stops the log,
   })
   t.equal(await log.ready(), false)
   t.same(await texts(log), ['a', 'b'])
-  t.same(dispatched, ['a', 'b'], 'the listeners have what the readers see')
+  t.same(dispatched, ['a', 'b'], 'the listeners have the events that the readers see')
 })
 
-t.test('what fails to be dropped is dropped later', async (t) => {
+t.test('events that fail to be dropped are dropped later', async (t) => {
   const { log, faults, transactions, clock } = await faulty(t)
   await log.append([draft('a', { ttl: 500 }), draft('b')])
   faults.transaction = withCode('Input/output error', 5)
@@ -224,13 +221,13 @@ t.test('what fails to be dropped is dropped later', async (t) => {
   t.equal(log.stats().events, 1)
 })
 
-t.test('a reader of a log that was closed is refused with its code', async (t) => {
+t.test('a read of a closed log is rejected with its code', async (t) => {
   const { log } = await faulty(t)
   await log.close()
   t.throws(() => log.read({ channels: ['everyone'], from: 'oldest', limit: 1 }), { code: 'SSE_HUB_ERR_CLOSED' })
 })
 
-t.test('a store that lacks what it knows of itself is refused as damaged', async (t) => {
+t.test('a store without its metadata is refused as damaged', async (t) => {
   for (const [row, message] of [
     ['state', /is damaged: its state is missing/],
     ['life', /is damaged: its state is missing/],
@@ -247,7 +244,7 @@ t.test('a store that lacks what it knows of itself is refused as damaged', async
   }
 })
 
-/** A disk that does not answer until it is let. */
+/** A disk that answers only after the returned function is called. */
 function slowDisk(faults: Faults): () => void {
   let release = () => {}
   faults.retained = new Promise((resolve) => {
@@ -256,7 +253,7 @@ function slowDisk(faults: Faults): () => void {
   return release
 }
 
-t.test('what is appended while the disk is waited for goes together in the next write', async (t) => {
+t.test('events that are appended during a slow write go together in the next write', async (t) => {
   const { log, faults, dispatched, transactions } = await faulty(t)
   let writes = 0
   transactions.on('begun', () => writes++)
@@ -267,7 +264,11 @@ t.test('what is appended while the disk is waited for goes together in the next 
   await once(transactions, 'begun')
   const others = ['b', 'c', 'd'].map(append)
   await new Promise((resolve) => setImmediate(resolve))
-  t.same([writes, settled, dispatched, log.stats().head], [1, [], [], 0], 'nothing is told before it is on the disk')
+  t.same(
+    [writes, settled, dispatched, log.stats().head],
+    [1, [], [], 0],
+    'nothing is acknowledged before it is on the disk'
+  )
   release()
   await Promise.all([first, ...others])
   t.equal(writes, 2)
@@ -275,7 +276,7 @@ t.test('what is appended while the disk is waited for goes together in the next 
   t.same(await texts(log), dispatched)
 })
 
-t.test('what is being written when the log is closed is done, and what waits behind it is refused', async (t) => {
+t.test('a write under way when the log is closed completes, and appends behind it are rejected', async (t) => {
   const { log, faults, transactions } = await faulty(t)
   const release = slowDisk(faults)
   const first = log.append([draft('a')])
@@ -289,7 +290,7 @@ t.test('what is being written when the log is closed is done, and what waits beh
   await closed
 })
 
-t.test('more than a bounded number and size of events does not wait for a slow disk', async (t) => {
+t.test('the number and size of events that wait for a slow disk are bounded', async (t) => {
   for (const many of [
     Array.from({ length: 20_000 }, () => draft('b', { transient: true })),
     [draft('b'.repeat(33_554_432), { transient: true })]
@@ -307,7 +308,7 @@ t.test('more than a bounded number and size of events does not wait for a slow d
   }
 })
 
-/** A small disk of its own; undefined where none may be mounted. */
+/** A small disk for one test; undefined where mounting is not allowed. */
 function smallDisk(t: Test): string | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'small-disk-'))
   try {
@@ -323,7 +324,7 @@ function smallDisk(t: Test): string | undefined {
   return folder
 }
 
-t.test('on a disk that is full it refuses, goes on reading, and takes again when there is room', async (t) => {
+t.test('on a full disk it rejects appends, still answers reads, and accepts appends when there is space', async (t) => {
   const disk = smallDisk(t)
   if (disk === undefined) {
     const why = 'a small disk cannot be mounted: run the test as root'
@@ -352,11 +353,11 @@ t.test('on a disk that is full it refuses, goes on reading, and takes again when
       if (failure !== undefined) return failure
     }
   }
-  t.match(await refused(), { ...FULL, message: /has less than \d+ bytes left/ }, 'before LMDB comes to it')
+  t.match(await refused(), { ...FULL, message: /has less than \d+ bytes left/ }, 'before LMDB reports it')
   const retained = await texts(log)
   t.equal(retained.length, taken)
   for (let again = 0; again < 3; again++) await t.rejects(log.append([big(taken), big(taken + 1)]), FULL)
-  t.equal(await log.ready(), true, 'a small write still finds room')
+  t.equal(await log.ready(), true, 'a small write still finds space')
   t.same(await texts(log), retained)
   t.same(dispatched, retained)
   rmSync(ballast)

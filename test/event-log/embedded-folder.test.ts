@@ -20,7 +20,7 @@ import type { EventLog } from '../../services/event-log/event-log.ts'
 import type { NewEvent } from '../../services/events/log-event.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
-// What happens to the folder of an open store, and who may look into it.
+// Loss of the folder of an open store, and its permissions.
 
 const LOST = { code: 'SSE_HUB_ERR_LOG_LOST', statusCode: 503 }
 const run = promisify(execFile)
@@ -43,7 +43,7 @@ function home(t: Test): string {
 async function opened(t: Test, path: string, rest: Partial<EmbeddedLogOptions> = {}) {
   const lines: string[] = []
   const clock = new FakeClock()
-  // As in other processes, for which events of another time would be too old.
+  // As in other processes, whose events would be too old at another time.
   clock.wall = Date.now()
   const note = (level: string) => (details: object, message: string) => {
     const { err } = details as { err?: Error }
@@ -79,7 +79,7 @@ const LOSSES: [string, RegExp, (path: string) => void, gone?: string][] = [
 
 for (const durability of ['sync', 'process'] as const) {
   for (const [name, reason, lose, file] of LOSSES) {
-    t.test(`when ${name}, the next append is refused and nothing more is accepted (${durability})`, async (t) => {
+    t.test(`when ${name}, the next append is rejected and no more are accepted (${durability})`, async (t) => {
       const path = join(home(t), 'log')
       const { log, lines } = await opened(t, path, { durability })
       await log.append([draft('a')])
@@ -88,8 +88,8 @@ for (const durability of ['sync', 'process'] as const) {
       await t.rejects(log.append([draft('b')]), { ...LOST, message: reason })
       t.equal(await log.ready(), false)
       await t.rejects(log.append([draft('c')]), LOST)
-      t.same(await texts(log), ['a'], 'what was read before can still be read')
-      t.equal(lines.length, 1, 'one line says so')
+      t.same(await texts(log), ['a'], 'events that were readable before are still readable')
+      t.equal(lines.length, 1, 'one log line reports it')
       t.match(lines[0], new RegExp(`^error the event log is lost.*${reason.source}`))
       const second = { code: file === undefined ? 'SSE_HUB_ERR_LOG_IN_USE' : 'SSE_HUB_ERR_LOG_STORE' }
       await t.rejects(embeddedLog({ path }), second, 'this process still has it open')
@@ -98,7 +98,7 @@ for (const durability of ['sync', 'process'] as const) {
   }
 }
 
-t.test('without an append, the loss of any file that is open is noticed within a second', async (t) => {
+t.test('without an append, the loss of any open file is noticed within a second', async (t) => {
   for (const file of ['data.mdb', 'lock.mdb', 'owner.mdb', 'owner.mdb-lock']) {
     const path = join(home(t), 'log')
     const { log, clock, lines } = await opened(t, path)
@@ -120,7 +120,7 @@ t.test('readiness notices a lost folder at once', async (t) => {
   t.equal(await log.ready(), false)
 })
 
-t.test('a folder that is put back is opened again with all that was acknowledged', async (t) => {
+t.test('a folder that is restored is opened again with all acknowledged events', async (t) => {
   const path = join(home(t), 'log')
   const { log } = await opened(t, path)
   await log.append([draft('a')])
@@ -161,7 +161,7 @@ t.test('a hub that takes the folder although its lock was deleted is noticed by 
   const { log, lines } = await opened(t, path)
   await log.append([draft('a')])
   t.equal(await otherProcess(path), 'SSE_HUB_ERR_LOG_IN_USE')
-  // The clock stands still, so the first hub does not look after its files.
+  // The clock stands still, so the first hub does not check its files.
   for (const file of ['owner.mdb', 'owner.mdb-lock']) rmSync(join(path, file))
   t.equal(await otherProcess(path), 'appended')
   await t.rejects(log.append([draft('b')]), { ...LOST, message: /another hub writes to it/ })
@@ -185,7 +185,7 @@ const PRIVATE = {
 }
 const isWindows = process.platform === 'win32'
 
-t.test('only its owner reads a new store, whatever the umask', { skip: isWindows }, async (t) => {
+t.test('only its owner reads a new store, with any umask', { skip: isWindows }, async (t) => {
   for (const umask of [0, 0o022, 0o077]) {
     const path = join(home(t), 'new', 'log')
     t.equal(await otherProcess(path, umask), 'appended')
@@ -194,35 +194,43 @@ t.test('only its owner reads a new store, whatever the umask', { skip: isWindows
   }
 })
 
-t.test('a store that others could read is made private, with a line each', { skip: isWindows }, async (t) => {
-  for (const umask of [0, 0o077]) {
-    const path = join(home(t), 'log')
-    t.equal(await otherProcess(path), 'appended')
-    chmodSync(path, 0o755)
-    for (const name of readdirSync(path)) chmodSync(join(path, name), 0o644)
-    const before = process.umask(umask)
-    const { log, lines } = await opened(t, path)
-    process.umask(before)
-    t.same(modesOf(path), PRIVATE)
-    t.match(lines[0], /log had the mode 755, and has 700 now/)
-    t.equal(lines.length, 6)
-    t.ok(lines.some((line) => /data.mdb had the mode 644, and has 600 now/.test(line)))
-    await log.close()
-    const { lines: none } = await opened(t, path)
-    t.same(none, [])
+t.test(
+  'a store that others could read is made private, with a log line for each file',
+  { skip: isWindows },
+  async (t) => {
+    for (const umask of [0, 0o077]) {
+      const path = join(home(t), 'log')
+      t.equal(await otherProcess(path), 'appended')
+      chmodSync(path, 0o755)
+      for (const name of readdirSync(path)) chmodSync(join(path, name), 0o644)
+      const before = process.umask(umask)
+      const { log, lines } = await opened(t, path)
+      process.umask(before)
+      t.same(modesOf(path), PRIVATE)
+      t.match(lines[0], /log had the mode 755, and has 700 now/)
+      t.equal(lines.length, 6)
+      t.ok(lines.some((line) => /data.mdb had the mode 644, and has 600 now/.test(line)))
+      await log.close()
+      const { lines: none } = await opened(t, path)
+      t.same(none, [])
+    }
   }
-})
+)
 
-t.test('a folder with other files keeps its mode, but not those of the store', { skip: isWindows }, async (t) => {
-  const path = join(home(t), 'log')
-  mkdirSync(path)
-  chmodSync(path, 0o755)
-  writeFileSync(join(path, 'other.txt'), '', { mode: 0o644 })
-  const { lines } = await opened(t, path)
-  t.same(modesOf(path), { ...PRIVATE, '.': '755', 'other.txt': '644' })
-  t.same(lines.length, 1)
-  t.match(lines[0], /keeps its mode, because it holds other files \(other.txt\)/)
-})
+t.test(
+  'a folder with other files keeps its mode, but the files of the store do not',
+  { skip: isWindows },
+  async (t) => {
+    const path = join(home(t), 'log')
+    mkdirSync(path)
+    chmodSync(path, 0o755)
+    writeFileSync(join(path, 'other.txt'), '', { mode: 0o644 })
+    const { lines } = await opened(t, path)
+    t.same(modesOf(path), { ...PRIVATE, '.': '755', 'other.txt': '644' })
+    t.same(lines.length, 1)
+    t.match(lines[0], /keeps its mode, because it holds other files \(other.txt\)/)
+  }
+)
 
 t.test('without a logger the process warns', async (t) => {
   const path = join(home(t), 'log')
@@ -238,7 +246,7 @@ t.test('without a logger the process warns', async (t) => {
   t.match(warnings, [/FastifySseHubWarning: the event log is lost.*was deleted or moved/])
 })
 
-/** A disk of its own; undefined where none may be mounted. */
+/** Whether a disk was mounted on the folder; false where mounting is not allowed. */
 function mounted(folder: string): boolean {
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', folder], { stdio: 'ignore' })
@@ -248,11 +256,11 @@ function mounted(folder: string): boolean {
   }
 }
 
-t.test('a disk that is mounted over the folder, or taken away, is noticed', async (t) => {
+t.test('a disk that is mounted over the folder, or removed, is noticed', async (t) => {
   const disk = join(home(t), 'disk')
   mkdirSync(disk)
   if (!mounted(disk)) {
-    const why = 'NOT TESTED: a disk that is taken away, for which this test must be allowed to mount a tmpfs (be root)'
+    const why = 'NOT TESTED: a disk that is removed, for which this test must be allowed to mount a tmpfs (be root)'
     if (process.env.CI === 'true') return t.fail(why)
     t.comment(why)
     return t.pass(why, { skip: why })

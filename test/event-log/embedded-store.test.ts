@@ -39,7 +39,7 @@ async function read(
   return log.read({ channels: [channel], from, limit })
 }
 
-/** A log of small rows, large rows and every kind of table row, closed; its folder. */
+/** A closed log of small rows, large rows and every kind of table row; returns its folder. */
 async function filled(t: Test): Promise<string> {
   const path = folder(t)
   const log = await embeddedLog({ path, durability: 'process', retention: { user: 50 } })
@@ -64,7 +64,7 @@ function copyOf(t: Test, path: string): string {
   return copy
 }
 
-t.test('an option that cannot be right is refused by its name', async (t) => {
+t.test('an invalid option is rejected by its name', async (t) => {
   const wrong: [string, object][] = [
     ['path', {}],
     ['path', { path: '' }],
@@ -84,15 +84,15 @@ t.test('an option that cannot be right is refused by its name', async (t) => {
   }
 })
 
-t.test('a folder that cannot be made is told, with the reason', async (t) => {
+t.test('a folder that cannot be created is reported, with the reason', async (t) => {
   const path = join(folder(t), 'file')
-  writeFileSync(path, 'no folder')
+  writeFileSync(path, 'not a folder')
   for (const bad of [path, join(path, 'below')]) {
     await t.rejects(embeddedLog({ path: bad }), { code: 'SSE_HUB_ERR_LOG_STORE', message: /EEXIST|ENOTDIR/ })
   }
 })
 
-t.test('one folder has one owner, also within a process, and is free when it was closed', async (t) => {
+t.test('one folder has one owner, also within a process, and is free after it was closed', async (t) => {
   const path = folder(t)
   const log = await embeddedLog({ path })
   await t.rejects(embeddedLog({ path }), { code: 'SSE_HUB_ERR_LOG_IN_USE', message: new RegExp(path) })
@@ -106,7 +106,7 @@ t.test('one folder has one owner, also within a process, and is free when it was
   await again.close()
 })
 
-t.test('a store of another version, or of another kind, is refused and left as it is', async (t) => {
+t.test('a store of another version, or of another kind, is refused and not changed', async (t) => {
   const path = await filled(t)
   const stamp = join(path, 'event-log.json')
   const good = readFileSync(stamp, 'utf8')
@@ -129,16 +129,16 @@ t.test('a store of another version, or of another kind, is refused and left as i
   await log.close()
 })
 
-t.test('a store that was cut off or emptied is refused, and left as it is', async (t) => {
+t.test('a store that was truncated or emptied is refused, and not changed', async (t) => {
   const path = await filled(t)
   const { size } = statSync(join(path, 'data.mdb'))
   const damages: [string, (data: string) => void][] = [
     ['gone', (data) => rmSync(data)],
     ...[0, 1, 100, 4_095, 4_096, 8_192, 12_288, size >> 2, size >> 1].map(
-      (length): [string, (data: string) => void] => [`cut off at ${length}`, (data) => truncateSync(data, length)]
+      (length): [string, (data: string) => void] => [`truncated at ${length}`, (data) => truncateSync(data, length)]
     ),
     ['zeros', (data) => writeFileSync(data, Buffer.alloc(size))],
-    ['text', (data) => writeFileSync(data, 'no store'.repeat(size >> 3))]
+    ['text', (data) => writeFileSync(data, 'not a store'.repeat(size >> 3))]
   ]
   for (const [name, damage] of damages) {
     const copy = copyOf(t, path)
@@ -147,7 +147,7 @@ t.test('a store that was cut off or emptied is refused, and left as it is', asyn
     const before = name === 'gone' ? '' : readFileSync(data, 'latin1')
     await t.rejects(embeddedLog({ path: copy }), { code: 'SSE_HUB_ERR_LOG_STORE' }, name)
     await t.rejects(embeddedLog({ path: copy }), { code: 'SSE_HUB_ERR_LOG_STORE' }, `${name}, a second time`)
-    if (name !== 'gone') t.ok(readFileSync(data, 'latin1') === before, `${name}: as it was`)
+    if (name !== 'gone') t.ok(readFileSync(data, 'latin1') === before, `${name}: not changed`)
   }
 })
 
@@ -176,10 +176,10 @@ t.test('a store in which pages were overwritten is refused, or works', async (t)
     rmSync(copy, { recursive: true })
   }
   t.comment(`${refused} of ${rounds} refused`)
-  t.ok(refused > 0, 'the others were pages that nothing uses')
+  t.ok(refused > 0, 'the others were unused pages')
 })
 
-t.test('a store whose making was broken off is made anew', async (t) => {
+t.test('a store whose creation was interrupted is created again', async (t) => {
   const path = folder(t)
   writeFileSync(join(path, 'data.mdb'), '')
   const log = await embeddedLog({ path })
@@ -187,7 +187,7 @@ t.test('a store whose making was broken off is made anew', async (t) => {
   await log.close()
   rmSync(join(path, 'event-log.json'))
   const again = await embeddedLog({ path })
-  t.equal(again.stats().head, 1, 'one that lacks nothing but its stamp is taken as it is')
+  t.equal(again.stats().head, 1, 'one that lacks only its stamp is accepted')
   await again.close()
 })
 
@@ -220,7 +220,7 @@ t.test('the file stops growing under a steady load, and stays below its bound', 
   await log.close()
 })
 
-t.test('an event is counted once in what remains, wherever places are empty', async (t) => {
+t.test('an event is counted once in what remains, wherever positions are empty', async (t) => {
   const clock = new FakeClock()
   const log = await embeddedLog({ path: folder(t), durability: 'process', clock, retention: { topic: 100_000 } })
   const random = new Random(SEED)
@@ -251,7 +251,7 @@ t.test('an event is counted once in what remains, wherever places are empty', as
   await log.close()
 })
 
-/** Lets the slices in which things are dropped go by. */
+/** Waits until no slice of events is due to be dropped. */
 async function untilNothingIsDue(log: EventLog): Promise<void> {
   for (let before = -1; before !== log.stats().events; ) {
     before = log.stats().events
@@ -259,7 +259,7 @@ async function untilNothingIsDue(log: EventLog): Promise<void> {
   }
 }
 
-t.test('what lapses at the same time is dropped in slices, and no reader sees it meanwhile', async (t) => {
+t.test('events that expire at the same time are dropped in slices, and no reader sees them meanwhile', async (t) => {
   const clock = new FakeClock()
   const retention = { age: 5_000, user: 10_000 }
   const log = await embeddedLog({ path: folder(t), durability: 'process', clock, retention })
@@ -274,7 +274,7 @@ t.test('what lapses at the same time is dropped in slices, and no reader sees it
   clock.block(500)
   await log.append([draft(['u:ageing', 'u:lapsing'], 'last')])
   clock.advance(2_000)
-  t.ok(log.stats().events > 2_701, 'not all is dropped at once')
+  t.ok(log.stats().events > 2_701, 'not all are dropped at once')
   const expired = await read(log, 'u:lapsing', start)
   t.same([expired.events.map(({ data }) => data), expired.gap, expired.remaining], [['last'], undefined, 0])
   t.same(
@@ -290,14 +290,14 @@ t.test('what lapses at the same time is dropped in slices, and no reader sees it
     (await read(log, 'u:ageing', { last: 5 })).events.map(({ data }) => data),
     ['last']
   )
-  t.equal(log.stats().events, 2_701, 'and still nothing of it is dropped')
+  t.equal(log.stats().events, 2_701, 'and still none is dropped')
   clock.advance(1)
   await untilNothingIsDue(log)
   t.equal(log.stats().events, 1)
   await log.close()
 })
 
-t.test('of many channels that hold nothing, those evicted longest ago are told by one number', async (t) => {
+t.test('of many empty channels, those evicted longest ago share one evicted number', async (t) => {
   const path = folder(t)
   const log = await embeddedLog({ path, durability: 'process', retention: { user: 0 } })
   const start = (await read(log, 'everyone')).next
@@ -335,7 +335,7 @@ t.test('of very many idempotency keys the oldest are forgotten before their time
   await log.close()
 })
 
-t.test('the clock of the log never goes back, whatever the one on the wall does', async (t) => {
+t.test('the clock of the log never goes back, even if the wall clock does', async (t) => {
   const path = folder(t)
   const clock = new FakeClock()
   const open = () => embeddedLog({ path, clock, retention: { age: 10_000 } })
@@ -355,7 +355,7 @@ t.test('the clock of the log never goes back, whatever the one on the wall does'
   await second.close()
 })
 
-t.test('those who read the same are given the same object, so that it is encoded once', async (t) => {
+t.test('readers of the same event get the same object, so that it is encoded once', async (t) => {
   const path = folder(t)
   const log = await embeddedLog({ path })
   const dispatched: LogEvent[] = []

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import t from 'tap'
 import { NODE_COMMAND } from '../support/node-command.ts'
 
-// What a loss of power leaves of the file: it is cut off, or pages or sectors of it are zeros, older, or others.
+// A loss of power leaves the file truncated, or with pages or sectors that are zeros, older, or others.
 
 const SEED = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env.TEARS ?? 150)
@@ -23,7 +23,7 @@ interface Round {
   readonly faults?: string[]
 }
 
-t.test('a torn store is refused, or shows a consistent part of what was published, and to its own users', async (t) => {
+t.test("a torn store is refused, or shows each user a consistent part of the user's own events", async (t) => {
   const home = mkdtempSync(join(tmpdir(), 'embedded-tears-'))
   t.teardown(() => rmSync(home, { recursive: true, force: true }))
   const [node = '', ...args] = NODE_COMMAND

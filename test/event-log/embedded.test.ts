@@ -14,7 +14,7 @@ const home = mkdtempSync(join(tmpdir(), 'embedded-log-'))
 t.teardown(() => rmSync(home, { recursive: true, force: true }))
 let folders = 0
 
-/** What a log under test was opened with: enough to open its store again. */
+/** The options with which a log under test was opened, to open its store again. */
 const opened = new WeakMap<EventLog, EmbeddedLogOptions & { readonly clock: FakeClock }>()
 
 async function open(options: EmbeddedLogOptions & { readonly clock: FakeClock }): Promise<EventLog> {

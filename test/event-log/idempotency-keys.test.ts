@@ -5,7 +5,7 @@ import { IdempotencyKeys } from '../../services/event-log/memory/idempotency-key
 const WINDOW = 1_000
 const MAX_KEYS = 100_000
 
-/** Keys of one scope, unless a test names another. */
+/** Keys of one scope by default. */
 class Keys {
   readonly keys = new IdempotencyKeys(WINDOW)
 
@@ -57,11 +57,11 @@ t.test('keys and scopes that are named like the properties of an object are like
   }
 })
 
-t.test('of more keys than a scope holds it forgets the oldest, and no other scope any', async (t) => {
+t.test('of more keys than a scope may have it forgets the oldest, and no other scope forgets any', async (t) => {
   const keys = new Keys()
   keys.set('quiet', receipt('q'), 0, 'b')
   for (let count = 0; count < MAX_KEYS; count++) keys.set(`${count}`, receipt(`${count}`), 0)
-  t.equal(keys.get('0', 0)?.id, '0', 'so many it holds')
+  t.equal(keys.get('0', 0)?.id, '0', 'it retains its maximum')
   for (let more = 0; more < 10; more++) keys.set(`more ${more}`, receipt('x'), 0)
   const retained = Array.from({ length: MAX_KEYS }, (_, at) => keys.get(`${at}`, 0) !== undefined)
   t.equal(retained.indexOf(true), 10, 'just the oldest are gone')
@@ -81,7 +81,7 @@ t.test('a key that is used again counts as new when the oldest are forgotten', a
   t.equal(keys.get('a', WINDOW)?.id, '2')
 })
 
-t.test('what lapsed weighs nothing any more, and neither does its scope', async (t) => {
+t.test('an expired key weighs nothing any more, and neither does its scope', async (t) => {
   const keys = new Keys()
   for (let at = 0; at < 1_000; at++) keys.set(`${at}`, receipt('x'), at, `${at % 7}`)
   const { bytes } = keys.keys
@@ -93,7 +93,7 @@ t.test('what lapsed weighs nothing any more, and neither does its scope', async 
   t.equal(keys.keys.bytes, 0)
 })
 
-t.test('the scope that has the most keys gives, until there is none', async (t) => {
+t.test('the scope with the most keys forgets keys first, until it has no more', async (t) => {
   const keys = new Keys()
   for (let at = 0; at < 100; at++) keys.set(`${at}`, receipt('x'), 0)
   keys.set('quiet', receipt('q'), 0, 'b')

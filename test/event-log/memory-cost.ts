@@ -9,8 +9,8 @@ import { frameOf } from '../../services/streams/pending-events.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
 /**
- * What the log costs, as ratios of times on the same machine in the same minute. What must not grow is let grow by this much,
- * for caches and for whoever else is busy; if it grew with the log, it would be hundreds of times as much.
+ * Costs of the log, as ratios of times on the same machine in the same minute. A cost that must not grow with the log
+ * may grow by this factor, because of caches and other load; if it did grow with the log, it would grow a hundredfold.
  */
 const GENEROUS = 10
 
@@ -34,7 +34,7 @@ async function fill(log: MemoryLog, count: number, make: (index: number) => NewE
   }
 }
 
-/** The shortest of some runs, in microseconds for each time: what is longer is somebody else's work. */
+/** The shortest of some runs, in microseconds per call: longer runs include the work of other processes. */
 async function cost(times: number, act: (time: number) => unknown): Promise<number> {
   let shortest = Number.POSITIVE_INFINITY
   for (let run = 0; run < 5; run++) {
@@ -52,7 +52,7 @@ function compare(t: Test, small: number, large: number): void {
 t.test('reading a page costs the same from a short channel and from a long one, also when it has holes', async (t) => {
   const [short, long] = [memoryLog(), memoryLog()]
   const [small, large] = await both([short, long], async (log) => {
-    // Every eighth event takes the place of the one before of its key: that leaves a hole.
+    // Every eighth event collapses the one before of its key: that leaves a hole.
     await fill(log, log === short ? 2_000 : 200_000, (index) =>
       draft('t:news', 'x', { collapseKey: index % 8 ? undefined : `${index % 1_000}` })
     )
@@ -72,7 +72,7 @@ t.test('appending costs the same among ten channels and among a hundred thousand
 
 t.test('evicting costs the same among a hundred channels and among a hundred thousand', async (t) => {
   const [small, large] = await both([100, 100_000], async (count) => {
-    // Each channel is given three events and has room for about two.
+    // Each channel gets three events and has room for about two.
     const log = memoryLog({ bytes: count * 1_600 })
     await fill(log, 3 * count, (index) => draft(`u:${index % count}`))
     const { events } = log.stats()
@@ -114,15 +114,16 @@ async function heapUsed(): Promise<number> {
   return process.memoryUsage().heapUsed
 }
 
-t.test('nothing is left in memory of channels that came and went, were they ever so many', async (t) => {
+t.test('nothing is left in memory of former channels, however many they were', async (t) => {
   const log = memoryLog({ topic: 0, user: 1, bytes: 500_000 })
-  // Channels that are emptied at once, that give because they are heavy, and that stay and hold one event after the other.
+  // Channels that are emptied at once, that evict because they are heavy, and that stay and retain one event after the
+  // other.
   const channels = [
     (index: number) => `t:${index % 1_000}`,
     (index: number) => `u:heavy ${index % 500}`,
     (index: number) => `u:${index % 50}`
   ]
-  // Once every part of the log has been in use, it holds no more after very many events than after some.
+  // Once every part of the log has been in use, its memory is the same after very many events as after some.
   const churn = (count: number) =>
     fill(log, count, (index) => {
       const channel = channels[index % 3]?.(index) as Channel
@@ -137,8 +138,8 @@ t.test('nothing is left in memory of channels that came and went, were they ever
   t.ok(log.stats().bytes <= 500_000)
 })
 
-t.test('the log counts about as many bytes as it holds', async (t) => {
-  // Texts and names that the log alone holds, in one piece: as they come from a request.
+t.test('the log counts about as many bytes as it uses', async (t) => {
+  // Texts and names that only the log references, in one piece: as they come from a request.
   const own = (text: string) => Buffer.from(text).toString('latin1')
   const shapes: Record<string, (index: number) => NewEvent> = {
     'of one channel': (index) => draft(own('t:orders') as Channel, own(`${index}`.padStart(100))),
@@ -149,18 +150,21 @@ t.test('the log counts about as many bytes as it holds', async (t) => {
         own(`${index}`.padStart(100))
       ),
     'of a kilobyte': (index) => draft(own('t:orders') as Channel, own(`${index}`.padStart(1_000))),
-    'in many letters': (index) => draft(own('t:orders') as Channel, `☃${index}`.padStart(300))
+    'of two-byte letters': (index) => draft(own('t:orders') as Channel, `☃${index}`.padStart(300))
   }
   for (const [shape, make] of Object.entries(shapes)) {
     const { counted, retained } = await weigh(make)
     t.ok(
       counted > 0.75 * retained && counted < 1.4 * retained,
-      `${shape}: ${counted} counted and ${retained} held for each event`
+      `${shape}: ${counted} counted and ${retained} used for each event`
     )
   }
 })
 
-/** What an event weighs by the log's count, and in memory. A function of its own, so that its log is gone before the next. */
+/**
+ * The weight of an event by the log's count, and in memory. A separate function, so that its log is gone before the
+ * next.
+ */
 async function weigh(make: (index: number) => NewEvent): Promise<{ counted: number; retained: number }> {
   const count = 20_000
   const before = await heapUsed()

@@ -16,15 +16,15 @@ t.comment(`SEED=${seed}`)
 const CHANNELS: readonly Channel[] = ['u:alice', 'u:bob', 't:news', 't:__proto__', 'everyone', 'u:never']
 const DAY = 86_400_000
 const PLENTY = 1e12
-/** What the marks of all channels weigh that hold nothing, and what a key and a scope may weigh. */
+/** Maximum weights: of the marks of all empty channels, of a key, and of a scope. */
 const MAX_MARKS = 8 * 100
 const MAX_KEY = 400
 const MAX_SCOPE = 1_000
 
-/** What an event weighs, as the log counts it. */
+/** The weight of an event, as the log counts it. */
 const weigh = (draft: NewEvent) => new MemoryEntry(draft, { seq: 1, witness: '' }, 0, 0).bytes
 
-/** What a channel weighs that holds anything. */
+/** The weight of a channel that is not empty. */
 async function channelWeight(): Promise<number> {
   const log = new MemoryLog({
     retention: { user: 1, topic: 1, everyone: 1, age: 1, channelBytes: 0, bytes: PLENTY },
@@ -106,7 +106,7 @@ const bounds = fc.record({
   idempotencyWindow: fc.constantFrom(100, 1_000)
 })
 
-t.test('the log does as plain arrays do, with all kinds of bounds, keys and times, read in all ways', async (t) => {
+t.test('the log behaves like plain arrays, with all kinds of bounds, keys, times and reads', async (t) => {
   const perChannel = await channelWeight()
   await fc.assert(
     fc.asyncProperty(bounds, fc.array(step, { maxLength: 120, size: 'max' }), async (bounds, steps) => {
@@ -168,7 +168,7 @@ class Pair {
     same(page.next, this.#cursors[page.next.seq]?.log)
   }
 
-  /** Everything that can be asked, and what the log says of itself. */
+  /** Compares all queries, and the statistics of the log. */
   compareAll(perChannel: number): void {
     for (const channel of CHANNELS) {
       for (const { log, plain } of this.#cursors) {
@@ -184,7 +184,7 @@ class Pair {
   }
 }
 
-/** What the log says of itself, and that its bookkeeping weighs no more than it may. */
+/** Compares the statistics, and the weight of the bookkeeping with its maximum. */
 function sameStats(
   log: MemoryLog,
   expected: { events: number; bytes: number; channels: number; head: number },
@@ -219,12 +219,12 @@ function same(actual: unknown, expected: unknown): void {
 }
 
 t.test(
-  'under a bound for all, what is gone is told exactly, what is held is counted exactly, and the light are spared',
+  'under a total bound, gaps are exact, retained events are counted exactly, and light channels are spared',
   async (t) => {
     const perChannel = await channelWeight()
     const channels = Array.from({ length: 8 }, (_, index): Channel => (index % 2 ? `u:${index}` : `t:${index}`))
     const event = fc.record({
-      // Some channels are given much more often than others.
+      // Some channels get events much more often than others.
       channels: fc.uniqueArray(
         fc.nat(63).map((dice) => channels[Math.floor(Math.log2(dice + 1))] ?? 't:0'),
         { minLength: 1, maxLength: 3 }
@@ -264,7 +264,7 @@ t.test(
   }
 )
 
-/** The numbers that a channel holds. */
+/** The numbers that a channel retains. */
 function retainedOf(log: MemoryLog, channel: Channel): number[] {
   return log.read({ channels: [channel], from: 'oldest', limit: 10_000 }).events.map(({ cursor }) => cursor?.seq ?? 0)
 }
@@ -295,7 +295,9 @@ function checkCounted(
   if (weight > bound) throw new Error(`${weight} bytes are over the bound of ${bound}`)
 }
 
-/** A channel that gave held, when it gave the last of it, at least half of what any other of its kind still holds. */
+/**
+ * A channel that evicted retained, at its last eviction, at least half as much as any other of its kind still retains.
+ */
 function checkSpared(
   log: MemoryLog,
   channels: readonly Channel[],
@@ -311,7 +313,7 @@ function checkSpared(
     const had = [...(before.get(channel) ?? []), ...(isNewest ? [drafts.length] : [])]
     const given = had.filter((seq) => !retained.includes(seq))
     if (given.length > 0 && weight([...given.slice(-1), ...retained]) < heaviest / 2) {
-      throw new Error(`${channel} gave although it held ${weight(retained)} and another ${heaviest}`)
+      throw new Error(`${channel} evicted although it retained ${weight(retained)} and another ${heaviest}`)
     }
   }
 }

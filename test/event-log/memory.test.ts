@@ -61,7 +61,7 @@ function read(log: MemoryLog, channel: Channel, from: ReadFrom = 'oldest') {
   return { texts: events.map((event) => event.data), next, evicted, gap }
 }
 
-/** What a reader is given and told. */
+/** The data, the gap and the last evicted number that a read returns. */
 function report(log: MemoryLog, channel: Channel, from: ReadFrom) {
   const { texts, evicted, gap } = read(log, channel, from)
   return { texts, evicted, gap }
@@ -69,7 +69,7 @@ function report(log: MemoryLog, channel: Channel, from: ReadFrom) {
 
 const NOTHING = { kind: 'memory', events: 0, bytes: 0, channels: 0 }
 
-t.test('age, ttl and the window of idempotency keys do not notice that the wall clock jumps', async (t) => {
+t.test('age, TTL and the window of idempotency keys do not depend on the wall clock', async (t) => {
   const { log, clock } = memoryLog({ age: 10_000 })
   const start = read(log, 'u:alice').next
   await log.append([draft('u:alice', 'a', { idempotency: idempotent('k') }), draft('u:alice', 'b', { ttl: 5_000 })])
@@ -88,13 +88,13 @@ t.test('age, ttl and the window of idempotency keys do not notice that the wall 
   t.strictSame(
     report(log, 'u:alice', start),
     { texts: ['a'], evicted: 0, gap: undefined },
-    'the ttl is over after its time'
+    'the TTL is over after its time'
   )
   clock.advance(5_000)
   t.strictSame(report(log, 'u:alice', start), { texts: [], evicted: 1, gap: 'evicted' }, 'and the age after its')
 })
 
-t.test('the order of events is that of the sequence, though the wall clock went back between them', async (t) => {
+t.test('the order of events is that of the sequence, even if the wall clock went back between them', async (t) => {
   const { log, clock } = memoryLog()
   await log.append([draft('u:alice', 'first')])
   clock.wall -= DAY
@@ -104,10 +104,10 @@ t.test('the order of events is that of the sequence, though the wall clock went 
     events.map(({ data }) => data),
     ['first', 'second']
   )
-  t.same((events[0]?.time ?? 0) - (events[1]?.time ?? 0), DAY, 'each tells the time as it was')
+  t.same((events[0]?.time ?? 0) - (events[1]?.time ?? 0), DAY, 'each has the wall-clock time of its append')
 })
 
-t.test('an event is gone at the very moment when its age or its ttl is reached', async (t) => {
+t.test('an event is gone at the very moment when its age or its TTL is reached', async (t) => {
   const { log, clock } = memoryLog({ age: 1_000 })
   await log.append([draft('u:alice', 'a'), draft('u:bob', 'b', { ttl: 500 })])
   clock.advance(499)
@@ -120,7 +120,7 @@ t.test('an event is gone at the very moment when its age or its ttl is reached',
   t.same(read(log, 'u:alice').texts, [])
 })
 
-t.test('nothing is left of events that are gone, however they went', async (t) => {
+t.test('nothing is left of events that are gone, for any reason', async (t) => {
   const ways: Record<string, (log: MemoryLog, clock: FakeClock) => unknown> = {
     'of age': (_log, clock) => clock.advance(DAY),
     'by their ttl': (_log, clock) => clock.advance(1_000),
@@ -129,7 +129,7 @@ t.test('nothing is left of events that are gone, however they went', async (t) =
       clock.advance(DAY)
     }
   }
-  for (const [way, letGo] of Object.entries(ways)) {
+  for (const [way, remove] of Object.entries(ways)) {
     const { log, clock } = memoryLog({ age: way === 'by their ttl' ? 2 * DAY : DAY })
     const ttl =
       way === 'by their ttl' ? () => 1_000 : (index: number) => (way === 'of age' || index % 2 ? undefined : 1_000)
@@ -141,16 +141,16 @@ t.test('nothing is left of events that are gone, however they went', async (t) =
       )
     )
     t.ok(log.stats().bytes > 0)
-    letGo(log, clock)
+    remove(log, clock)
     read(log, 'everyone')
     t.strictSame({ ...log.stats(), bytes: 0 }, { ...NOTHING, head: 100 }, way)
-    // What is left is the mark of each channel that has lost something.
+    // The mark of each channel with an eviction remains.
     if (way === 'by their ttl') t.equal(log.stats().bytes, 0)
     else t.ok(log.stats().bytes < 11 * 100, `${log.stats().bytes} bytes of marks`)
   }
 })
 
-t.test('nothing is left of events whose kinds of channels may hold none', async (t) => {
+t.test('nothing is left of events whose kinds of channels may retain none', async (t) => {
   const { log } = memoryLog({ user: 0, topic: 0, everyone: 0 })
   await log.append(drafts(50, () => draft(['u:alice', 't:news', 'everyone'], 'x', { ttl: 1_000, collapseKey: 'k' })))
   const { bytes, ...stats } = log.stats()
@@ -158,7 +158,7 @@ t.test('nothing is left of events whose kinds of channels may hold none', async 
   t.ok(bytes < 300, `${bytes} bytes of marks`)
 })
 
-t.test('what is left of emptied channels has an eighth of the whole bound at most, and is counted', async (t) => {
+t.test('the bookkeeping of emptied channels has an eighth of the total bound at most, and is counted', async (t) => {
   const { log } = memoryLog({ user: 0, bytes: 1_000_000 })
   const start = read(log, 'u:alice').next
   for (let at = 0; at < 20_000; at += 1_000) {
@@ -189,11 +189,11 @@ t.test('users by the thousand leave topics their share', async (t) => {
     await log.append(drafts(1_000, (index) => draft(`u:${batch}/${index}`, 'x')))
   }
   const { texts, gap } = report(log, 't:news', start)
-  t.equal(gap, 'evicted', 'what is more than its share has gone')
+  t.equal(gap, 'evicted', 'the topics beyond their share are evicted')
   t.ok(texts.length > 80 && texts.length < 400, `${texts.length} are left`)
 })
 
-t.test('idempotency keys count, and of too many the scope that has the most gives first', async (t) => {
+t.test('idempotency keys count, and of too many the scope with the most forgets its keys first', async (t) => {
   const { log } = memoryLog({ bytes: 1_000_000 })
   const keyed = (scope: string, key: string) =>
     draft('u:alice', '', { transient: true, idempotency: idempotent(key, { scope }) })
@@ -211,20 +211,23 @@ t.test('idempotency keys count, and of too many the scope that has the most give
   )
 })
 
-t.test('an event counts once in all, however many channels hold it, until the last has let it go', async (t) => {
-  const { log } = memoryLog({ user: 1, topic: 2 })
-  await log.append([draft(['u:alice', 'u:bob', 't:news'], 'x'.repeat(10_000))])
-  const { bytes } = log.stats()
-  t.ok(bytes > 20_000 && bytes < 30_000, `${bytes} bytes`)
-  await log.append([draft('u:alice'), draft('u:bob'), draft('t:news')])
-  t.equal(log.stats().events, 4)
-  t.ok(log.stats().bytes > bytes)
-  await log.append([draft('t:news')])
-  t.equal(log.stats().events, 4, 'the topic had been the last')
-  t.ok(log.stats().bytes < bytes)
-})
+t.test(
+  'an event counts once in the total, however many channels retain it, until the last has released it',
+  async (t) => {
+    const { log } = memoryLog({ user: 1, topic: 2 })
+    await log.append([draft(['u:alice', 'u:bob', 't:news'], 'x'.repeat(10_000))])
+    const { bytes } = log.stats()
+    t.ok(bytes > 20_000 && bytes < 30_000, `${bytes} bytes`)
+    await log.append([draft('u:alice'), draft('u:bob'), draft('t:news')])
+    t.equal(log.stats().events, 4)
+    t.ok(log.stats().bytes > bytes)
+    await log.append([draft('t:news')])
+    t.equal(log.stats().events, 4, 'the topic had been the last')
+    t.ok(log.stats().bytes < bytes)
+  }
+)
 
-t.test('a text that is not ASCII weighs what it takes in memory, which is two bytes a letter', async (t) => {
+t.test('a text that is not ASCII weighs as much as in memory, which is two bytes a letter', async (t) => {
   const weigh = async (data: string) => {
     const { log } = memoryLog()
     await log.append([draft('u:alice', data)])
@@ -249,7 +252,7 @@ t.test('a chatty topic never evicts the notifications of a user', async (t) => {
   t.ok(log.stats().bytes <= 1_000_000)
 })
 
-t.test('many chatty topics give before a user who holds little', async (t) => {
+t.test('many chatty topics evict before a user with few events', async (t) => {
   const { log } = memoryLog({ bytes: 2_000_000 })
   const start = read(log, 'u:alice').next
   await log.append([draft('u:alice', 'hers')])
@@ -258,11 +261,11 @@ t.test('many chatty topics give before a user who holds little', async (t) => {
   const retained = numbers(100).map((number) => read(log, `t:${number}`).texts.length)
   t.ok(
     Math.max(...retained) - Math.min(...retained) <= 1,
-    `they give in turns: ${Math.min(...retained)} to ${Math.max(...retained)} are left`
+    `they evict in turns: ${Math.min(...retained)} to ${Math.max(...retained)} are left`
   )
 })
 
-t.test('when the log is full the heaviest channel gives, and not those of half its weight', async (t) => {
+t.test('when the log is full the heaviest channel evicts, and not those of half its weight', async (t) => {
   const { log } = memoryLog({ bytes: 1_000_000 })
   const start = read(log, 'u:alice').next
   await log.append(drafts(100, (index) => draft(`u:${index % 4}`, 'x'.repeat(500))))
@@ -273,7 +276,7 @@ t.test('when the log is full the heaviest channel gives, and not those of half i
   t.equal(read(log, 't:heavy', start).gap, 'evicted')
 })
 
-t.test('one event that is heavier than the whole log may be is handed over, and evicts nothing else', async (t) => {
+t.test('one event that exceeds the bound of the whole log is dispatched, and evicts nothing else', async (t) => {
   const { log } = memoryLog({ bytes: 100_000 })
   const start = read(log, 'u:alice').next
   const dispatched: number[] = []
@@ -288,7 +291,7 @@ t.test('one event that is heavier than the whole log may be is handed over, and 
   t.strictSame(report(log, 'u:alice', start), { texts: Array(20).fill('xyz'), evicted: 0, gap: undefined })
 })
 
-t.test('a channel that is over its bytes keeps its newest event, and gives its older ones', async (t) => {
+t.test('a channel that exceeds its bytes keeps its newest event, and evicts its older ones', async (t) => {
   const { log } = memoryLog({ channelBytes: 10_000 })
   await log.append(drafts(3, (index) => draft('t:news', `${index}`.repeat(1_000))))
   t.equal(read(log, 't:news').texts.length, 3)
@@ -302,24 +305,21 @@ t.test('a channel that is over its bytes keeps its newest event, and gives its o
   t.same(read(log, 't:news').texts, ['z'])
 })
 
-t.test(
-  'how many events remain is counted exactly in a long channel with holes, from wherever it is read',
-  async (t) => {
-    const { log, clock } = memoryLog({ topic: 5_000 })
-    const start = read(log, 't:news').next
-    const isShort = (index: number) => index % 3 === 0 || (index > 2_000 && index < 3_500 && index % 50 > 2)
-    await log.append(drafts(6_000, (index) => draft('t:news', '', isShort(index) ? { ttl: 10 } : {})))
-    clock.advance(10)
-    const { events } = log.read({ channels: ['t:news'], from: 'oldest', limit: 10_000 })
-    const from = [start, ...events.flatMap(({ cursor }) => cursor ?? [])]
-    const remaining = from.map((cursor) => log.read({ channels: ['t:news'], from: cursor, limit: 1 }).remaining)
-    const expected = from.map((_, index) => Math.max(0, events.length - index - 1))
-    t.ok(events.length > 2_000 && events.length < 3_000, `${events.length} are held of 5,000`)
-    t.strictSame(remaining, expected)
-  }
-)
+t.test('the number of remaining events is exact in a long channel with holes, from any cursor', async (t) => {
+  const { log, clock } = memoryLog({ topic: 5_000 })
+  const start = read(log, 't:news').next
+  const isShort = (index: number) => index % 3 === 0 || (index > 2_000 && index < 3_500 && index % 50 > 2)
+  await log.append(drafts(6_000, (index) => draft('t:news', '', isShort(index) ? { ttl: 10 } : {})))
+  clock.advance(10)
+  const { events } = log.read({ channels: ['t:news'], from: 'oldest', limit: 10_000 })
+  const from = [start, ...events.flatMap(({ cursor }) => cursor ?? [])]
+  const remaining = from.map((cursor) => log.read({ channels: ['t:news'], from: cursor, limit: 1 }).remaining)
+  const expected = from.map((_, index) => Math.max(0, events.length - index - 1))
+  t.ok(events.length > 2_000 && events.length < 3_000, `${events.length} are retained of 5,000`)
+  t.strictSame(remaining, expected)
+})
 
-t.test('a channel that has been emptied still knows up to where, and goes on from there', async (t) => {
+t.test('a channel that has been emptied keeps its last evicted number, and continues from there', async (t) => {
   const { log, clock } = memoryLog({ age: 1_000, user: 2 })
   const start = read(log, 'u:alice').next
   await log.append([draft('u:alice', '1'), draft('u:alice', '2')])
@@ -334,13 +334,13 @@ t.test('a channel that has been emptied still knows up to where, and goes on fro
   t.strictSame(
     report(log, 'u:alice', start),
     { texts: [], evicted: 3, gap: 'evicted' },
-    'what lapsed is no gap, what was evicted is'
+    'an expired event is no gap, an evicted one is'
   )
   t.equal(log.stats().channels, 0)
 })
 
 t.test(
-  'of very many channels that were emptied some are forgotten, which may tell a gap too many and never one too few',
+  'of very many emptied channels some are forgotten, which may report a gap too many and never one too few',
   async (t) => {
     const { log } = memoryLog({ user: 0 })
     const start = read(log, 'u:nobody').next
@@ -354,21 +354,25 @@ t.test(
       if (gap !== 'evicted' || evicted < user + 1) silent++
       if (evicted === user + 1) exact++
     }
-    t.equal(silent, 0, 'nobody who misses something is not told')
+    t.equal(silent, 0, 'every reader that misses an event gets a gap')
     t.ok(exact >= 50_000 && exact <= 100_000, `${exact} are known exactly`)
     const latest = read(log, `u:${count - 1}`)
     t.equal(latest.evicted, count)
-    t.equal(read(log, `u:${count - 1}`, latest.next).gap, undefined, 'nobody is told of what he was given')
+    t.equal(
+      read(log, `u:${count - 1}`, latest.next).gap,
+      undefined,
+      'no reader gets a gap for an event that it has received'
+    )
     await log.append([draft('u:0', 'again')])
     t.strictSame(
       report(log, 'u:0', start),
       { texts: [], evicted: count + 1, gap: 'evicted' },
-      'a forgotten channel that comes back knows at least as much'
+      'a forgotten channel that returns reports at least as much'
     )
   }
 )
 
-t.test('a channel that was forgotten is told of no gap after what all forgotten channels had', async (t) => {
+t.test('a forgotten channel reports no gap after the last eviction of all forgotten channels', async (t) => {
   const { log } = memoryLog({ user: 0, topic: 5 })
   for (let at = 0; at < 110_000; at += 1_000) await log.append(drafts(1_000, (index) => draft(`u:${at + index}`)))
   const now = read(log, 'u:0').next
@@ -378,13 +382,13 @@ t.test('a channel that was forgotten is told of no gap after what all forgotten 
   t.equal(read(log, 't:news', now).gap, undefined)
 })
 
-t.test('channels that hold something again do not make others be forgotten', async (t) => {
+t.test('channels that retain events again do not make others be forgotten', async (t) => {
   const emptied = new EmptiedChannels(DEFAULT_RETENTION.bytes)
   for (const size of [35_000, 49_999, 50_000, 50_000, 35_000]) {
     const channels = numbers(size).map((number): Channel => `t:${number}`)
     for (const channel of channels) emptied.add(channel, 7)
     for (const channel of channels) emptied.delete(channel)
-    t.equal(emptied.evictedFrom('t:0'), 0, 'the channel itself says it now')
+    t.equal(emptied.evictedFrom('t:0'), 0, 'the channel itself reports it now')
   }
   t.equal(emptied.evictedFrom('u:never'), 0)
 })

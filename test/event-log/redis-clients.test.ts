@@ -33,7 +33,7 @@ async function untilReady(log: RedisLog, isReady = true): Promise<void> {
   while ((await log.ready()) !== isReady) await new Promise((resolve) => setTimeout(resolve, 10))
 }
 
-/** How many connections Redis has, but for the one that asks. */
+/** Number of connections of Redis, without the one that sends this command. */
 async function connections(redis: RedisServer): Promise<number> {
   const list = String(await redis.send(['CLIENT', 'LIST']))
   return list.trim().split('\n').length - 1
@@ -41,7 +41,7 @@ async function connections(redis: RedisServer): Promise<number> {
 
 for (const [version, templateOf] of VERSIONS) {
   t.test(`with ${version}`, { skip: withoutRedis }, async (t) => {
-    t.test('the log is back after each of many restarts of Redis', async (t) => {
+    t.test('the log is ready after each of many restarts of Redis', async (t) => {
       const redis = await RedisServer.start({ isDurable: true })
       t.teardown(() => redis.stop())
       const log = await open(t, { client: templateOf(redis.url) })
@@ -59,7 +59,7 @@ for (const [version, templateOf] of VERSIONS) {
       t.equal(await connections(redis), 2, 'no connection is left over')
     })
 
-    t.test('the log is back after Redis has stood still, and nothing is done late', async (t) => {
+    t.test('the log is ready after Redis was suspended, and no append is late', async (t) => {
       const redis = await RedisServer.start()
       t.teardown(() => redis.stop())
       const log = await open(t, { client: templateOf(redis.url) })
@@ -69,7 +69,7 @@ for (const [version, templateOf] of VERSIONS) {
         await t.rejects(log.append([toAlice(`late ${turn}`, { idempotency: idempotent(`late ${turn}`) })]), /not known/)
         await untilReady(log, false)
         await t.rejects(log.append([toAlice(`never ${turn}`)]), /Nothing was published/)
-        // Attempts to connect are accepted by the system, and answered by nobody.
+        // The system accepts connections, and nobody answers them.
         await new Promise((resolve) => setTimeout(resolve, 1_000))
         redis.thaw()
         await untilReady(log)
@@ -81,7 +81,7 @@ for (const [version, templateOf] of VERSIONS) {
       while ((await connections(redis)) > 2) await new Promise((resolve) => setTimeout(resolve, 10))
     })
 
-    t.test('the log is back after each of many cuts of its connections', async (t) => {
+    t.test('the log is ready after each of many cuts of its connections', async (t) => {
       const redis = await RedisServer.start()
       t.teardown(() => redis.stop())
       const proxy = await FaultProxy.start(redis.port)

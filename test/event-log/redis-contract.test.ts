@@ -17,7 +17,7 @@ interface Node {
   readonly bounds: Bounds
 }
 
-t.test('the event log in Redis does all that the contract asks', { skip: withoutRedis }, async (t) => {
+t.test('the event log in Redis keeps the contract of event logs', { skip: withoutRedis }, async (t) => {
   const server = await RedisServer.start()
   t.teardown(() => server.stop())
   const nodes = new Map<RedisLog, Node>()
@@ -58,7 +58,7 @@ t.test('the event log in Redis does all that the contract asks', { skip: without
       while (await log.ready()) await turn()
       return async () => {
         proxy.restore()
-        // One that was closed meanwhile never comes back.
+        // A log that was closed meanwhile never reconnects.
         while (proxy.isOpen && !(await log.ready())) await turn()
       }
     },

@@ -40,7 +40,7 @@ async function readAfter(log: RedisLog, from: Cursor, channel: Channel) {
 }
 
 t.test(
-  'a history that Redis has evicted is told as a gap, before and after the next event',
+  'a history that Redis has evicted is reported as a gap, before and after the next event',
   { skip: withoutRedis },
   async (t) => {
     for (const isReadFirst of [true, false]) {
@@ -61,7 +61,7 @@ t.test(
         'nothing is missing after the head'
       )
       t.match(await readAfter(log, away, 'u:bob'), { texts: ['x'], gap: undefined }, 'nor for others')
-      // What the history named is cleared away piece by piece.
+      // The entries of the history are deleted piece by piece.
       for (let at = 0; at < 20; at++) await log.append([toAlice('y', { channels: ['u:carol'] })])
       t.equal(log.stats().events, 22)
       t.equal(log.stats().channels, 3)
@@ -69,7 +69,7 @@ t.test(
   }
 )
 
-/** Some history: evicted events and kept ones, in channels that are still used, and one that is empty. */
+/** Evicted and retained events, in channels that are still used, and in one that is empty. */
 async function fill(log: RedisLog, random: Random, clock: FakeClock): Promise<void> {
   await log.append([toAlice('old', { channels: ['u:dora'] })])
   clock.advance(AGE + 1)
@@ -86,7 +86,7 @@ async function fill(log: RedisLog, random: Random, clock: FakeClock): Promise<vo
   }
 }
 
-t.test('the deletion of any single key is healed or told as a gap', { skip: withoutRedis }, async (t) => {
+t.test('the deletion of any single key is healed or reported as a gap', { skip: withoutRedis }, async (t) => {
   const sample = await start(t)
   const model = await sample.open()
   await Listening.to(model)
@@ -105,7 +105,7 @@ t.test('the deletion of any single key is healed or told as a gap', { skip: with
     await fill(log, random, clock)
     const cursors = listening.events.map(({ cursor }) => cursor as Cursor)
     const from = [begin, ...Array.from({ length: 10 }, () => random.pick(cursors)), await headOf(log)]
-    // What each reader would be given if nothing were deleted.
+    // The pages of each reader without a deletion.
     const due = await Promise.all(
       from.map((cursor) => Promise.all(READERS.map((user) => readAfter(log, cursor, user))))
     )
@@ -135,16 +135,16 @@ t.test('the deletion of any single key is healed or told as a gap', { skip: with
           (more[user] ?? []).slice(-20),
           `${name}: ${user}`
         )
-        t.equal((await readAfter(log2, page.next, user)).gap, undefined, `${name}: a gap is told once`)
+        t.equal((await readAfter(log2, page.next, user)).gap, undefined, `${name}: a gap is reported once`)
       }
     }
     outcomes.push(`${name}: ${[...gaps].join(', ')}`)
-    // The hub is well: what comes now arrives, is counted, and leaves as ever.
+    // The hub still works: new events arrive, are counted, and are evicted as usual.
     const head = await headOf(log2)
     for (let at = 0; at < 60; at++) await log2.append([toAlice(`end ${at}`, { channels: [USERS[at % 3] as Channel] })])
     for (const user of USERS) {
       const { texts, gap } = await readAfter(log2, head, user)
-      t.same([texts.length, gap], [20, undefined], `${name}: ${user} is given what comes later`)
+      t.same([texts.length, gap], [20, undefined], `${name}: ${user} gets later events`)
     }
     t.equal(log2.stats().events, 60, `${name}: nothing is left over`)
     await Promise.all([log.close(), log2.close()])

@@ -11,7 +11,7 @@ import { RedisServer, type RedisServerOptions, withoutRedis } from '../support/r
 import { Listening, toAlice } from '../support/tail-listener.ts'
 import { startHub } from '../support/test-hub.ts'
 
-/** How long Redis is frozen, in milliseconds. */
+/** How long Redis is suspended, in milliseconds. */
 const FROZEN = Number(process.env.FROZEN_MS ?? 2_500)
 const UNAVAILABLE = { code: 'SSE_HUB_ERR_LOG_UNAVAILABLE', statusCode: 503 }
 
@@ -50,7 +50,7 @@ function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }
 
-faultTest('goes on where it was when Redis is killed and comes back with what it had', async (t) => {
+faultTest('continues at its position when Redis is killed and restarts with its data', async (t) => {
   const redis = await startRedis(t, { isDurable: true })
   const told: string[] = []
   const logger = {
@@ -73,7 +73,7 @@ faultTest('goes on where it was when Redis is killed and comes back with what it
   t.match(told, [/is there/, /is lost/, /is there/])
 })
 
-faultTest('tells a break, and every cursor a reset, when Redis comes back with nothing', async (t) => {
+faultTest('reports a discontinuity, and a reset for every cursor, when Redis restarts empty', async (t) => {
   const redis = await startRedis(t)
   const log = await open(t, { url: redis.url })
   const listening = await Listening.to(log)
@@ -91,41 +91,38 @@ faultTest('tells a break, and every cursor a reset, when Redis comes back with n
   t.match(await readAfter(log, next), { texts: ['c'], gap: 'reset' })
 })
 
-faultTest(
-  'tells a Redis that is stuck from one that is idle, and refuses what it cannot publish in time',
-  async (t) => {
-    const redis = await startRedis(t)
-    const log = await open(t, { url: redis.url })
-    const other = await open(t, { url: redis.url })
-    const listening = await Listening.to(log)
-    await log.append([toAlice('a')])
-    await listening.met('a')
-    redis.freeze()
-    const since = performance.now()
-    const keyed = toAlice('b', { idempotency: idempotent('b') })
-    await t.rejects(log.append([keyed]), { ...UNAVAILABLE, message: /not known.*same idempotency key/ })
-    t.ok(performance.now() - since < 10_000, 'in time')
-    await untilIll(log)
-    await t.rejects(log.append([keyed]), { ...UNAVAILABLE, message: /Nothing was published/ })
-    const from = listening.events.at(-1)?.cursor as Cursor
-    t.match(
-      log.read({ channels: ['u:alice'], from, limit: 9, isTailed: true }),
-      { events: [], remaining: 0 },
-      'what is near is read all the same'
-    )
-    await pause(Math.max(0, FROZEN - (performance.now() - since)))
-    redis.thaw()
-    await untilReady(log)
-    await untilReady(other)
-    await log.append([keyed])
-    await other.append([toAlice('end')])
-    await listening.met('end')
-    t.same(listening.texts, ['a', 'b', 'end'], 'the same key, once')
-    t.same(listening.discontinuities, [])
-  }
-)
+faultTest('distinguishes a suspended Redis from an idle one, and rejects appends in time', async (t) => {
+  const redis = await startRedis(t)
+  const log = await open(t, { url: redis.url })
+  const other = await open(t, { url: redis.url })
+  const listening = await Listening.to(log)
+  await log.append([toAlice('a')])
+  await listening.met('a')
+  redis.freeze()
+  const since = performance.now()
+  const keyed = toAlice('b', { idempotency: idempotent('b') })
+  await t.rejects(log.append([keyed]), { ...UNAVAILABLE, message: /not known.*same idempotency key/ })
+  t.ok(performance.now() - since < 10_000, 'in time')
+  await untilIll(log)
+  await t.rejects(log.append([keyed]), { ...UNAVAILABLE, message: /Nothing was published/ })
+  const from = listening.events.at(-1)?.cursor as Cursor
+  t.match(
+    log.read({ channels: ['u:alice'], from, limit: 9, isTailed: true }),
+    { events: [], remaining: 0 },
+    'recent events are still readable'
+  )
+  await pause(Math.max(0, FROZEN - (performance.now() - since)))
+  redis.thaw()
+  await untilReady(log)
+  await untilReady(other)
+  await log.append([keyed])
+  await other.append([toAlice('end')])
+  await listening.met('end')
+  t.same(listening.texts, ['a', 'b', 'end'], 'the same key, once')
+  t.same(listening.discontinuities, [])
+})
 
-faultTest('tells a break, and every cursor a reset, when the store is emptied', async (t) => {
+faultTest('reports a discontinuity, and a reset for every cursor, when the store is emptied', async (t) => {
   const redis = await startRedis(t)
   const log = await open(t, { url: redis.url })
   const listening = await Listening.to(log)
@@ -140,7 +137,7 @@ faultTest('tells a break, and every cursor a reset, when the store is emptied', 
   t.match(await readAfter(log, next), { texts: ['c', 'd', 'e', 'f'], gap: 'reset' })
 })
 
-faultTest('tells a break when what a node has not seen yet is trimmed away', async (t) => {
+faultTest('reports a discontinuity when entries that a node has not seen are trimmed', async (t) => {
   const redis = await startRedis(t)
   const proxy = await FaultProxy.start(redis.port)
   t.teardown(() => proxy.close())
@@ -158,13 +155,13 @@ faultTest('tells a break when what a node has not seen yet is trimmed away', asy
   await listening.discontinuity()
   t.equal(listening.discontinuities[0]?.seq, 4)
   await untilReady(log)
-  t.same((await readAfter(log, 'oldest')).texts, ['a', 'b', 'c', 'd'], 'history is all there')
+  t.same((await readAfter(log, 'oldest')).texts, ['a', 'b', 'c', 'd'], 'the history is complete')
   await other.append([toAlice('e')])
   await listening.met('e')
   t.same(listening.texts, ['a', 'e'])
 })
 
-faultTest('goes on when what all nodes have seen is trimmed away', async (t) => {
+faultTest('continues when entries that all nodes have seen are trimmed', async (t) => {
   const redis = await startRedis(t)
   const log = await open(t, { url: redis.url })
   const listening = await Listening.to(log)
@@ -177,7 +174,7 @@ faultTest('goes on when what all nodes have seen is trimmed away', async (t) => 
   t.same([listening.texts, listening.discontinuities], [['a', 'b'], []])
 })
 
-faultTest('recovers from what somebody else has written into the tail', async (t) => {
+faultTest('recovers from foreign entries in the tail', async (t) => {
   const redis = await startRedis(t)
   const log = await open(t, { url: redis.url })
   const listening = await Listening.to(log)
@@ -192,17 +189,17 @@ faultTest('recovers from what somebody else has written into the tail', async (t
   await listening.discontinuity(2)
   await log.append([toAlice('c')])
   await listening.met('c')
-  // And an append that comes before any node has looked.
+  // And an append that comes before any node has read them.
   await Promise.all([redis.send(['XADD', tail, '99-0', 'foo', 'bar']), log.append([toAlice('d')])])
   await log.append([toAlice('e')])
-  // Whether the node meets with it is chance: then the break may lie after what was appended last.
+  // Chance decides whether the node reads them: then the discontinuity may lie after the last append.
   await Promise.race([listening.met('e'), listening.discontinuity(3)])
   await log.append([toAlice('f')])
   await listening.met('f')
   t.same((await readAfter(log, 'oldest')).texts, ['a', 'b', 'c', 'd', 'e', 'f'])
 })
 
-faultTest('takes entries that somebody else has spoilt or taken for holes, and tells of them', async (t) => {
+faultTest('treats entries that others have damaged or deleted as holes, and reports them', async (t) => {
   const redis = await startRedis(t)
   const log = await open(t, { url: redis.url })
   const { next } = await readAfter(log, 'oldest')
@@ -222,7 +219,7 @@ faultTest('takes entries that somebody else has spoilt or taken for holes, and t
   t.match(await readAfter(log, next), { texts: ['f'], gap: 'evicted' })
 })
 
-faultTest('knows what a failover has lost, though its numbers are given again', async (t) => {
+faultTest('recognises cursors that a failover has lost, though their numbers are given again', async (t) => {
   const master = await startRedis(t)
   const replica = await startRedis(t)
   const proxy = await FaultProxy.start(master.port)
@@ -248,27 +245,24 @@ faultTest('knows what a failover has lost, though its numbers are given again', 
   t.same(listening.texts.slice(-3), ['d', 'e', 'f'])
 })
 
-faultTest(
-  'knows what a failover has lost when it happens between two looks, and more was appended since',
-  async (t) => {
-    const redis = await startRedis(t)
-    const log = await open(t, { url: redis.url })
-    const listening = await Listening.to(log)
-    await log.append([toAlice('a')])
-    await listening.met('a')
-    const goBack = await redis.snapshot('{sse-hub}:*')
-    for (const text of ['lost 1', 'lost 2']) await log.append([toAlice(text)])
-    await listening.met('lost 2')
-    await goBack()
-    for (const text of ['b', 'c', 'd', 'e']) await log.append([toAlice(text)])
-    await listening.discontinuity()
-    await log.append([toAlice('f')])
-    await listening.met('f')
-    t.same((await readAfter(log, 'oldest')).texts, ['a', 'b', 'c', 'd', 'e', 'f'])
-  }
-)
+faultTest('recognises a loss by a failover between two checks, with more appends since', async (t) => {
+  const redis = await startRedis(t)
+  const log = await open(t, { url: redis.url })
+  const listening = await Listening.to(log)
+  await log.append([toAlice('a')])
+  await listening.met('a')
+  const goBack = await redis.snapshot('{sse-hub}:*')
+  for (const text of ['lost 1', 'lost 2']) await log.append([toAlice(text)])
+  await listening.met('lost 2')
+  await goBack()
+  for (const text of ['b', 'c', 'd', 'e']) await log.append([toAlice(text)])
+  await listening.discontinuity()
+  await log.append([toAlice('f')])
+  await listening.met('f')
+  t.same((await readAfter(log, 'oldest')).texts, ['a', 'b', 'c', 'd', 'e', 'f'])
+})
 
-faultTest('refuses events for which there is no room, says why, and goes on reading', async (t) => {
+faultTest('rejects events for which there is no memory, reports why, and still answers reads', async (t) => {
   const redis = await startRedis(t)
   const log = await open(t, { url: redis.url })
   const listening = await Listening.to(log)
@@ -284,7 +278,7 @@ faultTest('refuses events for which there is no room, says why, and goes on read
   t.same(listening.texts, ['a', 'c'])
 })
 
-faultTest('hands its scripts over again when Redis has forgotten them', async (t) => {
+faultTest('loads its scripts again when Redis has forgotten them', async (t) => {
   const redis = await startRedis(t)
   const log = await open(t, { url: redis.url })
   await log.append([toAlice('a')])
@@ -293,7 +287,7 @@ faultTest('hands its scripts over again when Redis has forgotten them', async (t
   t.same((await readAfter(log, 'oldest')).texts, ['a', 'b', 'c'])
 })
 
-faultTest('hands over what else was appended with an entry that cannot be read', async (t) => {
+faultTest('dispatches the other events of an append with an unreadable entry', async (t) => {
   const redis = await startRedis(t)
   const problems: string[] = []
   const logger = { warn: (_details: object, message: string) => problems.push(message), info: () => {} }
@@ -301,7 +295,7 @@ faultTest('hands over what else was appended with an entry that cannot be read',
   const listening = await Listening.to(log)
   await log.append([toAlice('a')])
   await listening.met('a')
-  // What an append would have written, but for an event that no hub writes: first without a number, then with one.
+  // Writes an append with an event that no hub writes: first without a number, then with one.
   const spoil = async (position: number, fields: readonly string[]) => {
     const [state, tail] = ['{sse-hub}:state', (await redis.send(['KEYS', '*:tail'])) as [string]]
     const [nonce, head, witness] = (await redis.send(['HMGET', state, 'nonce', 'head', 'witness'])) as string[]
@@ -319,7 +313,7 @@ faultTest('hands over what else was appended with an entry that cannot be read',
   t.same([listening.texts, listening.discontinuities], [['a', 'transient 1'], []])
   await spoil(3, ['2', 'garbage', '-', entry('transient 2'), '-', `abcdef 1 -1\n["u:alice"]\n\n-"\\n"\nx`])
   await listening.met('transient 2')
-  t.equal(listening.discontinuities.length, 1, 'what has a number is read from history')
+  t.equal(listening.discontinuities.length, 1, 'numbered events are read from history')
   await log.append([toAlice('b')])
   await listening.met('b')
   t.same(listening.texts, ['a', 'transient 1', 'transient 2', 'b'])
@@ -343,7 +337,7 @@ faultTest('a listener that throws keeps no event from the others', async (t) => 
   t.ok(problems.includes('a listener of the event log has failed'))
 })
 
-faultTest('keeps its batches in order when another node hands over the script that Redis has forgotten', async (t) => {
+faultTest('keeps its batches in order when another node loads the script that Redis has forgotten', async (t) => {
   const redis = await startRedis(t)
   const proxy = await FaultProxy.start(redis.port)
   t.teardown(() => proxy.close())
@@ -355,12 +349,12 @@ faultTest('keeps its batches in order when another node hands over the script th
     const outcomes: string[] = []
     const append = (text: string) =>
       log.append([toAlice(text)]).then(
-        () => outcomes.push(`${text} taken`),
+        () => outcomes.push(`${text} accepted`),
         ({ message }: Error) => outcomes.push(`${text} ${message}`)
       )
     await redis.send(['SCRIPT', 'FLUSH'])
     const first = append(`${round} first`)
-    // The first call has reached Redis, which has forgotten the script, when the other node hands it over.
+    // The first call has reached Redis, which has forgotten the script, when the other node loads it.
     await pause(34)
     const second = append(`${round} second`)
     await other.append([toAlice('other')])
@@ -386,12 +380,12 @@ faultTest('leaves a server that has become a replica, and finds the new master b
   await t.rejects(log.append([toAlice('refused')]), { ...UNAVAILABLE, message: /READONLY.*Nothing was published/ })
   await untilReady(log)
   await log.append([toAlice('b')])
-  // The tail reads happily from a replica, until its line is lost.
+  // The tail reads without an error from a replica, until its connection is lost.
   await listening.met('b')
   t.same((await readAfter(log, 'oldest')).texts, ['a', 'b'])
 })
 
-faultTest('leaves a server for good that its appends have left: its tail would hear nothing for ever', async (t) => {
+faultTest('leaves for good a server that its appends have left, whose tail would receive nothing', async (t) => {
   const redis = await startRedis(t)
   const stale = await startRedis(t)
   const proxy = await FaultProxy.start(stale.port)
@@ -402,7 +396,7 @@ faultTest('leaves a server for good that its appends have left: its tail would h
   await listening.met('old')
   await redis.follow(stale)
   await redis.send(['REPLICAOF', 'NO', 'ONE'])
-  // The address has moved, and only the line that publishes has noticed.
+  // The address leads elsewhere, and only the publishing connection has noticed.
   proxy.target = redis.port
   proxy.reset(1)
   await untilReady(log)
@@ -420,7 +414,7 @@ faultTest('refuses a store that another version has written', async (t) => {
   await t.rejects(Listening.to(log), { ...UNAVAILABLE, message: /format 99/ })
 })
 
-faultTest('works over a line that is slow and hands its bytes on one by one', async (t) => {
+faultTest('works over a slow connection that splits its bytes one by one', async (t) => {
   const redis = await startRedis(t)
   const proxy = await FaultProxy.start(redis.port)
   t.teardown(() => proxy.close())
@@ -435,7 +429,7 @@ faultTest('works over a line that is slow and hands its bytes on one by one', as
   t.same((await readAfter(log, 'oldest')).texts, texts)
 })
 
-faultTest('keeps what it was told in one batch together, though its line is cut at any time', async (t) => {
+faultTest('keeps the events of a batch together, though its connection is cut at any time', async (t) => {
   const redis = await startRedis(t)
   const proxy = await FaultProxy.start(redis.port)
   t.teardown(() => proxy.close())
@@ -469,7 +463,7 @@ faultTest('keeps what it was told in one batch together, though its line is cut 
   t.ok(outcomes.unknown + outcomes.refused > 0, 'some were cut')
 })
 
-faultTest('parks no more than a bounded number of events while Redis is slow', async (t) => {
+faultTest('queues no more than a bounded number of events while Redis is slow', async (t) => {
   const redis = await startRedis(t)
   const log = await open(t, { url: redis.url, timeout: 60_000 })
   redis.freeze()
@@ -479,11 +473,11 @@ faultTest('parks no more than a bounded number of events while Redis is slow', a
     )
   ])
   const refused = outcomes.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[]
-  t.ok(refused.length > 5_000 && refused.length < 15_000, `${refused.length} were refused`)
+  t.ok(refused.length > 5_000 && refused.length < 15_000, `${refused.length} were rejected`)
   t.match(refused[0]?.reason, { ...UNAVAILABLE, message: /too many events wait.*Nothing was published/ })
 })
 
-faultTest('drops transient events that a node reads only when they are of no use any more', async (t) => {
+faultTest('drops transient events that a node reads too late', async (t) => {
   const redis = await startRedis(t)
   const proxy = await FaultProxy.start(redis.port)
   t.teardown(() => proxy.close())
@@ -506,7 +500,7 @@ faultTest('drops transient events that a node reads only when they are of no use
   t.same(far.discontinuities, [])
 })
 
-faultTest('hands a stream no transient event from before it was opened, and all from after', async (t) => {
+faultTest('passes a stream no transient event from before it was opened, and all from after', async (t) => {
   const redis = await startRedis(t)
   const proxy = await FaultProxy.start(redis.port)
   t.teardown(() => proxy.close())
@@ -528,10 +522,10 @@ faultTest('hands a stream no transient event from before it was opened, and all 
   const textsOf = ({ events }: FakeSink) => events.filter(({ event }) => event === 'message').map(({ data }) => data)
   while (!textsOf(sink).includes('after')) await pause(5)
   t.same(textsOf(there), ['before', 'after'])
-  t.same(textsOf(sink), ['after'], 'its client may have been given the first by another node')
+  t.same(textsOf(sink), ['after'], 'its client may have received the first from another node')
 })
 
-faultTest('logs once why the tail cannot be read, and goes on when it can', async (t) => {
+faultTest('logs once why the tail cannot be read, and continues when it can', async (t) => {
   const redis = await startRedis(t)
   await redis.send(['ACL', 'SETUSER', 'hub', 'on', '>pw', '~*', '+@all'])
   const reasons: string[] = []

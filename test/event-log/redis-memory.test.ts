@@ -11,14 +11,14 @@ import { toAlice } from '../support/tail-listener.ts'
 
 const MIB = 1_048_576
 const DAY = 86_400_000
-/** What Redis takes may be so much more than what the log counts, and than its bound. */
+/** Maximum ratio of the memory of Redis to the log's count, and to its bound. */
 const TOLERANCE = 1.1
-/** Appends that are under way at a time. */
+/** Number of simultaneous appends. */
 const IN_FLIGHT = 200
 
 t.setTimeout(240_000)
 
-/** A log in a Redis of its own, and what it takes there: all that Redis uses beyond what it used when it was empty. */
+/** A log in a Redis of its own, and its memory there: the use of Redis beyond that of an empty one. */
 async function logAlone(t: Test, retention: Partial<Retention>, rest: object = {}) {
   const redis = await RedisServer.start()
   t.teardown(() => redis.stop())
@@ -32,7 +32,7 @@ async function logAlone(t: Test, retention: Partial<Retention>, rest: object = {
   return {
     clock,
     log: () => log,
-    /** Without the buffers of the connections, which are not the log's. */
+    /** Without the buffers of the connections, which do not belong to the log. */
     async taken(): Promise<number> {
       await log.close()
       log = await open()
@@ -56,7 +56,7 @@ async function appendBatches(log: RedisLog, count: number, make: (index: number)
   }
 }
 
-t.test('Redis takes no more than the log counts, whatever is in it', { skip: withoutRedis }, async (t) => {
+t.test('Redis uses no more memory than the log counts, with any contents', { skip: withoutRedis }, async (t) => {
   const count = effort(6_000, 30_000)
   const long = (index: number) => `${index}`.padStart(100, 'n')
   const kinds: Record<string, (index: number) => NewEvent> = {
@@ -68,7 +68,7 @@ t.test('Redis takes no more than the log counts, whatever is in it', { skip: wit
     'events of several channels': (index) =>
       toAlice('x', { channels: [`u:${index % 100}`, `t:${index % 7}`, 'everyone', `u:b${index % 1_000}`] }),
     'collapse keys': (index) => toAlice('x', { collapseKey: long(index) }),
-    'events that lapse': () => toAlice('x', { ttl: DAY }),
+    'events that expire': () => toAlice('x', { ttl: DAY }),
     'idempotency keys': (index) => toAlice('x', { transient: true, idempotency: idempotent(`${index}`.padStart(22)) }),
     'scopes of idempotency keys': (index) =>
       toAlice('x', { transient: true, idempotency: idempotent('k'.repeat(22), { scope: `${index}`.padStart(22) }) })
@@ -79,7 +79,7 @@ t.test('Redis takes no more than the log counts, whatever is in it', { skip: wit
     const { bytes } = log().stats()
     const used = await taken()
     t.comment(`${kind}: ${(used / count).toFixed()} bytes each, counted ${(bytes / count).toFixed()}`)
-    t.ok(used <= bytes * TOLERANCE, `${kind}: Redis takes ${used}, counted are ${bytes}`)
+    t.ok(used <= bytes * TOLERANCE, `${kind}: Redis uses ${used}, the log counts ${bytes}`)
     t.ok(used >= bytes / 4, `${kind}: and not much less, ${used}`)
   }
 })
@@ -108,6 +108,6 @@ t.test('a week of single appends stays within the bound', { skip: withoutRedis }
     max = Math.max(max, await taken())
     t.ok(log().stats().bytes <= bytes * 1.02, `${log().stats().bytes} are counted`)
   }
-  t.comment(`Redis takes ${(max / MIB).toFixed(1)} MiB at most, of ${bytes / MIB}`)
-  t.ok(max <= bytes * TOLERANCE, `Redis takes ${max} for a bound of ${bytes}`)
+  t.comment(`Redis uses ${(max / MIB).toFixed(1)} MiB at most, of ${bytes / MIB}`)
+  t.ok(max <= bytes * TOLERANCE, `Redis uses ${max} for a bound of ${bytes}`)
 })

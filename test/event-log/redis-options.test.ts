@@ -12,7 +12,7 @@ import { Listening, toAlice } from '../support/tail-listener.ts'
 
 const INVALID = 'SSE_HUB_ERR_INVALID_OPTION'
 
-t.test('says which option is wrong, and never what stands in a URL', async (t) => {
+t.test('names the invalid option, and never the content of a URL', async (t) => {
   const wrong: [object, RegExp][] = [
     [{}, /url.*redis:\/\/host:port/],
     [{ url: 'redis://a', client: {} }, /not both/],
@@ -37,7 +37,7 @@ t.test('says which option is wrong, and never what stands in a URL', async (t) =
   ]
   for (const [options, message] of wrong) {
     const error = await redisLog(options as RedisLogOptions).then(
-      () => t.fail('was taken'),
+      () => t.fail('was accepted'),
       (error: Error) => error
     )
     t.match(error, { code: INVALID, message })
@@ -45,9 +45,9 @@ t.test('says which option is wrong, and never what stands in a URL', async (t) =
   }
 })
 
-t.test('fails in good time, without the password, when Redis cannot be reached', async (t) => {
+t.test('fails within its timeout, without the password, when Redis cannot be reached', async (t) => {
   const error = await redisLog({ url: 'redis://user:secret@127.0.0.1:1' }).then(
-    () => t.fail('was taken'),
+    () => t.fail('was accepted'),
     (error: Error) => error
   )
   t.match(error, { code: 'SSE_HUB_ERR_LOG_UNAVAILABLE', message: /ECONNREFUSED.*startDegraded/ })
@@ -55,7 +55,7 @@ t.test('fails in good time, without the password, when Redis cannot be reached',
 })
 
 t.test(
-  'begins without Redis if it may, refuses meanwhile, and tells a break when Redis is there',
+  'starts without Redis if allowed, rejects appends meanwhile, and reports a discontinuity when Redis is there',
   { skip: withoutRedis },
   async (t) => {
     const redis = await RedisServer.start()
@@ -86,7 +86,7 @@ t.test('can be closed while it waits for Redis', async (t) => {
 })
 
 t.test(
-  'works with user, password and database, and says what is refused without them',
+  'works with user, password and database, and reports which of them is rejected',
   { skip: withoutRedis },
   async (t) => {
     const redis = await RedisServer.start()
@@ -107,7 +107,7 @@ t.test(
     t.teardown(() => foreign.close())
     await t.rejects(foreign.append([toAlice('a')]), { code: 'SSE_HUB_ERR_LOG_UNAVAILABLE', message: /NOPERM/ })
     const error = await redisLog({ url: `redis://hub:wr0ng@127.0.0.1:${redis.port}` }).then(
-      () => t.fail('was taken'),
+      () => t.fail('was accepted'),
       (error: Error) => error
     )
     t.match(error, { message: /WRONGPASS/ })
@@ -115,7 +115,7 @@ t.test(
   }
 )
 
-t.test('leaves a client that it was handed as it was', { skip: withoutRedis }, async (t) => {
+t.test('does not change a client from the host', { skip: withoutRedis }, async (t) => {
   const redis = await RedisServer.start()
   t.teardown(() => redis.stop())
   const client = createClient({ url: redis.url, database: 2 })
@@ -131,10 +131,10 @@ t.test('leaves a client that it was handed as it was', { skip: withoutRedis }, a
   const connected = String(await client.sendCommand(['CLIENT', 'LIST']))
     .trim()
     .split('\n')
-  t.equal(connected.length, 1, 'its own lines are closed')
+  t.equal(connected.length, 1, 'its own connections are closed')
 })
 
-t.test('speaks TLS as the client says', { skip: withoutRedis }, async (t) => {
+t.test('speaks TLS as configured in the client', { skip: withoutRedis }, async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'sse-hub-tls-'))
   t.teardown(() => rmSync(dir, { recursive: true, force: true }))
   const { key, cert } = selfSigned()
@@ -185,7 +185,7 @@ t.test('finds the node of a cluster that has its keys', { skip: withoutRedis }, 
   }
 })
 
-t.test('is a line for whatever else the nodes share', { skip: withoutRedis }, async (t) => {
+t.test('shares its connection with the other parts of a node', { skip: withoutRedis }, async (t) => {
   const redis = await RedisServer.start()
   t.teardown(() => redis.stop())
   const link = await redisLink({ url: redis.url, prefix: 'mine' })

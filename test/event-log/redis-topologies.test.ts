@@ -23,7 +23,7 @@ async function open(t: Test, options: RedisLogOptions): Promise<{ log: RedisLog;
   return { log, listening: await Listening.to(log) }
 }
 
-/** Appends until it is taken: while a master is away, events are refused. */
+/** Appends until the event is accepted: without a master, events are rejected. */
 async function append(log: RedisLog, text: string): Promise<void> {
   await until(
     () =>
@@ -32,11 +32,11 @@ async function append(log: RedisLog, text: string): Promise<void> {
         ({ message }: Error) => message
       ),
     (problem) => problem === '',
-    `"${text}" to be taken`
+    `"${text}" to be accepted`
   )
 }
 
-/** A master, a replica and three Sentinels, all of them with a password for the servers. */
+/** A master, a replica and three Sentinels, all with a password for the servers. */
 async function startSentinels(t: Test) {
   const args = ['--requirepass', PASSWORD, '--masterauth', PASSWORD]
   const servers = [await RedisServer.start({ args }), await RedisServer.start({ args })] as const
@@ -104,12 +104,12 @@ t.test('with Sentinels, the log follows the master', { skip: withoutRedis }, asy
   await until(
     () => replica.sendAs(PASSWORD, ['ROLE']),
     (role) => String(role).includes('connected'),
-    'the replica to be level'
+    'the replica to catch up'
   )
   const since = performance.now()
   await master.kill()
   await append(first.log, 'after the failover')
-  t.comment(`events are taken ${Math.round(performance.now() - since)} ms after the master died`)
+  t.comment(`events are accepted ${Math.round(performance.now() - since)} ms after the master died`)
   texts.push('after the failover')
   for (const [at, { log }] of logs.entries()) {
     await append(log, `after ${at}`)
@@ -120,7 +120,8 @@ t.test('with Sentinels, the log follows the master', { skip: withoutRedis }, asy
     t.same(listening.texts, texts)
   }
   if (!isThorough) return
-  // The former master comes back as a replica, after ten seconds; one Sentinel is gone; the log stays with the master, also with new lines.
+  // The former master returns as a replica, after ten seconds; one Sentinel is gone; the log stays with the master,
+  // also with new connections.
   await master.start()
   await (sentinels[0] as RedisServer).kill()
   await until(
@@ -195,7 +196,7 @@ for (const count of [1, 3]) {
     }
     for (const node of [next, owner, ...nodes]) await node.send(['CLUSTER', 'SETSLOT', slot, 'NODE', nextId])
     const send = () => hubs[0].hub.send('bob', { data: 'moved' }).catch(() => undefined)
-    await until(send, Boolean, 'the event to be taken')
+    await until(send, Boolean, 'the event to be accepted')
     await until(
       () => hubs[1].hub.history({ user: 'bob' }).catch(() => ({ events: [] })),
       ({ events }) =>
@@ -209,7 +210,7 @@ for (const count of [1, 3]) {
   })
 }
 
-t.test('what is wrong with a place is said, and never what stands in it', async (t) => {
+t.test('errors name what is wrong with a URL, and never its content', async (t) => {
   const wrong: [object, RegExp][] = [
     [{ url: 'redis+sentinel://secret@host' }, /url/],
     [{ url: 'redis+sentinel://u:secret@host/name/x' }, /url/],
@@ -232,7 +233,7 @@ t.test('what is wrong with a place is said, and never what stands in it', async 
   ]
   for (const [options, message] of wrong) {
     const error = await redisLog(options as RedisLogOptions).then(
-      () => t.fail('was taken'),
+      () => t.fail('was accepted'),
       (error: Error) => error
     )
     t.match(error, { code: 'SSE_HUB_ERR_INVALID_OPTION', message })

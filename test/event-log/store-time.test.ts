@@ -4,17 +4,17 @@ import { FakeClock } from '../support/fake-clock.ts'
 
 const STORE = 1_000_000
 
-t.test("the store's time goes on with the clock that never jumps", async (t) => {
+t.test("the store's time advances with the monotonic clock", async (t) => {
   const clock = new FakeClock()
   const time = new StoreTime(clock)
-  t.equal(time.now(), clock.now(), "before the store has told it, it is this process's")
+  t.equal(time.now(), clock.now(), "before the store's first answer, it is this process's")
   time.observe(STORE, clock.monotonic())
   clock.wall += 3_600_000
   clock.advance(5_000)
   t.equal(time.now(), STORE + 5_000)
 })
 
-t.test('an answer that was long on its way does not set the time back', async (t) => {
+t.test('a delayed answer does not set the time back', async (t) => {
   const clock = new FakeClock()
   const time = new StoreTime(clock)
   time.observe(STORE, clock.monotonic())
@@ -27,7 +27,8 @@ t.test('an answer that was long on its way does not set the time back', async (t
 t.test('the time is never ahead of the store, and the quicker an answer the nearer to it', async (t) => {
   const clock = new FakeClock()
   const time = new StoreTime(clock)
-  // The store's clock is STORE ahead of this process's; each answer takes a third of its way there, and two back.
+  // The store's clock is STORE ahead of this process's; each answer takes a third of its round trip there, and two
+  // back.
   for (const [trip, late] of [
     [300, 200],
     [30, 20],

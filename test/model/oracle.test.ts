@@ -101,7 +101,7 @@ t.test('a change to another life of the log without a word loses all', (t) => {
 })
 
 t.test('what may lapse may be missing', (t) => {
-  const published = PUBLISHED.map((entry) => ({ ...entry, mayLapse: entry.id === idOf(3) }))
+  const published = PUBLISHED.map((entry) => ({ ...entry, mayExpire: entry.id === idOf(3) }))
   t.same(faultsOf([event(1), event(5)], {}, published), {})
   t.end()
 })

@@ -243,7 +243,7 @@ export class ModelWorld {
       future: 5
     })
     const lastEventId = this.#cursorOf(client, kind)
-    const mustTell = lastEventId === undefined ? undefined : this.#model.flawOf(lastEventId)
+    const requiredGap = lastEventId === undefined ? undefined : this.#model.flawOf(lastEventId)
     const asks =
       lastEventId !== undefined || kind === 'none' || kind === 'own' ? 'now' : kind === 'last' ? 'last' : 'oldest'
     const channels: Channel[] = [userChannel(client.user), ...client.topics.map(topicChannel), EVERYONE]
@@ -251,7 +251,7 @@ export class ModelWorld {
     if (opened === undefined) throw new Violation('V2', `the hub is at ${hub.cursor()}, which the log never assigned`)
     const openedAt = this.#clock.monotonic()
     const check = new ConnectionCheck(this.#model, () => this.#clock.monotonic(), {
-      ...{ user: client.user, channels, opened, asks, lastEventId, requiredGap: mustTell, openedAt }
+      ...{ user: client.user, channels, opened, asks, lastEventId, requiredGap: requiredGap, openedAt }
     })
     const expiresAt = this.#random.chance(0.1) ? this.#clock.now() + this.#random.pick([1, 700, 10_000]) : undefined
     const complain = (rule: string, message: string) => {
