@@ -14,17 +14,19 @@ import { ServerProcess } from '../support/server-process.ts'
 t.setTimeout(600_000)
 
 const KEY = 'k'.repeat(43)
-/** The longest that the server may make the innocent wait, in milliseconds. */
+/** The maximum delay that the server may cause the innocent user, in milliseconds. */
 const PATIENCE = 1_000
-/** How long each attack goes on after its last byte, and how long its remains may stay after it has left, in milliseconds. */
-const AFTERMATH = 3_000
+/**
+ * How long each attack continues after its last byte, and how long its resources may take to be freed, in milliseconds.
+ */
+const SETTLE_TIME = 3_000
 const MAX_LEFT = 45_000
-/** Of descriptors and of memory, that an attack may leave. */
+/** Descriptors and memory that an attack may leave in use. */
 const DESCRIPTORS_LEFT = 5
 const MIB_AT_PEAK = 400
 const sleep = (time: number) => new Promise((resolve) => setTimeout(resolve, time))
 
-/** Connections that are held until the attack is over. */
+/** Connections that stay open until the attack is over. */
 class Crowd {
   readonly #retained: { destroy(): unknown }[] = []
 
@@ -34,7 +36,7 @@ class Crowd {
     this.#port = port
   }
 
-  /** So many plain connections that send a text and never read. */
+  /** Opens plain connections that send a text and never read. */
   async plain(count: number, text: string): Promise<void> {
     for (let at = 0; at < count; at++) {
       const socket: Socket = connect({ port: this.#port, host: '127.0.0.1' })
@@ -47,7 +49,7 @@ class Crowd {
     }
   }
 
-  /** So many HTTP/2 connections, each told what to do. */
+  /** Opens HTTP/2 connections that each run a function. */
   async http2(
     count: number,
     act: (client: Http2Frames) => Promise<void> | void,
@@ -81,7 +83,7 @@ const ATTACKS: Record<'HTTP' | 'HTTPS', Record<string, (crowd: Crowd) => Promise
     'pipelines calls without a key': (crowd) =>
       crowd.plain(35, `${POST}Content-Length: 10\r\n\r\n{"data":1}`.repeat(700)),
     'sends half of its headers': (crowd) => crowd.plain(500, 'GET /events HTTP/1.1\r\nHost: hub\r\nX: '),
-    'says nothing': (crowd) => crowd.plain(500, ''),
+    'sends nothing': (crowd) => crowd.plain(500, ''),
     'never finishes a body': (crowd) => crowd.plain(500, `${POST}Content-Length: 1000\r\n\r\n{`),
     'opens more connections than it may': (crowd) => crowd.plain(1_500, GET('/health/live'))
   },
@@ -106,7 +108,7 @@ const ATTACKS: Record<'HTTP' | 'HTTPS', Record<string, (crowd: Crowd) => Promise
         },
         NO_WINDOW
       ),
-    'resets what it has asked for': (crowd) =>
+    'resets its requests': (crowd) =>
       crowd.http2(20, async (client) => {
         for (let stream = 1; stream < 4_000 && !client.isClosed; stream += 2) {
           client.request(stream, 'GET', '/events')
@@ -151,7 +153,7 @@ const ATTACKS: Record<'HTTP' | 'HTTPS', Record<string, (crowd: Crowd) => Promise
           await sleep(1)
         }
       }),
-    'asks by methods that are none': (crowd) =>
+    'sends unknown methods': (crowd) =>
       crowd.http2(10, async (client) => {
         for (let stream = 1; stream < 2_000 && !client.isClosed; stream += 2) {
           client.send(frame(FRAME.headers, FLAG.endStream | FLAG.endHeaders, stream, headerBlock('FOO', '/')))
@@ -183,13 +185,13 @@ async function start(t: Test, protocol: keyof typeof ATTACKS) {
 }
 
 for (const protocol of ['HTTP', 'HTTPS'] as const) {
-  t.test(`over ${protocol} a stream with a steady publisher notices nothing of any attack`, async (t) => {
+  t.test(`over ${protocol} no attack disturbs a stream with a steady publisher`, async (t) => {
     const { server, url, ca } = await start(t, protocol)
     const pid = server.child.pid as number
     const innocent = await Innocent.open({ url, key: KEY, ca, pid })
-    await sleep(AFTERMATH)
+    await sleep(SETTLE_TIME)
     const calm = innocent.takeWorst()
-    t.comment(`without an attack the innocent waits ${calm.byServer} ms at most (${calm.wall} by the wall)`)
+    t.comment(`without an attack the innocent waits ${calm.byServer} ms at most (${calm.wall} by the wall clock)`)
     for (const [what, attack] of Object.entries(ATTACKS[protocol])) {
       const before = costOf(pid)
       const peak = { ...before }
@@ -198,7 +200,7 @@ for (const protocol of ['HTTP', 'HTTPS'] as const) {
       const begun = performance.now()
       const crowd = new Crowd(Number(new URL(url).port))
       await attack(crowd)
-      await sleep(AFTERMATH)
+      await sleep(SETTLE_TIME)
       watchCost(pid, peak)
       crowd.leave()
       clearInterval(watch)
@@ -207,7 +209,7 @@ for (const protocol of ['HTTP', 'HTTPS'] as const) {
       const after = costOf(pid)
       const worst = innocent.takeWorst()
       t.comment(`${what}, ${took} ms: before ${show(before)}; peak ${show(peak)}; ${left} ms later ${show(after)}`)
-      const waits = `${worst.byServer} ms at most (${worst.wall} by the wall)`
+      const waits = `${worst.byServer} ms at most (${worst.wall} by the wall clock)`
       t.ok(worst.byServer <= PATIENCE, `${what}: the server makes the innocent wait ${waits}`)
       t.ok(after.descriptors <= before.descriptors + DESCRIPTORS_LEFT, `${what}: descriptors are free after ${left} ms`)
       t.ok(peak.memory <= before.memory + MIB_AT_PEAK, `${what}: ${peak.memory - before.memory} MiB more at the peak`)
@@ -228,7 +230,7 @@ function watchCost(pid: number, peak: { -readonly [Name in keyof Cost]: Cost[Nam
   for (const name of ['memory', 'descriptors', 'cpu'] as const) peak[name] = Math.max(peak[name], now[name])
 }
 
-/** How long it takes until all is as before: descriptors are free and events arrive at once. Or until no patience is left. */
+/** How long it takes until descriptors are free and events arrive at once, or until the patience is used up. */
 async function untilGone(innocent: Innocent, pid: number, { descriptors }: Cost): Promise<number> {
   const begun = performance.now()
   const hasGone = () => innocent.pending <= 1 && costOf(pid).descriptors <= descriptors + DESCRIPTORS_LEFT

@@ -21,7 +21,7 @@ async function start(t: Test, store: string): Promise<{ child: ChildProcess; url
   return { child: server.child, url: await server.url(), output: () => server.stdout + server.stderr }
 }
 
-/** Publishes over a connection that is open already. */
+/** Publishes over a connection that is already open. */
 async function publish(agent: Agent, url: string, data: unknown): Promise<number> {
   const outgoing = request(`${url}/broadcast`, {
     agent,
@@ -35,7 +35,7 @@ async function publish(agent: Agent, url: string, data: unknown): Promise<number
   return response.statusCode
 }
 
-/** Connects until a connection is not served any more, which shows that there are no descriptors left. */
+/** Connects until a connection is no longer served, which shows that no descriptors are left. */
 async function exhaust(t: Test, url: string): Promise<Socket[]> {
   const port = Number(new URL(url).port)
   const retained: Socket[] = []
@@ -53,12 +53,12 @@ async function exhaust(t: Test, url: string): Promise<Socket[]> {
     if ((await Promise.race([answered, gone])) === 'refused') return retained
     retained.push(socket.resume())
   }
-  throw new Error('nobody was ever refused')
+  throw new Error('no connection was ever refused')
 }
 
 for (const kind of ['memory', 'a folder']) {
   t.test(
-    `a hub without descriptors, with history in ${kind}, serves who is in, and lets others in when there are some`,
+    `a hub without free descriptors, with history in ${kind}, serves open connections, and accepts new ones later`,
     async (t) => {
       const folder = mkdtempSync(join(tmpdir(), 'hub-'))
       t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -72,10 +72,10 @@ for (const kind of ['memory', 'a folder']) {
       t.equal(await publish(agent, url, 'before'), 202)
 
       const retained = await exhaust(t, url)
-      t.comment(`${retained.length} more were let in`)
+      t.comment(`${retained.length} more were accepted`)
       t.ok(retained.length > DESCRIPTORS / 2)
       for (let round = 0; round < 20; round++) t.equal(await publish(agent, url, round), 202)
-      for (const reader of readers) t.equal((await reader.count(21)).length, 21, 'those who are in get everything')
+      for (const reader of readers) t.equal((await reader.count(21)).length, 21, 'the open streams get everything')
       t.equal(child.exitCode, null)
 
       for (const socket of retained.slice(0, 20)) socket.destroy()
@@ -88,13 +88,13 @@ for (const kind of ['memory', 'a folder']) {
       for (const reader of readers) reader.cut()
       agent.destroy()
       child.kill('SIGTERM')
-      t.same(await once(child, 'exit'), [0, null], 'and it stops as ever')
+      t.same(await once(child, 'exit'), [0, null], 'and it stops as usual')
       t.equal(output().split('\n').length, 2, `nothing is logged as an error: ${output()}`)
     }
   )
 }
 
-/** The descriptors of those who left are free when the hub has heard of it. */
+/** The descriptors of closed connections are free when the hub has noticed the close. */
 async function untilServed(url: string): Promise<StreamClient> {
   for (let tries = 0; tries < 1_000; tries++) {
     const client = await StreamClient.open(`${url}/events?user=reader`).catch(() => undefined)
@@ -102,5 +102,5 @@ async function untilServed(url: string): Promise<StreamClient> {
     await client.event('hub.welcome')
     return client
   }
-  throw new Error('nobody is let in any more')
+  throw new Error('no connection is accepted any more')
 }

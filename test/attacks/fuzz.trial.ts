@@ -18,23 +18,23 @@ import { Random } from '../support/random.ts'
 import { selfSigned } from '../support/self-signed.ts'
 import { ServerProcess } from '../support/server-process.ts'
 
-/** How long each protocol is attacked, in seconds. */
+/** Duration of the attack on each protocol, in seconds. */
 const SECONDS = Number(process.env.FUZZ_SECONDS ?? 60)
-/** Attackers at a time, and how long each waits for an answer, in milliseconds. */
+/** Number of simultaneous attackers, and how long each waits for an answer, in milliseconds. */
 const ATTACKERS = 4
 const PATIENCE = 1_000
-/** The longest that the server may make the innocent wait, in milliseconds. */
+/** The maximum delay that the server may cause the innocent user, in milliseconds. */
 const MAX_WAIT = 1_000
 const MIB_LEFT = 300
 const DESCRIPTORS_LEFT = 5
-/** Calls are made so many at a time: more would keep the innocent from noticing its events. */
+/** Number of simultaneous calls: more would keep the innocent user from noticing its events. */
 const BATCH = 10
 
 t.setTimeout((2 * SECONDS + 240) * 1_000)
 t.comment(`TEST_SEED=${SEED} FUZZ_SECONDS=${SECONDS}`)
 
 const KEY = 'k'.repeat(43)
-/** It reaches every user but publishes to everyone never: what the innocent is sent is its own publisher's. */
+/** A key for every user but not for everyone: all events of the innocent user come from its own publisher. */
 const FUZZ_KEY = 'f'.repeat(43)
 const HUB_KEYS = `all:${KEY}:publish,ticket,read;fuzz:${FUZZ_KEY}:user:*,topic:*,read,close,ticket`
 const sleep = (time: number) => new Promise((resolve) => setTimeout(resolve, time))
@@ -44,7 +44,7 @@ interface Report {
   readonly faults: string[]
 }
 
-/** Calls as the schemas of the API describe them, without end. */
+/** An endless sequence of calls that the schemas of the API describe. */
 async function* calls(seed: number): AsyncGenerator<Call> {
   const app = Fastify({ routerOptions: { maxParamLength: 768 } })
   const routes = collectRoutes(app)
@@ -59,7 +59,7 @@ function count(report: Report, what: string): void {
   report.counts[what] = (report.counts[what] ?? 0) + 1
 }
 
-/** An answer must not be an internal error, and an error has a code and shows nothing of the inside. */
+/** An answer must not be an internal error; an error has a code and shows nothing internal. */
 function judge(report: Report, call: Call, status: number, body: string): void {
   count(report, `${status}`)
   const shows = `${call.method} ${call.url.slice(0, 200)} answered ${status}: ${body.slice(0, 300)}`
@@ -67,7 +67,7 @@ function judge(report: Report, call: Call, status: number, body: string): void {
   if (/\n\s+at |node_modules|\.[jt]s:\d/.test(body)) report.faults.push(shows)
 }
 
-/** A raw HTTP/1 request, bytes as they are; what comes back until the end, an event, or for want of patience. */
+/** Sends raw bytes as an HTTP/1 request; returns the answer up to its end, an event, or a timeout. */
 async function sendPlain(port: number, bytes: Buffer): Promise<string> {
   const socket = connect({ port, host: '127.0.0.1' })
   let text = ''
@@ -188,7 +188,7 @@ async function sendFrames(port: number, random: Random, { method, url }: Call, r
 }
 
 for (const protocol of ['HTTP/1', 'HTTP/2'] as const) {
-  t.test(`over ${protocol} whatever is called or sent, the hub answers with sense and serves on`, async (t) => {
+  t.test(`over ${protocol}, the hub answers any call or bytes correctly and continues to serve`, async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'hub-'))
     t.teardown(() => rmSync(folder, { recursive: true, force: true }))
     const { cert, key } = selfSigned()
@@ -228,7 +228,10 @@ for (const protocol of ['HTTP/1', 'HTTP/2'] as const) {
     t.comment(`before ${show(before)}; after ${show(after)}`)
     t.same(report.faults, [])
     t.equal(server.child.exitCode, null, 'the hub is alive')
-    t.ok(worst.byServer <= MAX_WAIT, `the innocent waits ${worst.byServer} ms at most (${worst.wall} by the wall)`)
+    t.ok(
+      worst.byServer <= MAX_WAIT,
+      `the innocent waits ${worst.byServer} ms at most (${worst.wall} by the wall clock)`
+    )
     t.ok(after.descriptors <= before.descriptors + DESCRIPTORS_LEFT, 'all descriptors are free')
     t.ok(after.memory <= before.memory + MIB_LEFT, `${after.memory - before.memory} MiB more than before`)
     const { published, faults } = await innocent.stop()

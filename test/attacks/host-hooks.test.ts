@@ -15,7 +15,7 @@ const fail = () => {
 }
 const events = '/hub/events?user=alice&topics=news'
 
-/** What a mistake in a function of the host's may look like. */
+/** Mistakes in a function of the host. */
 const MISTAKES: Record<string, () => never> = {
   'throws an error': fail,
   'throws text': () => {
@@ -28,12 +28,12 @@ const MISTAKES: Record<string, () => never> = {
   'rejects with nothing': () => Promise.reject(undefined) as never,
   'rejects in another realm': () => runInNewContext("Promise.reject(new Error('elsewhere'))") as never,
   'is a thenable that throws': () =>
-    // biome-ignore lint/suspicious/noThenProperty: it is what is tried
+    // biome-ignore lint/suspicious/noThenProperty: a thenable is under test
     ({ then: fail }) as never
 }
 
 for (const [what, mistake] of Object.entries(MISTAKES)) {
-  t.test(`a host whose function ${what} hurts that one request alone`, async (t) => {
+  t.test(`a host whose function ${what} fails only that one request`, async (t) => {
     let isWrong = false
     const authenticate: Authenticate = () => (isWrong ? mistake() : { user: 'alice' })
     const authorizeTopic: AuthorizeTopic = () => (isWrong ? mistake() : true)
@@ -60,7 +60,7 @@ for (const [what, mistake] of Object.entries(MISTAKES)) {
   })
 }
 
-t.test('listeners of the host that fail, in whatever way, change nothing for the streams', async (t) => {
+t.test('listeners of the host that fail, in any way, change nothing for the streams', async (t) => {
   const host = await buildHub(t)
   const url = await host.listen()
   for (const mistake of Object.values(MISTAKES))
@@ -75,17 +75,17 @@ t.test('listeners of the host that fail, in whatever way, change nothing for the
   t.equal(host.open, 0)
 })
 
-t.test('a thousand clients who leave while the host hangs leave nothing behind', async (t) => {
+t.test('a thousand clients that disconnect while the host hangs leave nothing behind', async (t) => {
   const clock = new FakeClock()
   const host = await buildHub(t, { hub: { clock, authenticate: () => new Promise<StreamIdentity>(() => {}) } })
   const url = await host.listen()
-  let asked = 0
+  let calls = 0
   const timers = clock.timers
   for (let round = 0; round < 10; round++) {
     await Promise.all(
       Array.from({ length: 100 }, async () => {
         const abort = new AbortController()
-        const before = asked++
+        const before = calls++
         const asking = fetch(`${url}/events?user=u${before}`, { signal: abort.signal }).catch(() => {})
         while (clock.timers <= timers + (before % 100)) await new Promise((resolve) => setImmediate(resolve))
         abort.abort()
@@ -99,7 +99,7 @@ t.test('a thousand clients who leave while the host hangs leave nothing behind',
   t.match(host.app.sse.stats(), { streams: 0, opened: 0 })
 })
 
-t.test('an identity that is a trap is no identity, or an error of that one request', async (t) => {
+t.test('an identity with throwing getters is no identity, or an error of that one request', async (t) => {
   const traps: unknown[] = [
     new Proxy({}, { get: fail }),
     Object.defineProperty({}, 'user', { get: fail }),
@@ -126,7 +126,7 @@ t.test('an identity that is a trap is no identity, or an error of that one reque
   t.match(host.app.sse.stats(), { opened: 1, streams: 1 })
 })
 
-t.test('data that fights back is refused, and nothing of it is published', async (t) => {
+t.test('data with hostile getters is refused, and no part of it is published', async (t) => {
   const host = await buildHub(t)
   const client = await host.client(`${await host.listen()}/events?user=alice`)
   const cycle: Record<string, unknown> = {}

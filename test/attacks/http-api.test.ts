@@ -18,7 +18,7 @@ const KEYS = { apiKeys: readApiKeys(`all:${KEY}:publish,ticket,read,close`) }
 interface Fuzzed {
   readonly app: FastifyInstance
   readonly routes: Route[]
-  /** What was logged as an error. */
+  /** The logged errors. */
   readonly errors: string[]
 }
 
@@ -35,7 +35,7 @@ async function build(t: Test, authentication?: typeof KEYS): Promise<Fuzzed> {
   return { app, routes, errors }
 }
 
-/** Calls, and throws if the answer is none that a client can make sense of. */
+/** Sends a call, and throws if the answer breaks the API's rules. */
 async function attack({ app, errors }: Fuzzed, call: Call, answers: Route['answers']): Promise<void> {
   const { method, url, headers, payload } = call
   const response = await app.inject({
@@ -55,7 +55,7 @@ async function attack({ app, errors }: Fuzzed, call: Call, answers: Route['answe
     return
   }
   const text = await textOf(response.stream())
-  if (/\n\s+at |node_modules|\.ts:\d/.test(text)) throw new Error(`shows its insides: ${text}`)
+  if (/\n\s+at |node_modules|\.ts:\d/.test(text)) throw new Error(`shows internals: ${text}`)
   if (statusCode >= 400 && text !== '') {
     const { code, message, statusCode: reply } = JSON.parse(text)
     if (typeof code !== 'string' || typeof message !== 'string' || reply !== statusCode)
@@ -63,7 +63,8 @@ async function attack({ app, errors }: Fuzzed, call: Call, answers: Route['answe
   }
   // A path may lead elsewhere, `/users/..` to the page for one.
   const answer = text !== '' && type.startsWith('application/json') ? answers[statusCode] : undefined
-  if (answer !== undefined && !Value.Check(answer, JSON.parse(text))) throw new Error(`not what it promises: ${text}`)
+  if (answer !== undefined && !Value.Check(answer, JSON.parse(text)))
+    throw new Error(`differs from its schema: ${text}`)
 }
 
 async function textOf(source: AsyncIterable<Buffer>): Promise<string> {
@@ -77,12 +78,12 @@ for (const [name, authentication, credentials] of [
   ['locked, with a key', KEYS, { authorization: `Bearer ${KEY}` }],
   ['locked, without one', KEYS, {}]
 ] as const) {
-  t.test(`whatever is sent to an API that is ${name}, it answers with sense and goes on`, async (t) => {
+  t.test(`an API that is ${name} answers any call correctly and continues to serve`, async (t) => {
     const fuzzed = await build(t, authentication)
     const { app, routes } = fuzzed
     t.ok(routes.length > 15, `${routes.length} routes`)
     const call = fc.nat(routes.length - 1).chain((at) => callOf(routes[at] as Route).map((one) => ({ one, at })))
-    // Nobody reads them.
+    // No client reads these streams.
     app.sse.on('open', (stream) => setImmediate(() => stream.close('kicked')))
     await survives(t, call, 1_500, ({ one, at }) => {
       const headers = { ...one.headers, ...credentials }

@@ -13,29 +13,29 @@ import { RawSocket } from '../support/raw-socket.ts'
 failOnWarnings(t)
 t.setTimeout(60_000)
 
-/** So many come in one window before the others have to wait for their turn; while the clock stands still, all come in one. */
-const AT_EASE = 50
+/** Number of connections in one window before the others wait; while the clock stands still, all come in one. */
+const UNPACED = 50
 const PATIENCE = 10_000
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 const request = (what: string) => `${what} HTTP/1.1\r\nHost: hub\r\n`
 
-/** A hub in a storm: everybody who comes from now on waits until his turn has come. */
-class Storm {
+/** A hub that paces connections: every new connection waits for its turn. */
+class PacedHub {
   readonly host: HubHost
-  /** A second one on the same server, as two hubs have it, that is busy when it is told to be. */
+  /** A second pacer on the same server, as with two hubs; tests make it busy. */
   readonly pacer: ConnectionPacer
   isBusy = false
 
-  static async begin(t: Test, server: object = {}): Promise<Storm> {
+  static async begin(t: Test, server: object = {}): Promise<PacedHub> {
     const clock = new FakeClock()
     const host = (app: FastifyInstance) =>
       app.register(hubRoutes, { authorize: () => true, authorizeTopic: () => true })
     const hub = await buildHub(t, { hub: { clock, paceConnections: true }, host, server })
-    const storm = new Storm(hub, clock)
+    const pacedHub = new PacedHub(hub, clock)
     await hub.listen()
-    for (let come = 0; come < AT_EASE; come++) (await storm.connect()).destroy()
-    await storm.untilConnections(0)
-    return storm
+    for (let come = 0; come < UNPACED; come++) (await pacedHub.connect()).destroy()
+    await pacedHub.untilConnections(0)
+    return pacedHub
   }
 
   private constructor(host: HubHost, clock: FakeClock) {
@@ -69,7 +69,7 @@ class Storm {
     }
   }
 
-  /** Somebody with nothing but good in mind is served. */
+  /** Checks that a well-behaved client is served. */
   async serves(t: Test, what: string): Promise<void> {
     const opened = this.host.streams.length
     const raw = await RawSocket.stream(this.host.port, '/events?user=alice')
@@ -83,7 +83,7 @@ class Storm {
   }
 }
 
-/** Everything that the server sent before it closed, also if a reset follows: bytes that it had not read cause one. */
+/** The bytes that the server sent before it closed, also if a reset follows: unread bytes cause one. */
 function answersOf(socket: Socket): Promise<string> {
   let text = ''
   socket.on('data', (bytes) => {
@@ -94,8 +94,8 @@ function answersOf(socket: Socket): Promise<string> {
   })
 }
 
-/** What may be done to a connection that has to wait for its turn. */
-const GOINGS: Record<string, (socket: Socket) => void> = {
+/** Events on a connection that waits for its turn. */
+const CLOSINGS: Record<string, (socket: Socket) => void> = {
   'says nothing and goes': (socket) => socket.destroy(),
   'says nothing and resets': (socket) => socket.resetAndDestroy(),
   'says nothing and is finished': (socket) => socket.end(),
@@ -116,29 +116,29 @@ const GOINGS: Record<string, (socket: Socket) => void> = {
   }
 }
 
-t.test('in a storm nobody who goes away, at whatever moment and however, is left, or holds up another', async (t) => {
-  const storm = await Storm.begin(t)
-  for (const [what, go] of Object.entries(GOINGS)) {
+t.test('during pacing, no connection that closes, at any moment and in any way, stays or delays another', async (t) => {
+  const pacedHub = await PacedHub.begin(t)
+  for (const [what, go] of Object.entries(CLOSINGS)) {
     for (const isBusy of [false, true]) {
-      storm.isBusy = isBusy
-      const socket = await storm.connect()
+      pacedHub.isBusy = isBusy
+      const socket = await pacedHub.connect()
       socket.resume()
       socket.once('end', () => socket.destroy())
       go(socket)
       if (isBusy) {
-        // He has gone, or waits; then it is his turn.
+        // The connection has closed, or waits; then it is its turn.
         for (let turns = 0; turns < 20; turns++) await turn()
-        storm.isBusy = false
+        pacedHub.isBusy = false
       }
-      await storm.untilConnections(0)
-      await storm.serves(t, `${what}${isBusy ? ', while the hub is busy' : ''}`)
+      await pacedHub.untilConnections(0)
+      await pacedHub.serves(t, `${what}${isBusy ? ', while the hub is busy' : ''}`)
     }
   }
-  t.same(storm.host.errors, [])
+  t.same(pacedHub.host.errors, [])
 })
 
-t.test('in a storm each is answered as at any other time, whatever he asks for', async (t) => {
-  const storm = await Storm.begin(t)
+t.test('during pacing, each connection gets the same answers as at any other time', async (t) => {
+  const pacedHub = await PacedHub.begin(t)
   const close = 'Connection: close\r\n\r\n'
   const event = '{"data":1}'
   const post = `${request('POST /broadcast')}Content-Type: application/json\r\nContent-Length: ${event.length}\r\n`
@@ -149,7 +149,7 @@ t.test('in a storm each is answered as at any other time, whatever he asks for',
       /^HTTP\/1\.1 200 [\s\S]*}HTTP\/1\.1 200 /
     ],
     [
-      'an upgrade that nobody offers',
+      'an upgrade that the server does not offer',
       `${request('GET /health/live')}Upgrade: websocket\r\nConnection: Upgrade, close\r\n\r\n`,
       /^HTTP\/1\.1 200 /
     ],
@@ -159,13 +159,9 @@ t.test('in a storm each is answered as at any other time, whatever he asks for',
       `${post}Expect: 100-continue\r\n${close}${event}`,
       /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 202 /
     ],
-    [
-      'an expectation that is none',
-      `${request('GET /health/live')}Expect: the unexpected\r\n${close}`,
-      /^HTTP\/1\.1 417 /
-    ],
+    ['an unknown expectation', `${request('GET /health/live')}Expect: the unexpected\r\n${close}`, /^HTTP\/1\.1 417 /],
     ['a head that is too large', `${request('GET /')}X: ${'x'.repeat(20_000)}\r\n${close}`, /^HTTP\/1\.1 431 /],
-    ['no HTTP at all', '\x16\x03\x01\x02\x00\x01\0\0\0', /^HTTP\/1\.1 400 /],
+    ['not HTTP at all', '\x16\x03\x01\x02\x00\x01\0\0\0', /^HTTP\/1\.1 400 /],
     ['HTTP/1.0', 'GET /health/live HTTP/1.0\r\n\r\n', /^HTTP\/1\.1 200 /],
     [
       'two streams at once',
@@ -175,7 +171,7 @@ t.test('in a storm each is answered as at any other time, whatever he asks for',
   ]
   for (const isInPieces of [false, true]) {
     for (const [what, text, answer] of cases) {
-      const socket = await storm.connect()
+      const socket = await pacedHub.connect()
       const answers = answersOf(socket)
       for (let at = 0; isInPieces && at < Math.min(40, text.length - 1); at++) {
         socket.write(text[at] as string, 'latin1')
@@ -185,70 +181,70 @@ t.test('in a storm each is answered as at any other time, whatever he asks for',
 
       t.match(await answers, answer, `${what}${isInPieces ? ', in pieces' : ''}`)
       socket.destroy()
-      await storm.untilConnections(0)
+      await pacedHub.untilConnections(0)
     }
   }
-  await storm.serves(t, 'all of them')
-  t.same(storm.host.errors, [])
+  await pacedHub.serves(t, 'all of them')
+  t.same(pacedHub.host.errors, [])
 })
 
-t.test('a thousand who say nothing, or one byte, keep nobody out', async (t) => {
-  const storm = await Storm.begin(t)
+t.test('a thousand connections that send nothing, or one byte, keep no other out', async (t) => {
+  const pacedHub = await PacedHub.begin(t)
   const loris: Socket[] = []
   for (let at = 0; at < 1_000; at++) {
-    const socket = await storm.connect()
+    const socket = await pacedHub.connect()
     if (at % 2 === 0) socket.write('G')
     loris.push(socket)
   }
-  const raw = await RawSocket.stream(storm.host.port, '/events?user=alice')
-  await storm.host.app.sse.send('alice', { data: 'in' })
+  const raw = await RawSocket.stream(pacedHub.host.port, '/events?user=alice')
+  await pacedHub.host.app.sse.send('alice', { data: 'in' })
   await raw.until(() => raw.text.includes('data: in\n'), 'an event')
   raw.socket.destroy()
   for (const [at, socket] of loris.entries()) {
     if (at % 3 === 0) socket.resetAndDestroy()
     else socket.destroy()
   }
-  await storm.untilConnections(0)
-  await storm.serves(t, 'a thousand')
-  t.same(storm.host.errors, [])
+  await pacedHub.untilConnections(0)
+  await pacedHub.serves(t, 'a thousand')
+  t.same(pacedHub.host.errors, [])
 })
 
-t.test('those who wait when the app is closed are answered, and those who never asked do not stay', async (t) => {
-  const storm = await Storm.begin(t, { forceCloseConnections: true, return503OnClosing: false })
-  const { host } = storm
-  storm.isBusy = true
+t.test('when the app closes, waiting requests are answered, and silent connections do not stay', async (t) => {
+  const pacedHub = await PacedHub.begin(t, { forceCloseConnections: true, return503OnClosing: false })
+  const { host } = pacedHub
+  pacedHub.isBusy = true
   const answers: Promise<string>[] = []
   for (const path of ['/events?user=alice', '/health/live']) {
-    const socket = await storm.connect()
+    const socket = await pacedHub.connect()
     answers.push(answersOf(socket))
     socket.write(`${request(`GET ${path}`)}\r\n`)
-    await storm.untilWaiting(answers.length)
+    await pacedHub.untilWaiting(answers.length)
   }
-  const silent = await storm.connect()
-  const slow = await storm.connect()
+  const silent = await pacedHub.connect()
+  const slow = await pacedHub.connect()
   slow.write('GET /ev')
-  await storm.untilWaiting(3)
+  await pacedHub.untilWaiting(3)
   const gone = [silent, slow].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
   for (const socket of [silent, slow]) socket.resume().once('end', () => socket.destroy())
-  storm.pacer.open()
+  pacedHub.pacer.open()
   await host.app.close()
   await Promise.all(gone)
   for (const answer of answers) t.match(await answer, /^$|^HTTP\/1\.1 200 /)
-  t.equal(storm.pacer.waiting, 0)
+  t.equal(pacedHub.pacer.waiting, 0)
   t.equal(host.open, 0)
   t.same(host.errors, [])
 })
 
-t.test('whatever a crowd does, in whatever order, all of it is served or gone at the end', async (t) => {
+t.test('in any crowd, in any order, every connection is served or closed in the end', async (t) => {
   t.comment(`TEST_SEED=${SEED}`)
   const random = new Random(SEED)
-  const storm = await Storm.begin(t)
-  const ways = Object.values(GOINGS)
+  const pacedHub = await PacedHub.begin(t)
+  const ways = Object.values(CLOSINGS)
   let asked = 0
   let answered = 0
   for (let step = 0; step < runs(400); step++) {
-    if (random.chance(0.1)) storm.isBusy = !storm.isBusy
-    const socket = await storm.connect()
+    if (random.chance(0.1)) pacedHub.isBusy = !pacedHub.isBusy
+    const socket = await pacedHub.connect()
     socket.resume()
     socket.once('end', () => socket.destroy())
     if (random.chance(0.3)) {
@@ -259,10 +255,10 @@ t.test('whatever a crowd does, in whatever order, all of it is served or gone at
       socket.write(`${request('GET /health/live')}Connection: close\r\n\r\n`)
     } else random.pick(ways)(socket)
   }
-  storm.isBusy = false
-  await storm.untilConnections(0)
-  await storm.untilWaiting(0)
-  t.equal(answered, asked, 'everybody who asked and waited was answered')
-  await storm.serves(t, 'all of them')
-  t.same(storm.host.errors, [])
+  pacedHub.isBusy = false
+  await pacedHub.untilConnections(0)
+  await pacedHub.untilWaiting(0)
+  t.equal(answered, asked, 'every request that waited was answered')
+  await pacedHub.serves(t, 'all of them')
+  t.same(pacedHub.host.errors, [])
 })

@@ -11,7 +11,7 @@ import { RawSocket } from '../support/raw-socket.ts'
 failOnWarnings(t)
 t.setTimeout(600_000)
 
-/** How long a test waits for somebody to be gone, in milliseconds. */
+/** How long a test waits for a connection to close, in milliseconds. */
 const PATIENCE = 10_000
 
 const STREAM = 'GET /events?user=mallory HTTP/1.1\r\nHost: hub\r\nAccept: text/event-stream\r\n'
@@ -19,7 +19,7 @@ const JSON_TYPE = 'Content-Type: application/json\r\n'
 const EVENT = '{"data":"smuggled"}'
 const POST = `POST /broadcast HTTP/1.1\r\nHost: hub\r\n${JSON_TYPE}`
 
-/** Requests and their remains, as servers have been taken in by. None of them ever publishes as a whole. */
+/** Requests and parts of them that have deceived servers. None of them ever publishes as a whole. */
 const FRAGMENTS = [
   ...[
     `${STREAM}\r\n`,
@@ -76,12 +76,12 @@ const FRAGMENTS = [
   ]
 ]
 
-/** How a peer goes. */
+/** How a peer closes. */
 const ENDS = ['says that it is finished', 'goes with a reset', 'goes', 'goes before it has sent everything'] as const
 
 interface Peer {
   readonly fragments: string[]
-  /** In pieces of so many bytes each, over and over. */
+  /** Sizes of the pieces, in bytes, repeated. */
   readonly pieces: readonly number[]
   readonly end: (typeof ENDS)[number]
 }
@@ -101,9 +101,9 @@ const peers: fc.Arbitrary<Peer> = fc.record({
 
 const withApi = (app: FastifyInstance) => app.register(hubRoutes, { authorize: () => true, authorizeTopic: () => true })
 
-/** Resolves when nobody but these is connected any more, and no stream but theirs is open. */
-async function untilLeft(host: HubHost, count: number): Promise<void> {
-  // Who came before this one has been accepted when it is answered.
+/** Resolves when only these connections and their streams are left. */
+async function untilOnly(host: HubHost, count: number): Promise<void> {
+  // When this request is answered, all earlier connections have been accepted.
   const fence = await RawSocket.open(host.port)
   fence.send('GET /fence HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n')
   await fence.closed()
@@ -123,13 +123,13 @@ async function visit(port: number, { fragments, pieces, end }: Peer): Promise<vo
   socket.resume()
   await once(socket, 'connect')
   const bytes = Buffer.from(fragments.join(''), 'latin1')
-  // A byte at a time shows most at the beginning; 20,000 of them would only take long.
+  // Single bytes matter most at the beginning; 20,000 of them would only take long.
   for (let at = 0, piece = 0; at < bytes.length && !socket.destroyed; piece++) {
     const size = at < 600 ? (pieces[piece % pieces.length] as number) : bytes.length
     socket.write(bytes.subarray(at, at + size))
     at += size
     if (end === 'goes before it has sent everything' && at > bytes.length / 2) break
-    // A turn of the loop apart, so that they arrive apart.
+    // A turn of the event loop between them, so that they arrive separately.
     if (piece < 100) await new Promise((resolve) => setImmediate(resolve))
   }
   if (end === 'goes with a reset') socket.resetAndDestroy()
@@ -141,7 +141,7 @@ async function visit(port: number, { fragments, pieces, end }: Peer): Promise<vo
 }
 
 t.test(
-  'whatever comes over a socket, however it is cut and ended, nothing of it is left and nobody else notices',
+  'any bytes over a socket, however they are cut and ended, leave nothing behind and disturb no other client',
   async (t) => {
     const host = await buildHub(t, { host: withApi, hub: { heartbeatInterval: 0 } })
     const url = await host.listen()
@@ -149,19 +149,19 @@ t.test(
     let fences = 0
     await survives(t, fc.array(peers, { minLength: 1, maxLength: 6 }), 150, async (crowd) => {
       await Promise.all(crowd.map((peer) => visit(host.port, peer)))
-      await untilLeft(host, 1)
+      await untilOnly(host, 1)
       if (host.open !== 1) throw new Error('the healthy stream is gone')
       if (host.errors.length > 0) throw new Error(`logged ${host.errors.splice(0).join('')}`)
       await host.app.sse.send('healthy', { data: fences++ })
       await healthy.count(fences)
       if (Number(healthy.published.at(-1)?.data) !== fences - 1) throw new Error('the healthy stream is confused')
     })
-    t.equal(healthy.published.length, fences, 'nothing was ever smuggled to anybody')
+    t.equal(healthy.published.length, fences, 'no event was smuggled to any stream')
     t.equal(host.app.sse.stats().published, fences)
   }
 )
 
-/** Ways to hide a request in another: each is read as one, or refused; none ends in two meanings. */
+/** Ways to hide a request in another: each is read as one, or refused; none has two interpretations. */
 const SMUGGLING: Record<string, string> = {
   'Content-Length and Transfer-Encoding': `${POST}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
   'Transfer-Encoding and Content-Length': `${POST}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n`,
@@ -169,7 +169,7 @@ const SMUGGLING: Record<string, string> = {
   'a list of lengths': `${POST}Content-Length: 2, 40\r\n\r\n{}`,
   'a length with a sign': `${POST}Content-Length: +2\r\n\r\n{}`,
   'a length in hex': `${POST}Content-Length: 0x2\r\n\r\n{}`,
-  'an encoding that is none': `${POST}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`,
+  'an unknown encoding': `${POST}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`,
   'an encoding after chunked': `${POST}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
   'two encodings': `${POST}Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n`,
   'a space before the colon': `${POST}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n`,
@@ -183,7 +183,7 @@ const SMUGGLING: Record<string, string> = {
   'a chunk that ends without CR': `${POST}Transfer-Encoding: chunked\r\n\r\n2\n{}\n0\n\n`
 }
 
-/** A whole request that must not be heard where the other one did not end for certain. */
+/** A whole request that must not be read where the end of the other one is ambiguous. */
 const HIDDEN = `${POST}Content-Length: ${EVENT.length}\r\n\r\n${EVENT}`
 
 t.test('no request is hidden in another one', async (t) => {
@@ -197,7 +197,7 @@ t.test('no request is hidden in another one', async (t) => {
     t.match(raw.text, /^HTTP\/1\.1 400 /, how)
     t.equal(raw.text.split('HTTP/1.1 ').length, 2, `${how}: one answer`)
   }
-  // Two requests that are two, as a measure.
+  // Two real requests, for comparison.
   const raw = await RawSocket.open(host.port)
   raw.send(HIDDEN + HIDDEN.replace('Host: hub', 'Host: hub\r\nConnection: close'))
   await raw.closed()
@@ -206,7 +206,7 @@ t.test('no request is hidden in another one', async (t) => {
   t.equal(host.app.sse.stats().published, 2)
 })
 
-t.test('a request of a stream that comes a byte at a time opens one stream', async (t) => {
+t.test('a stream request that arrives byte by byte opens one stream', async (t) => {
   const host = await buildHub(t)
   await host.listen()
   const raw = await RawSocket.open(host.port)
@@ -222,7 +222,7 @@ t.test('a request of a stream that comes a byte at a time opens one stream', asy
   t.match(host.app.sse.stats(), { opened: 1, streams: 0 })
 })
 
-t.test('a client that has said that it is finished is let go, and its stream with it', async (t: Test) => {
+t.test('a client that closes its sending side is closed, and its stream with it', async (t: Test) => {
   const host = await buildHub(t)
   await host.listen()
   for (const behind of ['', 'GET /events?user=mallory HTTP/1.1\r\nHost: hub\r\n\r\n', 'GET /ev']) {
@@ -232,14 +232,14 @@ t.test('a client that has said that it is finished is let go, and its stream wit
     socket.end(`${STREAM}\r\n${behind}`)
     await once(socket, 'end')
     socket.destroy()
-    await untilLeft(host, 0)
+    await untilOnly(host, 0)
     t.equal(host.open, 0)
     t.ok(host.closed.slice(before).every((reason) => reason === 'client'))
   }
   t.same(host.errors, [])
 })
 
-t.test('a client that never closes its end of a stream that was ended is cut', async (t) => {
+t.test('a client that never closes its end of an ended stream is cut', async (t) => {
   const host = await buildHub(t)
   await host.listen()
   const sockets = await Promise.all(
@@ -256,6 +256,6 @@ t.test('a client that never closes its end of a stream that was ended is cut', a
   t.equal(await host.app.sse.disconnect('kicked'), 1)
   t.equal(await host.app.sse.disconnect('left-waiting', { reconnect: true }), 1)
   await Promise.all(sockets.map((socket) => once(socket, 'end')))
-  await untilLeft(host, 0)
+  await untilOnly(host, 0)
   t.pass('though their ends of the connections are open')
 })

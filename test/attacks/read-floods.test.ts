@@ -17,12 +17,12 @@ import { StreamClient } from '../support/stream-client.ts'
 failOnWarnings(t)
 
 const TOPICS = Array.from({ length: 100 }, (_, index) => `topic-${index}`)
-/** How many events each topic holds, and how many connections the attacker has. */
+/** Number of events in each topic, and number of connections of the attacker. */
 const EACH = 200
 const CONNECTIONS = 20
-/** How long the attack lasts, in milliseconds. */
+/** Duration of the attack, in milliseconds. */
 const DURATION = effort(3_000, 15_000)
-/** How long an innocent publish may take, in milliseconds. */
+/** Maximum duration of an innocent publish, in milliseconds. */
 const LONGEST = 1_000
 const FLOOD = new URL('../support/read-flood.mjs', import.meta.url)
 
@@ -54,7 +54,7 @@ async function attack(url: string): Promise<number> {
   return opened as number
 }
 
-/** Publishes all the while, one after the other. Returns how long each took. */
+/** Publishes repeatedly, one event after the other. Returns the duration of each. */
 async function publish(url: string, until: number): Promise<{ times: number[]; failed: string[] }> {
   const times: number[] = []
   const failed: string[] = []
@@ -71,7 +71,7 @@ async function publish(url: string, until: number): Promise<{ times: number[]; f
   return { times, failed }
 }
 
-/** @param other where innocent publishers publish as well. */
+/** @param other a second node that innocent publishers use. */
 async function endure(t: Test, attacked: { app: FastifyInstance; url: string }, other = attacked): Promise<void> {
   await fill(attacked.app)
   const alice = await StreamClient.open(`${attacked.url}/events?user=alice`)
@@ -87,7 +87,7 @@ async function endure(t: Test, attacked: { app: FastifyInstance; url: string }, 
   t.comment(
     `${opened} openings; ${times.length} publishes, p50 ${at(0.5).toFixed()} p99 ${at(0.99).toFixed()} max ${at(1).toFixed()} ms`
   )
-  t.ok(opened > CONNECTIONS, 'it was an attack')
+  t.ok(opened > CONNECTIONS, 'the attack opened streams')
   t.same(
     publishers.flatMap(({ failed }) => failed),
     [],
@@ -98,18 +98,18 @@ async function endure(t: Test, attacked: { app: FastifyInstance; url: string }, 
   alice.cut()
 }
 
-t.test('one subscriber who reads history in a loop delays no publish: memory', async (t) => {
+t.test('one subscriber that reads history in a loop delays no publish: memory', async (t) => {
   await endure(t, await node(t, undefined))
 })
 
-t.test('one subscriber who reads history in a loop delays no publish: folder', async (t) => {
+t.test('one subscriber that reads history in a loop delays no publish: folder', async (t) => {
   const path = mkdtempSync(join(tmpdir(), 'read-floods-'))
   t.teardown(() => rmSync(path, { recursive: true }))
   await endure(t, await node(t, await embeddedLog({ path, durability: 'process' })))
 })
 
 t.test(
-  'one subscriber who reads history in a loop delays no publish: Redis, on any node',
+  'one subscriber that reads history in a loop delays no publish: Redis, on any node',
   { skip: withoutRedis },
   async (t) => {
     const redis = await RedisServer.start()

@@ -12,7 +12,7 @@ const TABS = runs(5_000)
 const LIMIT = 100
 const SLICE = 50
 
-/** A tab that keeps only the end of what it was sent. */
+/** A tab that keeps only the end of the received text. */
 class Tab {
   readonly socket: Socket
   tail = ''
@@ -35,7 +35,7 @@ class Tab {
 }
 
 t.test(
-  `a user with ${TABS} tabs has ${LIMIT}, the newest; the others do not come back, and nobody else notices`,
+  `a user with ${TABS} tabs has ${LIMIT} streams, the newest; the others do not reconnect, and no other user is affected`,
   async (t) => {
     const host = await buildHub(t, { hub: { maxStreamsPerUser: LIMIT, openingRate: 0 } })
     const url = await host.listen()
@@ -49,17 +49,17 @@ t.test(
       await Promise.all(slice.map((tab) => tab.welcomed()))
       tabs.push(...slice)
       max = Math.max(max, host.open)
-      // Those that had to make room read to their end, and are gone.
+      // Replaced tabs read to their end, and close.
       for (const tab of tabs.splice(0, Math.max(0, tabs.length - LIMIT))) {
         if (!tab.socket.closed) await once(tab.socket, 'close')
         if (tab.tail.includes('data: {"reason":"replaced","reconnect":false}\n')) told++
         returning = /id: (\S+\.end)\n/.exec(tab.tail)?.[1]
       }
     }
-    t.ok(max <= LIMIT + 1, `${max} streams at most, one of them not his`)
-    t.equal(told, TABS - LIMIT, 'each that was replaced was told so, for good')
+    t.ok(max <= LIMIT + 1, `${max} streams at most, one of them of another user`)
+    t.equal(told, TABS - LIMIT, 'each replaced stream was closed for good')
     const back = await RawSocket.stream(host.port, '/events?user=mallory', `Last-Event-ID: ${returning}\r\n`)
-    t.match(back.head, /^HTTP\/1\.1 204 /, 'one that comes back nevertheless is sent away, and costs nobody his place')
+    t.match(back.head, /^HTTP\/1\.1 204 /, 'one that reconnects nevertheless is rejected, and replaces no other')
     t.equal((await host.app.sse.send('mallory', { data: 'x' })).streams, LIMIT)
     await host.app.sse.broadcast({ data: 'for all' })
     await bystander.count(1)

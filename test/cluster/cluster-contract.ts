@@ -3,10 +3,10 @@ import type { Cluster } from '../../services/cluster/cluster.ts'
 import { EVERYONE } from '../../services/events/channel.ts'
 import { makeEntry, TestNode, until, untilSame } from '../support/test-node.ts'
 
-/** Where the nodes of one hub are, each time a new one. */
+/** A new hub for each test, which nodes can join. */
 export interface World {
   nodes(): Cluster | Promise<Cluster>
-  /** Ends a node without a farewell. */
+  /** Ends a node without leaving. */
   kill(nodes: Cluster): void
 }
 
@@ -14,14 +14,14 @@ async function join(world: World, count: number, options: { replaceAbove?: numbe
   const nodes: TestNode[] = []
   for (let at = 0; at < count; at++) nodes.push(new TestNode(await world.nodes(), options))
   for (const node of nodes) await node.nodes.join(node)
-  // Who joined first learns of the others a moment later.
+  // The first node learns of the others a moment later.
   for (const { nodes: each } of nodes) await untilSame(() => each.isSingleNode, count === 1)
   return nodes
 }
 
-/** What every way to join nodes has to do. */
-export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): void {
-  t.test('a single node is alone, and there is nobody elsewhere', async (t) => {
+/** The contract of the cluster port, for every adapter. */
+export function clusterContract(t: Test, makeWorld: (t: Test) => Promise<World>): void {
+  t.test('a single node knows that it is single, and counts nothing elsewhere', async (t) => {
     const [one] = (await join(await makeWorld(t), 1)) as [TestNode]
     one.open('alice')
     t.equal(one.nodes.isSingleNode, true)
@@ -35,7 +35,7 @@ export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): 
     await one.nodes.leave()
   })
 
-  t.test('each node learns what the others have, and not what it has itself', async (t) => {
+  t.test('each node learns the streams of the others, and does not count its own', async (t) => {
     const [one, two, three] = (await join(await makeWorld(t), 3)) as [TestNode, TestNode, TestNode]
     const mine = one.open('alice', { topics: ['news', 'a "quoted" topic ☃'] })
     const other = two.open('alice')
@@ -79,7 +79,10 @@ export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): 
       ])
     await untilSame(ask, [1, 2, 4, 1, 0, 3, 3, 4])
     const [several] = await one.nodes.countListeners([['t:news', 't:sport']])
-    t.ok((several as number) >= 4 && (several as number) <= 6, `${several} may count twice who listens to both`)
+    t.ok(
+      (several as number) >= 4 && (several as number) <= 6,
+      `${several} may count a stream that listens to both twice`
+    )
     three.end(last)
     await untilSame(ask, [1, 2, 3, 1, 0, 2, 2, 3])
   })
@@ -95,7 +98,7 @@ export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): 
     }
   })
 
-  t.test('users elsewhere are listed in order, after a name, at most so many', async (t) => {
+  t.test('users elsewhere are listed in order, after a name, up to a limit', async (t) => {
     const [one, two, three] = (await join(await makeWorld(t), 3)) as [TestNode, TestNode, TestNode]
     for (const user of ['b', '😀', '\uffee', 'a']) two.open(user)
     for (const user of ['b', 'c', 'é']) three.open(user)
@@ -117,7 +120,7 @@ export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): 
     t.same(await one.nodes.users('😀', 5), [])
   })
 
-  t.test('how many are elsewhere is known without asking', async (t) => {
+  t.test('the number of users elsewhere is known without a request', async (t) => {
     const [one, two, three] = (await join(await makeWorld(t), 3)) as [TestNode, TestNode, TestNode]
     one.open('alice')
     two.open('alice')
@@ -139,7 +142,7 @@ export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): 
     await untilSame(() => two.nodes.countListeners([['u:alice'], ['u:bob']]), [0, 1])
   })
 
-  t.test('a command closes streams by their ids, wherever they are', async (t) => {
+  t.test('a command closes streams by their ids, on any node', async (t) => {
     const [one, two, three] = (await join(await makeWorld(t), 3)) as [TestNode, TestNode, TestNode]
     const [a, b] = [two.open('alice'), three.open('bob')]
     two.open('alice')
@@ -156,7 +159,7 @@ export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): 
     t.same(await Promise.all(closing), Array(30).fill(2))
   })
 
-  t.test('of who has too many streams, the oldest is closed, wherever it is', async (t) => {
+  t.test('for a user with too many streams, the oldest is closed, on any node', async (t) => {
     const nodes = (await join(await makeWorld(t), 3, { replaceAbove: 3 })) as [TestNode, TestNode, TestNode]
     const closed = () => nodes.map((node) => node.closed.length)
     for (const [at, expected] of [
@@ -179,7 +182,7 @@ export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): 
     )
   })
 
-  t.test('the stream that has just been opened is never the one that is closed for it', async (t) => {
+  t.test('a stream that has just been opened is never closed for itself', async (t) => {
     const [one, two] = (await join(await makeWorld(t), 2, { replaceAbove: 2 })) as [TestNode, TestNode]
     const ahead = Date.now() + 3_600_000
     one.open('alice', { since: ahead })
@@ -191,7 +194,7 @@ export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): 
   })
 
   t.test(
-    'of streams that ask for the last places at once, on several nodes, as many are let in as there are',
+    'of streams that request the last slots at once, on several nodes, exactly the limit is admitted',
     async (t) => {
       const nodes = await join(await makeWorld(t), 3)
       for (let round = 0; round < 5; round++) {
@@ -203,13 +206,13 @@ export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): 
         await until(
           () => (nodes[0] as TestNode).nodes.reserve(makeEntry(user), 1),
           (isIn) => isIn,
-          'a place that was given back'
+          'a slot that was released'
         )
       }
     }
   )
 
-  t.test('a node that takes leave counts for nothing any more', async (t) => {
+  t.test('a node that leaves is no longer counted', async (t) => {
     const [one, two, three] = (await join(await makeWorld(t), 3)) as [TestNode, TestNode, TestNode]
     two.open('alice', { topics: ['news'] })
     three.open('bob')
@@ -223,7 +226,7 @@ export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): 
     await two.nodes.leave()
   })
 
-  t.test('a node that died without a word counts for nothing after a while, and holds nobody up', async (t) => {
+  t.test('a node that died is no longer counted after its lease, and delays no other', async (t) => {
     const world = await makeWorld(t)
     const [one, two] = (await join(world, 2, { replaceAbove: 1 })) as [TestNode, TestNode]
     for (let user = 0; user < 1_200; user++) two.open(`user${user}`, { topics: ['news'] })
@@ -239,7 +242,7 @@ export function nodesContract(t: Test, makeWorld: (t: Test) => Promise<World>): 
     t.same(one.closed, [])
   })
 
-  t.test('what was opened and closed a thousand times over is counted right in the end', async (t) => {
+  t.test('streams that open and close a thousand times are counted exactly in the end', async (t) => {
     const nodes = (await join(await makeWorld(t), 2)) as [TestNode, TestNode]
     const [one, two] = nodes
     const retained: ReturnType<TestNode['open']>[] = []

@@ -22,7 +22,7 @@ interface FaultyNode {
 
 let prefixes = 0
 
-/** Nodes of one hub, each with a line to Redis that can be cut. */
+/** Nodes of one hub, each with a connection to Redis that can be cut. */
 async function joinFaulty(
   t: Test,
   server: RedisServer,
@@ -49,37 +49,43 @@ async function joinFaulty(
   return joined
 }
 
-t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) => {
+t.test('nodes and a failing Redis', { skip: withoutRedis }, async (t) => {
   const server = await RedisServer.start()
   t.teardown(() => server.stop())
 
-  t.test('who is cut off for longer than his lease is forgotten, and then known with all that happened', async (t) => {
-    const [one, two] = (await joinFaulty(t, server, 2)) as [FaultyNode, FaultyNode]
-    const gone = two.node.open('gone')
-    two.node.open('kept', { topics: ['news'] })
-    one.node.open('alice')
-    await untilSame(() => one.node.nodes.countListeners([[EVERYONE]]), [2])
-    two.proxy.cut()
-    two.node.open('new', { topics: ['news'] })
-    two.node.end(gone)
-    await t.rejects(two.node.nodes.countOfUser('alice'), UNAVAILABLE)
-    await t.rejects(two.node.nodes.close({ of: { user: 'alice' }, reason: 'kicked' }), UNAVAILABLE)
-    t.equal(await two.node.nodes.reserve(gone, 1), true, 'in doubt it is let in')
-    await untilSame(() => one.node.nodes.countListeners([[EVERYONE]]), [0])
-    await untilSame(() => two.node.nodes.elsewhere, { users: 0, streams: 0 })
-    t.equal(two.node.nodes.isSingleNode, false, 'who knows nothing of others does not take himself for alone')
-    t.equal(await one.node.nodes.close({ of: { user: 'kept' }, reason: 'kicked' }), 0)
-    two.proxy.restore()
-    await untilSame(() => two.node.closed, ['kept kicked'])
-    await untilSame(() => one.node.nodes.countListeners([['t:news'], ['u:new'], ['u:gone'], ['u:kept']]), [1, 1, 0, 0])
-    t.same(two.node.warnings, [
-      'the other nodes cannot be reached; this one goes on by itself',
-      'the other nodes can be reached again'
-    ])
-    t.same(one.node.warnings, [])
-  })
+  t.test(
+    'a node that is disconnected for longer than its lease is forgotten, and then known with all changes',
+    async (t) => {
+      const [one, two] = (await joinFaulty(t, server, 2)) as [FaultyNode, FaultyNode]
+      const gone = two.node.open('gone')
+      two.node.open('kept', { topics: ['news'] })
+      one.node.open('alice')
+      await untilSame(() => one.node.nodes.countListeners([[EVERYONE]]), [2])
+      two.proxy.cut()
+      two.node.open('new', { topics: ['news'] })
+      two.node.end(gone)
+      await t.rejects(two.node.nodes.countOfUser('alice'), UNAVAILABLE)
+      await t.rejects(two.node.nodes.close({ of: { user: 'alice' }, reason: 'kicked' }), UNAVAILABLE)
+      t.equal(await two.node.nodes.reserve(gone, 1), true, 'in doubt the stream is admitted')
+      await untilSame(() => one.node.nodes.countListeners([[EVERYONE]]), [0])
+      await untilSame(() => two.node.nodes.elsewhere, { users: 0, streams: 0 })
+      t.equal(two.node.nodes.isSingleNode, false, 'a node that knows no other nodes does not consider itself single')
+      t.equal(await one.node.nodes.close({ of: { user: 'kept' }, reason: 'kicked' }), 0)
+      two.proxy.restore()
+      await untilSame(() => two.node.closed, ['kept kicked'])
+      await untilSame(
+        () => one.node.nodes.countListeners([['t:news'], ['u:new'], ['u:gone'], ['u:kept']]),
+        [1, 1, 0, 0]
+      )
+      t.same(two.node.warnings, [
+        'the other nodes cannot be reached; this one goes on by itself',
+        'the other nodes can be reached again'
+      ])
+      t.same(one.node.warnings, [])
+    }
+  )
 
-  t.test('what anybody else writes where the nodes speak hurts nobody', async (t) => {
+  t.test('foreign entries in the command stream do no harm', async (t) => {
     const [one, two] = (await joinFaulty(t, server, 2)) as [FaultyNode, FaultyNode]
     const command = `{faulty${prefixes}}:nodes:said`
     for (const text of ['', 'x', '{}', '{"command":{"of":{"user":"alice"},"reason":"because"}}', '{"answer":1}']) {
@@ -95,7 +101,7 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
     await untilSame(() => one.node.nodes.close({ of: { user: 'alice' }, reason: 'kicked' }), 1)
   })
 
-  t.test('what Redis has lost of a node without a word is written anew', async (t) => {
+  t.test('the entries of a node that Redis has lost are written again', async (t) => {
     const [one, two] = (await joinFaulty(t, server, 2)) as [FaultyNode, FaultyNode]
     two.node.open('alice', { topics: ['news'] })
     two.node.open('bob')
@@ -113,7 +119,7 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
     t.same([...one.node.warnings, ...two.node.warnings], [])
   })
 
-  t.test('a Redis without room is one that is away, until there is room', async (t) => {
+  t.test('a Redis without free memory counts as unavailable, until it has memory', async (t) => {
     const [one, two] = (await joinFaulty(t, server, 2)) as [FaultyNode, FaultyNode]
     await server.send(['CONFIG', 'SET', 'maxmemory', '1mb'])
     two.node.open('alice')
@@ -122,14 +128,15 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
     await untilSame(() => one.node.nodes.countOfUser('alice').catch(() => -1), 1)
   })
 
-  t.test('a place that was asked for too late, or given back meanwhile, is not kept', async (t) => {
+  t.test('a slot that was requested too late, or released meanwhile, is not kept', async (t) => {
     const [one, two] = (await joinFaulty(t, server, 2, 10_000, 5_000)) as [FaultyNode, FaultyNode]
     two.proxy.delay = 700
     two.node.open('other')
     await new Promise((resolve) => setImmediate(resolve))
-    // The first waits until what was opened is written, the second is asked for over a line that forgets the script.
+    // The first waits until the open stream is written; the second is requested over a connection that forgets the
+    // script.
     const late = makeEntry('alice')
-    t.equal(await two.node.nodes.reserve(late, 1), true, 'in doubt it is let in')
+    t.equal(await two.node.nodes.reserve(late, 1), true, 'in doubt the stream is admitted')
     two.node.nodes.closed(late)
     two.proxy.delay = 0
     await untilSame(() => one.node.nodes.countOfUser('other'), 1)
@@ -145,7 +152,7 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
     t.equal(await one.node.nodes.reserve(makeEntry('alice'), 1), true)
   })
 
-  t.test('who is offline is not known until a node that was there before an outage is back', async (t) => {
+  t.test('offline users are not known until a node that was there before an outage is back', async (t) => {
     const redis = await RedisServer.start()
     t.teardown(() => redis.stop())
     const proxy = await FaultProxy.start(redis.port)
@@ -177,7 +184,7 @@ t.test('nodes and a Redis that fails them', { skip: withoutRedis }, async (t) =>
     t.same(undelivered, ['carol', 'carol', 'bob'])
   })
 
-  t.test('whatever is cut when, in the end everybody knows what there is', async (t) => {
+  t.test('after cuts of any connection at any time, in the end all nodes know all streams', async (t) => {
     const random = new Random(seed)
     const nodes = await joinFaulty(t, server, 3)
     const retained = nodes.map(() => [] as ReturnType<TestNode['open']>[])

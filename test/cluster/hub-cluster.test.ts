@@ -19,7 +19,7 @@ import { until } from '../support/test-node.ts'
 
 const UNAVAILABLE = { code: 'SSE_HUB_ERR_CLUSTER_UNAVAILABLE', statusCode: 503 }
 
-/** One memory log for several hubs: closed when the last test is over, not by the first hub that is. */
+/** One memory log for several hubs: closed after the last test, not by the first hub. */
 function sharedLog(clock: FakeClock): EventLog {
   const log = new MemoryLog({ retention: DEFAULT_RETENTION, idempotencyWindow: 300_000, clock })
   return new Proxy(log, {
@@ -50,7 +50,7 @@ function reasons(sink: FakeSink): string[] {
   return sink.events.filter(({ event }) => event === 'hub.close').map(({ data }) => data)
 }
 
-t.test('presence is of all nodes, whichever is asked', async (t) => {
+t.test('presence covers all nodes, on each of them', async (t) => {
   const { clock, hubs } = await startCluster(t, 3)
   const [one, two, three] = hubs as [TestHub, TestHub, TestHub]
   const first = one.open({ topics: ['news'] }).stream
@@ -82,7 +82,7 @@ t.test('presence is of all nodes, whichever is asked', async (t) => {
   t.match(await two.hub.presence('alice'), { streams: [{ id: second.id }] })
 })
 
-t.test('pages of who is online hold everybody once, in one order, whatever node he is on', async (t) => {
+t.test('pages of online users hold each user once, in one order, on any node', async (t) => {
   const { hubs } = await startCluster(t, 3)
   const names = ['b', 'a', 'é', '10', '9', 'B', '☃', '😀', '\uffee', 'a a', '__proto__']
   names.forEach((user, at) => {
@@ -132,7 +132,7 @@ t.test('a receipt counts the streams of all nodes', async (t) => {
   }
 })
 
-t.test('a repeated key gives the first receipt again, with the streams of all nodes as they were then', async (t) => {
+t.test('a repeated key returns the first receipt, with the streams of all nodes at that time', async (t) => {
   const { hubs } = await startCluster(t, 2)
   const [one, two] = hubs as [TestHub, TestHub]
   one.open()
@@ -143,7 +143,7 @@ t.test('a repeated key gives the first receipt again, with the streams of all no
   t.same(await two.hub.send('alice', { data: 'x', idempotencyKey: 'k' }), first)
 })
 
-t.test('events keep their order, whether or not they wait for what other nodes say', async (t) => {
+t.test('events keep their order, whether or not they wait for answers of other nodes', async (t) => {
   const { hubs } = await startCluster(t, 2)
   const [one, two] = hubs as [TestHub, TestHub]
   const { sink } = two.open()
@@ -169,10 +169,10 @@ t.test('an event is undelivered only if its user has no stream on any node', asy
   two.open({ user: 'carol', topics: ['x'], follows: true })
   await one.hub.send(['alice', 'bob', 'carol'], { data: '' })
   await one.hub.send('bob', { data: '' })
-  t.same(received, ['alice', 'carol'], 'who only follows a topic is not given it')
+  t.same(received, ['alice', 'carol'], 'a stream that only follows a topic does not receive it')
 })
 
-t.test('closing a user closes his streams on every node, and counts them', async (t) => {
+t.test("closing a user closes the user's streams on every node, and counts them", async (t) => {
   const { hubs } = await startCluster(t, 3)
   const sinks = hubs.map(({ open }) => open().sink)
   const bob = hubs[1]?.open({ user: 'bob' }).sink
@@ -183,7 +183,7 @@ t.test('closing a user closes his streams on every node, and counts them', async
   t.equal(await hubs[0]?.hub.disconnect('alice'), 0)
 })
 
-t.test('closing one stream finds it on whatever node it is', async (t) => {
+t.test('closing one stream finds it on any node', async (t) => {
   const { hubs } = await startCluster(t, 3)
   const [one, two] = hubs as [TestHub, TestHub]
   const opened = two.open()
@@ -196,7 +196,7 @@ t.test('closing one stream finds it on whatever node it is', async (t) => {
   t.equal(await one.hub.disconnect({ stream: opened.stream.id }), 0)
 })
 
-t.test("a user's oldest stream is replaced wherever it is", async (t) => {
+t.test("a user's oldest stream is replaced on any node", async (t) => {
   const { clock, hubs } = await startCluster(t, 2, { maxStreamsPerUser: 2 })
   const [one, two] = hubs as [TestHub, TestHub]
   const sinks = [one, two, one, two].map(({ open }) => {
@@ -210,7 +210,7 @@ t.test("a user's oldest stream is replaced wherever it is", async (t) => {
   t.match(await one.hub.presence('alice'), { streams: { length: 2 } })
 })
 
-t.test('the welcome tells who is online on all nodes', async (t) => {
+t.test('the welcome contains the users who are online on all nodes', async (t) => {
   const { network, hubs } = await startCluster(t, 2)
   const [one, two] = hubs as [TestHub, TestHub]
   one.open()
@@ -222,18 +222,18 @@ t.test('the welcome tells who is online on all nodes', async (t) => {
   }
   t.same(await welcome(one.open().sink), { users: 2, streams: 4 })
   network.isDown = true
-  t.same(await welcome(one.open({ user: 'carol' }).sink), { users: 2, streams: 3 }, 'its own, while it is cut off')
+  t.same(await welcome(one.open({ user: 'carol' }).sink), { users: 2, streams: 3 }, 'its own, while it is disconnected')
   t.match(one.hub.stats(), { streams: 3, users: 2 }, 'stats are of this node')
 })
 
-t.test('who is cut off from the others says so, and goes on with what is his', async (t) => {
+t.test('a disconnected node reports it, and continues to serve its own streams', async (t) => {
   const { network, hubs } = await startCluster(t, 2)
   const [one, two] = hubs as [TestHub, TestHub]
   const mine = one.open()
   two.open()
   await settle()
   network.isDown = true
-  t.equal(await one.hub.isOnline('alice'), true, 'what is known here needs no asking')
+  t.equal(await one.hub.isOnline('alice'), true, 'local knowledge needs no request')
   await t.rejects(one.hub.isOnline('bob'), UNAVAILABLE)
   await t.rejects(one.hub.presence('alice'), UNAVAILABLE)
   await t.rejects(one.hub.online(), UNAVAILABLE)
@@ -242,12 +242,12 @@ t.test('who is cut off from the others says so, and goes on with what is his', a
   const received: string[] = []
   one.hub.on('undelivered', ({ user }) => received.push(user))
   await one.hub.send('bob', { data: '' })
-  t.same(received, [], 'a user may be online where nobody can be asked')
+  t.same(received, [], 'a user may be online on an unreachable node')
   await t.rejects(one.hub.disconnect('alice'), UNAVAILABLE)
   t.same(reasons(mine.sink), ['{"reason":"kicked","reconnect":false}'], 'and closed here nevertheless')
 })
 
-t.test('a hub that is closed takes leave', async (t) => {
+t.test('a hub that is closed leaves the cluster', async (t) => {
   const { hubs } = await startCluster(t, 2)
   const [one, two] = hubs as [TestHub, TestHub]
   two.open()
@@ -256,32 +256,29 @@ t.test('a hub that is closed takes leave', async (t) => {
   t.equal(await one.hub.isOnline('alice'), false)
 })
 
-t.test(
-  'over HTTP a limit that refuses is one over all nodes, and a client that left gives its place back',
-  async (t) => {
-    const network = new NodeNetwork()
-    const log = sharedLog(new FakeClock())
-    const hosts = []
-    for (let at = 0; at < 2; at++) {
-      const hub = { log, cluster: network.nodes(), maxStreamsPerUser: 2, onUserLimit: 'reject' as const }
-      hosts.push(await buildRoutes(t, { hub }))
-    }
-    const [one, two] = hosts as [(typeof hosts)[0], (typeof hosts)[0]]
-    const urls = await Promise.all(hosts.map(async (host) => `${await host.listen()}/hub/events?user=alice`))
-    await one.client(urls[0] as string)
-    const second = await two.client(urls[1] as string)
-    const refused = await StreamClient.open(urls[0] as string)
-    t.equal(refused.status, 200)
-    await refused.end()
-    t.match(refused.events.at(-1), { event: 'hub.close', data: '{"reason":"limit","reconnect":true}' })
-    second.cut()
-    await two.untilClosed(1)
-    await one.client(urls[0] as string)
-    t.equal((await one.app.inject('/hub/users/alice')).json().streams.length, 2)
+t.test('over HTTP a limit that refuses holds over all nodes, and a client that left releases its slot', async (t) => {
+  const network = new NodeNetwork()
+  const log = sharedLog(new FakeClock())
+  const hosts = []
+  for (let at = 0; at < 2; at++) {
+    const hub = { log, cluster: network.nodes(), maxStreamsPerUser: 2, onUserLimit: 'reject' as const }
+    hosts.push(await buildRoutes(t, { hub }))
   }
-)
+  const [one, two] = hosts as [(typeof hosts)[0], (typeof hosts)[0]]
+  const urls = await Promise.all(hosts.map(async (host) => `${await host.listen()}/hub/events?user=alice`))
+  await one.client(urls[0] as string)
+  const second = await two.client(urls[1] as string)
+  const refused = await StreamClient.open(urls[0] as string)
+  t.equal(refused.status, 200)
+  await refused.end()
+  t.match(refused.events.at(-1), { event: 'hub.close', data: '{"reason":"limit","reconnect":true}' })
+  second.cut()
+  await two.untilClosed(1)
+  await one.client(urls[0] as string)
+  t.equal((await one.app.inject('/hub/users/alice')).json().streams.length, 2)
+})
 
-t.test('over HTTP a stream is closed from the other node, and the way back is barred on both', async (t) => {
+t.test('over HTTP a stream is closed from the other node, and reconnects to neither', async (t) => {
   const network = new NodeNetwork()
   const log = sharedLog(new FakeClock())
   const one = await buildRoutes(t, { hub: { log, cluster: network.nodes() } })
@@ -299,7 +296,7 @@ t.test('over HTTP a stream is closed from the other node, and the way back is ba
   t.match((await two.app.inject('/hub/users')).json(), { statusCode: 503, code: 'SSE_HUB_ERR_CLUSTER_UNAVAILABLE' })
 })
 
-/** Nodes that say only when the test wants it whether there is room. */
+/** Nodes that answer only when the test says so whether there is room. */
 function slowNodes() {
   const asked: ((hasRoom: boolean) => void)[] = []
   const noted: string[] = []
@@ -313,7 +310,7 @@ function slowNodes() {
   return { nodes, asked, noted }
 }
 
-t.test('a client that leaves while the others are asked gives its place back', async (t) => {
+t.test('a client that disconnects during the request to the others releases its slot', async (t) => {
   const { nodes, asked, noted } = slowNodes()
   const host = await buildRoutes(t, { hub: { cluster: nodes, onUserLimit: 'reject' } })
   const url = `${await host.listen()}/hub/events?user=alice`
@@ -322,7 +319,7 @@ t.test('a client that leaves while the others are asked gives its place back', a
   await until(
     () => asked.length,
     (count) => count === 1,
-    'a question'
+    'a request'
   )
   socket.destroy()
   await until(
@@ -334,20 +331,20 @@ t.test('a client that leaves while the others are asked gives its place back', a
   await until(
     () => noted.length,
     (count) => count === 1,
-    'the place to be given back'
+    'the slot to be released'
   )
   t.match(noted[0], /^closed /)
   t.equal(host.open, 0)
 })
 
-t.test('a hub that begins to close while the others are asked refuses for now', async (t) => {
+t.test('a hub that begins to close during the request to the others rejects retryably', async (t) => {
   const { nodes, asked, noted } = slowNodes()
   const host = await buildRoutes(t, { hub: { cluster: nodes, onUserLimit: 'reject' } })
   const opening = StreamClient.open(`${await host.listen()}/hub/events?user=alice`)
   await until(
     () => asked.length,
     (count) => count === 1,
-    'a question'
+    'a request'
   )
   await host.app.sse.drain()
   asked[0]?.(true)
@@ -357,21 +354,21 @@ t.test('a hub that begins to close while the others are asked refuses for now', 
   t.match(noted, [/^closed /])
 })
 
-t.test('a stream that was let in by the others is known to them by the id that it then has', async (t) => {
+t.test('a stream that the others admitted is known to them by its later id', async (t) => {
   const { nodes, asked, noted } = slowNodes()
   const host = await buildRoutes(t, { hub: { cluster: nodes, onUserLimit: 'reject' } })
   const opening = host.client(`${await host.listen()}/hub/events?user=alice`)
   await until(
     () => asked.length,
     (count) => count === 1,
-    'a question'
+    'a request'
   )
   asked[0]?.(true)
   const { stream } = JSON.parse((await (await opening).event('hub.welcome')).data)
   t.same(noted, [`opened ${stream}`])
 })
 
-t.test('a hub that cannot start lets go of its log and takes leave', async (t) => {
+t.test('a hub that cannot start closes its log and leaves the cluster', async (t) => {
   const log = new MemoryLog({ retention: DEFAULT_RETENTION, idempotencyWindow: 300_000, clock: new FakeClock() })
   const released: string[] = []
   log.tail = () => Promise.reject(new Error('no tail'))

@@ -10,7 +10,7 @@ t.comment(`TEST_SEED=${seed}`)
 
 const LOGGER = { error: () => {}, warn: () => {} }
 
-t.test('a command that comes late spares what was opened since it was given', async (t) => {
+t.test('a late command spares streams that were opened after it was given', async (t) => {
   const { hub, clock, open } = await startHub(t)
   const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER)
   const before = open()
@@ -24,7 +24,7 @@ t.test('a command that comes late spares what was opened since it was given', as
   t.equal(node.close({ of: { user: 'alice' }, reason: 'kicked' }, 5_000), 1)
 })
 
-t.test('a fresh command is about whatever is open, though the clock was set back meanwhile', async (t) => {
+t.test('a fresh command applies to all open streams, though the clock was set back meanwhile', async (t) => {
   const { hub, clock, open } = await startHub(t)
   const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER)
   const { sink } = open()
@@ -34,7 +34,7 @@ t.test('a fresh command is about whatever is open, though the clock was set back
   t.equal(sink.isEnded, true)
 })
 
-t.test('streams are closed by their ids, those that there are', async (t) => {
+t.test('streams are closed by their ids, if they exist', async (t) => {
   const { hub, open } = await startHub(t)
   const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER)
   const [one, two, three] = [open(), open({ user: 'bob' }), open()]
@@ -45,7 +45,7 @@ t.test('streams are closed by their ids, those that there are', async (t) => {
   t.equal(three.sink.isEnded, false)
 })
 
-t.test('only a limit that replaces is kept by closing the oldest', async (t) => {
+t.test('only a limit that replaces closes the oldest stream', async (t) => {
   for (const [options, expected] of [
     [{ maxStreamsPerUser: 7 }, 7],
     [{ maxStreamsPerUser: 7, onUserLimit: 'reject' }, 0],

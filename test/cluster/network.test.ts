@@ -1,8 +1,8 @@
 import t from 'tap'
 import { type NetworkNodes, NodeNetwork } from '../support/node-network.ts'
-import { nodesContract } from './cluster-contract.ts'
+import { clusterContract } from './cluster-contract.ts'
 
-nodesContract(t, async () => {
+clusterContract(t, async () => {
   const network = new NodeNetwork()
   return { nodes: () => network.nodes(), kill: (nodes) => network.kill(nodes as NetworkNodes) }
 })

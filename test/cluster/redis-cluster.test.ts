@@ -4,7 +4,7 @@ import { RedisCluster } from '../../services/cluster/redis/redis-cluster.ts'
 import { redisLink } from '../../services/event-log/redis/open-redis-log.ts'
 import type { RedisLink } from '../../services/redis/link.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
-import { nodesContract } from './cluster-contract.ts'
+import { clusterContract } from './cluster-contract.ts'
 
 const LEASE = 1_000
 
@@ -13,7 +13,7 @@ let prefixes = 0
 t.test('through Redis', { skip: withoutRedis }, async (t) => {
   const server = await RedisServer.start()
   t.teardown(() => server.stop())
-  nodesContract(t, async (t) => {
+  clusterContract(t, async (t) => {
     const prefix = `hub${++prefixes}`
     const links = new Map<Cluster, RedisLink>()
     return {
@@ -25,7 +25,7 @@ t.test('through Redis', { skip: withoutRedis }, async (t) => {
         links.set(nodes, link)
         return nodes
       },
-      // Cut off and silent, it is as good as dead to the others.
+      // For the others, a silent node without a connection is a dead one.
       kill: (nodes) => links.get(nodes)?.close()
     }
   })

@@ -7,7 +7,7 @@ import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { startHub } from '../support/test-hub.ts'
 import { untilSame } from '../support/test-node.ts'
 
-t.test('what is wrong with the options is said at once', async (t) => {
+t.test('invalid options are reported at once', async (t) => {
   const url = 'redis://127.0.0.1:1'
   for (const [options, name] of [
     [{ url, lease: 499 }, /lease/],
@@ -38,7 +38,7 @@ t.test('a hub that may start without Redis joins the others when it is there', {
   t.equal(await one.isOnline('alice'), false)
 })
 
-t.test('what joins the nodes belongs to one hub', { skip: withoutRedis }, async (t) => {
+t.test('a cluster belongs to one hub', { skip: withoutRedis }, async (t) => {
   const server = await RedisServer.start()
   t.teardown(() => server.stop())
   const { log, cluster } = await redisHub({ url: server.url })

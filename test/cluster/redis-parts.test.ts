@@ -12,9 +12,9 @@ import { makeEntry, TestNode } from '../support/test-node.ts'
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
 t.comment(`TEST_SEED=${seed}`)
 
-// What nodes say
+// The command stream
 
-t.test('what nodes say is understood, and nothing else', async (t) => {
+t.test('valid commands are parsed, and nothing else', async (t) => {
   const command = { of: { user: 'alice' }, reason: 'kicked' }
   for (const message of [
     { joined: true },
@@ -47,7 +47,7 @@ t.test('what nodes say is understood, and nothing else', async (t) => {
   }
 })
 
-t.test('no text that is said can throw', async (t) => {
+t.test('no text in the command stream can throw', async (t) => {
   const text = fc.oneof(
     fc.string(),
     fc.json(),
@@ -62,7 +62,7 @@ t.test('no text that is said can throw', async (t) => {
   t.notOk(result.failed, fc.defaultReportMessage(result) ?? 'holds')
 })
 
-t.test('a stream is read as it was written, whatever its topics', async (t) => {
+t.test('an entry of a stream is read as it was written, with any topics', async (t) => {
   const topics = fc.array(fc.string({ minLength: 1 }), { maxLength: 5 })
   const property = fc.property(topics, (topics) => {
     const entry = makeEntry('alice', { topics })
@@ -83,11 +83,11 @@ t.test('answers are added up until all have come', async (t) => {
   answers.take('other', 'b', 5)
   await settle()
   answers.take('id', 'b', 3)
-  t.equal(await gathering, 5, 'each node once, also if it is quicker than the question')
+  t.equal(await gathering, 5, 'each node counts once, also if its answer comes before the request')
   answers.take('id', 'c', 1)
 })
 
-t.test('who is dead is not waited for, and who is silent not for long', async (t) => {
+t.test('dead nodes are not waited for, and silent ones not for long', async (t) => {
   const clock = new FakeClock()
   const answers = new Acknowledgements(clock)
   const one = answers.gather('one', 2_000, async () => ['a', 'b'])
@@ -102,7 +102,7 @@ t.test('who is dead is not waited for, and who is silent not for long', async (t
   t.equal(await answers.gather('none', 2_000, async () => []), 0)
 })
 
-t.test('a command that was not said is an error', async (t) => {
+t.test('a command that was not sent is an error', async (t) => {
   const clock = new FakeClock()
   const answers = new Acknowledgements(clock)
   await t.rejects(
@@ -117,21 +117,21 @@ t.test('a command that was not said is an error', async (t) => {
 
 // Counting
 
-t.test('what is asked in one turn is asked at once, and each gets his own answer', async (t) => {
-  const asked: number[] = []
+t.test('counts of one turn are one request, and each caller gets its own answer', async (t) => {
+  const requested: number[] = []
   const counts = new Counts(async (targets) => {
-    asked.push(targets.length)
+    requested.push(targets.length)
     return targets.map(([channel]) => Number(channel?.slice(2)))
   })
-  const questions = Array.from({ length: 1_100 }, (_, at) => counts.count([[`u:${at}`], [`u:${at * 2}`]]))
+  const requests = Array.from({ length: 1_100 }, (_, at) => counts.count([[`u:${at}`], [`u:${at * 2}`]]))
   t.same(
-    await Promise.all(questions),
-    questions.map((_, at) => [at, at * 2])
+    await Promise.all(requests),
+    requests.map((_, at) => [at, at * 2])
   )
-  t.same(asked, [500, 500, 500, 500, 200])
+  t.same(requested, [500, 500, 500, 500, 200])
 })
 
-t.test('a question that fails fails for all who asked it', async (t) => {
+t.test('a request that fails fails for all its callers', async (t) => {
   const counts = new Counts(() => Promise.reject(new Error('lost')))
   const answers = await Promise.allSettled([counts.count([['u:a']]), counts.count([['u:b']])])
   t.same(
@@ -140,9 +140,9 @@ t.test('a question that fails fails for all who asked it', async (t) => {
   )
 })
 
-// News
+// Presence changes
 
-t.test('news hold one entry a stream, and what is put back does not overwrite what is newer', async (t) => {
+t.test('changes hold one entry per stream, and restored ones do not overwrite newer ones', async (t) => {
   const node = new TestNode(new NodeNetwork().nodes())
   const changes = new PresenceChanges(node)
   const stream = node.open('alice', { topics: ['news'] })

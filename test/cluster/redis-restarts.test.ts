@@ -10,10 +10,10 @@ import { TestNode, until, untilSame } from '../support/test-node.ts'
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
 t.comment(`TEST_SEED=${seed}`)
 
-/** For how long connections are killed, in milliseconds, and how often Redis is restarted: longer trials set more. */
+/** How long connections are killed, in milliseconds, and how often Redis is restarted: longer trials set more. */
 const KILLING = Number(process.env.KILLING_MS ?? effort(2_000, 15_000))
 const RESTARTS = Number(process.env.RESTARTS ?? effort(3, 20))
-/** Each user has so many streams, below the limit. */
+/** Number of streams of each user, below the limit. */
 const STREAMS = 3
 const LIMIT = 4
 const USERS = 20
@@ -45,7 +45,7 @@ interface Held {
   readonly entry: StreamEntry
 }
 
-/** Users who move their streams from node to node, and never have more than they may. */
+/** Users who move their streams from node to node, and never exceed the limit. */
 class Movers {
   readonly #nodes: readonly TestNode[]
   readonly #random = new Random(seed)
@@ -115,7 +115,7 @@ t.test('below the limit no stream is replaced', { skip: withoutRedis }, async (t
   })
 
   for (const isDurable of [true, false]) {
-    t.test(`while Redis is restarted ${isDurable ? 'with' : 'without'} what it had`, async (t) => {
+    t.test(`while Redis is restarted ${isDurable ? 'with' : 'without'} its data`, async (t) => {
       const server = await RedisServer.start({ isDurable })
       t.teardown(() => server.stop())
       const nodes = await joinNodes(t, server, 3, LIMIT)
@@ -135,7 +135,7 @@ t.test('below the limit no stream is replaced', { skip: withoutRedis }, async (t
         nodes.flatMap(({ closed }) => closed),
         []
       )
-      // Above it one is, as ever.
+      // Above the limit a stream is replaced, as usual.
       const node = nodes[0] as TestNode
       for (let more = 0; more < 2; more++) node.open('user0', { since: Date.now() + 1_000 })
       await until(

@@ -3,7 +3,7 @@ import { NodeProcess } from '../support/node-process.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { until, untilSame } from '../support/test-node.ts'
 
-// Three processes a test, each of which is compiled as it starts.
+// Each test starts three processes, which compile at start.
 t.setTimeout(240_000)
 
 const LEASE = 2_000
@@ -21,7 +21,7 @@ async function startCluster(t: Test, count: number, options: object = {}): Promi
   return { redis, nodes }
 }
 
-/** How many streams a user has, as a node sees it. */
+/** Number of streams of a user, as a node counts them. */
 function countOf(node: NodeProcess, user: string): Promise<number> {
   return node.get(`/users/${user}`).then(({ streams }) => (streams as unknown[] | undefined)?.length ?? -1)
 }
@@ -66,7 +66,7 @@ t.test('two nodes are one hub', { skip: withoutRedis }, async (t) => {
     )
   })
 
-  t.test('a stream is closed from the other node, and may come back to neither', async (t) => {
+  t.test('a stream is closed from the other node, and reconnects to neither', async (t) => {
     const client = await two.client('carol')
     const { stream } = JSON.parse((await client.event('hub.welcome')).data)
     t.same(await one.call('DELETE', `/streams/${stream}`), { status: 200, body: { closed: 1 } })
@@ -87,7 +87,7 @@ t.test('two nodes are one hub', { skip: withoutRedis }, async (t) => {
     await untilCount(nodes, 'alice', 0)
   })
 
-  t.test('the welcome tells who is on both, as of a moment ago', async (t) => {
+  t.test('the welcome contains the users who are online on both, as of a moment ago', async (t) => {
     await one.client('dave')
     const online = async () => {
       const client = await one.client('eve')
@@ -99,11 +99,11 @@ t.test('two nodes are one hub', { skip: withoutRedis }, async (t) => {
   })
 })
 
-t.test('limits per user are over all nodes', { skip: withoutRedis }, async (t) => {
+t.test('limits per user hold over all nodes', { skip: withoutRedis }, async (t) => {
   const redis = await RedisServer.start()
   t.teardown(() => redis.stop())
 
-  t.test('the oldest is replaced, wherever it is', async (t) => {
+  t.test('the oldest is replaced, on any node', async (t) => {
     const options = { url: redis.url, prefix: 'replace', maxStreamsPerUser: 3 }
     const nodes = await Promise.all([1, 2].map(() => NodeProcess.start(t, options)))
     const clients = []
@@ -118,7 +118,7 @@ t.test('limits per user are over all nodes', { skip: withoutRedis }, async (t) =
     for (const client of clients.slice(3)) t.equal(client.isEnded, false)
   })
 
-  t.test('of many that come at once, as many are let in as may be', async (t) => {
+  t.test('of many simultaneous streams, exactly the limit is admitted', async (t) => {
     const options = { url: redis.url, prefix: 'reject', maxStreamsPerUser: 7, onUserLimit: 'reject' }
     const nodes = await Promise.all([1, 2, 3].map(() => NodeProcess.start(t, options)))
     const clients = await Promise.all(
@@ -136,7 +136,7 @@ t.test('limits per user are over all nodes', { skip: withoutRedis }, async (t) =
   })
 })
 
-t.test('a node that is killed is gone with its lease, and holds nobody up', { skip: withoutRedis }, async (t) => {
+t.test('a node that is killed is gone after its lease, and delays no other', { skip: withoutRedis }, async (t) => {
   const { redis, nodes } = await startCluster(t, 3)
   const [one, two, three] = nodes as [NodeProcess, NodeProcess, NodeProcess]
   for (const node of nodes) await node.client('alice')
@@ -147,7 +147,7 @@ t.test('a node that is killed is gone with its lease, and holds nobody up', { sk
   const killed = performance.now()
   const closing = await one.call('DELETE', '/users/carol/streams')
   t.same(closing, { status: 200, body: { closed: 0 } })
-  t.ok(performance.now() - killed < 4_000, 'who is dead is not waited for long')
+  t.ok(performance.now() - killed < 4_000, 'a dead node is not waited for long')
   await untilCount([one, three], 'bob', 0)
   t.ok(performance.now() - killed < LEASE + 3_000)
   await untilCount([one, three], 'alice', 2)
@@ -159,7 +159,7 @@ t.test('a node that is killed is gone with its lease, and holds nobody up', { sk
   await untilCount([one], 'alice', 1)
 })
 
-t.test('a node that stood still for longer than its lease is counted again', { skip: withoutRedis }, async (t) => {
+t.test('a node that was suspended for longer than its lease is counted again', { skip: withoutRedis }, async (t) => {
   const { nodes } = await startCluster(t, 2)
   const [one, two] = nodes as [NodeProcess, NodeProcess]
   const client = await two.client('alice')
@@ -176,7 +176,7 @@ t.test('a node that stood still for longer than its lease is counted again', { s
   t.equal(kept.isEnded, false)
 })
 
-t.test('after Redis has lost everything, who is online is known again', { skip: withoutRedis }, async (t) => {
+t.test('after Redis has lost everything, online users are known again', { skip: withoutRedis }, async (t) => {
   const { redis, nodes } = await startCluster(t, 2)
   const [one, two] = nodes as [NodeProcess, NodeProcess]
   const clients = [await one.client('alice'), await two.client('alice'), await two.client('bob', '&topics=news')]
@@ -192,7 +192,7 @@ t.test('after Redis has lost everything, who is online is known again', { skip: 
 })
 
 t.test(
-  'while Redis is away streams are kept and let in, and who asks for others is told so',
+  'while Redis is away streams stay open and are admitted, and cluster-wide queries are rejected',
   { skip: withoutRedis },
   async (t) => {
     const { redis, nodes } = await startCluster(t, 2, { maxStreamsPerUser: 3, onUserLimit: 'reject' })
