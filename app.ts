@@ -8,43 +8,75 @@ import { limitFailures } from './plugins/failed-authentications.ts'
 import { checkHost, checkOrigin } from './plugins/origin.ts'
 import { rateLimit } from './plugins/rate-limit.ts'
 import { type SseHubOptions, type StreamIdentity, sseHub } from './plugins/sse-hub.ts'
+import { demoTask } from './routes/demo-task.ts'
 import { type HubRoutesOptions, hubRoutes } from './routes/hub-routes.ts'
 import { isProbe, plainProbeRoute } from './routes/status.ts'
-import { NotFoundError } from './services/errors.ts'
+import { InvalidOptionError, NotFoundError } from './services/errors.ts'
 import { closeParts } from './services/hub/close-parts.ts'
 import type { Refused } from './services/hub/refusals.ts'
+import { checkNames, REGISTER_OPTIONS } from './services/option-checks.ts'
 
 export interface HubAppOptions {
-  /** What the hub itself is told. */
+  /**
+   * Path below which everything is served, such as `/hub`. The console is at `/hub/`.
+   * @default '' the root of the server
+   */
+  readonly prefix?: string
+  /**
+   * Options of the hub. Not allowed if `sseHub` is registered already: then the app serves that hub.
+   * @default {}
+   */
   readonly hub?: SseHubOptions | undefined
-  /** Origins whose pages may use the hub; none but its own if left out. */
+  /**
+   * Origins, exactly as browsers send them, whose pages may use the hub.
+   * @default [] pages of the hub's own origin only
+   */
   readonly corsOrigins?: readonly string[] | undefined
-  /** Who may do what. If left out the hub is open: whoever reaches it may read and send. */
+  /**
+   * Credentials that publishers and subscribers need.
+   * @default undefined: the hub is open; every caller may read and publish
+   */
   readonly authentication?: Omit<AuthenticationOptions, 'origins'> | undefined
   /**
-   * Whether an open hub answers by the names of this machine alone, so that no foreign page can reach it by a name of its own.
+   * Whether an open hub serves only requests for a name of this machine, so that no page of another site can reach it by a name of
+   * its own (DNS rebinding).
    * @default true
    */
   readonly loopbackOnly?: boolean | undefined
   /**
-   * How many calls that publish, close, or make a ticket are taken a second: of one key, wherever it is used, and of one address
-   * without a key. As many requests with bad credentials are taken of one address, whatever they ask for. 0 is no limit.
+   * Calls per second that publish, close streams, or issue a ticket: per API key, and per address without a key. As many requests
+   * with bad credentials are accepted from one address. 0 is no limit.
    * @default 0
    */
   readonly rateLimit?: number | undefined
-  /** What guards the connections of the server: what it refuses is counted in `stats()`, and logged now and then. */
+  /** The guard of the server's connections: `stats()` counts what it refuses, and the log reports it. */
   readonly connections?: ConnectionGuard | undefined
+  /**
+   * Whether the app answers requests below `prefix` that no route matches. Without a prefix that is the host's own handler, and
+   * Fastify allows one.
+   * @default true with a prefix, false without
+   */
+  readonly handleNotFound?: boolean | undefined
 }
+
+const OPTIONS = [
+  ...(['hub', 'corsOrigins', 'authentication', 'loopbackOnly', 'rateLimit', 'connections', 'handleNotFound'] as const)
+]
 
 /** At most how often refused connections are logged, in milliseconds. */
 const REPORT_INTERVAL = 10_000
 
-/** The standalone hub as one plugin: the hub, its HTTP API and the demo page. Everything about the process is in `server.ts`. */
+/** The standalone hub as one plugin: the hub, its HTTP API and the console. Everything about the process is in `server.ts`. */
 async function app(instance: FastifyInstance, options: HubAppOptions): Promise<void> {
+  const hasHub = instance.hasDecorator('sse')
   try {
-    await setUp(instance, options)
+    checkNames('hubApp', options, OPTIONS, REGISTER_OPTIONS)
+    if (hasHub && options.hub !== undefined)
+      throw new InvalidOptionError('hubApp.hub', 'is not allowed beside a hub that is registered already')
+    await setUp(instance, options, hasHub)
   } catch (error) {
-    // An app that did not start is not always closed.
+    // Fastify does not always close an app that did not start. The host's own hub stays open.
+    if (hasHub) throw error
     if (instance.hasDecorator('sse')) {
       const report = (err: unknown) => instance.log.error({ err }, 'a hub that did not start could not be closed')
       await instance.sse.dispose().catch(report)
@@ -53,23 +85,38 @@ async function app(instance: FastifyInstance, options: HubAppOptions): Promise<v
   }
 }
 
-async function setUp(instance: FastifyInstance, options: HubAppOptions): Promise<void> {
-  const { hub = {}, corsOrigins = [], loopbackOnly = true, rateLimit: perSecond = 0 } = options
+async function setUp(instance: FastifyInstance, options: HubAppOptions, hasHub: boolean): Promise<void> {
+  const { prefix = '', hub = {}, corsOrigins = [] } = options
   const keys =
     options.authentication && (await authentication(instance, { ...options.authentication, origins: corsOrigins }))
   const isOpen = keys === undefined
-  if (isOpen && loopbackOnly) instance.addHook('onRequest', before(checkCaller))
-  if (corsOrigins.length > 0) await instance.register(corsPlugin, { origins: corsOrigins })
-  instance.setNotFoundHandler(({ method, url }) => {
-    // Without the query, which may hold a ticket.
-    throw new NotFoundError(`${method} ${url.split('?', 1)[0]}`)
-  })
-  const { routes, ...access } = keys === undefined ? open() : locked(keys)
-  // What the hub is told takes the place of what the app would tell it, for every route.
-  const identity = { ...access.identity, onlineCounts: isOpen, ...hub }
-  await instance.register(sseHub, identity)
+  const access = isOpen ? open() : locked(keys)
+  // Options of the hub win over those that the app derives from its own.
+  if (!hasHub) await instance.register(sseHub, { ...access.identity, onlineCounts: isOpen, ...hub })
   if (options.connections !== undefined) reportRefusals(instance, options.connections)
-  await instance.register(async (api) => {
+  // A hub of the host has its own `authenticate`; only credentials that the app itself checks replace it.
+  const identity = hasHub && !isOpen ? access.identity : {}
+  await instance.register((scope) => serve(scope, options, keys, { ...access.routes, ...identity }), { prefix })
+}
+
+/** Registers everything that is served below the prefix. */
+async function serve(
+  scope: FastifyInstance,
+  options: HubAppOptions,
+  keys: Authentication | undefined,
+  routes: HubRoutesOptions
+): Promise<void> {
+  const { prefix = '', hub = {}, corsOrigins = [], loopbackOnly = true, rateLimit: perSecond = 0 } = options
+  const isOpen = keys === undefined
+  if (isOpen && loopbackOnly) scope.addHook('onRequest', before(checkCaller))
+  if (corsOrigins.length > 0) await scope.register(corsPlugin, { origins: corsOrigins })
+  if (options.handleNotFound ?? prefix !== '') {
+    scope.setNotFoundHandler(({ method, url }) => {
+      // Without the query, which may hold a ticket.
+      throw new NotFoundError(`${method} ${url.split('?', 1)[0]}`)
+    })
+  }
+  await scope.register(async (api) => {
     // Before anything is read or looked up: a refusal costs next to nothing.
     api.addHook(
       'onRequest',
@@ -78,18 +125,19 @@ async function setUp(instance: FastifyInstance, options: HubAppOptions): Promise
     api.addHook('onError', async (_request, reply, error) => {
       if (error.statusCode === 401) reply.header('www-authenticate', 'Bearer')
     })
-    const guards: onRequestHookHandler[] = keys === undefined ? [] : [before(keys.requireCredentials)]
-    if (perSecond > 0 && keys !== undefined) limitFailures(api, { perSecond, clock: hub.clock })
+    const guards: onRequestHookHandler[] = isOpen ? [] : [before(keys.requireCredentials)]
+    if (perSecond > 0 && !isOpen) limitFailures(api, { perSecond, clock: hub.clock })
     if (perSecond > 0) {
       const callerOf = (request: FastifyRequest) => keys?.nameOfPublisher(request)
       guards.unshift(await rateLimit(api, { perSecond, callerOf }))
     }
     guardMutations(api, guards)
+    await api.register(hubRoutes, routes)
     // The demo task publishes. On a locked hub that takes a publisher's credentials, which an event source cannot send.
-    await api.register(hubRoutes, { ...routes, demo: isOpen })
+    if (isOpen) await api.register(demoTask)
   })
-  plainProbeRoute(instance)
-  await instance.register(demoUiPlugin)
+  plainProbeRoute(scope)
+  await scope.register(demoUiPlugin)
 }
 
 /** Counts what the guard refuses. An attack is one line of the log in ten seconds, not one for each connection. */

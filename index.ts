@@ -1,4 +1,3 @@
-export { type HubAppOptions, hubApp } from './app.ts'
 export {
   Authentication,
   type AuthenticationOptions,

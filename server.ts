@@ -71,7 +71,8 @@ async function serve(
     connections: guard,
     authentication: authentication && { ...authentication, tickets: tickets && new Tickets({ store: tickets }) },
     loopbackOnly,
-    rateLimit
+    rateLimit,
+    handleNotFound: true
   })
   closeInOrder(server)
   // Without a line for each request this would be silent, too.

@@ -35,8 +35,15 @@ async function demoUi(app: FastifyInstance): Promise<void> {
   for (const [path, file] of await readPage(root)) {
     const handler = (request: FastifyRequest, reply: FastifyReply) => sendFile(file, request, reply)
     app.get(path, handler)
-    if (path === '/index.html') app.get('/', handler)
+    if (path === '/index.html')
+      app.get('/', (request, reply) => redirectToSlash(request, reply) ?? handler(request, reply))
   }
+}
+
+/** Below a prefix the page links to `api.js` and calls `users`, which are relative to a path that ends with a slash. */
+function redirectToSlash({ url }: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {
+  const [path = '', ...query] = url.split('?')
+  return path.endsWith('/') ? undefined : reply.redirect([`${path}/`, ...query].join('?'))
 }
 
 /** Reads each file once, through `@fastify/static`, which knows its type and its tag. */

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { InvalidDraftError, InvalidOptionError } from '../services/errors.ts'
 import { isName } from '../services/events/channel.ts'
 import { HUB_OPTION_NAMES, type HubOptions } from '../services/hub/options.ts'
-import { checkFunction, checkNames } from '../services/option-checks.ts'
+import { checkFunction, checkNames, REGISTER_OPTIONS } from '../services/option-checks.ts'
 import { describe } from '../services/text.ts'
 
 /** Who a stream is for: what `authenticate` finds out, or the host knows. */
@@ -85,8 +85,6 @@ export interface FollowOptions extends StreamOptions {
   readonly authorizeTopic?: AuthorizeTopic | undefined
 }
 
-/** What Fastify itself adds to a plugin's options. */
-export const REGISTER_OPTIONS = ['prefix', 'logLevel', 'logSerializers', 'encapsulate']
 const PLUGIN_OPTIONS = [...HUB_OPTION_NAMES, 'authenticate', 'authorizeTopic', 'paceConnections']
 const BEGINNINGS = ['from', 'last', 'lastEventId', 'requestedTopics', 'authenticate', 'authorizeTopic']
 const CONNECT_OPTIONS = ['user', 'topics', 'expiresAt', ...BEGINNINGS]

@@ -3,14 +3,26 @@ import { setMaxListeners } from 'node:events'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
+import { wholeNumber } from '../services/option-checks.ts'
+import { useHubSchemas } from './hub-schemas.ts'
 import { TaskQuery } from './schemas.ts'
 
 /** In milliseconds: slow enough to watch, and to be cut in the middle. */
 const DEFAULT_STEP = 1_000
 const DEFAULT_STEPS = 10
+/** An hour, in milliseconds. */
+const MAX_STEP = 3_600_000
 /** Tasks that run at a time, and events of theirs that are remembered: it is a demo, and open to whoever finds it. */
 const MAX_RUNNING = 100
 const MAX_REMEMBERED = 10_000
+
+export interface DemoTaskOptions {
+  /**
+   * How long a step takes, in milliseconds, 1 to 3,600,000.
+   * @default 1_000
+   */
+  readonly step?: number | undefined
+}
 
 /**
  * `GET /tasks/demo?steps=10`: a task that reports a step a second and then ends, as a finite stream.
@@ -18,7 +30,9 @@ const MAX_REMEMBERED = 10_000
  * An event source that is cut comes back to the same URL, so the URL cannot say which task it was following; the last event
  * that it was given can.
  */
-export function demoTaskRoute(root: FastifyInstance, { step = DEFAULT_STEP }: { step?: number | undefined }): void {
+export async function demoTask(root: FastifyInstance, { step = DEFAULT_STEP }: DemoTaskOptions): Promise<void> {
+  wholeNumber('demoTask.step', step, 1, MAX_STEP)
+  useHubSchemas(root)
   const app = root.withTypeProvider<TypeBoxTypeProvider>()
   const stop = new AbortController()
   setMaxListeners(MAX_RUNNING, stop.signal)

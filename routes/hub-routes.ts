@@ -1,19 +1,15 @@
 import type { FastifyInstance } from 'fastify'
 import type { Authenticate, AuthorizeTopic } from '../plugins/sse-hub.ts'
-import { InvalidOptionError } from '../services/errors.ts'
-import { checkFunction, checkNames, wholeNumber } from '../services/option-checks.ts'
-import { describe } from '../services/text.ts'
+import { checkFunction, checkNames, REGISTER_OPTIONS } from '../services/option-checks.ts'
 import { boundBodies } from './body-bound.ts'
-import { demoTaskRoute } from './demo-task.ts'
 import { eventStreamRoute } from './events.ts'
 import { type Authorize, guardWith } from './guard.ts'
+import { useHubSchemas } from './hub-schemas.ts'
 import { takeJsonOnly } from './json-body.ts'
 import { type PublisherOf, publishRoutes } from './publish.ts'
-import { serializerCompiler } from './serialization.ts'
 import { healthRoutes, statsRoute } from './status.ts'
 import { type IssueTicket, type RevokeTickets, revokeTicketsRoute, ticketsRoute } from './tickets.ts'
 import { userRoutes } from './users.ts'
-import { validatorCompiler } from './validation.ts'
 
 export interface HubRoutesOptions {
   /** Under which path the routes are mounted. Fastify's own option. */
@@ -51,62 +47,34 @@ export interface HubRoutesOptions {
    * @default undefined: the route does not exist
    */
   readonly revokeTickets?: RevokeTickets | undefined
-  /**
-   * Whether `GET /tasks/demo` exists. It publishes for every caller, so that it is only for hubs that anybody may use.
-   * @default false
-   */
-  readonly demo?: boolean | undefined
-  /**
-   * How long a step of the demo task takes, in milliseconds.
-   * @default 1_000
-   */
-  readonly demoStep?: number | undefined
 }
 
-/** An hour: more is no demo. */
-const MAX_DEMO_STEP = 3_600_000
 const FUNCTIONS = [
   ...(['authenticate', 'authorizeTopic', 'authorize', 'publisherOf'] as const),
   ...(['issueTicket', 'revokeTickets'] as const)
 ]
-/** What Fastify itself adds to a plugin's options. */
-const REGISTER_OPTIONS = ['prefix', 'logLevel', 'logSerializers', 'encapsulate']
 
 /** @throws {InvalidOptionError} */
 function checkOptions(options: HubRoutesOptions): void {
-  checkNames('hubRoutes', options, [...FUNCTIONS, 'demo', 'demoStep'], REGISTER_OPTIONS)
+  checkNames('hubRoutes', options, FUNCTIONS, REGISTER_OPTIONS)
   for (const name of FUNCTIONS) checkFunction(`hubRoutes.${name}`, options[name])
-  const { demo, demoStep } = options
-  if (demo !== undefined && typeof demo !== 'boolean')
-    throw new InvalidOptionError('hubRoutes.demo', `is true or false; got ${describe(demo)}`)
-  if (demoStep !== undefined) wholeNumber('hubRoutes.demoStep', demoStep, 1, MAX_DEMO_STEP)
 }
 
-/** The HTTP API of the hub, for a host to mount under a prefix: closed unless it is told who may publish. */
+/** The HTTP API of the hub, for a host to mount under a prefix: without `authorize` nobody may publish, close streams or read. */
 export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions): Promise<void> {
   checkOptions(options)
-  const { authenticate, authorizeTopic, authorize, publisherOf, demo = false, demoStep } = options
+  const { authenticate, authorizeTopic, authorize, publisherOf } = options
   const { issueTicket, revokeTickets } = options
-  app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
-  describeAsWritten(app)
+  useHubSchemas(app)
   takeJsonOnly(app)
   boundBodies(app)
   eventStreamRoute(app, { authenticate, authorizeTopic })
   healthRoutes(app)
   if (issueTicket !== undefined) ticketsRoute(app, issueTicket)
   if (revokeTickets !== undefined) revokeTicketsRoute(app, revokeTickets)
-  if (demo) demoTaskRoute(app, { step: demoStep })
   if (authorize === undefined) return
   const guard = guardWith(authorize)
   publishRoutes(app, guard, publisherOf)
   userRoutes(app, guard)
   statsRoute(app, guard)
-}
-
-/** A host's transform for `@fastify/swagger` may take no other schemas than Zod's; those of the hub need none. */
-function describeAsWritten(app: FastifyInstance): void {
-  app.addHook('onRoute', (route) => {
-    route.config = { ...route.config, ...{ swaggerTransform: false } }
-  })
 }

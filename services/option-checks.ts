@@ -1,6 +1,9 @@
 import { InvalidOptionError } from './errors.ts'
 import { describe } from './text.ts'
 
+/** Options that Fastify itself adds to those of a plugin. */
+export const REGISTER_OPTIONS = ['prefix', 'logLevel', 'logSerializers', 'encapsulate']
+
 /** The first property of an object that is not among the known ones: a misspelling, or a mistake. */
 export function unknownName(given: object, known: readonly string[]): string | undefined {
   for (const name in given) if (!known.includes(name)) return name

@@ -153,9 +153,7 @@ t.test('a misspelled option, or one of the wrong type, stops the start and is na
         ['authorize', true],
         ['authenticate', 'x'],
         ['authorizeTopic', {}],
-        ['issueTicket', 1],
-        ['demo', 'yes'],
-        ['demoStep', '5']
+        ['issueTicket', 1]
       ] as const
     ).map(([name, value]): [string, (app: FastifyInstance) => unknown] => [
       `hubRoutes.${name}`,
@@ -186,7 +184,7 @@ t.test('a misspelled option, or one of the wrong type, stops the start and is na
       const { authenticate, authorizeTopic, authorize } = await authentication(app, {
         subscribers: { keys: [secret], audience: undefined }
       })
-      app.register(hubRoutes, { prefix: '/hub', authenticate, authorizeTopic, authorize, demo: false })
+      app.register(hubRoutes, { prefix: '/hub', authenticate, authorizeTopic, authorize })
     }),
     undefined,
     'valid options start'
@@ -242,7 +240,7 @@ t.test('an invalid call is an error with a code and the accepted values', async 
     ['history', [{ everyone: false }], 'INVALID_REQUEST', /everyone: true/],
     ['history', [{ user: 'alice' }, { from: 'x' }], 'INVALID_REQUEST', /no option "from"; it has after, limit/],
     ['history', [{ user: 'alice' }, { after: 5 }], 'INVALID_REQUEST', /after is a cursor/],
-    ['close', [undefined], 'INVALID_REQUEST', /close\(\) takes a user/]
+    ['disconnect', [undefined], 'INVALID_REQUEST', /disconnect\(\) takes a user/]
   ] as const) {
     const made = () => (sse[call] as Untyped).apply(app.sse, [...args])
     await t.rejects(made(), { code: `SSE_HUB_ERR_${code}`, message }, `${call} ${JSON.stringify(args)}`)

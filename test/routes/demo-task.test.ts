@@ -1,5 +1,7 @@
 import t, { type Test } from 'tap'
-import { buildRoutes, failOnWarnings, type HubHost } from '../support/build.ts'
+import { demoTask } from '../../routes/demo-task.ts'
+import { hubRoutes } from '../../routes/hub-routes.ts'
+import { buildHub, buildRoutes, failOnWarnings, type HubHost } from '../support/build.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
@@ -9,7 +11,13 @@ failOnWarnings(t)
 const STEP = 20
 
 const build = (test: Test, hub = {}, demoStep = STEP): Promise<HubHost> =>
-  buildRoutes(test, { hub, routes: { demo: true, demoStep } })
+  buildHub(test, {
+    hub,
+    host: async (app) => {
+      await app.register(hubRoutes, { prefix: '/hub', authorize: () => true })
+      await app.register(demoTask, { prefix: '/hub', step: demoStep })
+    }
+  })
 
 const stepsOf = (client: StreamClient) =>
   client.published.filter(({ event }) => event === 'progress').map(({ data }) => JSON.parse(data).step as number)
@@ -116,7 +124,7 @@ t.test('an app with running tasks closes at once; the tasks stop without an erro
   t.same(host.errors, [])
 })
 
-t.test('without the option there is no task', async (t) => {
+t.test('the HTTP API for hosts has no demo task', async (t) => {
   const { app } = await buildRoutes(t)
   t.equal((await app.inject('/hub/tasks/demo')).statusCode, 404)
 })

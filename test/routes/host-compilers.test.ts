@@ -9,6 +9,7 @@ import {
 import t, { type Test } from 'tap'
 import { z } from 'zod'
 import { sseHub } from '../../plugins/sse-hub.ts'
+import { demoTask } from '../../routes/demo-task.ts'
 import { hubRoutes } from '../../routes/hub-routes.ts'
 import { failOnWarnings } from '../support/build.ts'
 
@@ -21,7 +22,8 @@ async function build(t: Test, prepare: (app: FastifyInstance) => unknown): Promi
   await prepare(app)
   await app.register(sseHub, { authenticate: () => ({ user: 'alice' }) })
   const issueTicket = async () => ({ ticket: 'abc', expiresAt: 1_000 })
-  await app.register(hubRoutes, { prefix: '/hub', authorize: () => true, issueTicket, demo: true })
+  await app.register(hubRoutes, { prefix: '/hub', authorize: () => true, issueTicket })
+  await app.register(demoTask, { prefix: '/hub' })
   await app.ready()
   return app
 }

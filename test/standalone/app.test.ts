@@ -1,6 +1,7 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { type HubAppOptions, hubApp } from '../../app.ts'
+import { sseHub } from '../../plugins/sse-hub.ts'
 import { failOnWarnings } from '../support/build.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
@@ -11,7 +12,7 @@ const ORIGIN = 'https://app.example'
 async function build(t: Test, options: HubAppOptions = {}): Promise<FastifyInstance> {
   const app = Fastify()
   t.teardown(() => app.close())
-  await app.register(hubApp, options)
+  await app.register(hubApp, { handleNotFound: true, ...options })
   return app
 }
 
@@ -160,4 +161,57 @@ t.test('without a list there are no CORS headers', async (t) => {
   const app = await build(t)
   const { headers } = await app.inject({ url: '/stats', headers: { origin: ORIGIN } })
   t.equal(headers['access-control-allow-origin'], undefined)
+})
+
+t.test('below a prefix the whole hub works, and the rest of the host is not touched', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ from: 'the host' }))
+  app.get('/own', async () => 'own')
+  await app.register(hubApp, { prefix: '/hub' })
+  const redirect = await app.inject('/hub?theme=dark')
+  t.match(
+    { status: redirect.statusCode, location: redirect.headers.location },
+    { status: 302, location: '/hub/?theme=dark' }
+  )
+  const page = await app.inject('/hub/')
+  t.match(page.headers['content-type'], 'text/html')
+  for (const [, path] of page.payload.matchAll(/(?:src|href)="([^"#:]+)"/g))
+    t.equal((await app.inject(`/hub/${path}`)).statusCode, 200, `${path}`)
+  const published = await app.inject({ method: 'POST', url: '/hub/broadcast', payload: { data: 'x' } })
+  t.equal(published.statusCode, 202)
+  t.equal((await app.inject('/hub/nowhere')).json().code, 'SSE_HUB_ERR_NOT_FOUND')
+  t.same((await app.inject('/nowhere')).json(), { from: 'the host' })
+  t.equal((await app.inject('/')).statusCode, 404)
+  // Only the hub's own routes are for names of this machine alone.
+  const headers = { host: 'shop.example' }
+  t.equal((await app.inject({ url: '/own', headers })).statusCode, 200)
+  t.equal((await app.inject({ url: '/hub/stats', headers })).statusCode, 403)
+})
+
+t.test(
+  "beside a hub of the host's own, the app serves that hub and leaves it open when it fails to start",
+  async (t) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(sseHub, { authenticate: () => ({ user: 'alice' }) })
+    await app.register(hubApp, { prefix: '/hub' })
+    const client = await StreamClient.open(`${await app.listen({ port: 0 })}/hub/events`)
+    await client.event('hub.welcome')
+    t.match(JSON.parse(client.events[0]?.data ?? ''), { user: 'alice' })
+    await app.sse.send('alice', { data: 'by the host' })
+    t.equal((await client.count(1))[0]?.data, 'by the host')
+
+    const other = Fastify()
+    t.teardown(() => other.close())
+    await other.register(sseHub)
+    await t.rejects(async () => other.register(hubApp, { hub: {} }), { message: /Option hubApp\.hub: is not allowed/ })
+    t.equal(await other.sse.ready(), true)
+  }
+)
+
+t.test('an option that the app does not know stops the start', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await t.rejects(async () => app.register(hubApp, { corsOrigin: [] } as never), { code: 'SSE_HUB_ERR_INVALID_OPTION' })
 })
