@@ -11,6 +11,7 @@ import { isName } from '../services/events/channel.ts'
 import { checkNames } from '../services/option-checks.ts'
 import { describe } from '../services/text.ts'
 import type { AnyInstance } from './any-server.ts'
+import { explainMissing } from './optional-package.ts'
 import { checkOrigin } from './origin.ts'
 import type { StreamIdentity } from './sse-hub.ts'
 import { type TokenOptions, tokenVerifier, type VerifyToken } from './token-verifier.ts'
@@ -284,7 +285,7 @@ async function cookieParser(app: AnyInstance): Promise<CookieParser> {
     const host = app as AnyInstance & { parseCookie: CookieParser }
     return (header) => host.parseCookie(header)
   }
-  const { parse } = await import('cookie')
+  const { parse } = await import('cookie').catch(explainMissing('A token in a cookie', 'cookie'))
   return parse
 }
 

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { algorithmsOf, keyFingerprint } from '../services/access/jwt-keys.ts'
+import { explainMissing } from './optional-package.ts'
 
 /** Which tokens are believed. */
 export interface TokenOptions {
@@ -45,7 +46,7 @@ let made = 0
  */
 export async function tokenVerifier(app: FastifyInstance, options: TokenOptions): Promise<VerifyToken> {
   const { keys, audience, issuer } = options
-  const { fastifyJwt } = await import('@fastify/jwt')
+  const { fastifyJwt } = await import('@fastify/jwt').catch(explainMissing('A JSON Web Token', '@fastify/jwt'))
   const verifiers: { key: string; verify: (token: string) => Decoded }[] = []
   // In a context of its own, so that it gets along with the host's.
   await app.register(async (own) => {

@@ -27,7 +27,7 @@ export interface HistoryStore {
 const IN_MEMORY = 'history is kept in memory: a restart begins anew, and tells the clients'
 const NOT_KEPT =
   'history is in memory only and ends with this process, because the package lmdb is not installed. ' +
-  'To keep it: npx -p fastify-sse-hub -p lmdb fastify-sse-hub. To silence this: HUB_STORE=memory'
+  'To keep it: npm install lmdb, or npx fastify-sse-hub-server. To silence this: HUB_STORE=memory'
 const NOT_MADE = 'history is in memory only and ends with this process, because its folder cannot be made'
 /** Holds the history of a folder: its presence says that an earlier start kept some. */
 const STAMP = 'event-log.json'

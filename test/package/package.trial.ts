@@ -1,17 +1,19 @@
 import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { join, sep } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import t, { type Test } from 'tap'
-import { bin, packedHost, ROOT } from '../support/packed-host.ts'
+import { bin, install, packedHost, packedServer, ROOT } from '../support/packed-host.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 
 const run = promisify(execFile)
 const { host, tarball, fastify } = await packedHost(t)
+const server = await packedServer(t, tarball)
 
 t.test('the package runs in a host that imports it', async (t) => {
   const { stdout } = await run(process.execPath, ['host.mjs'], { cwd: host })
@@ -30,37 +32,95 @@ for (const config of ['tsconfig.require.json', 'tsconfig.bundler.json']) {
   })
 }
 
-t.test('the package starts as a program, with its demo page', async (t) => {
-  const hub = start(t, host, { HUB_STORE: 'memory' })
+t.test('the package of the server starts with one command, serves its page and keeps history', async (t) => {
+  const folder = t.testdir()
+  const hub = start(t, folder)
   const [line] = (await once(createInterface(hub.stdout), 'line')) as [string]
-  const url = /http:\S+/.exec(line)?.[0] as string
-  const page = await fetch(url)
+  const page = await fetch(/http:\S+/.exec(line)?.[0] as string)
   t.equal(page.status, 200)
   t.match(page.headers.get('content-type'), 'text/html')
   hub.kill('SIGTERM')
   t.same(await once(hub, 'exit'), [0, null])
+  t.ok(existsSync(join(folder, 'fastify-sse-hub-data', 'event-log.json')))
 })
 
-t.test(
-  'without the package of the store one command still starts the hub, and says that history is in memory',
-  async (t) => {
-    const hub = start(t, t.testdir())
-    const [[line], [warning]] = (await Promise.all([
-      once(createInterface(hub.stdout), 'line'),
-      once(createInterface(hub.stderr), 'line')
-    ])) as [[string], [string]]
-    t.match(line, /open http:/)
-    t.match(warning, /^fastify-sse-hub: WARNING: history is in memory only .*npx -p fastify-sse-hub -p lmdb/)
-    hub.kill('SIGTERM')
-    t.same(await once(hub, 'exit'), [0, null])
-  }
-)
+t.test('the program of the library names the command that runs the server', async (t) => {
+  const hub = start(t, t.testdir(), {}, join(host, 'node_modules', '.bin', 'fastify-sse-hub'))
+  const [stderr, [code]] = await Promise.all([text(hub.stderr), once(hub, 'exit')])
+  t.equal(code, 1)
+  t.match(
+    stderr,
+    /^fastify-sse-hub: the server needs \S+, which the library does not install. Run: npx fastify-sse-hub-server\n$/
+  )
+})
 
-t.test('the program does not ignore existing history when the package of the store is missing', async (t) => {
+t.test('the package of the server asks for what the library was tested with', async (t) => {
+  const read = (path: string) => JSON.parse(readFileSync(join(ROOT, path), 'utf8'))
+  const library = read('package.json')
+  const { version, engines, dependencies } = read('server-package/package.json')
+  const { 'fastify-sse-hub': own, ...others } = dependencies
+  t.same({ version, engines, own }, { version: library.version, engines: library.engines, own: library.version })
+  for (const [name, range] of Object.entries(others)) t.equal(range, library.devDependencies[name], name)
+  const optional = Object.keys(library.peerDependenciesMeta)
+  t.same(Object.keys(others).sort(), [...optional, 'fastify'].sort())
+})
+
+t.test('a user of the library installs at most 12 packages and 8 MB beyond Fastify', async (t) => {
+  const folder = t.testdir({ alone: { 'package.json': '{}' }, both: { 'package.json': '{}' } })
+  await install(join(folder, 'alone'), fastify)
+  await install(join(folder, 'both'), fastify, tarball)
+  const before = installedIn(join(folder, 'alone'))
+  const after = installedIn(join(folder, 'both'))
+  const [packages, bytes] = [after.packages - before.packages, after.bytes - before.bytes]
+  const figures = `${packages} packages, ${(bytes / 1e6).toFixed(1)} MB`
+  t.comment(figures)
+  t.ok(packages <= 12 && bytes <= 8e6, figures)
+})
+
+t.test('registering the plugin loads no package of the server', async (t) => {
+  const script = `
+    import { createRequire } from 'node:module'
+    import Fastify from 'fastify'
+    import sseHub, { authentication, hubRoutes } from 'fastify-sse-hub'
+    const app = Fastify()
+    await app.register(sseHub)
+    const { authorize } = await authentication(app, { apiKeys: [] })
+    await app.register(hubRoutes, { authorize })
+    await app.ready()
+    const { cache } = createRequire(import.meta.url)
+    console.log(JSON.stringify(Object.keys(cache).filter((path) => path.includes('node_modules'))))
+    await app.close()`
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], { cwd: server })
+  const loaded = JSON.parse(stdout) as string[]
+  const of = (name: string) => loaded.some((path) => path.includes(join('node_modules', name, sep)))
+  t.ok(of('fastify') && of('fastify-plugin'), 'the list is of the packages that were loaded')
+  for (const name of [
+    '@fastify/static',
+    '@fastify/cors',
+    '@fastify/jwt',
+    '@fastify/rate-limit',
+    'cookie',
+    'close-with-grace'
+  ])
+    t.notOk(of(name), name)
+})
+
+t.test('without its store the server starts and warns that history ends with the process', async (t) => {
+  rmSync(join(server, 'node_modules', 'lmdb'), { recursive: true })
+  const hub = start(t, t.testdir())
+  const [[line], [warning]] = (await Promise.all([
+    once(createInterface(hub.stdout), 'line'),
+    once(createInterface(hub.stderr), 'line')
+  ])) as [[string], [string]]
+  t.match(line, /open http:/)
+  t.match(warning, /^fastify-sse-hub: WARNING: history is in memory only .*npm install lmdb/)
+  hub.kill('SIGTERM')
+  t.same(await once(hub, 'exit'), [0, null])
+
   const folder = t.testdir({ empty: {}, kept: { 'fastify-sse-hub-data': { 'event-log.json': '{}' } } })
   const named = start(t, join(folder, 'empty'), { HUB_STORE: 'history' })
   const kept = start(t, join(folder, 'kept'))
-  const ends = [named, kept].map((hub) => Promise.all([text(hub.stderr), once(hub, 'exit')]))
+  const ends = [named, kept].map((process) => Promise.all([text(process.stderr), once(process, 'exit')]))
   for (const [stderr, [code]] of await Promise.all(ends)) {
     t.equal(code, 1)
     t.match(stderr, /^fastify-sse-hub: HUB_STORE .*npm install lmdb, or set HUB_STORE=memory/)
@@ -138,10 +198,25 @@ t.test('the package has the files that it needs and no others', async (t) => {
   t.notMatch(stdout, /dist\/test|\.test\./)
 })
 
-/** The program of the installed package, in a folder. */
-function start(t: Test, cwd: string, env: Record<string, string> = {}): ChildProcessByStdio<null, Readable, Readable> {
+/** How many packages are installed below a folder, and how many bytes their files have. */
+function installedIn(folder: string): { readonly packages: number; readonly bytes: number } {
+  const entries = readdirSync(join(folder, 'node_modules'), { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name))
+  const isManifest = /node_modules\/(?:@[^/]+\/)?[^/@.][^/]*\/package\.json$/
+  return {
+    packages: files.filter((path) => isManifest.test(path)).length,
+    bytes: files.reduce((sum, path) => sum + statSync(path).size, 0)
+  }
+}
+
+/** Starts an installed program in a folder: that of the server, unless another is named. */
+function start(
+  t: Test,
+  cwd: string,
+  env: Record<string, string> = {},
+  program = join(server, 'node_modules', '.bin', 'fastify-sse-hub-server')
+): ChildProcessByStdio<null, Readable, Readable> {
   const { HUB_STORE: _, ...inherited } = process.env
-  const program = join(host, 'node_modules', '.bin', 'fastify-sse-hub')
   const hub = spawn(program, {
     cwd,
     env: { ...inherited, PORT: '0', LOG_LEVEL: 'silent', ...env },

@@ -25,6 +25,17 @@ export async function packedHost(t: Test): Promise<{ host: string; tarball: stri
   return { host, tarball, fastify }
 }
 
+/** A folder with the package of the standalone server, installed as `npx` installs it. */
+export async function packedServer(t: Test, tarball: string): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'sse-hub-server-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const cwd = join(ROOT, 'server-package')
+  const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', folder], { cwd })
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'server', private: true }))
+  await install(folder, tarball, join(folder, stdout.trim().split('\n').at(-1) as string))
+  return folder
+}
+
 /** Adds packages to a host. */
 export async function install(host: string, ...packages: string[]): Promise<void> {
   await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...packages], { cwd: host })

@@ -1,0 +1,14 @@
+import { MissingPackageError } from '../services/errors.ts'
+
+/**
+ * For the rejection of `import()` of an optional peer: `import('cookie').catch(explainMissing(…))`, which bundlers leave alone where
+ * the package is not installed.
+ * @param purpose the part of the hub that needs the package, as the subject of a sentence.
+ * @throws {MissingPackageError} when the host has not installed the package; else the error itself.
+ */
+export function explainMissing(purpose: string, name: string): (error: NodeJS.ErrnoException) => never {
+  return (error) => {
+    const isMissing = error.code === 'ERR_MODULE_NOT_FOUND' && error.message.includes(`'${name}'`)
+    throw isMissing ? new MissingPackageError(purpose, name, name) : error
+  }
+}
