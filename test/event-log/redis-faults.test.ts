@@ -70,7 +70,7 @@ faultTest('continues at its position when Redis is killed and restarts with its 
   await listening.met('c')
   t.same(listening.texts, ['a', 'b', 'c'])
   t.same(listening.discontinuities, [])
-  t.match(told, [/is there/, /is lost/, /is there/])
+  t.match(told, [/is up/, /is lost/, /is up/])
 })
 
 faultTest('reports a discontinuity, and a reset for every cursor, when Redis restarts empty', async (t) => {

@@ -8,21 +8,21 @@ import { CallOrder } from './call-order.ts'
 import type { LogState } from './log-state.ts'
 import { type EntryHeader, headerOf, textOf } from './redis-entry.ts'
 
-/** What one call of the script holds at most, unless a single batch is more: Redis does nothing else meanwhile. */
+/** Bounds of one call of the script, which blocks Redis; a single larger batch is a call of its own. */
 const CALL_EVENTS = 512
 const CALL_BYTES = 1_048_576
-/** A single batch may hold so many. */
+/** Max. number of events of a batch. */
 const MAX_EVENTS = 10_000
-/** How many calls are on their way at a time: while Redis works on one, the next is on the line. */
+/** Max. number of calls in flight: while Redis executes one, the next is on the connection. */
 const CALLS = 2
-/** What waits in this process: beyond that appends are refused, for memory would be next. */
+/** Bounds of the queue in this process; beyond them appends are rejected, to bound the memory. */
 const WAITING_EVENTS = 20_000
 const WAITING_BYTES = 67_108_864
 
-/** What the script answers for each event of a batch that it has refused for its idempotency keys. */
-const REFUSED = '!'
+/** The script's reply for each event of a batch that it has rejected for its idempotency keys. */
+const REJECTED = '!'
 
-interface Waiting {
+interface QueuedBatch {
   readonly headers: readonly EntryHeader[]
   readonly texts: readonly string[]
   readonly bytes: number
@@ -38,18 +38,18 @@ export interface AppendCall {
 }
 
 export interface AppenderParts {
-  /** Runs the script with what the events are. */
+  /** Runs the script with the events of a call. */
   readonly run: (call: AppendCall, onMissing: OnMissing) => Promise<unknown>
-  /** Takes note of what it has answered. */
-  readonly noted: (reply: unknown) => LogState
-  /** Whether anything would be sent now, and why not. */
+  /** Reads the state of the log from a reply. */
+  readonly observe: (reply: unknown) => LogState
+  /** The reason why nothing can be sent now; empty if it can. */
   readonly problem: () => string
 }
 
-/** Joins what waits at the same time into one call: an append costs Redis little, a call much. */
+/** Joins concurrent appends into one call: an append costs Redis little, a call much. */
 export class Appender {
   readonly #parts: AppenderParts
-  #waiting: Waiting[] = []
+  #waiting: QueuedBatch[] = []
   #queuedEvents = 0
   #queuedBytes = 0
   #calls = 0
@@ -70,8 +70,8 @@ export class Appender {
     if (problem !== '') throw nothingDone(`Redis cannot be reached (${problem})`)
     const texts = events.map(textOf)
     const bytes = texts.reduce((sum, text) => sum + text.length, 0)
-    const isTooMuch = this.#queuedEvents + events.length > WAITING_EVENTS || this.#queuedBytes + bytes > WAITING_BYTES
-    if (isTooMuch && this.#waiting.length > 0) throw nothingDone('too many events wait for Redis')
+    const isFull = this.#queuedEvents + events.length > WAITING_EVENTS || this.#queuedBytes + bytes > WAITING_BYTES
+    if (isFull && this.#waiting.length > 0) throw nothingDone('too many events wait for Redis')
     const headers = events.map((event) => headerOf(event, randomText(6)))
     const streams = events.map((event) => event.streams)
     return new Promise((resolve, reject) => {
@@ -82,7 +82,7 @@ export class Appender {
     })
   }
 
-  /** Takes nothing more; resolves when everything that was taken has been answered. */
+  /** Accepts no more appends; resolves when all accepted ones have settled. */
   async close(): Promise<void> {
     this.#isClosed = true
     while (this.#calls > 0 || this.#waiting.length > 0) {
@@ -93,7 +93,7 @@ export class Appender {
   #schedule(): void {
     if (this.#isScheduled || this.#calls >= CALLS || this.#waiting.length === 0) return
     this.#isScheduled = true
-    // The line writes once in a turn of the event loop: what else is appended in this turn goes along.
+    // The connection writes once in a turn of the event loop: other appends of this turn share the call.
     setImmediate(() => {
       this.#isScheduled = false
       while (this.#calls < CALLS && this.#waiting.length > 0) this.#send()
@@ -105,8 +105,8 @@ export class Appender {
     this.#calls++
     this.#call(batch)
       .catch((error: unknown) => {
-        const refusal = refusalOf(error)
-        for (const { reject } of batch) reject(refusal)
+        const rejection = rejectionOf(error)
+        for (const { reject } of batch) reject(rejection)
       })
       .finally(() => {
         this.#calls--
@@ -115,7 +115,7 @@ export class Appender {
       })
   }
 
-  #takeBatch(): Waiting[] {
+  #takeBatch(): QueuedBatch[] {
     let events = 0
     let bytes = 0
     let count = 0
@@ -130,17 +130,17 @@ export class Appender {
     return this.#waiting.splice(0, count)
   }
 
-  async #call(batch: readonly Waiting[]): Promise<void> {
+  async #call(batch: readonly QueuedBatch[]): Promise<void> {
     const batches = JSON.stringify(batch.map((each) => each.headers))
     const texts = batch.flatMap((each) => each.texts)
     const call = { nonce: randomText(10), batches, texts }
     const reply = await this.#order.run((onMissing) => this.#parts.run(call, onMissing))
-    const state = this.#parts.noted(reply)
+    const state = this.#parts.observe(reply)
     let at = 0
     for (const { headers, streams, resolve, reject } of batch) {
       const answers = state.rest.slice(at, at + headers.length)
       at += headers.length
-      if (answers[0] === REFUSED) reject(new IdempotencyKeyReusedError())
+      if (answers[0] === REJECTED) reject(new IdempotencyKeyReusedError())
       else
         resolve(
           headers.map(([witness], index) =>
@@ -151,7 +151,7 @@ export class Appender {
   }
 }
 
-/** The number of what was appended, 0 for what is transient, or the receipt that its key has got before. */
+/** An answer is the number of an appended event, 0 for a transient one, or the first receipt of its idempotency key. */
 function receiptOf({ epoch }: LogState, answer: string | number, witness: string, streams = 0): Receipt {
   if (typeof answer === 'number') return { id: idOf(answer, epoch + witness), streams, isRepeat: false }
   const [seq, before, counted] = answer.split(' ') as [string, string, string]
@@ -162,7 +162,7 @@ function idOf(seq: number, witness: string): string | null {
   return seq === 0 ? null : formatCursor({ seq, witness })
 }
 
-/** The name and first witness of a life, in case one has to begin. */
+/** The name and first witness of an epoch, in case the script has to begin one. */
 export function candidate(): string {
   return newWitness(newEpoch())
 }
@@ -171,16 +171,16 @@ function nothingDone(problem: string): Error {
   return new LogUnavailableError(`${problem}. Nothing was published; try again later`)
 }
 
-/** What a publisher is told: that nothing was done, or that nobody knows. */
-function refusalOf(error: unknown): Error {
-  if (!(error instanceof LinkError)) return nothingDone(`Redis refused it (${(error as Error).message})`)
+/** The error for a publisher: nothing was published, or that is unknown. */
+function rejectionOf(error: unknown): Error {
+  if (!(error instanceof LinkError)) return nothingDone(`Redis rejected it (${(error as Error).message})`)
   if (!error.wasSent) return nothingDone(error.message)
   return new LogUnavailableError(
-    `${error.message}. Whether it was published is not known; publish it again with the same idempotency key`
+    `${error.message}. It is not known whether it was published; publish it again with the same idempotency key`
   )
 }
 
-/** What a reader or listener is told. */
-export function unread(error: unknown): Error {
+/** The error for a reader or listener. */
+export function unreadable(error: unknown): Error {
   return new LogUnavailableError(`${(error as Error).message}. Try again later`)
 }

@@ -1,34 +1,34 @@
 import { RedisReplyError } from '../../redis/link.ts'
 
-type Dispatch<Result> = () => Promise<Result>
-/** Sends a call. If Redis does not know the script, `onMissing` decides when the call is handed over with the script's text. */
-type Send<Result> = (onMissing: (send: Dispatch<Result>) => Promise<Result>) => Promise<Result>
+type SendText<Result> = () => Promise<Result>
+/** Sends a call. If Redis does not know the script, `onMissing` decides when the call is sent again with the script's text. */
+type Send<Result> = (onMissing: (send: SendText<Result>) => Promise<Result>) => Promise<Result>
 
-/** How the first attempt of a call went. */
+/** The outcome of the first attempt of a call. */
 type Attempt = 'done' | 'missing' | 'failed'
 
 class Call {
   readonly attempted: Promise<Attempt>
-  readonly dispatched: Promise<void>
-  tell: (attempt: Attempt) => void = () => {}
-  tellHandedOver: () => void = () => {}
+  readonly sent: Promise<void>
+  resolveAttempt: (attempt: Attempt) => void = () => {}
+  resolveSent: () => void = () => {}
 
   constructor() {
     this.attempted = new Promise((resolve) => {
-      this.tell = resolve
+      this.resolveAttempt = resolve
     })
-    this.dispatched = new Promise((resolve) => {
-      this.tellHandedOver = resolve
+    this.sent = new Promise((resolve) => {
+      this.resolveSent = resolve
     })
   }
 }
 
 /**
- * Keeps calls in order though several are on their way and Redis has forgotten their script. Another node may hand the script over
- * between two of them: then the first has not been done, and the second has. The first is refused, because it would come too late.
+ * Keeps calls in order while several are in flight and Redis has forgotten their script. Another node may load the script
+ * between two of them: then the first has failed, and the second succeeded. The first is rejected, because it would be late.
  */
 export class CallOrder {
-  /** On their way, in the order in which they were sent. */
+  /** In flight, in the order in which they were sent. */
   readonly #calls = new Set<Call>()
 
   async run<Result>(send: Send<Result>): Promise<Result> {
@@ -36,25 +36,25 @@ export class CallOrder {
     this.#calls.add(call)
     try {
       const result = await send((send) => this.#send(call, send))
-      call.tell('done')
+      call.resolveAttempt('done')
       return result
     } finally {
-      call.tell('failed')
-      call.tellHandedOver()
+      call.resolveAttempt('failed')
+      call.resolveSent()
       this.#calls.delete(call)
     }
   }
 
-  async #send<Result>(call: Call, send: Dispatch<Result>): Promise<Result> {
+  async #send<Result>(call: Call, send: SendText<Result>): Promise<Result> {
     const calls = [...this.#calls]
     const at = calls.indexOf(call)
-    call.tell('missing')
+    call.resolveAttempt('missing')
     for (const later of calls.slice(at + 1)) {
-      if ((await later.attempted) === 'done') throw new RedisReplyError('NOSCRIPT events that came later went first')
+      if ((await later.attempted) === 'done') throw new RedisReplyError('NOSCRIPT later events were appended first')
     }
-    for (const earlier of calls.slice(0, at)) await earlier.dispatched
+    for (const earlier of calls.slice(0, at)) await earlier.sent
     const running = send()
-    call.tellHandedOver()
+    call.resolveSent()
     return running
   }
 }

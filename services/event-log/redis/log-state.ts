@@ -1,7 +1,7 @@
 import type { Cursor } from '../../events/cursor.ts'
 import type { LogStats } from '../event-log.ts'
 
-/** What every answer of a script begins with: where the log is, and what it holds. */
+/** The beginning of every reply of a script: the position of the log, and its size. */
 export interface LogState {
   readonly epoch: string
   readonly head: Cursor
@@ -10,11 +10,11 @@ export interface LogState {
   readonly pos: number
   /** The time by the store's clock, in milliseconds since the epoch. */
   readonly time: number
-  /** The number of the newest loss, 0 if there was none. */
+  /** The number of the newest recorded loss, 0 without one. */
   readonly loss: number
-  /** When it was recorded, or else the life of the log began: a later one has a higher value. */
+  /** When that loss was recorded, or else the epoch began: a later one has a higher value. */
   readonly born: number
-  /** The rest of the answer. */
+  /** The rest of the reply. */
   readonly rest: readonly (string | number)[]
 }
 
@@ -49,7 +49,7 @@ export function readState(reply: unknown): LogState {
   }
 }
 
-/** The time by the store's clock in what a script has answered. */
+/** The time by the store's clock in the reply of a script. */
 export function timeIn(reply: unknown): number {
   return (reply as Fields)[TIME]
 }

@@ -18,43 +18,43 @@ export { LinkError, RedisReplyError } from '../../redis/link.ts'
 export type { AddressMap, ClusterSettings, SentinelSettings } from '../../redis/settings.ts'
 export type { RedisLog } from './redis-log.ts'
 
-/** How Redis is reached. One of `url`, `client`, `sentinel` and `cluster`. */
+/** The address of Redis. Exactly one of `url`, `client`, `sentinel` and `cluster`. */
 export interface RedisLinkOptions {
   /**
    * `redis://` or `rediss://` (TLS), with user, password and number of the database: `rediss://user:password@host:6379/0`. With
-   * Sentinels `redis+sentinel://user:password@host:26379,host:26379/name/0`, the password being that of the servers; in a cluster
+   * Sentinels `redis+sentinel://user:password@host:26379,host:26379/name/0`, with the password of the servers; in a cluster
    * `redis+cluster://user:password@host:6379,host:6379`.
    */
   readonly url?: string | undefined
   /**
-   * A client of node-redis (`createClient`), for what a URL cannot say. It tells how to connect and nothing else: the log opens
-   * lines of its own with `client.duplicate()`, and closes them; the client stays its owner's, connected or not. Or a function
-   * that makes one, called for each line: for an address or a password that changes.
+   * A client of node-redis (`createClient`), for settings that a URL cannot express. It is only a template: the log opens
+   * connections of its own with `client.duplicate()`, and closes them; the host still owns the client, connected or not. Or a
+   * function that creates one, called for each connection: for an address or a password that changes.
    */
   readonly client?: RedisTemplate | RedisTemplateFactory | undefined
-  /** What `createSentinel` of node-redis takes: the log asks the Sentinels where the master is, for each line that it opens. */
+  /** Options of `createSentinel` of node-redis: the log asks the Sentinels for the master, for each connection that it opens. */
   readonly sentinel?: SentinelSettings | undefined
-  /** What `createCluster` of node-redis takes: the log opens its lines to the node that has the keys of the hub, which share a slot. */
+  /** Options of `createCluster` of node-redis: the log connects to the node that has the keys of the hub, which share a slot. */
   readonly cluster?: ClusterSettings | undefined
   /**
-   * What the names of all keys begin with, in braces. Hubs with different prefixes share nothing.
+   * Prefix of the names of all keys, in braces. Hubs with different prefixes share nothing.
    * @default 'sse-hub'
    */
   readonly prefix?: string | undefined
   /**
-   * How long Redis may owe an answer, in milliseconds: then the line is given up, and what waited for an answer is refused.
+   * Reply timeout in milliseconds: after it the connection is closed, and commands without a reply are rejected.
    * @default 2_000
    */
   readonly timeout?: number | undefined
   /**
-   * Logs when Redis is lost, when it is back, and errors that no call can report: a logger of pino's kind.
-   * @default undefined: only such errors are told, as warnings of the process
+   * Logs when Redis is lost, when it is back, and errors that no call can report: a logger with pino's interface.
+   * @default undefined: only such errors are reported, as warnings of the process
    */
   readonly logger?: OutageLogger | undefined
 }
 
 export interface RedisLogOptions extends RedisLinkOptions {
-  /** What the log keeps. All nodes of a hub are told the same. */
+  /** Bounds of the history. Must be the same on all nodes of a hub. */
   readonly retention?: Partial<Retention> | undefined
   /**
    * How long an idempotency key is remembered, in milliseconds.
@@ -62,23 +62,23 @@ export interface RedisLogOptions extends RedisLinkOptions {
    */
   readonly idempotencyWindow?: number | undefined
   /**
-   * How much of what was appended last Redis keeps for nodes that were cut off, in bytes; beyond it they read history again.
+   * Bytes of the tail that Redis keeps for nodes that lost their connection; beyond them, nodes read history again.
    * @default 16_777_216
    */
   readonly tailBytes?: number | undefined
   /**
-   * How much of it each node keeps in its own memory, in bytes, so that streams that missed little are not read from Redis.
+   * Bytes of the tail that each node keeps in its own memory, so that streams that missed little need no read from Redis.
    * 0 turns it off.
    * @default 33_554_432
    */
   readonly recentBytes?: number | undefined
   /**
-   * Whether to begin though Redis cannot be reached: events are refused and streams told to come back until it can.
+   * Whether to start while Redis cannot be reached: until it can, events and streams get a retryable rejection.
    * @default false: fails after five seconds
    */
   readonly startDegraded?: boolean | undefined
   /**
-   * Time and chance, for tests.
+   * Source of time and randomness, for tests.
    * @default the server's time
    */
   readonly clock?: Clock | undefined
@@ -108,7 +108,7 @@ const NAMES = [
 ]
 
 /**
- * Opens the event log in Redis (7 or later) or Valkey: nodes that are given the same one are one hub. Pass it as the hub's
+ * Opens the event log in Redis (7 or later) or Valkey: nodes with the same log are one hub. Pass it as the hub's
  * `log`; the hub closes it.
  * @throws {InvalidOptionError} for bad options, and when the package `redis` is not installed.
  * @throws {LogUnavailableError} when Redis cannot be reached within five seconds, unless `startDegraded`.
@@ -123,7 +123,7 @@ export async function redisLog(options: RedisLogOptions): Promise<RedisLog> {
   }
 }
 
-/** The same over a line that is there already, and that is closed with the log. */
+/** Opens the event log over an existing connection, which is closed with the log. */
 export async function redisLogOn(link: RedisLink, options: RedisLogOptions): Promise<RedisLog> {
   for (const name of Object.keys(options)) {
     if (!NAMES.includes(name)) throw new InvalidOptionError(name, `is unknown; expected one of ${NAMES.join(', ')}`)
@@ -137,8 +137,10 @@ export async function redisLogOn(link: RedisLink, options: RedisLogOptions): Pro
   }
   if (!startDegraded) await reached(link)
   if (logger !== undefined) {
-    link.onDown((problem) => logger.warn({ problem }, 'Redis is lost; events are refused until it is back'))
-    link.onUp(() => logger.info({}, 'Redis is there'))
+    link.onDown((problem) =>
+      logger.warn({ problem }, 'the connection to Redis is lost; events are rejected until it is back')
+    )
+    link.onUp(() => logger.info({}, 'the connection to Redis is up'))
   }
   return new RedisLog({
     ...parts,
@@ -151,7 +153,7 @@ export async function redisLogOn(link: RedisLink, options: RedisLogOptions): Pro
 }
 
 /**
- * A line to the Redis of a hub, for what its nodes share besides the log. Whoever asks for it closes it.
+ * Opens a connection to the Redis of a hub, for the state that its nodes share besides the log. The caller closes it.
  * @throws {InvalidOptionError} for bad options, and when the package `redis` is not installed.
  */
 export async function redisLink(options: RedisLinkOptions, clock: Clock = systemClock): Promise<RedisLink> {

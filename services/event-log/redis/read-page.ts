@@ -5,18 +5,18 @@ import type { ReadQuery, ReadResult } from '../event-log.ts'
 import type { LogState } from './log-state.ts'
 import { parseEntry } from './redis-entry.ts'
 
-/** What read.lua is asked. */
+/** The arguments of read.lua. */
 export function queryArgs({ channels, from, limit }: ReadQuery): string[] {
   return [...positionOf(from), String(limit), ...channels]
 }
 
-function positionOf(from: ReadQuery['from']): [asked: string, number: string, witness: string] {
+function positionOf(from: ReadQuery['from']): [start: string, number: string, witness: string] {
   if (typeof from === 'string') return [from, '0', '']
   if ('last' in from) return ['last', String(from.last), '']
   return ['cursor', String(from.seq), from.witness]
 }
 
-/** What it answers. */
+/** Parses the reply of read.lua. */
 export function readPage({ epoch, rest }: LogState, channels: readonly Channel[]): ReadResult {
   const [gap, evicted, remaining, next, witness, ...entries] = rest as [string, number, number, number, string]
   const events: LogEvent[] = []
@@ -24,7 +24,7 @@ export function readPage({ epoch, rest }: LogState, channels: readonly Channel[]
   for (let at = 0; at < entries.length; at += 2) {
     const seq = Number(entries[at])
     const event = parseEntry(entries[at + 1] ?? '', seq, epoch)
-    // An entry that somebody else has written, or that is for others, is to a reader a hole like any other.
+    // An entry that no hub has written, or that is filed under other channels, is a hole.
     if (event?.channels.some((channel) => channels.includes(channel))) events.push(event)
     else hole = seq
   }

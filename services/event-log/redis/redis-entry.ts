@@ -3,10 +3,10 @@ import { type Cursor, formatCursor } from '../../events/cursor.ts'
 import type { LogEvent, NewEvent } from '../../events/log-event.ts'
 import { isEventName } from '../../events/wire-format.ts'
 
-// An entry is text: a line of its own witness, its time and its end, which the script writes; a line of its channels, a line of
-// its collapse key, a line of its name, each as JSON, so that whatever is in them they are lines; and its data as it is.
+// An entry is text: a line of its own witness, its time and its expiry, which the script writes; a line of its channels, a line
+// of its collapse key, a line of its name, each as JSON, so that none of them contains a line break; and its unescaped data.
 
-/** What a script is told of an event besides its text: see append.lua. */
+/** The fields of an event that a script reads besides its text: see append.lua. */
 export type EntryHeader = readonly [
   witness: string,
   isTransient: 0 | 1,
@@ -36,8 +36,8 @@ function collapseText(collapseKey: string | undefined): string {
 /** An event as it was stored. */
 export interface Entry extends LogEvent {
   readonly collapseKey: string | undefined
-  /** When it ends, in milliseconds since the epoch; undefined if it does not. */
-  readonly ends: number | undefined
+  /** When it expires, in milliseconds since the Unix epoch; undefined if it does not. */
+  readonly expiresAt: number | undefined
 }
 
 /** Reads an entry, or undefined for a text that no hub has written. */
@@ -46,7 +46,7 @@ export function parseEntry(text: string, seq: number | null, epoch: string): Ent
   const second = text.indexOf('\n', first + 1)
   const third = text.indexOf('\n', second + 1)
   const fourth = text.indexOf('\n', third + 1)
-  const [witness = '', time, ends] = text.slice(0, first).split(' ')
+  const [witness = '', time, expiresAt] = text.slice(0, first).split(' ')
   if (first === -1 || second === -1 || third === -1 || fourth === -1 || !/^[0-9a-z]{6}$/.test(witness)) return undefined
   try {
     const collapse = text.slice(second + 1, third)
@@ -63,10 +63,10 @@ export function parseEntry(text: string, seq: number | null, epoch: string): Ent
       final: text[third + 1] === '!',
       frame: undefined,
       collapseKey: collapse === '' ? undefined : (JSON.parse(collapse) as string),
-      ends: Number(ends) < 0 ? undefined : Number(ends)
+      expiresAt: Number(expiresAt) < 0 ? undefined : Number(expiresAt)
     }
   } catch {
-    // No hub has written this; the reader reports it.
+    // No hub has written this text; the reader reports it.
     return undefined
   }
 }

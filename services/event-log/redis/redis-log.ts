@@ -13,7 +13,7 @@ import type {
   TailListener
 } from '../event-log.ts'
 import type { Retention } from '../retention.ts'
-import { Appender, candidate, unread } from './appender.ts'
+import { Appender, candidate, unreadable } from './appender.ts'
 import { DispatchedEvents } from './dispatched-events.ts'
 import { APPEND, POSITION, READ } from './log-scripts.ts'
 import { type LogState, readState, timeIn } from './log-state.ts'
@@ -23,9 +23,9 @@ import { BLOCK, RedisTail } from './redis-tail.ts'
 import { StoreTime } from './store-time.ts'
 import { Turnstile } from './turnstile.ts'
 
-/** How many reads are on their way at a time: so many, and no more, may lie before an append. Each is small: see read.lua. */
+/** Max. number of reads in flight, and so before an append in Redis's queue. Each is small: see read.lua. */
 const READS = 4
-/** How long `close` waits for what was already taken, in milliseconds. */
+/** How long `close` waits for accepted appends, in milliseconds. */
 const GRACE = 1_000
 /** How long the first tail waits for Redis, in milliseconds. */
 const START = 5_000
@@ -34,20 +34,20 @@ export interface RedisLogParts {
   readonly link: RedisLink
   readonly retention: Retention
   readonly idempotencyWindow: number
-  /** Bytes that the tail keeps for nodes that were cut off. */
+  /** Bytes that the tail keeps for nodes that lost their connection. */
   readonly tailBytes: number
   /** Bytes of recent events that this process keeps. */
   readonly recentBytes: number
   readonly clock: Clock
-  /** Whether time is this process's, not the server's. */
+  /** Whether the time is that of this process instead of the server's. */
   readonly isOwnTime: boolean
-  /** Something is wrong that does not stop the log. */
+  /** Reports a fault that does not stop the log. */
   readonly onFault: (error: unknown, what: string) => void
-  /** Whether listeners may begin while Redis is away: they are told of a break when it is there. */
+  /** Whether tails may open while Redis is down: they begin with a discontinuity when it is up. */
   readonly startDegraded: boolean
 }
 
-interface Listening {
+interface OpenTail {
   readonly listener: TailListener
 }
 
@@ -56,12 +56,12 @@ export class RedisLog implements EventLog, HealthCheck {
   readonly #parts: RedisLogParts
   readonly #link: RedisLink
   readonly #recent: RecentEvents
-  readonly #heard = new DispatchedEvents()
+  readonly #dispatchedEvents = new DispatchedEvents()
   readonly #time: StoreTime
   readonly #appender: Appender
   readonly #tail: RedisTail
-  readonly #turnstile = new Turnstile(READS)
-  readonly #listening = new Set<Listening>()
+  readonly #reads = new Turnstile(READS)
+  readonly #tails = new Set<OpenTail>()
   #stats: LogStats = { kind: 'redis', events: 0, bytes: 0, channels: 0, head: 0 }
   #isClosed = false
   #closing: Promise<void> | undefined
@@ -75,14 +75,14 @@ export class RedisLog implements EventLog, HealthCheck {
     this.#appender = new Appender({
       run: ({ nonce, batches, texts }, onMissing) =>
         this.#run(link, APPEND, [...this.#bounds(nonce), batches, ...texts], onMissing),
-      noted: (reply) => this.#noted(reply),
+      observe: (reply) => this.#observe(reply),
       problem: () => link.problem
     })
-    // A store that is back may have lost its tail: this node looks at once. If the look fails, the next call does as well.
+    // A store that is back may have lost its tail: this node checks at once. If that fails, the next call checks as well.
     link.onUp(
       () =>
         void this.#run(link, POSITION, []).then(
-          (reply) => this.#noted(reply),
+          (reply) => this.#observe(reply),
           () => undefined
         )
     )
@@ -99,7 +99,7 @@ export class RedisLog implements EventLog, HealthCheck {
       },
       onEvents: (events) => this.#dispatch(events),
       onDiscontinuity: (position) => {
-        this.#tell((listener) => listener.onDiscontinuity(position))
+        this.#notify((listener) => listener.onDiscontinuity(position))
       },
       onFault: parts.onFault
     })
@@ -110,8 +110,8 @@ export class RedisLog implements EventLog, HealthCheck {
   }
 
   read(query: ReadQuery): ReadResult | Promise<ReadResult> {
-    const near = query.isTailed === true && this.#tail.isStarted ? this.#recent.read(query) : undefined
-    return near ?? this.#ask(query)
+    const recent = query.isTailed === true && this.#tail.isStarted ? this.#recent.read(query) : undefined
+    return recent ?? this.#query(query)
   }
 
   async tail(listener: TailListener): Promise<Tail> {
@@ -120,12 +120,12 @@ export class RedisLog implements EventLog, HealthCheck {
     else
       await this.#tail
         .start()
-        .catch((error: unknown) => Promise.reject(this.#isClosed ? new HubClosedError() : unread(error)))
+        .catch((error: unknown) => Promise.reject(this.#isClosed ? new HubClosedError() : unreadable(error)))
     if (this.#isClosed) throw new HubClosedError()
-    const listening = { listener }
-    this.#listening.add(listening)
+    const tail = { listener }
+    this.#tails.add(tail)
     const stop = async () => {
-      this.#listening.delete(listening)
+      this.#tails.delete(tail)
     }
     return { position: this.#tail.isStarted ? this.#recent.head : undefined, stop }
   }
@@ -139,12 +139,12 @@ export class RedisLog implements EventLog, HealthCheck {
     return { ...this.#stats, head: Math.max(this.#stats.head, this.#recent.head.seq) }
   }
 
-  /** Whether an event would be taken now, and heard of. */
+  /** Whether an event would be accepted now, and reach this node. */
   async ready(): Promise<boolean> {
     if (this.#isClosed || !this.#link.isUp) return false
-    if (this.#tail.isWanted && !this.#tail.isWell) return false
+    if (this.#tail.isWanted && !this.#tail.isHealthy) return false
     try {
-      // A server that takes no writes, or has no room for them, answers everything else.
+      // A server that rejects writes, or is out of memory for them, answers everything else.
       await this.#link.send(['SET', this.#link.key('probe'), '', 'PX', '1000'])
       return !this.#isClosed
     } catch {
@@ -152,17 +152,17 @@ export class RedisLog implements EventLog, HealthCheck {
     }
   }
 
-  async #ask(query: ReadQuery): Promise<ReadResult> {
+  async #query(query: ReadQuery): Promise<ReadResult> {
     if (this.#isClosed) throw new HubClosedError()
     try {
-      const reply = await this.#turnstile.pass(() => {
-        // What a reader asked who has gone meanwhile costs Redis nothing.
+      const reply = await this.#reads.run(() => {
+        // A read whose reader is gone is skipped, and costs Redis nothing.
         if (query.isWanted?.() === false) throw new LinkError('the reader is gone', false)
         return this.#run(this.#link, READ, queryArgs(query))
       })
-      return readPage(this.#noted(reply), query.channels)
+      return readPage(this.#observe(reply), query.channels)
     } catch (error) {
-      throw this.#isClosed ? new HubClosedError() : unread(error)
+      throw this.#isClosed ? new HubClosedError() : unreadable(error)
     }
   }
 
@@ -174,8 +174,8 @@ export class RedisLog implements EventLog, HealthCheck {
   ): Promise<unknown> {
     const { clock, isOwnTime, retention } = this.#parts
     const now = isOwnTime ? String(clock.now()) : ''
-    // The tail's own line may lead to a server that was left already, where nothing is lost for anybody.
-    const name = link === this.#link ? `${candidate()} ${this.#heard.text}` : candidate()
+    // The tail's connection may lead to a former master, where no loss must be recorded.
+    const name = link === this.#link ? `${candidate()} ${this.#dispatchedEvents.text}` : candidate()
     const sentAt = clock.monotonic()
     const reply = await link.run(script, link.key('state'), [now, name, String(retention.age), ...args], onMissing)
     this.#time.observe(timeIn(reply), sentAt)
@@ -188,26 +188,26 @@ export class RedisLog implements EventLog, HealthCheck {
     return [...[user, topic, everyone, channelBytes, bytes, idempotencyWindow, tailBytes].map(String), nonce]
   }
 
-  #noted(reply: unknown): LogState {
+  #observe(reply: unknown): LogState {
     const state = readState(reply)
     this.#stats = state.stats
-    this.#heard.answered(state)
-    this.#tail.heard(state)
+    this.#dispatchedEvents.observe(state)
+    this.#tail.observe(state)
     return state
   }
 
   #dispatch(events: readonly LogEvent[]): void {
     const last = events.findLast(({ cursor }) => cursor !== null)?.cursor
-    if (last) this.#heard.dispatched(last)
-    this.#tell((listener) => listener.onEvents(events))
+    if (last) this.#dispatchedEvents.dispatched(last)
+    this.#notify((listener) => listener.onEvents(events))
   }
 
-  /** Calls the listeners that are there. One that throws has broken its contract, and does not keep events from the others. */
-  #tell(call: (listener: TailListener) => void): void {
-    for (const listening of [...this.#listening]) {
-      if (!this.#listening.has(listening)) continue
+  /** Calls the listeners. One that throws violates its contract, and does not affect the others. */
+  #notify(call: (listener: TailListener) => void): void {
+    for (const tail of [...this.#tails]) {
+      if (!this.#tails.has(tail)) continue
       try {
-        call(listening.listener)
+        call(tail.listener)
       } catch (error) {
         this.#parts.onFault(error, 'a listener of the event log has failed')
       }
@@ -216,7 +216,7 @@ export class RedisLog implements EventLog, HealthCheck {
 
   async #close(): Promise<void> {
     this.#isClosed = true
-    this.#listening.clear()
+    this.#tails.clear()
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, GRACE)

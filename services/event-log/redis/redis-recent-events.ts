@@ -10,13 +10,13 @@ import { mergeHistories } from '../memory/merge-histories.ts'
 import type { Entry } from './redis-entry.ts'
 import type { StoreTime } from './store-time.ts'
 
-/** Evictions are not told of entries that lie further back than twice this: see common.lua. */
-const MOST = 50_000
-/** Nothing is kept for longer, in milliseconds: what returns later is rare enough to ask Redis. */
-const LONGEST = 600_000
+/** Max. number of entries. The tail reports no evictions of entries that are older than twice this: see common-state.lua. */
+const MAX_ENTRIES = 50_000
+/** Max. age of an entry in milliseconds: streams that return later are rare enough to read from Redis. */
+const MAX_AGE = 600_000
 
 export interface RecentOptions {
-  /** How much is kept, in bytes. */
+  /** Max. size in bytes. */
   readonly bytes: number
   /** How long the log keeps an event, in milliseconds. */
   readonly age: number
@@ -25,9 +25,9 @@ export interface RecentOptions {
 }
 
 /**
- * What the tail has handed over last, all of it from one place on, kept in this process: so that thousands of streams that
- * return at once, or begin with now, are answered here and not by Redis, also while that is away. It answers what it knows
- * exactly, as of what the tail has handed over, and nothing else.
+ * The events that the tail has dispatched last, complete from one position on, in this process. So thousands of streams that
+ * return at once, or begin at the head, are served here and not by Redis, also while Redis is down. It serves only what it
+ * knows exactly, as of the position of the tail.
  */
 export class RecentEvents {
   readonly #maxBytes: number
@@ -35,19 +35,19 @@ export class RecentEvents {
   readonly #clock: Clock
   readonly #storeTime: StoreTime
   readonly #histories = new Map<Channel, ChannelHistory>()
-  readonly #ends = new DeadlineHeap<MemoryEntry>()
-  /** Every entry after the floor, by its number: what a cursor's witness is compared with. */
+  readonly #expiries = new DeadlineHeap<MemoryEntry>()
+  /** Every entry after the floor, by its number: its witness validates cursors. */
   readonly #entries = new Map<number, MemoryEntry>()
-  /** The same in the order in which they came. */
+  /** The same entries in order of arrival. */
   readonly #order = new Fifo<MemoryEntry>()
-  /** Everything after it is here. */
+  /** All entries after it are here. */
   #floor: Cursor | undefined
   #head: Cursor = { seq: 0, witness: '' }
   #bytes = 0
 
   constructor({ bytes, age, clock, storeTime }: RecentOptions) {
     this.#maxBytes = bytes
-    this.#age = Math.min(LONGEST, age / 2)
+    this.#age = Math.min(MAX_AGE, age / 2)
     this.#clock = clock
     this.#storeTime = storeTime
   }
@@ -56,15 +56,15 @@ export class RecentEvents {
     return this.#head
   }
 
-  /** How much it would keep, in bytes. */
+  /** Max. size in bytes. */
   get room(): number {
     return this.#maxBytes
   }
 
-  /** Forgets everything, and knows all that comes after a cursor. */
+  /** Forgets all entries, and starts anew after a cursor. */
   begin(at: Cursor): void {
     this.#histories.clear()
-    this.#ends.clear()
+    this.#expiries.clear()
     this.#entries.clear()
     this.#order.clear()
     this.#floor = at
@@ -72,7 +72,7 @@ export class RecentEvents {
     this.#bytes = 0
   }
 
-  /** Takes what comes next in the log, and which numbers it has evicted; returns it as it is handed out. */
+  /** Adds the next entries of the log, and applies its evictions; returns the entries as they are dispatched. */
   add(entries: readonly Entry[], evictions: readonly (readonly [Channel, number])[]): MemoryEntry[] {
     const storeTime = this.#storeTime.now()
     const now = this.#clock.monotonic()
@@ -82,12 +82,13 @@ export class RecentEvents {
     return added
   }
 
-  /** The answer, or undefined if only Redis has it. */
+  /** The result, or undefined if only Redis has it. */
   read({ channels, from, limit }: ReadQuery): ReadResult | undefined {
     if (typeof from !== 'object' || !('seq' in from)) return undefined
     const now = this.#clock.monotonic()
     this.#trim(now)
-    for (let entry = this.#ends.takeDue(now); entry !== undefined; entry = this.#ends.takeDue(now)) this.#remove(entry)
+    for (let entry = this.#expiries.takeDue(now); entry !== undefined; entry = this.#expiries.takeDue(now))
+      this.#remove(entry)
     if (this.#cursorAt(from.seq)?.witness !== from.witness) return undefined
     const histories: ChannelHistory[] = []
     for (const channel of channels) {
@@ -106,7 +107,7 @@ export class RecentEvents {
     return seq === this.#floor?.seq ? this.#floor : this.#entries.get(seq)?.cursor
   }
 
-  #add({ cursor, time, ends, ...rest }: Entry, appendedAt: number): MemoryEntry {
+  #add({ cursor, time, expiresAt, ...rest }: Entry, appendedAt: number): MemoryEntry {
     const event = { ...rest, transient: cursor === null, streams: 0 }
     const entry = new MemoryEntry(event, cursor, time, appendedAt)
     if (cursor === null) return entry
@@ -115,7 +116,7 @@ export class RecentEvents {
     this.#order.push(entry)
     this.#bytes += entry.bytes
     for (const channel of entry.channels) this.#historyOf(channel).push(cursor.seq, entry)
-    if (ends !== undefined) this.#ends.set(entry, appendedAt + ends - time)
+    if (expiresAt !== undefined) this.#expiries.set(entry, appendedAt + expiresAt - time)
     return entry
   }
 
@@ -138,8 +139,8 @@ export class RecentEvents {
   #trim(now: number): void {
     const horizon = now - this.#age
     for (let oldest = this.#order.first; oldest !== undefined; oldest = this.#order.first) {
-      const isTooMuch = this.#bytes > this.#maxBytes || this.#entries.size > MOST
-      if (!isTooMuch && oldest.appendedAt > horizon) return
+      const isOverBound = this.#bytes > this.#maxBytes || this.#entries.size > MAX_ENTRIES
+      if (!isOverBound && oldest.appendedAt > horizon) return
       this.#order.shift()
       this.#forget(oldest)
     }
@@ -150,7 +151,7 @@ export class RecentEvents {
     this.#floor = cursor
     this.#entries.delete(cursor.seq)
     this.#bytes -= entry.bytes
-    this.#ends.delete(entry)
+    this.#expiries.delete(entry)
     this.#remove(entry)
     for (const channel of entry.channels) {
       const history = this.#histories.get(channel)

@@ -6,33 +6,33 @@ import type { RecentEvents } from './redis-recent-events.ts'
 import type { StoreTime } from './store-time.ts'
 import { type RawTailEntry, readTailEntry, type TailEntry } from './tail-entry.ts'
 
-/** How long a read waits in Redis for something new, in milliseconds. What it says then is checked: silence proves nothing. */
+/** How long a read blocks in Redis, in milliseconds. After an empty result the tail is verified: silence proves nothing. */
 export const BLOCK = 1_000
-/** How many entries, each of them what one call has appended, are taken at a time. */
+/** Max. number of entries that are read at a time; each has the events of one call. */
 const COUNT = 32
-/** After so many events the event loop turns. */
+/** After this number of events the tail yields to the event loop. */
 const SLICE = 512
-/** How many entries of the past are looked at for recent events when the tail begins, and how many at a time. */
+/** How many past entries are read for recent events when the tail begins, and how many at a time. */
 const PAST = 1_024
 const PAST_PAGE = 32
-/** A transient event that this node reads so long after it was published is dropped, in milliseconds: nobody waits for it. */
+/** Max. age of a transient event in milliseconds. An older one is dropped when it is read: it is no longer useful. */
 export const MAX_TRANSIENT_AGE = 2_000
 
 export interface TailParts {
   readonly link: RedisLink
   readonly recent: RecentEvents
   readonly storeTime: StoreTime
-  /** Where the log is now: asked on the tail's own line. */
+  /** Reads the current position of the log, on the tail's own connection. */
   readonly where: () => Promise<LogState>
   readonly onEvents: (events: readonly LogEvent[]) => void
   readonly onDiscontinuity: (position: Cursor) => void
-  /** Something is wrong that does not stop the tail. */
+  /** Reports a fault that does not stop the tail. */
   readonly onFault: (error: unknown, what: string) => void
 }
 
 /**
- * Follows the log, entry by entry. Each has a number and a random name, and names the one before: what follows on what was
- * read last is its continuation and nothing else, whatever happened to Redis meanwhile. All else is a break.
+ * Follows the log, entry by entry. Each entry has a number and a random name, and the name of its predecessor. So an entry is
+ * accepted only as the continuation of the last one, even after Redis was restored. Anything else is a discontinuity.
  */
 export class RedisTail {
   readonly #parts: TailParts
@@ -42,7 +42,7 @@ export class RedisTail {
   #nonce = ''
   #loss = 0
   #isClosed = false
-  #isWell = false
+  #isReading = false
   #running: Promise<void> | undefined
   #later: Promise<void> | undefined
   #appended: LogState | undefined
@@ -53,12 +53,12 @@ export class RedisTail {
     this.#parts = parts
   }
 
-  /** Whether it hears of what is appended. */
-  get isWell(): boolean {
-    return this.#isWell && this.#parts.link.isUp
+  /** Whether new entries reach this node. */
+  get isHealthy(): boolean {
+    return this.#isReading && this.#parts.link.isUp
   }
 
-  /** Finds out where the log is; from then on everything that is appended is handed over. May be tried again if it fails. */
+  /** Reads the position of the log; every later event is dispatched. May be called again if it fails. */
   start(): Promise<void> {
     this.#started ??= this.#start().catch((error: unknown) => {
       this.#started = undefined
@@ -67,7 +67,7 @@ export class RedisTail {
     return this.#started
   }
 
-  /** Whether somebody listens, or will as soon as Redis is there. */
+  /** Whether the tail has started, or will as soon as Redis is up. */
   get isWanted(): boolean {
     return this.isStarted || this.#later !== undefined
   }
@@ -76,18 +76,18 @@ export class RedisTail {
     return this.#running !== undefined
   }
 
-  /** What this node was told on the line that appends: see the check. */
-  heard(state: LogState): void {
+  /** Takes the state in a reply on the connection for appends: see `#verify`. */
+  observe(state: LogState): void {
     this.#appended = state
     const isRolledBack = state.loss !== this.#loss && state.pos <= this.#pos
     const epoch = `${state.epoch}/${state.loss}`
     if (!this.isStarted || (state.epoch === this.#epoch && !isRolledBack) || epoch === this.#renewedFor) return
-    // This line waits for what follows on what the log has lost: it need not wait to the end.
+    // The blocking read waits for the successor of a lost entry: a new connection ends it early.
     this.#renewedFor = epoch
-    this.#parts.link.renew('the log has begun anew')
+    this.#parts.link.renew('the log has begun a new epoch')
   }
 
-  /** Starts when Redis is there: a break, for who listens already has missed what came before. */
+  /** Starts when Redis is up, with a discontinuity: earlier events have not reached the listeners. */
   startLater(): void {
     this.#later ??= this.#startWhenUp()
   }
@@ -115,7 +115,7 @@ export class RedisTail {
     if (!this.#isClosed) this.#running = this.#follow()
   }
 
-  /** Begins after what the log holds now. */
+  /** Begins at the head of the log. */
   async #begin(): Promise<LogState> {
     const { recent } = this.#parts
     const state = await this.#parts.where()
@@ -128,45 +128,45 @@ export class RedisTail {
     this.#loss = state.loss
     recent.begin(past[0]?.head ?? state.head)
     for (const entry of past) recent.add(entry.entries, entry.evictions)
-    // The past may have been trimmed away, or spoilt, or not be all there.
+    // The past may be trimmed, corrupt or incomplete.
     if (recent.head.seq !== state.head.seq || recent.head.witness !== state.head.witness) recent.begin(state.head)
-    this.#isWell = true
+    this.#isReading = true
     return state
   }
 
-  /** What was appended last, as far back as it follows on itself: clients that return to a new node miss little, too. */
+  /** The newest entries, as far back as they are continuous, so that a new node can serve returning clients from memory. */
   async #past(epoch: string, pos: number, nonce: string): Promise<TailEntry[]> {
-    const pieces: TailEntry[] = []
+    const found: TailEntry[] = []
     let expected = { pos, nonce }
-    for (let bytes = 0; bytes < this.#parts.recent.room && pieces.length < PAST; ) {
+    for (let bytes = 0; bytes < this.#parts.recent.room && found.length < PAST; ) {
       const end = `${expected.pos}-0`
       const page = ['XREVRANGE', this.#key(epoch), end, '-', 'COUNT', String(PAST_PAGE)]
       const reply = (await this.#parts.link.send(page)) as RawTailEntry[]
       for (const raw of reply) {
         const entry = readTailEntry(raw, epoch)
-        if (entry === undefined || entry.pos !== expected.pos || entry.nonce !== expected.nonce) return pieces.reverse()
-        // What is older than a loss is for Redis to tell: there cursors of that time get their gap.
-        if (entry.isLoss || entry.hasHole) return pieces.reverse()
-        pieces.push(entry)
+        if (entry === undefined || entry.pos !== expected.pos || entry.nonce !== expected.nonce) return found.reverse()
+        // Entries before a loss are left to Redis, which yields a gap for their cursors.
+        if (entry.isLoss || entry.hasHole) return found.reverse()
+        found.push(entry)
         bytes += raw[1].reduce((sum, field) => sum + field.length, 0)
         expected = { pos: entry.pos - 1, nonce: entry.before }
       }
       if (reply.length < PAST_PAGE) break
     }
-    return pieces.reverse()
+    return found.reverse()
   }
 
   async #follow(): Promise<void> {
-    let mayBeOther = false
+    let needsVerification = false
     while (!this.#isClosed) {
       try {
-        if (mayBeOther) await this.#check()
-        mayBeOther = !(await this.#take(BLOCK))
+        if (needsVerification) await this.#verify()
+        needsVerification = !(await this.#take(BLOCK))
       } catch (error) {
-        // The line was lost, or Redis could not answer. What has happened until it is back is seen by the check.
+        // The connection was lost, or Redis could not answer. The tail is verified when it is back.
         if (!(error instanceof LinkError)) this.#report(error as Error)
-        this.#isWell = false
-        mayBeOther = true
+        this.#isReading = false
+        needsVerification = true
         await this.#untilUp()
       }
     }
@@ -179,11 +179,11 @@ export class RedisTail {
     this.#parts.onFault(error, 'the tail of the event log cannot be read')
   }
 
-  /** Waits for a line; one that is up, and answers with errors, is not asked again at once. */
+  /** Waits for a connection; replaces one that is up and answers with errors. */
   async #untilUp(): Promise<void> {
     const { link } = this.#parts
     const wasUp = link.isUp
-    // A link that stays down is no error here: the next attempt waits again, and the link's loss is logged.
+    // A link that stays down is not an error here: the next attempt waits again, and the link's loss is logged.
     await link.untilUp(BLOCK).catch(() => undefined)
     if (wasUp && !this.#isClosed) {
       link.renew('the tail could not be read')
@@ -191,31 +191,31 @@ export class RedisTail {
     }
   }
 
-  /** Whether what was read last is still the log's past; if it is not, begins anew after a break. */
-  async #check(): Promise<void> {
+  /** Verifies continuity with the current log; without it, begins anew after a discontinuity. */
+  async #verify(): Promise<void> {
     const appended = this.#appended
     const state = await this.#parts.where()
     const { pos } = state
     const [nonce] = state.rest as [string]
     if (appended !== undefined && (appended.epoch !== state.epoch || appended.pos > pos)) {
-      // The log was further on, or another one, on the line that appends: this one may lead to where the log is no more.
+      // The connection for appends has seen a later log, or another one: this one may lead to a former master.
       this.#appended = undefined
-      this.#parts.link.renew('it leads to another log than the line that appends')
+      this.#parts.link.renew('it leads to another log than the connection for appends')
       return
     }
     const isEnd = pos === this.#pos && nonce === this.#nonce
-    if (state.epoch !== this.#epoch || (pos <= this.#pos && !isEnd)) return this.#break()
-    this.#isWell = true
-    // There is more than was read: then it must be there to be read.
-    if (!isEnd && !(await this.#take(0)) && !this.#isClosed) await this.#break()
+    if (state.epoch !== this.#epoch || (pos <= this.#pos && !isEnd)) return this.#reportDiscontinuity()
+    this.#isReading = true
+    // The log has later entries: they must be readable.
+    if (!isEnd && !(await this.#take(0)) && !this.#isClosed) await this.#reportDiscontinuity()
   }
 
-  async #break(): Promise<void> {
+  async #reportDiscontinuity(): Promise<void> {
     const { head } = await this.#begin()
     if (!this.#isClosed) this.#parts.onDiscontinuity(head)
   }
 
-  /** Reads on from the last entry, by its number, and hands over. Returns whether there was anything. */
+  /** Reads the entries after the last one, by its number, and dispatches them. Returns whether there were any. */
   async #take(block: number): Promise<boolean> {
     const waiting = block === 0 ? [] : ['BLOCK', String(block)]
     const from = `${this.#pos}-0`
@@ -228,7 +228,7 @@ export class RedisTail {
       this.#key(this.#epoch),
       from
     ])
-    this.#isWell = true
+    this.#isReading = true
     const [stream] = (reply ?? []) as [string, RawTailEntry[]][]
     if (stream === undefined) return false
     let dispatched = 0
@@ -236,13 +236,13 @@ export class RedisTail {
       if (this.#isClosed) return true
       const entry = readTailEntry(raw, this.#epoch)
       if (entry === undefined || entry.pos !== this.#pos + 1 || entry.before !== this.#nonce) {
-        await this.#break()
+        await this.#reportDiscontinuity()
         return true
       }
       const position = entry.hasHole ? (await this.#parts.where()).head : entry.isLoss ? entry.head : undefined
       this.#pos = entry.pos
       this.#nonce = entry.nonce
-      this.#hand(entry, position)
+      this.#dispatch(entry, position)
       dispatched += entry.entries.length
       if (dispatched < SLICE) continue
       dispatched = 0
@@ -251,16 +251,16 @@ export class RedisTail {
     return true
   }
 
-  /** Hands a piece over. Given a position, listeners read history first: the piece lacks what lies before that. */
-  #hand(entry: TailEntry, position: Cursor | undefined): void {
+  /** Dispatches an entry. With a position, listeners read history first: the entry lacks the events before that. */
+  #dispatch(entry: TailEntry, position: Cursor | undefined): void {
     const { recent, storeTime, onEvents, onDiscontinuity, onFault } = this.#parts
     if (entry.isLoss) this.#loss = entry.head.seq
-    if (entry.isSpoilt) onFault(new Error(`entry ${entry.pos} of the tail`), 'events in Redis cannot be read')
+    if (entry.isCorrupt) onFault(new Error(`entry ${entry.pos} of the tail`), 'events in Redis cannot be read')
     if (position !== undefined) {
       recent.begin(position)
       onDiscontinuity(position)
     }
-    // After a hole was met, history was read beyond this piece.
+    // After a hole, the position is beyond this entry.
     const oldest = storeTime.now() - MAX_TRANSIENT_AGE
     const entries = entry.entries.filter(({ cursor, time }) =>
       cursor === null ? time >= oldest : cursor.seq > recent.head.seq

@@ -1,12 +1,12 @@
 import type { Clock } from '../../clock.ts'
 
 /**
- * The time by the store's clock, by which TTLs and lateness are judged on all nodes, however wrong the clock of a node is. It is never
- * ahead of the store, so that nothing is taken for older than it is.
+ * The time by the store's clock, which decides about TTLs and lateness on all nodes, even if the clock of a node is wrong. It
+ * is never ahead of the store, so that no event counts as older than it is.
  */
 export class StoreTime {
   readonly #clock: Clock
-  /** What the store's clock is ahead of the clock that never jumps, at least. */
+  /** Lower bound of the offset from monotonic time to the store's time. */
   #offset: number | undefined
 
   constructor(clock: Clock) {
@@ -14,8 +14,8 @@ export class StoreTime {
   }
 
   /**
-   * The store has told its time, in milliseconds since the epoch, in an answer to what was sent at `sentAt` on the clock that
-   * never jumps. The answer may have lain in a socket since: it moves the estimate only if that contradicts it.
+   * Call it with the store's time, in milliseconds since the Unix epoch, in a reply to a command that was sent at `sentAt` in
+   * monotonic time. The reply may have waited in a socket: it moves the estimate only if it contradicts it.
    */
   observe(time: number, sentAt: number): void {
     const min = time - this.#clock.monotonic()

@@ -2,7 +2,7 @@ import type { Channel } from '../../events/channel.ts'
 import type { Cursor } from '../../events/cursor.ts'
 import { type Entry, parseEntry } from './redis-entry.ts'
 
-/** An entry of the tail: what one call has appended, and what came before it. */
+/** An entry of the tail: the events of one call, and the name of its predecessor. */
 export interface TailEntry {
   readonly pos: number
   readonly nonce: string
@@ -11,18 +11,18 @@ export interface TailEntry {
   readonly entries: readonly Entry[]
   readonly evictions: readonly (readonly [Channel, number])[]
   /** Whether some of its entries could not be read, and whether one of them has a number. */
-  readonly isSpoilt: boolean
+  readonly isCorrupt: boolean
   readonly hasHole: boolean
-  /** Whether it says that the log has lost entries; then `head` is the number that the loss has taken. */
+  /** Whether it records a loss of entries; then `head` is the number of the loss. */
   readonly isLoss: boolean
 }
 
 export type RawTailEntry = readonly [id: string, fields: readonly string[]]
 
-/** Five fields of the piece itself, then two of each event: its number, or '-', and its text. */
+/** Five fields of the entry itself, then two of each event: its number, or '-', and its text. */
 const OWN_FIELDS = 10
 
-/** Reads a piece, or undefined for one that no hub has written. */
+/** Parses an entry, or returns undefined for one that no hub has written. */
 export function readTailEntry([id, fields]: RawTailEntry, epoch: string): TailEntry | undefined {
   const [p, before, n, nonce, h, head, w, witness, x, evictions] = fields as string[]
   const pos = /^(\d+)-0$/.exec(id)?.[1]
@@ -30,7 +30,7 @@ export function readTailEntry([id, fields]: RawTailEntry, epoch: string): TailEn
   const isLoss = evictions === '!'
   const evicted = isLoss ? [] : readEvictions(evictions ?? '')
   if (evicted === undefined) return undefined
-  let isSpoilt = false
+  let isCorrupt = false
   let hasHole = false
   const entries: Entry[] = []
   for (let at = OWN_FIELDS; at < fields.length; at += 2) {
@@ -38,7 +38,7 @@ export function readTailEntry([id, fields]: RawTailEntry, epoch: string): TailEn
     const entry = parseEntry(fields[at + 1] ?? '', seq === '-' ? null : Number(seq), epoch)
     if (entry !== undefined) entries.push(entry)
     else {
-      isSpoilt = true
+      isCorrupt = true
       hasHole ||= seq !== '-'
     }
   }
@@ -49,7 +49,7 @@ export function readTailEntry([id, fields]: RawTailEntry, epoch: string): TailEn
     head: { seq: Number(head), witness: witness as string },
     entries,
     evictions: evicted,
-    isSpoilt,
+    isCorrupt,
     hasHole,
     isLoss
   }
@@ -60,7 +60,7 @@ function readEvictions(text: string): TailEntry['evictions'] | undefined {
   try {
     return Object.entries(JSON.parse(text)) as [Channel, number][]
   } catch {
-    // No hub has written this.
+    // No hub has written this text.
     return undefined
   }
 }

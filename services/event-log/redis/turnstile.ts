@@ -1,24 +1,24 @@
 import { Fifo } from '../../fifo.ts'
 
-/** Lets so many in at a time; the others wait in the order in which they came. */
+/** Limits concurrent work; further work waits in order of arrival. */
 export class Turnstile {
   readonly #max: number
   readonly #waiting = new Fifo<() => void>()
-  #inside = 0
+  #running = 0
 
   constructor(max: number) {
     this.#max = max
   }
 
-  async pass<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.#inside >= this.#max) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    else this.#inside++
+  async run<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#running >= this.#max) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    else this.#running++
     try {
       return await work()
     } finally {
-      // Whoever is next takes the place over.
+      // The next in the queue takes this slot.
       const next = this.#waiting.shift()
-      if (next === undefined) this.#inside--
+      if (next === undefined) this.#running--
       else next()
     }
   }
