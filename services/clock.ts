@@ -1,8 +1,8 @@
-/** Time and chance, as one thing that is handed in: tests turn the hands themselves. */
+/** The source of time, timers and randomness. Tests pass one that they control. */
 export interface Clock {
-  /** Wall-clock time in milliseconds since the epoch: what an event's `time` and a stream's `expiresAt` are told in. */
+  /** Wall-clock time in milliseconds since the Unix epoch, as in an event's `time` and a stream's `expiresAt`. */
   now(): number
-  /** Milliseconds that never jump, whatever happens to the wall clock: what intervals are measured with. */
+  /** Monotonic time in milliseconds, for intervals: it does not jump when the wall clock does. */
   monotonic(): number
   /** Calls `tick` every `interval` milliseconds until the returned function is called. Never keeps the process alive. */
   every(interval: number, tick: () => void): () => void

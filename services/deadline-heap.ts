@@ -1,17 +1,17 @@
 /**
- * Things with a time, the earliest first: a binary heap, because one timer serves them all and far dates overflow timers.
- * Deleting is a mark; the heap is built anew once the marks outnumber what lives.
+ * Items with a deadline, the earliest first: a binary heap, because one timer serves all items and far dates overflow timers.
+ * A deleted item stays in the heap, which is rebuilt once deleted items outnumber the others.
  */
 export class DeadlineHeap<Item> {
   #heap: { at: number; item: Item }[] = []
   readonly #live = new Map<Item, number>()
 
-  /** How many things are waiting. */
+  /** The number of items. */
   get size(): number {
     return this.#live.size
   }
 
-  /** Puts `item` on the list, or moves it to another time. */
+  /** Adds an item, or changes its deadline. */
   set(item: Item, at: number): void {
     this.#live.set(item, at)
     this.#heap.push({ at, item })
@@ -23,7 +23,7 @@ export class DeadlineHeap<Item> {
     if (this.#live.delete(item)) this.#compact()
   }
 
-  /** Takes one thing whose time is `now` or earlier off the list. */
+  /** Removes and returns one item whose deadline is `now` or earlier. */
   takeDue(now: number): Item | undefined {
     for (;;) {
       const first = this.#heap[0]

@@ -2,10 +2,10 @@ import { createError } from '@fastify/error'
 
 /**
  * Every error of the hub: code, message that names the fix, HTTP status. A code never changes its meaning.
- * `%s` is filled in where the error is made.
+ * The place that creates the error fills in `%s`.
  */
 
-// What the caller sent
+// Errors of the request
 export const InvalidRequestError = createError('SSE_HUB_ERR_INVALID_REQUEST', '%s', 400)
 export const InvalidUserError = createError(
   'SSE_HUB_ERR_INVALID_USER',
@@ -27,7 +27,7 @@ export const TooManyTopicsError = createError(
 )
 export const InvalidTargetError = createError(
   'SSE_HUB_ERR_INVALID_TARGET',
-  'Say who the event is for: one or more users, one or more topics, or everyone; got %s',
+  'Name the target of the event: one or more users, one or more topics, or everyone; got %s',
   400,
   TypeError
 )
@@ -79,17 +79,17 @@ export const JsonTooComplexError = createError(
 )
 export const TooManyBodiesError = createError(
   'SSE_HUB_ERR_TOO_MANY_BODIES',
-  'The hub is receiving as much as it can; try again later',
+  'The hub is receiving as many request bodies as it can; try again later',
   503
 )
 
 export const ReplySentError = createError(
   'SSE_HUB_ERR_REPLY_SENT',
-  'A stream needs a reply that nothing was sent on: call connect(), follow() or stream() once, and before reply.send() and reply.raw',
+  'A stream needs an unsent reply: call connect(), follow() or stream() once, and before reply.send() and reply.raw',
   500
 )
 
-// Who the caller is
+// Errors of authentication and permission
 export const UnauthenticatedError = createError(
   'SSE_HUB_ERR_UNAUTHENTICATED',
   'No user: sign in, or pass { user } to connect()',
@@ -103,7 +103,7 @@ export const TopicForbiddenError = createError(
 export const ForbiddenError = createError('SSE_HUB_ERR_FORBIDDEN', 'Not allowed: %s', 403)
 export const NoCredentialsError = createError(
   'SSE_HUB_ERR_NO_CREDENTIALS',
-  'Send "Authorization: Bearer" with an API key, or with a token that is good now',
+  'Send "Authorization: Bearer" with an API key, or with a token that is valid now',
   401
 )
 export const ForeignOriginError = createError(
@@ -116,16 +116,16 @@ export const ForeignHostError = createError(
   'An open hub answers only by the names of this machine; set keys, or HUB_AUTH=none, to serve it by another name',
   403
 )
-export const InvalidTicketError = createError('SSE_HUB_ERR_INVALID_TICKET', 'Of a ticket, %s', 400, TypeError)
+export const InvalidTicketError = createError('SSE_HUB_ERR_INVALID_TICKET', 'Invalid ticket: %s', 400, TypeError)
 export const RateLimitedError = createError(
   'SSE_HUB_ERR_RATE_LIMITED',
-  'Too many calls; try again in %s s. HUB_RATE_LIMIT says how many a second are taken',
+  'Too many requests; try again in %s s. HUB_RATE_LIMIT sets the limit per second',
   429
 )
 export const UnknownMethodError = createError('SSE_HUB_ERR_UNKNOWN_METHOD', 'HTTP has no such method', 501)
 export const NotFoundError = createError('SSE_HUB_ERR_NOT_FOUND', 'There is no %s', 404)
 
-// What the hub can do now
+// Errors of availability
 export const HubClosedError = createError('SSE_HUB_ERR_CLOSED', 'The hub is closing; try another node, or later', 503)
 export const LogUnavailableError = createError('SSE_HUB_ERR_LOG_UNAVAILABLE', 'The event log is not available: %s', 503)
 export const ClusterUnavailableError = createError(
@@ -140,21 +140,21 @@ export const LogFullError = createError(
 )
 export const LogLostError = createError(
   'SSE_HUB_ERR_LOG_LOST',
-  'The event log lost its folder %s: %s. Nothing is accepted any more; put the folder back, or stop what took it, and restart the hub',
+  'The event log lost its folder %s: %s. It accepts no more events; restore the folder, or stop the process that took it, and restart the hub',
   503
 )
-// What is transient says when to come back, in seconds: Fastify sends the headers of an error.
+// Transient errors carry `retry-after` in seconds: Fastify sends the headers of an error.
 for (const { prototype } of [HubClosedError, LogUnavailableError, ClusterUnavailableError]) {
   Object.defineProperty(prototype, 'headers', { value: { 'retry-after': '1' } })
 }
 
 export const TicketsUnavailableError = createError(
   'SSE_HUB_ERR_TICKETS_UNAVAILABLE',
-  'Tickets cannot be kept now; try again later',
+  'Tickets cannot be stored now; try again later',
   503
 )
 
-// How the hub was set up
+// Errors of configuration
 export const InvalidOptionError = createError('SSE_HUB_ERR_INVALID_OPTION', 'Option %s: %s', 500, TypeError)
 export const LogInUseError = createError(
   'SSE_HUB_ERR_LOG_IN_USE',

@@ -1,9 +1,9 @@
-/** Below so many empty places the array is not copied. */
-const FEW = 32
+/** The array is copied only when more places than this are empty. */
+const MIN_EMPTY = 32
 
 /**
- * A queue: items leave in the order in which they came. To take one costs the same however many were taken before, which a
- * fresh iterator over a Map does not give: it walks over every entry that was deleted since the Map's table last grew.
+ * A queue. Taking an item has constant cost. A new iterator over a Map does not: it visits every entry that was deleted since
+ * the Map's table last grew.
  */
 export class Fifo<Item> {
   #items: (Item | undefined)[] = []
@@ -26,8 +26,8 @@ export class Fifo<Item> {
     if (this.#start === this.#items.length) return undefined
     const item = this.#items[this.#start]
     this.#items[this.#start++] = undefined
-    // Each copied item pays for one that left: on average one step an item.
-    if (this.#start > FEW && this.#start * 2 > this.#items.length) {
+    // For each copied item one has left, so the average cost is one step per item.
+    if (this.#start > MIN_EMPTY && this.#start * 2 > this.#items.length) {
       this.#items = this.#items.slice(this.#start)
       this.#start = 0
     }

@@ -3,14 +3,14 @@ import { isIPv4, isIPv6 } from 'node:net'
 const GROUPS = 8
 /** A provider gives one customer a /64: the first half of the groups. */
 const NETWORK_GROUPS = 4
-/** Longer texts are no addresses; only their beginning is kept. */
+/** Longer texts are not addresses; only their beginning is kept. */
 const MAX_LENGTH = 64
 /** `1.2.3.4:5678` and `[::1]:5678`, as some proxies write an address into `X-Forwarded-For`. */
 const WITH_PORT = /^(?:\[([^\]]*)\]|([\d.]+))(?::\d{1,5})?$/
 
 /**
- * The network that limits per address count: an IPv4 address itself, of an IPv6 address its /64. Every spelling of an address
- * gives the same text, and an IPv4 address that is mapped into IPv6 counts as IPv4.
+ * The network by which limits per address count: an IPv4 address itself, or the /64 of an IPv6 address. Every spelling of an
+ * address gives the same text, and an IPv4 address that is mapped into IPv6 counts as IPv4.
  */
 export function networkOf(address: string): string {
   if (isIPv4(address)) return address
@@ -25,12 +25,12 @@ export function networkOf(address: string): string {
   return `${network.join(':')}::/64`
 }
 
-/** Whether it is an address of this machine itself. */
+/** Whether the network is the loopback network of this machine. */
 export function isLoopback(network: string): boolean {
   return network.startsWith('127.') || network === '0:0:0:0::/64'
 }
 
-/** The eight groups of an IPv6 address, whatever its spelling: the URL parser writes all of them in one way. */
+/** The eight groups of an IPv6 address. The URL parser normalises its spelling. */
 function groupsOf(address: string): number[] {
   const canonical = new URL(`http://[${address}]`).hostname.slice(1, -1)
   const [before = [], after = []] = canonical.split('::').map((half) => half.split(':').filter((group) => group !== ''))

@@ -4,16 +4,16 @@ import { describe } from './text.ts'
 /** Options that Fastify itself adds to those of a plugin. */
 export const REGISTER_OPTIONS = ['prefix', 'logLevel', 'logSerializers', 'encapsulate']
 
-/** The first property of an object that is not among the known ones: a misspelling, or a mistake. */
+/** The first property of an object that is not among the known ones, which is a mistake. */
 export function unknownName(given: object, known: readonly string[]): string | undefined {
   for (const name in given) if (!known.includes(name)) return name
   return undefined
 }
 
 /**
- * @param where what the options are for; empty for those of the hub itself.
- * @param tacit what is known as well, and not worth naming.
- * @throws {InvalidOptionError} naming the option that is unknown, and those that there are.
+ * @param where the name of the group of options; empty for the options of the hub.
+ * @param tacit further known names, which the error does not list.
+ * @throws {InvalidOptionError} naming the unknown option, and the known ones.
  */
 export function checkNames(
   where: string,
@@ -29,7 +29,7 @@ export function checkNames(
   )
 }
 
-/** @throws {InvalidOptionError} for what is there and no function. */
+/** @throws {InvalidOptionError} for a value that is neither undefined nor a function. */
 export function checkFunction(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'function')
     throw new InvalidOptionError(name, `is a function; got ${describe(value)}`)
@@ -55,7 +55,7 @@ export function hasMethods(value: unknown, names: readonly string[]): boolean {
   return names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
 }
 
-/** A value from outside as an error message repeats it: short, and the contents of objects left out. */
+/** A value from outside for an error message: shortened, and without the contents of objects. */
 export function show(value: unknown): string {
   if (typeof value === 'object' || typeof value === 'function') return describe(value)
   return typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : String(value).slice(0, 40)

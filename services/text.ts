@@ -10,7 +10,7 @@ export function isBoundedText(value: unknown, maxBytes: number): value is string
   )
 }
 
-/** Says what arrived without repeating it: a value from outside may be huge, or secret. */
+/** Describes a value from outside without repeating it, because it may be huge or secret. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return value === '' ? 'an empty string' : `a string of ${value.length} characters`
   if (Array.isArray(value)) return `an array of ${value.length}`

@@ -1,6 +1,6 @@
 import type { Target } from '../events/target.ts'
 
-/** What a caller of the HTTP API is about to do. */
+/** The action that a caller of the HTTP API requests. */
 export type HubAction =
   | { readonly verb: 'publish'; readonly target: Target }
   | { readonly verb: 'close'; readonly user?: string; readonly stream?: string }

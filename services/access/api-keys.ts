@@ -1,9 +1,9 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { Scopes } from './scopes.ts'
 
-/** A key of a publisher. The key itself is not kept, only its hash. */
+/** A publisher's key. Only its hash is stored. */
 export interface ApiKey {
-  /** What it is called in logs and limits. Two keys may have the same: the old one and the new one. */
+  /** The key's name in logs and limits. Two keys may share it while one replaces the other. */
   readonly id: string
   /** SHA-256 of the key: 32 bytes. */
   readonly hash: Uint8Array
@@ -28,7 +28,7 @@ export class ApiKeys {
     this.#keys = keys
   }
 
-  /** The key that this text is, if it is one. How long it takes tells nothing about the keys. */
+  /** The key that equals this text, or undefined. The duration reveals nothing about the keys. */
   find(text: string): ApiKey | undefined {
     if (this.#keys.length === 0) return undefined
     const digest = hashSecret(text)

@@ -1,6 +1,6 @@
 import { createPublicKey, hash, type KeyObject } from 'node:crypto'
 
-/** The least bytes of a secret (RFC 7518 §3.2): as many as its hash has. */
+/** The minimum bytes of a secret (RFC 7518 §3.2): as many as its hash has. */
 const HMAC: readonly [string, number][] = [
   ['HS256', 32],
   ['HS384', 48],
@@ -11,9 +11,9 @@ const RSA = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
 const CURVES: Record<string, string> = { prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512' }
 
 /**
- * The algorithms that a key may be used with: its kind decides and never the token, or whoever knows a public key could sign
- * with it as if it were a secret.
- * @throws {Error} saying what is wrong with the key, without repeating it.
+ * The algorithms that a key may be used with. The kind of the key decides, and never the token: otherwise a client that knows
+ * a public key could sign with it as if it were a secret.
+ * @throws {Error} describing the mistake without repeating the key.
  */
 export function algorithmsOf(key: string): readonly string[] {
   return key.includes('-----BEGIN') ? ofPublicKey(key) : ofSecret(key)
@@ -27,7 +27,8 @@ function ofSecret(secret: string): readonly string[] {
 }
 
 function ofPublicKey(pem: string): readonly string[] {
-  if (pem.includes('PRIVATE KEY')) throw new Error('is a public key; got a private one, which must stay with who signs')
+  if (pem.includes('PRIVATE KEY'))
+    throw new Error('is a public key; got a private one, which must stay with the issuer')
   let key: KeyObject
   try {
     key = createPublicKey(pem)

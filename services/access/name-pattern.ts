@@ -3,7 +3,7 @@ import { isBoundedText } from '../text.ts'
 /** A name takes 256 bytes, and a pattern one more for its `*`. */
 const MAX_PATTERN_BYTES = 257
 
-/** A pattern of names where it is known whether a `*` at its end stands for any rest or is part of the name. */
+/** A parsed pattern of names, in which a `*` at the end is either the wildcard or part of the name. */
 export interface NamePattern {
   /** The name, or the beginning of all names that the pattern matches. */
   readonly text: string
@@ -17,7 +17,7 @@ export function isPattern(value: unknown): value is string {
 
 /**
  * Reads a percent-encoded pattern. The wildcard is the `*` that is written as such: `bob%2A` is the name `bob*`.
- * @returns undefined for text that is no pattern.
+ * @returns undefined for text that is not a pattern.
  */
 export function parsePattern(encoded: string): NamePattern | undefined {
   const isPrefix = encoded.endsWith('*')
@@ -45,7 +45,7 @@ function decoded(text: string): string | undefined {
   try {
     return decodeURIComponent(text)
   } catch {
-    // A pattern that cannot be decoded fits no name.
+    // A pattern that cannot be decoded matches no name.
     return undefined
   }
 }

@@ -2,20 +2,20 @@ import type { Target } from '../events/target.ts'
 import type { HubAction } from './action.ts'
 import { isMatched, type NamePattern, parsePattern } from './name-pattern.ts'
 
-/** What a publisher may do. */
+/** The permissions of a publisher. */
 export interface Scopes {
   readonly broadcast: boolean
   readonly users: readonly NamePattern[]
   readonly topics: readonly NamePattern[]
-  /** May close streams, of whomever. */
+  /** May close streams of any user. */
   readonly close: boolean
-  /** May read presence, history and counts, of whomever. */
+  /** May read presence, history and counts of any user. */
   readonly read: boolean
   /** May issue and revoke tickets for any user, and so act as that user. */
   readonly ticket: boolean
 }
 
-/** The words of which scopes are made. */
+/** The words of the scope notation. */
 export const SCOPE_WORDS = 'publish, broadcast, user:<name>, topic:<name>, close, read, ticket'
 
 const ANY: NamePattern = { text: '', isPrefix: true }
@@ -24,7 +24,7 @@ const FLAGS = ['broadcast', 'close', 'read', 'ticket'] as const
 /**
  * Reads scopes: `broadcast`, `user:alice`, `user:*`, `topic:orders/*`, `publish` for all of these, `close`, `read`, `ticket`.
  * Special characters of the notation (a comma, a blank) are percent-encoded in a name; so is a `*` at the end of a name.
- * @returns undefined if one of them is none: a scope that is misspelled must not pass for one that was not wanted.
+ * @returns undefined if a word is not a scope: a misspelled scope must not count as an omitted one.
  */
 export function parseScopes(words: readonly string[]): Scopes | undefined {
   const users: NamePattern[] = []
@@ -48,7 +48,7 @@ export function parseScopes(words: readonly string[]): Scopes | undefined {
   return { broadcast, users, topics, close, read, ticket }
 }
 
-/** Whether the scopes cover the whole action. An empty target asks whether they let their holder publish anything. */
+/** Whether the scopes cover the whole action. An empty target asks whether they permit publishing at all. */
 export function allows(scopes: Scopes, action: HubAction): boolean {
   return action.verb === 'publish' ? allowsTarget(scopes, action.target) : scopes[action.verb]
 }

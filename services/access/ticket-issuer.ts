@@ -8,7 +8,7 @@ import { MemoryTickets } from './memory-tickets.ts'
 import { isPattern } from './name-pattern.ts'
 import type { TicketRecord, TicketStore } from './ticket-store.ts'
 
-/** What a ticket is issued for. */
+/** A request for a ticket. */
 export interface TicketRequest {
   readonly user: string
   /** Patterns of the topics that the ticket grants: at most 100, and 4,096 bytes in all. */
@@ -17,7 +17,7 @@ export interface TicketRequest {
   readonly ttl?: number | undefined
   /** An earlier end of its validity, in milliseconds since the epoch. */
   readonly notAfter?: number | undefined
-  /** The credential that the ticket was issued with. {@link Tickets.redeem} hands it back, to be checked. */
+  /** The credential that the ticket was issued with. {@link Tickets.redeem} returns it for a check. */
   readonly issuer?: string | undefined
 }
 
@@ -29,14 +29,14 @@ export interface Ticket {
 }
 
 /**
- * Ten minutes: as long as a stream may live before its user is authenticated again. A ticket that is valid for a minute
- * would end, for good, every event source that is cut later than that.
+ * Ten minutes: the age at which a stream's user authenticates again. A ticket that is valid for a minute would end, for good,
+ * every event source that is cut after that minute.
  */
 export const DEFAULT_TICKET_TTL = 600_000
 export const MIN_TICKET_TTL = 1_000
 export const MAX_TICKET_TTL = 86_400_000
 export const MAX_TICKET_TOPICS = 100
-/** So that a ticket stays small: what a subscriber's token may name is longer. */
+/** Keeps tickets small; a subscriber's token may name longer topics. */
 export const MAX_TICKET_TOPIC_BYTES = 4_096
 const TICKET_BYTES = 32
 /** 32 bytes in base64url. */
@@ -71,7 +71,7 @@ export class Tickets {
     }
     const now = this.#now()
     const expiresAt = Math.floor(Math.min(now + ttl, notAfter))
-    if (expiresAt <= now) throw new InvalidTicketError('the credential that it would be issued with has expired')
+    if (expiresAt <= now) throw new InvalidTicketError('the credential that issues it has expired')
     const ticket = randomBytes(TICKET_BYTES).toString('base64url')
     const record = { user, topics, expiresAt, ...(issuer === undefined ? {} : { issuer }) }
     try {
@@ -90,7 +90,7 @@ export class Tickets {
   }
 
   /**
-   * Revokes all tickets of a user. Streams that were opened with them stay open; close them with `close(user)`.
+   * Revokes all tickets of a user. Streams that were opened with them stay open; close them with `disconnect(user)`.
    * @returns how many were revoked.
    * @throws {InvalidUserError | TicketsUnavailableError}
    */

@@ -1,4 +1,4 @@
-/** What a ticket stands for. */
+/** The contents of a ticket. */
 export interface TicketRecord {
   readonly user: string
   /** Patterns of the topics that the ticket grants. */
@@ -37,7 +37,7 @@ export function resolveBounds({ max = 100_000, maxOfUser = 100, bytes = 33_554_4
   return { max, maxOfUser, bytes }
 }
 
-/** Room for the hash, the expiry and the indexes of a ticket. Measured: 600 bytes in the memory of Node, 500 in Redis. */
+/** Bytes for the hash, the expiry and the indexes of a ticket. Measured: 600 bytes in the memory of Node, 500 in Redis. */
 const OVERHEAD = 600
 
 /** The bytes that a stored ticket counts for. */
@@ -46,7 +46,7 @@ export function weightOf(text: string): number {
 }
 
 /**
- * Where tickets are stored, on one node or for many. It never sees a ticket, only its hash.
+ * A store of tickets, for one node or for a cluster. It receives only the hash of a ticket.
  *
  * A ticket is redeemed again and again until it expires, because an event source reconnects to the URL that it was opened with.
  */
@@ -56,8 +56,8 @@ export interface TicketStore {
    * bounded; it evicts older tickets, or rejects.
    */
   put(hash: string, record: TicketRecord, ttl: number): Promise<void>
-  /** The record, or undefined if there is none or it has expired. Rejects if the store cannot answer. */
+  /** The record, or undefined if it is missing or has expired. Rejects if the store cannot answer. */
   get(hash: string): Promise<TicketRecord | undefined>
-  /** Deletes all tickets of a user. Resolves with how many there were. */
+  /** Deletes all tickets of a user. Resolves with their number. */
   deleteUser(user: string): Promise<number>
 }

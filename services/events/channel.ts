@@ -2,12 +2,12 @@ import { InvalidTopicError, InvalidUserError } from '../errors.ts'
 import { describe, isBoundedText } from '../text.ts'
 
 /**
- * Where the log files an event: one user, one topic, or everyone. A string whose first letter tells the kind, so that no
- * name of a user can ever be taken for a topic or for everyone.
+ * The place where the log files an event: one user, one topic, or everyone. A prefix names the kind, so that the name of a
+ * user can never stand for a topic or for everyone.
  */
 export type Channel = `u:${string}` | `t:${string}` | 'everyone'
 
-/** The channel that every stream of the hub listens to, unless it follows one topic only. */
+/** The channel of all streams, except those that only follow a topic. */
 export const EVERYONE = 'everyone' satisfies Channel
 
 /** Names go into URLs, keys and logs; 256 bytes holds an e-mail address, a URN or a UUID with a prefix. */
@@ -25,7 +25,7 @@ export function topicChannel(topic: string): Channel {
   return `t:${topic}`
 }
 
-/** What a stream listens to, each channel once: its topics and, unless it only follows those, its user and everyone. */
+/** The channels of a stream, each once: its topics and, unless it only follows those, its user and everyone. */
 export function channelsHeard(user: string | null, topics: readonly string[], follows: boolean): Channel[] {
   const channels = [...new Set(topics)].map(topicChannel)
   if (follows) return channels
@@ -34,7 +34,7 @@ export function channelsHeard(user: string | null, topics: readonly string[], fo
   return channels
 }
 
-/** The user that the channel belongs to, if it is a user's. */
+/** The user of a user's channel; undefined for other channels. */
 export function userOfChannel(channel: Channel): string | undefined {
   return channel.startsWith('u:') ? channel.slice(2) : undefined
 }

@@ -1,13 +1,13 @@
 /**
  * Why a stream ended: a closed catalogue, counted in `stats()`.
  *
- * - `client`: the event source went away.
- * - `slow`: it took nothing for `stallTimeout`.
- * - `replaced`: the same user opened more streams than allowed, and this was the oldest.
+ * - `client`: the event source disconnected.
+ * - `slow`: the client took nothing for `stallTimeout`.
+ * - `replaced`: the user opened more streams than allowed, and this was the oldest.
  * - `limit`: refused, because there are too many streams already.
- * - `expired`: the identity it was opened with came to its `expiresAt`.
- * - `kicked`: closed by `close()` or by the HTTP API.
- * - `finished`: what it followed came to its end.
+ * - `expired`: the identity of the stream reached its `expiresAt`, or the stream its maximum age.
+ * - `kicked`: closed by `disconnect()`, `close()` or the HTTP API.
+ * - `finished`: the followed topic or the producer ended.
  * - `shutdown`: the hub is closing.
  * - `error`: the log, the host's own producer or the socket failed.
  */
@@ -25,5 +25,5 @@ export const CLOSE_REASONS = [
 
 export type CloseReason = (typeof CLOSE_REASONS)[number]
 
-/** After these the event source should not come back; unless it is told otherwise, after all others it should. */
+/** The reasons after which the event source should not come back by default. After all others it should. */
 export const CLOSED_FOR_GOOD: ReadonlySet<CloseReason> = new Set(['kicked', 'finished', 'replaced'])

@@ -10,43 +10,43 @@ import { describe, isBoundedText } from '../text.ts'
 import type { NewEvent } from './log-event.ts'
 import { dataBytes } from './wire-format.ts'
 
-/** A map from event name to payload; {@link SseHub} takes one, and then a wrong name or payload does not compile. */
+/** A map from event name to payload. With one, a wrong name or payload does not compile; see {@link SseHub}. */
 export type EventMap = Record<string, unknown>
 
-/** How an event is kept. Everything is optional: by default an event is kept until the retention of its channel evicts it. */
+/** How an event is retained. Every property is optional: by default the retention of its channel evicts an event. */
 export interface EventHandling {
   /**
-   * How long the event is worth replaying, in milliseconds: later it is evicted, which is no gap.
+   * How long the event is replayed, in milliseconds. After that it is evicted, which is not a gap.
    * @default undefined: as long as the retention of its channel
    */
   readonly ttl?: number | undefined
   /**
-   * In one channel only the newest event of a key is replayed: a progress, a counter, a status. Open streams get them all.
+   * In each channel only the newest event of a key is replayed, for a progress, a counter, a status. Open streams get all.
    * @default undefined: every event is replayed
    */
   readonly collapseKey?: string | undefined
   /**
-   * The event has no id and no history: who has no open stream that keeps up misses it. For typing signs and cursors.
+   * The event has no id and no history: only live and opening streams receive it. For typing indicators and mouse cursors.
    * @default false
    */
   readonly transient?: boolean | undefined
   /**
-   * The same key again within `idempotencyWindow`, by the same publisher and for the same target, gives the first receipt again
-   * and publishes nothing, so that a publisher who does not know whether he succeeded may try again. With other content it is
-   * an error, `SSE_HUB_ERR_IDEMPOTENCY_KEY_REUSED`. A publisher's newest 100,000 keys are remembered.
+   * Makes retries safe: the same key within `idempotencyWindow`, by the same publisher and for the same target, returns the
+   * first receipt again and publishes nothing. With other content it is an error, `SSE_HUB_ERR_IDEMPOTENCY_KEY_REUSED`. The hub
+   * stores a publisher's newest 100,000 keys.
    * @default undefined: every call publishes
    */
   readonly idempotencyKey?: string | undefined
   /**
-   * Ends the streams that `follow()` the topic it is published to, after they have been given it.
+   * Ends the streams that `follow()` the event's topic, after they have received it.
    * @default false
    */
   readonly final?: boolean | undefined
 }
 
 /**
- * What a publisher hands in. `data` goes out as it is if it is a string, anything else as JSON. `event` is the name that
- * clients listen for, `message` if left out.
+ * An event to publish. `data` is sent as it is if it is a string, anything else as JSON. `event` is the name that clients
+ * listen for, `message` if left out.
  */
 export type EventDraft<Events extends object = EventMap> = EventHandling &
   (string extends keyof Events
@@ -62,30 +62,30 @@ export type LoggedDraft<Events extends object = EventMap> = EventDraft<Events> &
   readonly transient?: false | undefined
 }
 
-/** The kind of event that every part of the hub below the typed door deals in. */
+/** A draft without an event map, as all code below the typed interface uses it. */
 export type AnyDraft = EventHandling & { readonly event?: string | undefined; readonly data: unknown }
 
-/** What the log is given, before it is known who publishes it, where to, and how many are listening. */
+/** A checked event, before its publisher, its channels and its number of streams are known. */
 export type PreparedEvent = Omit<NewEvent, 'channels' | 'streams' | 'idempotency'> & {
   readonly idempotencyKey: string | undefined
 }
 
 const MAX_NAME_BYTES = 128
 const MAX_KEY_BYTES = 256
-/** A year: far beyond any retention, and far from where sums with dates stop being safe. */
+/** A year: beyond any retention, and small enough for safe sums with dates. */
 const MAX_TTL = 31_536_000_000
 const DRAFT_PROPERTIES = ['data', 'event', 'ttl', 'collapseKey', 'transient', 'idempotencyKey', 'final']
-/** Those of an event in a batch. */
+/** The properties of an event in a batch. */
 export const TARGETED_PROPERTIES = ['to', ...DRAFT_PROPERTIES]
-/** Deeper JSON comes from no honest publisher, and breaks parsers at the other end. */
+/** No honest publisher nests JSON deeper, and deeper JSON breaks the parsers of some clients. */
 const MAX_DEPTH = 64
-/** `open` and `error` are dispatched by EventSource itself; the last is no name for a key in anybody's table. */
+/** EventSource itself dispatches `open` and `error`; `__proto__` is unsafe as a property name. */
 const RESERVED = new Set(['open', 'error', '__proto__'])
 
 /**
- * Checks a draft and turns its data into text, once, before anything is stored or sent.
- * The text is what the data was at this moment, whatever the caller does with his object later.
- * @param properties what the draft may have: all else is a mistake.
+ * Checks a draft and turns its data into text, once, before anything is stored or sent. Later changes to the caller's object
+ * have no effect.
+ * @param properties the allowed properties of the draft.
  */
 export function prepareEvent(draft: AnyDraft, maxEventBytes: number, properties = DRAFT_PROPERTIES): PreparedEvent {
   if (typeof draft !== 'object' || draft === null) {
@@ -104,7 +104,9 @@ export function prepareEvent(draft: AnyDraft, maxEventBytes: number, properties 
   checkFlag('transient', transient)
   checkFlag('final', final)
   if (transient && final) {
-    throw new InvalidDraftError('A final event cannot be transient: who is away would wait for the end for ever')
+    throw new InvalidDraftError(
+      'A final event cannot be transient: a disconnected client would wait for the end for ever'
+    )
   }
   const event = checkEventName(draft.event ?? 'message')
   return { event, data: dataText(draft.data, maxEventBytes), ttl, collapseKey, idempotencyKey, transient, final }
@@ -124,7 +126,7 @@ function dataText(data: unknown, maxEventBytes: number): string {
   return text
 }
 
-/** What counts is what goes over the wire: text that is all line ends takes seven times its length. */
+/** The size on the wire counts: text of line ends alone takes seven times its length. */
 function checkSize(text: string, maxEventBytes: number): void {
   // A UTF-16 unit is at most three bytes of UTF-8, or a line end: short texts need no counting.
   if (text.length * 7 <= maxEventBytes) return

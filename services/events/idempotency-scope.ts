@@ -5,14 +5,14 @@ import type { Channel } from './channel.ts'
 import type { PreparedEvent } from './draft.ts'
 import type { Idempotency } from './log-event.ts'
 
-/** 22 letters of base64 are 132 bits: texts that differ never meet by chance, and a publisher can only mislead itself. */
+/** 22 letters of base64 are 132 bits: no chance collisions, and a publisher could deceive only itself. */
 const LENGTH = 22
 const MAX_PUBLISHER_BYTES = 1_024
 
 /**
- * What makes an event append once: the publisher is the scope, and the key is unique for each target of the publisher. All
- * three are hashes, so that what the log stores for a key has one size, and tells nothing.
- * @throws {InvalidDraftError} when the publisher has no usable name.
+ * The values by which the log appends an event once. The publisher is the scope, and a key is unique per target of the
+ * publisher. All three are hashes, so that the stored values have one size and reveal nothing.
+ * @throws {InvalidDraftError} when the publisher's name is invalid.
  */
 export function idempotencyOf(
   { event, data, ttl, collapseKey, idempotencyKey, transient, final }: PreparedEvent,
@@ -32,7 +32,7 @@ export function idempotencyOf(
   }
 }
 
-/** The last publisher and its scope: mostly the next event is of the same. */
+/** The last publisher and its scope: the next event is usually of the same publisher. */
 let known = { publisher: '', scope: short(['']) }
 
 function scopeOf(publisher: string): string {

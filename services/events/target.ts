@@ -4,7 +4,7 @@ import { describe } from '../text.ts'
 import { type Channel, EVERYONE, topicChannel, userChannel } from './channel.ts'
 
 /**
- * Who an event is for. Users, topics and everyone are different words, and at least one must be said: a user that is
+ * The receivers of an event. Users, topics and everyone are separate properties, and at least one is required: a user that is
  * undefined by mistake is an error and can never become a broadcast.
  */
 export interface Target {
@@ -25,7 +25,7 @@ export function channelsOf(target: Target): Channel[] {
   if (unknown !== undefined)
     throw new InvalidTargetError(`the unknown property ${JSON.stringify(unknown.slice(0, 40))}`)
   const { users, topics, everyone } = target
-  // Nearly every event is for one user.
+  // Most events have one user as their target.
   if (users?.length === 1 && topics === undefined && everyone === undefined && Array.isArray(users))
     return [userChannel(users[0] as string)]
   const channels = new Set<Channel>()

@@ -1,6 +1,6 @@
 /**
- * The order of names: by their bytes as UTF-8, which is by code points. Every node and every store has it, while JavaScript
- * by itself puts an emoji before some letters that have lower code points.
+ * The order of names: by their bytes as UTF-8, which is by code points. Every node and every store has this order. JavaScript's
+ * own order differs: it puts an emoji before some letters that have lower code points.
  */
 export function compareNames(one: string, other: string): number {
   const length = Math.min(one.length, other.length)
@@ -11,7 +11,7 @@ export function compareNames(one: string, other: string): number {
   return one.length - other.length
 }
 
-/** Halves of a surrogate pair stand for code points above all that fit in one unit. */
+/** Surrogates stand for code points above all that fit in one unit. */
 function rank(unit: number): number {
   return unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit
 }

@@ -1,8 +1,8 @@
 const CRLF = '\r\n'
 
 /**
- * What leaves in one write, encoded once for any number of streams. It is framed as one chunk of HTTP/1.1 (RFC 9112 §7.1),
- * because some clients hold back the bytes of a body without chunks; a sink of another protocol takes it without the frame.
+ * The bytes of one write, encoded once for any number of streams. They are framed as one chunk of HTTP/1.1 (RFC 9112 §7.1),
+ * because some clients hold back the bytes of a body without chunks. A sink of another protocol takes them without the frame.
  * Both are views of the same memory.
  */
 export class WireBytes {
@@ -29,5 +29,5 @@ export class WireBytes {
   }
 }
 
-/** What ends a body of chunks. */
+/** The chunk that ends a chunked body. */
 export const LAST_CHUNK: Buffer = Buffer.from('0\r\n\r\n')

@@ -1,8 +1,9 @@
 /**
- * The wire format of an event stream: WHATWG HTML §9.2.5 (what a stream looks like) and §9.2.6 (how clients read it).
- * Pure, and imports nothing: whoever wants to know what leaves the hub reads this file alone.
+ * The wire format of an event stream: WHATWG HTML §9.2.5 (its grammar) and §9.2.6 (how clients parse it).
+ * Pure, and imports nothing: this file alone defines the bytes that leave the hub.
  *
- * Fields are refused, never cleaned: a name or id that would need cleaning is a mistake or an attack, and both want telling.
+ * Invalid fields are rejected, never cleaned: a name or id that would need cleaning is a mistake or an attack, and the caller
+ * has to learn of both.
  */
 
 /** The largest `retry` a stream may carry: an hour, in milliseconds. */
@@ -11,7 +12,7 @@ export const MAX_RECONNECTION_TIME = 3_600_000
 /** §9.2.5: a line ends with CRLF, LF or CR. */
 const LINE_END = /\r\n|\r|\n/g
 
-/** What one event looks like before it is encoded. */
+/** The fields of one event before it is encoded. */
 export interface EventFields {
   /** The event's name. `message`, the name that a client assumes (§9.2.6), is left out on the wire. */
   readonly event: string
@@ -19,7 +20,7 @@ export interface EventFields {
   readonly data: string
   /**
    * The reconnection time in milliseconds. It has no block of its own: several clients dispatch a block without data as an
-   * event, or ignore what it says.
+   * event, or ignore its fields.
    */
   readonly reconnectionTime?: number | undefined
   /** The last event ID that the client keeps. Left out, the client keeps the one it has. */
@@ -29,7 +30,7 @@ export interface EventFields {
 /**
  * One event with the blank line that dispatches it, as text for one write. `id` is the last field: a client that keeps the id
  * of a block whose end never arrives has its data as well.
- * @throws {TypeError} when a field holds what would break out of its line, or what a client would ignore or not send back.
+ * @throws {TypeError} when a field would break out of its line, or when a client would ignore it or could not send it back.
  */
 export function formatEvent({ event, data, reconnectionTime, id }: EventFields): string {
   const retry = reconnectionTime === undefined ? '' : retryField(reconnectionTime)
@@ -42,8 +43,8 @@ function eventField(event: string): string {
 }
 
 /**
- * A `data` field a line. The space after the colon is always written, because a client eats one: without it the first space
- * of the text would be lost. Empty text still needs its one field, or nothing is dispatched.
+ * One `data` field per line. The space after the colon is always written, because a client removes one: without it the first
+ * space of the text would be lost. Empty text still needs one field, or the client dispatches nothing.
  */
 function dataFields(text: string): string {
   // Nearly all data is one line of JSON; the two searches are cheaper than splitting.
@@ -64,7 +65,7 @@ function idField(id: string): string {
   return `id: ${id}\n`
 }
 
-/** How many bytes a text takes as data: each of its line ends begins a field of its own. */
+/** The number of bytes of a text as data: each line end begins another field. */
 export function dataBytes(text: string): number {
   let bytes = Buffer.byteLength(text)
   if (text.indexOf('\n') === -1 && text.indexOf('\r') === -1) return bytes
@@ -73,8 +74,8 @@ export function dataBytes(text: string): number {
 }
 
 /**
- * A comment, which clients ignore. Split on every line end as data is, so that no text can leave the comment. No blank line
- * follows: several clients dispatch one as an event, whatever stands before it.
+ * A comment, which clients ignore. Like data it is split at every line end, so that no text can leave the comment. No blank
+ * line follows: several clients dispatch an event at any blank line.
  * @throws {TypeError} when `text` is not a string.
  */
 export function formatComment(text: string): string {

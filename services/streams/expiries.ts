@@ -16,7 +16,7 @@ export interface ExpiryInit {
 
 /**
  * When streams have to end. Ages are measured on the monotonic clock. An identity expires at a wall time: its remaining
- * lifetime is measured on the monotonic clock from the opening, and a wall clock that reaches the expiry earlier counts as well.
+ * lifetime is measured on the monotonic clock from the opening. A wall clock that reaches the expiry earlier counts as well.
  */
 export class Expiries<Item> {
   readonly #clock: Clock

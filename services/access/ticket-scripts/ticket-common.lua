@@ -28,6 +28,6 @@ local delete = function(member)
   if call('ZREM', ALL, member) == 1 then call('DECRBY', BYTES, size) end
 end
 
-local expire = function(most)
-  for _, member in ipairs(call('ZRANGEBYSCORE', ALL, '-inf', now, 'LIMIT', 0, most)) do delete(member) end
+local expire = function(max)
+  for _, member in ipairs(call('ZRANGEBYSCORE', ALL, '-inf', now, 'LIMIT', 0, max)) do delete(member) end
 end
