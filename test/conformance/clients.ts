@@ -2,10 +2,10 @@ import { createRequire } from 'node:module'
 import { createParser } from 'eventsource-parser'
 import { StrictParser } from '../support/strict-parser.ts'
 
-/** What a client made of a stream. */
+/** The events and settings that a client reads from a stream. */
 export interface Reading {
   readonly events: readonly Received[]
-  /** What the client would come back with. */
+  /** The id with which the client would reconnect. */
   readonly lastEventId: string
   readonly reconnectionTime: number | undefined
 }
@@ -22,7 +22,7 @@ export interface Client {
   read(chunks: Iterable<Uint8Array>): Reading
 }
 
-/** As much of undici's parser as is used here. It is no part of undici's public interface, but it is what its client runs. */
+/** The part of undici's parser that is used here. It is not in undici's public API, but its client runs it. */
 interface UndiciStream {
   _transform(chunk: Buffer, encoding: string, callback: (error?: Error) => void): void
 }
@@ -42,7 +42,7 @@ const { EventSourceStream } = require('undici/lib/web/eventsource/eventsource-st
   }) => UndiciStream
 }
 
-/** The judge: straight from the standard. */
+/** The judge: implements the standard literally. */
 export const strict: Client = {
   name: 'the standard',
   read(chunks) {
@@ -72,7 +72,7 @@ export const undici: Client = {
   }
 }
 
-/** Used by the `eventsource` package and many others. It tells of ids only with the events that carry them. */
+/** Used by the `eventsource` package and many others. It reports ids only with the events that carry them. */
 export const eventsourceParser: Client = {
   name: 'eventsource-parser',
   read(chunks) {
@@ -96,7 +96,7 @@ export const eventsourceParser: Client = {
 
 export const CLIENTS: readonly Client[] = [strict, undici, eventsourceParser]
 
-/** Cuts bytes into pieces of these sizes, over and over: `[1]` is a byte at a time. */
+/** Cuts bytes into pieces of these sizes, repeated: `[1]` is a byte at a time. */
 export function cut(bytes: Uint8Array, sizes: readonly number[]): Uint8Array[] {
   const chunks: Uint8Array[] = []
   for (let at = 0, turn = 0; at < bytes.length; turn++) {

@@ -7,16 +7,16 @@ import { EventSource as UndiciEventSource } from 'undici'
 import { buildHub, type HubHost } from '../support/build.ts'
 import type { Received } from './clients.ts'
 
-/** What clients do that reconnect by themselves, on a real server: W-16, W-18, W-20, W-22, W-29 and W-30 of the standard. */
+/** Clients that reconnect by themselves, on a real server: W-16, W-18, W-20, W-22, W-29 and W-30 of the standard. */
 
-/** How long a test waits for what does not come, in milliseconds. */
+/** How long a test waits before it fails, in milliseconds. */
 const PATIENCE = 10_000
 const NAMES = ['message', 'named', 'hub.welcome', 'hub.heartbeat', 'hub.gap', 'hub.close']
 
-/** A client as the tests see it, whoever made it. */
+/** A common API for the tests, over any client implementation. */
 class LiveClient {
   readonly events: Received[] = []
-  /** It has given up, and will not come back. */
+  /** It has given up, and will not reconnect. */
   isOver = false
   close: () => void = () => {}
   readonly #changes = new EventEmitter()
@@ -46,7 +46,7 @@ class LiveClient {
   }
 }
 
-/** As much as the two that are made after the browser's have in common. */
+/** The common API of the two clients that imitate the browser's. */
 interface BrowserLike {
   readonly readyState: number
   addEventListener(name: string, listener: (event: { data: string; lastEventId: string }) => void): void
@@ -72,7 +72,7 @@ function openEventSourceClient(url: string): LiveClient {
     url,
     onMessage: ({ event = 'message', data }) => client.take({ event, data, lastEventId: source.lastEventId ?? '' }),
     onDisconnect: () => {
-      // It says so before it closes.
+      // The callback comes before the state changes.
       queueMicrotask(() => {
         client.isOver = source.readyState === 'closed'
         client.notify()
@@ -92,17 +92,17 @@ const CLIENTS: Record<string, (url: string) => LiveClient> = {
 interface Scene {
   readonly host: HubHost
   readonly client: LiveClient
-  /** What the client brought, request by request. */
-  readonly brought: (string | undefined)[]
+  /** The last event ID of each request. */
+  readonly lastEventIds: (string | undefined)[]
   readonly statuses: number[]
 }
 
 async function openScene(t: Test, open: (url: string) => LiveClient, hub: object = {}): Promise<Scene> {
-  const brought: (string | undefined)[] = []
+  const lastEventIds: (string | undefined)[] = []
   const statuses: number[] = []
   const addRoute = (app: FastifyInstance) => {
     app.get('/events', async (request, reply) => {
-      brought.push(request.headers['last-event-id'] as string | undefined)
+      lastEventIds.push(request.headers['last-event-id'] as string | undefined)
       const stream = await app.sse.connect(request, reply)
       statuses.push(reply.raw.statusCode)
       return stream
@@ -111,12 +111,12 @@ async function openScene(t: Test, open: (url: string) => LiveClient, hub: object
   const host = await buildHub(t, { hub: { reconnectionTime: 10, ...hub }, host: addRoute })
   const client = open(`${await host.listen()}/events?user=alice`)
   t.teardown(() => client.close())
-  return { host, client, brought, statuses }
+  return { host, client, lastEventIds: lastEventIds, statuses }
 }
 
 for (const [name, open] of Object.entries(CLIENTS)) {
-  t.test(`${name}: reads every event as it was sent, whatever is in it`, async (t) => {
-    const { host, client, brought } = await openScene(t, open)
+  t.test(`${name}: reads every event as it was sent, with any content`, async (t) => {
+    const { host, client, lastEventIds } = await openScene(t, open)
     await client.until(() => client.of('hub.welcome').length === 1, 'the welcome')
     const sent = ['', ' x', 'a\r\nb\rc\n', 'data: x', '\uFEFF☃😀', ': y', '{"a":1}', 'x'.repeat(60_000)]
     for (const data of sent) await host.app.sse.send('alice', { event: 'named', data })
@@ -125,30 +125,30 @@ for (const [name, open] of Object.entries(CLIENTS)) {
       client.of('named').map(({ data }) => data),
       sent.map((data) => data.replace(/\r\n?/g, '\n'))
     )
-    t.strictSame(brought, [undefined])
+    t.strictSame(lastEventIds, [undefined])
   })
 
-  t.test(`${name}: comes back with the id of its last event, though others without an id came after it`, async (t) => {
-    const { host, client, brought } = await openScene(t, open)
+  t.test(`${name}: reconnects with the id of its last event, though others without an id came after it`, async (t) => {
+    const { host, client, lastEventIds } = await openScene(t, open)
     await client.until(() => client.of('hub.welcome').length === 1, 'the welcome')
     const { id } = await host.app.sse.send('alice', { data: '1' })
     await host.app.sse.send('alice', { data: '2', transient: true })
     await client.until(() => client.of('message').length === 2, 'both events')
     await host.app.sse.disconnect('alice', { reconnect: true })
     await client.until(() => client.of('hub.welcome').length === 2, 'the second welcome')
-    t.strictSame(brought, [undefined, id])
+    t.strictSame(lastEventIds, [undefined, id])
     t.match(JSON.parse(client.of('hub.welcome')[1]?.data ?? ''), { resumed: true, replayed: 0 })
   })
 
-  t.test(`${name}: gets everything once and in order, however often it is cut`, async (t) => {
-    const { host, client, brought } = await openScene(t, open)
+  t.test(`${name}: gets every event once and in order, however often it is cut`, async (t) => {
+    const { host, client, lastEventIds } = await openScene(t, open)
     const sent: string[] = []
     for (let cut = 1; cut <= 10; cut++) {
-      // Before it was welcomed it has no place to come back to.
+      // Before its welcome it has no position to resume from.
       await client.until(() => client.of('hub.welcome').length === cut, `welcome ${cut}`)
       for (let count = 0; count < 10; count++) {
         sent.push(`${sent.length}`)
-        // Some are on their way when it is cut, some are published while it is away.
+        // Some events are under way when it is cut, some are published while it is away.
         const publishing = host.app.sse.send('alice', { data: `${sent.length - 1}` })
         if (count === 5) await host.app.sse.disconnect('alice', { reconnect: true })
         await publishing
@@ -160,36 +160,36 @@ for (const [name, open] of Object.entries(CLIENTS)) {
       sent
     )
     t.equal(client.of('hub.gap').length, 0)
-    t.equal(brought.length, 11)
+    t.equal(lastEventIds.length, 11)
   })
 
-  t.test(`${name}: is moved on by heartbeats, though nothing is for it`, async (t) => {
-    const { host, client, brought } = await openScene(t, open, { heartbeatInterval: 50 })
+  t.test(`${name}: heartbeats move its cursor, though it gets no event`, async (t) => {
+    const { host, client, lastEventIds } = await openScene(t, open, { heartbeatInterval: 50 })
     await client.until(() => client.of('hub.welcome').length === 1, 'the welcome')
     for (let count = 0; count < 5; count++) await host.app.sse.send('bob', { data: 'x' })
     const head = host.app.sse.cursor()
     await client.until(() => client.of('hub.heartbeat').some(({ lastEventId }) => lastEventId === head), 'the new head')
     await host.app.sse.disconnect('alice', { reconnect: true })
     await client.until(() => client.of('hub.welcome').length === 2, 'the second welcome')
-    t.strictSame(brought, [undefined, head])
+    t.strictSame(lastEventIds, [undefined, head])
   })
 
-  t.test(`${name}: closed for good, it asks once more and then never again`, async (t) => {
-    const { host, client, brought, statuses } = await openScene(t, open)
+  t.test(`${name}: closed for good, it reconnects once more and then never again`, async (t) => {
+    const { host, client, lastEventIds, statuses } = await openScene(t, open)
     await client.until(() => client.of('hub.welcome').length === 1, 'the welcome')
     await host.app.sse.disconnect('alice')
     await client.until(() => client.isOver, 'the end')
     t.strictSame(JSON.parse(client.of('hub.close')[0]?.data ?? ''), { reason: 'kicked', reconnect: false })
     t.strictSame(statuses, [200, 204])
-    t.match(brought[1], /\.end$/)
+    t.match(lastEventIds[1], /\.end$/)
   })
 
-  t.test(`${name}: turned away for want of room, it does not give up`, async (t) => {
+  t.test(`${name}: rejected for lack of room, it does not give up`, async (t) => {
     const { host, client, statuses } = await openScene(t, open, { maxStreams: 1 })
     await client.until(() => client.of('hub.welcome').length === 1, 'the welcome')
     const late = open(`${host.url}/events?user=bob`)
     t.teardown(() => late.close())
-    await late.until(() => late.of('hub.close').length === 1, 'to be turned away')
+    await late.until(() => late.of('hub.close').length === 1, 'to be rejected')
     t.strictSame(JSON.parse(late.of('hub.close')[0]?.data ?? ''), { reason: 'limit', reconnect: true })
     t.notOk(late.isOver)
     t.ok(statuses.every((status) => status === 200))

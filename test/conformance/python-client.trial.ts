@@ -4,10 +4,10 @@ import { installPython, PythonProgram } from '../support/python.ts'
 
 t.setTimeout(300_000)
 
-/** How long an event may take that a client does not hold back, on a machine under load, in milliseconds. */
+/** Maximum delay of an event that a client dispatches at once, on a machine under load, in milliseconds. */
 const AT_ONCE = 5_000
 
-/** Prints a line for each event, in the moment in which the client hands it over. */
+/** Prints a line for each event, at the moment in which the client dispatches it. */
 const READ_EVENTS = `
 import sys, requests, sseclient
 response = requests.get(sys.argv[1], stream=True, headers={'Accept': 'text/event-stream'})
@@ -19,7 +19,7 @@ print('the end')
 const python = installPython(t, ['requests==2.*', 'sseclient-py==1.*'])
 
 t.test(
-  'a Python client without a proxy is handed each event before the next is sent',
+  'a Python client without a proxy dispatches each event before the next is sent',
   { skip: python.missing },
   async (t) => {
     if (python.missing !== false) return

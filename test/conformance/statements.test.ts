@@ -10,8 +10,8 @@ import { FakeSink, settle } from '../support/fake-sink.ts'
 import { CLIENTS, cut, type Reading } from './clients.ts'
 
 /**
- * What the standard (WHATWG HTML §9.2) asks of a server, one test a statement. Where a statement is about what clients
- * read, three of them read it, a byte, two bytes, and several bytes at a time.
+ * The requirements of the standard (WHATWG HTML §9.2) for a server, one test per statement. Where a statement is about
+ * reading, three clients read the stream, a byte, two bytes, and several bytes at a time.
  */
 
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
@@ -19,7 +19,7 @@ t.comment(`TEST_SEED=${seed}`)
 const chance = new FakeClock({ seed })
 const somePieces = Array.from({ length: 16 }, () => 1 + Math.floor(chance.random() * 9))
 
-/** What all clients read alike. */
+/** The reading on which all clients agree. */
 function read(t: Test, stream: string | Buffer): Reading {
   const bytes = Buffer.from(stream)
   const judged = (CLIENTS[0] as (typeof CLIENTS)[number]).read([bytes])
@@ -65,7 +65,7 @@ async function openHub(t: Test, options: HubOptions = {}) {
   return { clock, hub, open }
 }
 
-t.test('W-01: all is UTF-8, and text that is no Unicode is refused', async (t) => {
+t.test('W-01: all is UTF-8, and text that is not Unicode is refused', async (t) => {
   for (const text of ['\ud800', 'a\udc00b', '\udc00\ud800']) {
     t.throws(() => prepareEvent({ data: text }, 100), { code: 'SSE_HUB_ERR_INVALID_DATA' })
     t.throws(() => prepareEvent({ event: text, data: '' }, 100), { code: 'SSE_HUB_ERR_INVALID_EVENT_NAME' })
@@ -75,7 +75,7 @@ t.test('W-01: all is UTF-8, and text that is no Unicode is refused', async (t) =
 })
 
 t.test(
-  'W-02: a stream begins with a line of its own, so a byte order mark that begins the first event is not eaten',
+  'W-02: a stream begins with a line of its own, so that a byte order mark at the start of the first event is kept',
   async (t) => {
     const { hub, open } = await openHub(t, { welcome: false })
     const { bytes } = await open()
@@ -118,7 +118,7 @@ t.test('W-07: colons in data arrive', async (t) => {
   t.equal(arrives(t, ':x'), ':x')
 })
 
-t.test('W-08: no text of a publisher ever stands where a field name does', async (t) => {
+t.test('W-08: no text of a publisher ever stands in place of a field name', async (t) => {
   const { hub, open } = await openHub(t)
   const { bytes } = await open()
   for (const data of HOSTILE) await hub.send('alice', { event: 'id: 1', data })
@@ -130,12 +130,12 @@ t.test('W-08: no text of a publisher ever stands where a field name does', async
   )
 })
 
-t.test('W-09: empty data is an event, a block without data is none', async (t) => {
+t.test('W-09: empty data is an event, a block without data is not', async (t) => {
   t.equal(arrives(t, ''), '')
   t.strictSame(read(t, `${formatComment('x')}retry: 5\n\n`).events, [])
 })
 
-t.test('W-10: cut at any byte a stream gives whole events only, and it is ended on an event boundary', async (t) => {
+t.test('W-10: cut at any byte a stream yields whole events only, and it ends on an event boundary', async (t) => {
   const { hub, open } = await openHub(t)
   const { bytes, sink, stream } = await open()
   await hub.send('alice', { event: 'two', data: 'lines\n☃' })
@@ -173,7 +173,7 @@ t.test("W-12: the names of EventSource's own events and of the hub's are refused
   }
 })
 
-t.test('W-13: a name is for one event; none means "message"', async (t) => {
+t.test('W-13: a name is for one event; without one the name is "message"', async (t) => {
   const stream = formatEvent({ event: 'named', data: '1' }) + formatEvent({ event: 'message', data: '2' })
   t.strictSame(
     read(t, stream).events.map(({ event }) => event),
@@ -182,7 +182,7 @@ t.test('W-13: a name is for one event; none means "message"', async (t) => {
   t.notMatch(stream, 'event: message')
 })
 
-/** Whatever the id, the event is not written. */
+/** An event with any of these ids is not written. */
 function refusesId(t: Test, ids: readonly string[]): void {
   for (const id of ids) t.throws(() => formatEvent({ event: 'a', data: '', id }), TypeError, JSON.stringify(id))
 }
@@ -219,7 +219,7 @@ t.test('W-18: an event without an id leaves the cursor where it was', async (t) 
 
 t.test('W-19: an empty id, which would clear the cursor, is refused', async (t) => refusesId(t, ['']))
 
-t.test('W-20: the cursor is moved by an event with empty data, which every client heeds', async (t) => {
+t.test('W-20: an event with empty data moves the cursor in every client', async (t) => {
   const cursor = { seq: 36, witness: 'abcdefgh123456' }
   const { events, lastEventId } = read(t, heartbeatFrame(cursor))
   t.strictSame(events, [{ event: 'hub.heartbeat', data: '', lastEventId: formatCursor(cursor) }])
@@ -228,7 +228,7 @@ t.test('W-20: the cursor is moved by an event with empty data, which every clien
 
 const told = (reconnectionTime: number) => formatEvent({ event: 'a', data: '', reconnectionTime })
 
-t.test('W-21: a reconnection time is digits alone, or refused', async (t) => {
+t.test('W-21: a reconnection time consists of digits alone, or is refused', async (t) => {
   for (const time of [-1, 0.5, 1e21, Number.NaN, Number.POSITIVE_INFINITY, 3_600_001, 2 ** 40]) {
     t.throws(() => told(time), TypeError, `${time}`)
   }
@@ -238,7 +238,7 @@ t.test('W-21: a reconnection time is digits alone, or refused', async (t) => {
   for (const time of [0, 1e3, 3_600_000]) t.equal(read(t, told(time)).reconnectionTime, time)
 })
 
-t.test('W-22: every stream sets its reconnection time, spread by a half, and the last one told counts', async (t) => {
+t.test('W-22: every stream sets its reconnection time, spread by a half, and the last one counts', async (t) => {
   const { open } = await openHub(t, { reconnectionTime: 2_000, maxStreamsPerUser: 0 })
   const times = new Set<number>()
   for (let count = 0; count < 50; count++) {
@@ -267,7 +267,7 @@ t.test('W-24: a stream that is idle for a minute is kept alive at least three ti
   t.ok(heartbeats.length >= 3, `${heartbeats.length} heartbeats`)
 })
 
-t.test('W-25: a heartbeat never lands inside an event, whatever the socket takes', async (t) => {
+t.test('W-25: a heartbeat never lands inside an event, with any backpressure of the socket', async (t) => {
   const { clock, hub, open } = await openHub(t, { heartbeatInterval: 100, stallTimeout: 0 })
   const { sink, bytes } = await open()
   const wanted: string[] = []
@@ -293,7 +293,7 @@ t.test('W-25: a heartbeat never lands inside an event, whatever the socket takes
   t.equal(read(t, bytes()).events.length, sink.events.length)
 })
 
-t.test('W-26: the size of an event is bounded, by 64 KiB unless it is said and by 1 MiB in any case', async (t) => {
+t.test('W-26: the size of an event is bounded, by 64 KiB by default and by 1 MiB in any case', async (t) => {
   const { maxEventBytes } = resolveOptions({})
   t.equal(maxEventBytes, 65_536)
   t.ok(prepareEvent({ data: 'x'.repeat(65_536) }, maxEventBytes))
@@ -303,7 +303,7 @@ t.test('W-26: the size of an event is bounded, by 64 KiB unless it is said and b
   t.throws(() => resolveOptions({ maxEventBytes: 1_048_577 }), { code: 'SSE_HUB_ERR_INVALID_OPTION' })
 })
 
-t.test('what one statement refuses, it refuses together with all that is right', async (t) => {
+t.test('an error names all violations of the statements together', async (t) => {
   const right: EventFields = { event: 'a', data: 'b', id: '1' }
   t.equal(formatEvent(right), 'event: a\ndata: b\nid: 1\n\n')
   t.throws(() => formatEvent({ ...right, id: '1\n' }), /event id/)

@@ -26,7 +26,10 @@ function check<Inputs>(t: Test, property: fc.IProperty<Inputs>, numRuns = RUNS):
   t.notOk(result.failed, fc.defaultReportMessage(result) ?? `holds for ${result.numRuns} inputs`)
 }
 
-/** What hurts parsers: line ends of all kinds, field names, what only some take for a line end or for space. */
+/**
+ * Texts that break parsers: line ends of all kinds, field names, characters that only some treat as a line end or as
+ * space.
+ */
 const HOSTILE = [
   ...['\r', '\n', '\r\n', '\n\n', '\r\r', '\n\r', '\0', ' ', ':', '  ', '\t', '\v', '\f', '\x85', '\u2028', '\u2029'],
   ...['\uFEFF', 'data: ', 'data:', 'data', 'event: hub.close', 'id: 1', 'id', 'retry: 1', ': ', 'é', '☃', '👩‍👩‍👧']
@@ -47,7 +50,7 @@ const id = fc.string({
 const event: fc.Arbitrary<EventFields> = fc.record({ event: name, data: text, id: fc.option(id, { nil: undefined }) })
 const sizes = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 8 })
 
-/** What a client should make of these events, by W-04 and W-18. */
+/** The events that a client should read, by W-04 and W-18. */
 function expected(events: readonly EventFields[]): Reading['events'] {
   let lastEventId = ''
   return events.map(({ event, data, id }) => {
@@ -56,7 +59,7 @@ function expected(events: readonly EventFields[]): Reading['events'] {
   })
 }
 
-/** Every client, given the stream a byte, two bytes, and some other bytes at a time, reads these events. */
+/** Every client reads these events from the stream, a byte, two bytes, and some other bytes at a time. */
 function assertRead(stream: string, events: readonly EventFields[], random: readonly number[]): void {
   const bytes = utf8.encode(stream)
   const wanted = JSON.stringify(expected(events))
@@ -68,14 +71,14 @@ function assertRead(stream: string, events: readonly EventFields[], random: read
   }
 }
 
-t.test('every event arrives as it was, at every client, however its bytes are cut', async (t) => {
+t.test('every event arrives unchanged, at every client, however its bytes are cut', async (t) => {
   check(
     t,
     fc.property(event, sizes, (one, random) => assertRead(formatEvent(one), [one], random))
   )
 })
 
-t.test('events do not run into one another, whatever comments lie between', async (t) => {
+t.test('events do not run into one another, with any comments between', async (t) => {
   const between = fc.oneof(fc.constant(''), text.map(formatComment))
   const step = fc.tuple(between, event, between)
   check(
@@ -91,7 +94,7 @@ t.test('events do not run into one another, whatever comments lie between', asyn
   )
 })
 
-t.test('an event name is taken if and only if a line can hold it', async (t) => {
+t.test('an event name is accepted if and only if a line can hold it', async (t) => {
   const byHand = (value: unknown) => {
     if (typeof value !== 'string' || value.length === 0) return false
     for (let at = 0; at < value.length; at++) if ([0, 10, 13].includes(value.charCodeAt(at))) return false
@@ -106,7 +109,7 @@ t.test('an event name is taken if and only if a line can hold it', async (t) => 
   )
 })
 
-t.test('an id is taken if and only if every client can send it back', async (t) => {
+t.test('an id is accepted if and only if every client can send it back', async (t) => {
   const byHand = (value: unknown) => {
     if (typeof value !== 'string' || value.length < 1 || value.length > 128) return false
     return [...value].every((letter) => '0123456789abcdefghijklmnopqrstuvwxyz.'.includes(letter))
@@ -120,7 +123,7 @@ t.test('an id is taken if and only if every client can send it back', async (t) 
     t,
     fc.property(fc.oneof(near, fc.anything()), (value) => {
       if (isEventId(value) !== byHand(value)) throw new Error('differs from the grammar')
-      // Undefined is no id at all, which is allowed.
+      // Undefined means no id, which is allowed.
       if (value !== undefined) {
         assertThrows(!byHand(value), () => formatEvent({ event: 'a', data: '', id: value as string }))
       }
@@ -128,14 +131,14 @@ t.test('an id is taken if and only if every client can send it back', async (t) 
   )
 })
 
-t.test('a reconnection time is taken if and only if it is digits that say an hour at most', async (t) => {
+t.test('a reconnection time is accepted if and only if it consists of digits and is at most an hour', async (t) => {
   const numbers = fc.oneof(fc.integer({ min: -10, max: 2 * MAX_RECONNECTION_TIME }), fc.double(), fc.anything())
   check(
     t,
     fc.property(numbers, (value) => {
       const isGood =
         typeof value === 'number' && Math.floor(value) === value && value >= 0 && value <= MAX_RECONNECTION_TIME
-      // Undefined is no field at all, which is allowed.
+      // Undefined means no field, which is allowed.
       if (value === undefined) return
       const format = () => formatEvent({ event: 'a', data: '', reconnectionTime: value as number })
       assertThrows(!isGood, format)
@@ -145,7 +148,7 @@ t.test('a reconnection time is taken if and only if it is digits that say an hou
 })
 
 t.test(
-  'what is written is UTF-8 without a CR and ends on an event boundary, even of text that is no Unicode',
+  'the written text is UTF-8 without a CR and ends on an event boundary, even of text that is not Unicode',
   async (t) => {
     const broken = fc.oneof(
       text,
@@ -167,7 +170,7 @@ t.test(
   }
 )
 
-t.test('no character of the data, in whatever place, makes more events or fewer', async (t) => {
+t.test('no character of the data, in any place, makes more events or fewer', async (t) => {
   const neighbours = (data: string) =>
     ['before', data, 'after'].map((text) => formatEvent({ event: 'a', data: text, id: '1' })).join('')
   check(
@@ -191,7 +194,7 @@ t.test('no character of the data, in whatever place, makes more events or fewer'
   )
 })
 
-t.test('a comment tells no client anything, whatever its text', async (t) => {
+t.test('a comment changes nothing for any client, with any text', async (t) => {
   check(
     t,
     fc.property(text, event, sizes, (comment, one, random) => {
@@ -223,7 +226,7 @@ t.test('a stream that is cut anywhere dispatches whole events only, and none tha
   )
 })
 
-t.test('bytes that many streams share are the bytes that each would have been written', async (t) => {
+t.test('bytes that many streams share are equal to the bytes of each stream alone', async (t) => {
   let seq = 0
   const logged = ({ event, data, id }: EventFields): LogEvent => ({
     cursor: { seq: ++seq, witness: 'w' },
@@ -247,7 +250,7 @@ t.test('bytes that many streams share are the bytes that each would have been wr
   )
 })
 
-t.test('the three parsers agree on any bytes at all, which guards these tests themselves', async (t) => {
+t.test('the three parsers agree on any bytes, which guards these tests themselves', async (t) => {
   const line = fc.oneof(
     fc.constantFrom(
       'data: x',
@@ -288,18 +291,19 @@ t.test('the three parsers agree on any bytes at all, which guards these tests th
   check(
     t,
     fc.property(bytes, sizes, (raw, random) => {
-      // Where a line is cut off or its CR is the last byte, parsers may wait, or not: let all come to the end.
+      // After a truncated line or a CR as the last byte, parsers may wait, or not: let all reach the end.
       const stream = new Uint8Array([...raw, 10, 10])
-      // The judge refuses what is no UTF-8, so it gets what decoding makes of it; the others decode by themselves.
+      // The judge refuses bytes that are not UTF-8, so it gets decoded text; the others decode by themselves.
       const decoded = new TextDecoder('utf-8', { ignoreBOM: true }).decode(stream)
-      // Known: undici keeps an event's name though an empty `event` follows; eventsource-parser takes Latin-1 for a BOM.
+      // Known: undici keeps an event's name though an empty `event` follows; eventsource-parser takes Latin-1 for a
+      // BOM.
       fc.pre(!/(^|[\r\n])event(: ?)?[\r\n]/.test(decoded) && !/^\uFEFF?\u00EF\u00BB\u00BF/.test(decoded))
       const judged = strict.read([utf8.encode(decoded)])
       for (const pieces of [[1], [2], random]) {
         const chunks = cut(stream, pieces)
         assertSame(undici.read(chunks), judged, 'undici')
         const byParser = eventsourceParser.read(chunks)
-        // It does not tell of an id that comes without an event.
+        // It does not report an id without an event.
         assertSame(byParser.events.map(withoutId), judged.events.map(withoutId), 'eventsource-parser')
         assertSame(byParser.reconnectionTime, judged.reconnectionTime, 'eventsource-parser')
       }
@@ -325,5 +329,5 @@ function assertThrows(should: boolean, act: () => unknown): void {
   } catch (thrown) {
     error = thrown
   }
-  if (should !== error instanceof TypeError) throw new Error(should ? 'was taken' : `was refused: ${error}`)
+  if (should !== error instanceof TypeError) throw new Error(should ? 'was accepted' : `was refused: ${error}`)
 }

@@ -52,10 +52,10 @@ function pause(milliseconds: number): Promise<void> {
 
 faultTest('continues at its position when Redis is killed and restarts with its data', async (t) => {
   const redis = await startRedis(t, { isDurable: true })
-  const told: string[] = []
+  const logged: string[] = []
   const logger = {
-    warn: (_details: object, message: string) => told.push(message),
-    info: (_details: object, message: string) => told.push(message)
+    warn: (_details: object, message: string) => logged.push(message),
+    info: (_details: object, message: string) => logged.push(message)
   }
   const log = await open(t, { url: redis.url, logger })
   const listening = await Listening.to(log)
@@ -70,7 +70,7 @@ faultTest('continues at its position when Redis is killed and restarts with its 
   await listening.met('c')
   t.same(listening.texts, ['a', 'b', 'c'])
   t.same(listening.discontinuities, [])
-  t.match(told, [/is up/, /is lost/, /is up/])
+  t.match(logged, [/is up/, /is lost/, /is up/])
 })
 
 faultTest('reports a discontinuity, and a reset for every cursor, when Redis restarts empty', async (t) => {

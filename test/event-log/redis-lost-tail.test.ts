@@ -188,11 +188,11 @@ class World {
   }
 
   async visit(client: Client, log: RedisLog): Promise<void> {
-    const asked = performance.now()
+    const requested = performance.now()
     const { texts, gap, next } = await resume(log, client.cursor, client.channel)
     for (const text of texts) client.received.add(text)
     if (gap !== undefined) {
-      client.gapAt = asked
+      client.gapAt = requested
       client.gaps++
     }
     client.cursor = next

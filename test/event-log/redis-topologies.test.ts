@@ -67,7 +67,7 @@ async function startSentinels(t: Test) {
     sentinels.push(sentinel)
   }
   for (const sentinel of sentinels) {
-    const isReady = (told: unknown) => /slaves=1,sentinels=3/.test(String(told))
+    const isReady = (logged: unknown) => /slaves=1,sentinels=3/.test(String(logged))
     await until(() => sentinel.send(['INFO', 'sentinel']), isReady, 'the Sentinels to know each other', 60_000)
   }
   return { master, replica, sentinels }
@@ -149,8 +149,8 @@ async function startCluster(t: Test, count: number): Promise<RedisServer[]> {
     await node.send(['CLUSTER', 'MEET', '127.0.0.1', String((nodes[0] as RedisServer).port)])
   }
   for (const node of nodes) {
-    const isReady = (told: unknown) =>
-      /cluster_state:ok/.test(String(told)) && String(told).includes(`cluster_known_nodes:${count}`)
+    const isReady = (logged: unknown) =>
+      /cluster_state:ok/.test(String(logged)) && String(logged).includes(`cluster_known_nodes:${count}`)
     await until(() => node.send(['CLUSTER', 'INFO']), isReady, 'the cluster', 60_000)
   }
   return nodes

@@ -9,13 +9,13 @@ import { systemClock } from '../../services/clock.ts'
 import { effort } from '../support/effort.ts'
 import { Random } from '../support/random.ts'
 
-/** How often somebody connects and goes away again. */
+/** Number of connections that open and close. */
 const CYCLES = Number(process.env.CHURN_CYCLES ?? effort(1_500, 40_000))
 const SEED = Number(process.env.CHURN_SEED ?? Date.now() % 1_000_000)
 const AT_A_TIME = 50
-/** So much may the heap be larger at the end, in bytes, whatever the number of cycles. */
+/** Maximum growth of the heap, in bytes, for any number of cycles. */
 const ALLOWANCE = 2_000_000
-/** How long what is closed may take to go, in milliseconds. */
+/** How long closed resources may take to be freed, in milliseconds. */
 const PATIENCE = 20_000
 
 t.setTimeout(60_000 + CYCLES * 10)
@@ -23,28 +23,28 @@ t.setTimeout(60_000 + CYCLES * 10)
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-/** The ways to go. */
+/** How a client disconnects, with weights. */
 const WAYS = {
-  /** Stays until it was welcomed, and then goes. */
+  /** Stays until its welcome, and closes. */
   politely: 30,
-  /** Stays, and goes with a reset. */
+  /** Stays, and resets the connection. */
   abruptly: 20,
-  /** Stays, says that it will send nothing more, and waits for the server to go as well. */
+  /** Stays, closes its sending side, and waits for the server to close. */
   halfway: 10,
-  /** Asks, and is gone before there is an answer. */
+  /** Sends a request, and closes before the answer. */
   early: 15,
-  /** Goes in the middle of asking. */
+  /** Closes in the middle of its request. */
   unfinished: 10,
-  /** Is sent away for good. */
+  /** Is closed for good. */
   kicked: 10,
-  /** Follows what has an end. */
+  /** Follows a topic to its end. */
   finished: 5
 }
 
 interface Server {
   readonly app: FastifyInstance
   readonly port: number
-  /** How many timers of the hub run. */
+  /** The running timers of the hub. */
   readonly timers: Set<symbol>
 }
 
@@ -63,7 +63,7 @@ async function startServer(): Promise<Server> {
   await app.register(sseHub, { clock: { ...systemClock, every }, maxStreamsPerUser: 0 })
   app.get('/events', async (request, reply) => {
     const { user } = request.query as { user: string }
-    // Some are gone when it is known who they are.
+    // Some clients are gone when they are authenticated.
     await new Promise((resolve) => setImmediate(resolve))
     return app.sse.connect(request, reply, { user, topics: ['news'], expiresAt: Date.now() + 3_600_000 })
   })
@@ -73,7 +73,7 @@ async function startServer(): Promise<Server> {
   return { app, port: (app.server.address() as AddressInfo).port, timers }
 }
 
-/** Connects, and resolves when the socket is gone. */
+/** Connects, and resolves when the socket is closed. */
 async function cycle({ app, port }: Server, way: keyof typeof WAYS, user: string): Promise<void> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: way === 'halfway' })
   const gone = new Promise((resolve) => socket.once('close', resolve))
@@ -118,19 +118,19 @@ async function churn(server: Server, cycles: number, random: Random): Promise<vo
     while (left-- > 0) await cycle(server, random.weighted(WAYS), `user ${left % 1_000}`.replace(' ', '-'))
   }
   const crowd = Array.from({ length: AT_A_TIME }, one)
-  // While they come and go there is something to be sent to them.
+  // Meanwhile there are events for the clients.
   const publishing = setInterval(() => server.app.sse.publish('news', { data: 'x', transient: true }), 20)
   await Promise.all(crowd)
   clearInterval(publishing)
 }
 
-/** What is there, in numbers: everything that a stream could leave behind. */
+/** Counts all resources that a stream could leave behind. */
 async function measure({ app, timers }: Server): Promise<Record<string, number>> {
   const { manager } = app.sse
   const until = performance.now() + PATIENCE
   const connections = () =>
     new Promise<number>((resolve) => app.server.getConnections((_error, count) => resolve(count)))
-  // The kernel tells of what is gone when it gets to it.
+  // The kernel reports closed connections with a delay.
   while (((await connections()) > 0 || manager.registry.size > 0) && performance.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
@@ -156,7 +156,7 @@ async function measure({ app, timers }: Server): Promise<Record<string, number>>
   }
 }
 
-t.test(`after ${CYCLES} streams have come and gone in every way there is, all is as it was before`, async (t) => {
+t.test(`after ${CYCLES} streams have opened and closed in every way, all resources are as before`, async (t) => {
   t.comment(`CHURN_CYCLES=${CYCLES} CHURN_SEED=${SEED}`)
   const warnings: string[] = []
   const onWarning = ({ name, message }: Error) => warnings.push(`${name}: ${message}`)
@@ -165,7 +165,7 @@ t.test(`after ${CYCLES} streams have come and gone in every way there is, all is
   const server = await startServer()
   t.teardown(() => server.app.close())
   const random = new Random(SEED)
-  // What is compiled and set up once is not what this is about.
+  // The warm-up excludes compiled code and one-time initialisation.
   await churn(server, 1_000, random)
   const { heap: heapBefore, ...before } = await measure(server)
   const started = performance.now()
@@ -194,5 +194,5 @@ t.test(`after ${CYCLES} streams have come and gone in every way there is, all is
     opened,
     'every stream that was opened was closed for a reason'
   )
-  t.ok(closed.client > CYCLES / 4 && closed.kicked > 0 && closed.finished > 0, 'it was no idle run')
+  t.ok(closed.client > CYCLES / 4 && closed.kicked > 0 && closed.finished > 0, 'the run had events')
 })

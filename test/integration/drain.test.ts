@@ -13,12 +13,12 @@ import { StandaloneHub } from '../support/standalone-hub.ts'
 import { post, SteadyPublisher } from '../support/steady-publisher.ts'
 import { StreamReader } from '../support/stream-reader.ts'
 
-/** How many streams are open when the hub is told to stop; over TLS, where each costs a handshake, a fifth of it. */
+/** Number of open streams when the hub is stopped; over TLS, where each costs a handshake, a fifth of it. */
 const STREAMS = Number(process.env.DRAIN_STREAMS ?? effort(300, 2_000))
 const TLS_STREAMS = Number(process.env.DRAIN_TLS_STREAMS ?? Math.ceil(STREAMS / 5))
 const PUBLISHERS = 4
 const STALLED = 3
-/** What the hub promises for a stop, in milliseconds. */
+/** The maximum duration of a stop that the hub promises, in milliseconds. */
 const PROMISED = 10_000
 const SHUTDOWN = '{"reason":"shutdown","reconnect":true}'
 
@@ -37,28 +37,28 @@ writeFileSync(TLS.HUB_TLS_KEY, key)
 interface Started {
   readonly hub: StandaloneHub
   readonly url: string
-  readonly door: HubAddress
+  readonly address: HubAddress
 }
 
 async function start(t: Test, env: Record<string, string>): Promise<Started> {
   const hub = new StandaloneHub(t, folder, env)
   const url = await hub.url()
   const ca = env.HUB_TLS_CERT === undefined ? undefined : cert
-  return { hub, url, door: { port: Number(new URL(url).port), ca } }
+  return { hub, url, address: { port: Number(new URL(url).port), ca } }
 }
 
-/** Clients that read nothing, and are owed more than fits on its way. */
-async function stall({ url, door }: Started): Promise<CrowdMember[]> {
-  const stalled = await gather(door, Array(STALLED).fill('stalled'))
+/** Clients that read nothing, and whose pending events exceed all buffers. */
+async function stall({ url, address }: Started): Promise<CrowdMember[]> {
+  const stalled = await gather(address, Array(STALLED).fill('stalled'))
   for (const { socket } of stalled) socket.pause()
   const body = JSON.stringify({ data: 'x'.repeat(60_000) })
-  for (let event = 0; event < 240; event++) await post(`${url}/users/stalled/events`, body, { ca: door.ca })
+  for (let event = 0; event < 240; event++) await post(`${url}/users/stalled/events`, body, { ca: address.ca })
   return stalled
 }
 
-/** A request of which the last byte is still to come. */
-async function unfinished(door: HubAddress, request: string): Promise<{ member: CrowdMember; finish: () => void }> {
-  const socket: Socket = await dial(door)
+/** A request whose last byte is not sent yet. */
+async function unfinished(address: HubAddress, request: string): Promise<{ member: CrowdMember; finish: () => void }> {
+  const socket: Socket = await dial(address)
   const member = new CrowdMember('', socket)
   socket.write(request.slice(0, -1))
   return { member, finish: () => socket.write(request.slice(-1)) }
@@ -79,21 +79,21 @@ for (const [name, streams, env] of [
   ['TLS', TLS_STREAMS, TLS]
 ] as const) {
   t.test(
-    `${name}: a stop under load ends every stream softly, finishes what was begun, and loses nothing`,
+    `${name}: a stop under load ends every stream with a retryable close, finishes open requests, and loses nothing`,
     async (t) => {
       const store = { HUB_STORE: joinPath(home, `store-${name}`), ...env }
       const first = await start(t, store)
-      const { hub, url, door } = first
-      const members = await gather(door, counted(streams, 'u'))
-      const readers = await gather(door, counted(PUBLISHERS, 'p'))
+      const { hub, url, address } = first
+      const members = await gather(address, counted(streams, 'u'))
+      const readers = await gather(address, counted(PUBLISHERS, 'p'))
       const stalled = await stall(first)
-      const publishers = readers.map(({ user }) => new SteadyPublisher(url, user, door.ca))
+      const publishers = readers.map(({ user }) => new SteadyPublisher(url, user, address.ca))
       await Promise.all(publishers.map((publisher) => publisher.reached(20)))
-      const late = await unfinished(door, postRequest('u0', 'begun before the stop'))
-      const newcomer = await unfinished(door, streamRequest('newcomer'))
-      const silent = new CrowdMember('', await dial(door))
-      // Answered on a connection that came later: all of them have been accepted.
-      await post(`${url}/users/u0/events`, '{"data":"before"}', { ca: door.ca })
+      const late = await unfinished(address, postRequest('u0', 'begun before the stop'))
+      const newcomer = await unfinished(address, streamRequest('newcomer'))
+      const silent = new CrowdMember('', await dial(address))
+      // Answered on a later connection: all of them have been accepted.
+      await post(`${url}/users/u0/events`, '{"data":"before"}', { ca: address.ca })
 
       const begin = performance.now()
       hub.child.kill('SIGTERM')
@@ -108,7 +108,7 @@ for (const [name, streams, env] of [
       const took = performance.now() - begin
       const stalls = hub.longestStall
       t.comment(
-        `${streams} streams: first told after ${Math.round(firstClose)} ms, all ended after ${Math.round(lastEnd)} ms, ` +
+        `${streams} streams: first close after ${Math.round(firstClose)} ms, all ended after ${Math.round(lastEnd)} ms, ` +
           `the process after ${Math.round(took)} ms; longest stall ${stalls.toFixed(1)} ms`
       )
       t.ok(took < PROMISED, `it stopped in ${Math.round(took)} ms`)
@@ -120,11 +120,11 @@ for (const [name, streams, env] of [
         streams
       )
       const times = new Set(parsers.map(({ reconnectionTime }) => reconnectionTime))
-      t.ok(times.size > streams / 20, `they are told ${times.size} different times to come back`)
+      t.ok(times.size > streams / 20, `they have ${times.size} different reconnection times`)
 
       await Promise.all([late.member.gone(), newcomer.member.gone(), silent.gone()])
-      t.match(late.member.head, /^HTTP\/1\.1 202 /, 'what was being published is accepted')
-      t.match(newcomer.member.head, /^HTTP\/1\.1 200 /, 'a status that an event source would take as the end for good')
+      t.match(late.member.head, /^HTTP\/1\.1 202 /, 'requests under way are accepted')
+      t.match(newcomer.member.head, /^HTTP\/1\.1 200 /, 'a status that an event source would treat as the end for good')
       t.same(
         newcomer.member.parser.events.map(({ data }) => data),
         [SHUTDOWN]
@@ -133,14 +133,14 @@ for (const [name, streams, env] of [
       for (const { socket } of stalled) socket.resume()
       await Promise.all(stalled.map((member) => member.gone()))
 
-      const second = await start(t, { ...store, PORT: `${door.port}` })
+      const second = await start(t, { ...store, PORT: `${address.port}` })
       const back = await Promise.all(
-        readers.map(({ user, parser }) => join(second.door, user, parser.lastEventId || undefined))
+        readers.map(({ user, parser }) => join(second.address, user, parser.lastEventId || undefined))
       )
       await Promise.all(publishers.map((publisher) => publisher.reached(publisher.accepted + 20)))
       await Promise.all(publishers.map((publisher) => publisher.stop()))
       const retries = publishers.reduce((sum, publisher) => sum + publisher.retries, 0)
-      t.comment(`${publishers.reduce((sum, { accepted }) => sum + accepted, 0)} published, ${retries} tries in vain`)
+      t.comment(`${publishers.reduce((sum, { accepted }) => sum + accepted, 0)} published, ${retries} retries`)
       for (const [index, { user, accepted }] of publishers.entries()) {
         const [before, after] = [readers[index], back[index]] as [CrowdMember, CrowdMember]
         await after.has(`\ndata: ${accepted - 1}\n`)
@@ -151,7 +151,7 @@ for (const [name, streams, env] of [
           `${user}: each once, in order`
         )
       }
-      const returned = await join(second.door, 'u0', parsers[0]?.lastEventId)
+      const returned = await join(second.address, 'u0', parsers[0]?.lastEventId)
       await returned.has('begun before the stop')
       for (const { socket } of [...back, returned]) socket.destroy()
       second.hub.child.kill('SIGTERM')
@@ -160,7 +160,7 @@ for (const [name, streams, env] of [
   )
 }
 
-t.test('HTTP/2: what is being published on a session is finished, and sessions with nothing to do end', async (t) => {
+t.test('HTTP/2: a publish under way on a session is finished, and idle sessions end', async (t) => {
   const { hub, url } = await start(t, { HUB_STORE: 'memory', ...TLS })
   const [busy, idle] = [connectHttp2(url, { ca: cert }), connectHttp2(url, { ca: cert })]
   for (const session of [busy, idle]) {
@@ -190,15 +190,15 @@ for (const [name, env] of [
   ['HTTP', {}],
   ['TLS', TLS]
 ] as const) {
-  t.test(`${name}: requests that never come to an end do not keep it from stopping as it should`, async (t) => {
-    const { hub, url, door } = await start(t, { HUB_STORE: 'memory', ...env })
-    await post(`${url}/users/alice/events`, '{"data":1}', { ca: door.ca })
+  t.test(`${name}: requests that never end do not keep it from an orderly stop`, async (t) => {
+    const { hub, url, address } = await start(t, { HUB_STORE: 'memory', ...env })
+    await post(`${url}/users/alice/events`, '{"data":1}', { ca: address.ca })
     const stuck = await Promise.all([
-      unfinished(door, postRequest('alice', 'never')),
-      unfinished(door, streamRequest('alice'))
+      unfinished(address, postRequest('alice', 'never')),
+      unfinished(address, streamRequest('alice'))
     ])
-    // It came later, so that they have been accepted.
-    const member = await join(door, 'alice')
+    // This connection came later, so that they have been accepted.
+    const member = await join(address, 'alice')
     const begin = performance.now()
     hub.child.kill('SIGTERM')
     await member.has('event: hub.close')

@@ -9,7 +9,7 @@ import { NODE_COMMAND } from '../support/node-command.ts'
 const ROOT = join(import.meta.dirname, '..', '..')
 const SUPPORT = join(ROOT, 'test', 'support')
 
-/** What makes the disk fail, compiled; undefined where that cannot be done. */
+/** The compiled library that makes the disk fail; undefined where it cannot be compiled. */
 function compiled(folder: string): string | undefined {
   const library = join(folder, 'failing-disk.so')
   try {
@@ -22,7 +22,7 @@ function compiled(folder: string): string | undefined {
   return process.platform === 'linux' ? library : undefined
 }
 
-t.test('a disk that fails refuses appends with a code, and takes them again when it is well', async (t) => {
+t.test('a disk that fails rejects appends with a code, and accepts them after it recovers', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'failing-disk-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const library = compiled(folder)
@@ -33,8 +33,9 @@ t.test('a disk that fails refuses appends with a code, and takes them again when
     return t.pass(why, { skip: why })
   }
   const [node = '', ...args] = NODE_COMMAND
-  // Only flushing fails. Where a write itself fails, LMDB 3.5.6 writes past the end of its own message (mdb.c, last_error) and may
-  // end the process; the log checks the free space before it writes, so that a full disk does not come to that.
+  // Only flushing fails. Where a write itself fails, LMDB 3.5.6 writes past the end of its own message (mdb.c,
+  // last_error) and may end the process. The log checks the free space before it writes, so that a full disk does not
+  // cause that.
   const path = join(folder, 'log')
   const child = [...args, join(SUPPORT, 'failing-disk-child.ts'), path, 'sync']
   const env = { ...process.env, LD_PRELOAD: library, FAILING_DISK: folder }

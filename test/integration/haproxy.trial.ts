@@ -17,17 +17,17 @@ const skip = without('haproxy', { version: '-v' })
 /** Far longer than HAProxy needs to notice, and than any other part of this test. */
 const DRAIN_DELAY = 30_000
 
-/** A HAProxy with two servers, which says on its standard error when one goes up or down. */
+/** A HAProxy with two servers, which logs to its standard error when one goes up or down. */
 class HaProxy {
   readonly url: string
   readonly #lines: Interface
-  #said = ''
+  #output = ''
 
   private constructor(process: ChildProcess, port: number) {
     this.url = `http://127.0.0.1:${port}`
     this.#lines = createInterface(process.stderr as NodeJS.ReadableStream)
     this.#lines.on('line', (line) => {
-      this.#said += `${line}\n`
+      this.#output += `${line}\n`
     })
   }
 
@@ -66,21 +66,21 @@ ${servers.map((url, at) => `  server hub-${at + 1} ${new URL(url).host} check in
     const proxy = new HaProxy(process, port)
     const agent = new Agent()
     while ((await status(proxy.url, agent)) !== 200) {
-      if (process.exitCode !== null) throw new Error(`haproxy ended: ${proxy.#said}`)
+      if (process.exitCode !== null) throw new Error(`haproxy ended: ${proxy.#output}`)
     }
     return proxy
   }
 
   async said(text: string): Promise<void> {
-    while (!this.#said.includes(text)) await once(this.#lines, 'line')
+    while (!this.#output.includes(text)) await once(this.#lines, 'line')
   }
 
   says(text: string): boolean {
-    return this.#said.includes(text)
+    return this.#output.includes(text)
   }
 }
 
-/** The status of a probe, or of a refused connection 0. */
+/** The status of a probe; 0 for a refused connection. */
 async function status(url: string, agent: Agent): Promise<number> {
   const asking = request(`${url}/health/live`, { agent }).end()
   const [response] = await once(asking, 'response').catch(() => [undefined])
@@ -116,7 +116,7 @@ for (const [name, check] of [
   t.test(`HAProxy finds open hubs up by a check ${name}`, { skip }, async (t) => {
     const hub = startHub(t)
     const proxy = await HaProxy.start(t, [await hub.url()], check)
-    // By now a server that fails its first checks would be out.
+    // By now a server that fails its first checks would be down.
     const agent = new Agent({ keepAlive: true })
     t.teardown(() => agent.destroy())
     const until = performance.now() + 1_000
@@ -127,7 +127,7 @@ for (const [name, check] of [
   })
 }
 
-t.test('HAProxy looks away from a hub that is to stop before the hub stops, and no call fails', { skip }, async (t) => {
+t.test('HAProxy removes a stopping hub before it stops, and no call fails', { skip }, async (t) => {
   const env = { HUB_DRAIN_DELAY: `${DRAIN_DELAY}`, LOG_LEVEL: 'info' }
   const [first, second] = [startHub(t, env), startHub(t)]
   const proxy = await HaProxy.start(t, [await first.url(), await second.url()], 'option httpchk GET /health/ready')

@@ -10,7 +10,7 @@ import { compiledHub } from '../support/compiled-hub.ts'
 const SUPPORT = join(import.meta.dirname, '..', 'support')
 const run = promisify(execFile)
 
-/** What makes the disk wait, compiled; undefined where that cannot be done. */
+/** The compiled library that delays the disk; undefined where it cannot be compiled. */
 function compiled(folder: string): string | undefined {
   const library = join(folder, 'held-disk.so')
   try {
@@ -22,7 +22,7 @@ function compiled(folder: string): string | undefined {
   return process.platform === 'linux' ? library : undefined
 }
 
-t.test('while the disk is waited for, the event loop turns, and nobody sees what is not on it', async (t) => {
+t.test('while the disk is slow, the event loop turns, and no reader sees an event that is not on it', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'held-disk-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const library = compiled(folder)
@@ -33,7 +33,7 @@ t.test('while the disk is waited for, the event loop turns, and nobody sees what
     return t.pass(why, { skip: why })
   }
   const embedded = pathToFileURL(join(await compiledHub(), 'embedded.js')).href
-  // It ends by itself only if its event loop answers the disk; else it is ended.
+  // It ends by itself only if its event loop answers the disk; otherwise it is killed.
   const { stdout } = await run(
     process.execPath,
     [join(SUPPORT, 'held-disk-child.mjs'), embedded, join(folder, 'log')],

@@ -18,8 +18,8 @@ import { Random } from '../support/random.ts'
 /** How often a process is killed. */
 const KILLS = Number(process.env.KILLS ?? effort(8, 60))
 const SEED = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000)
-/** A process is killed when it has acknowledged so many events at most. */
-const MOST = 600
+/** Maximum number of acknowledged events before a process is killed. */
+const MAX_EVENTS = 600
 const CHANNELS = ['u:alice', 't:news', 'everyone'] as const
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -31,20 +31,20 @@ t.comment(`TEST_SEED=${SEED} KILLS=${KILLS}`)
 
 const home = mkdtempSync(join(tmpdir(), 'kill-embedded-'))
 t.teardown(() => rmSync(home, { recursive: true, force: true }))
-// Compiled, so that each process is there at once.
+// Compiled, so that each process starts at once.
 const embedded = pathToFileURL(join(await compiledHub(), 'embedded.js')).href
 // From here on: compiling may take its time.
 t.setTimeout(120_000 + KILLS * 3_000)
 
-/** What a process wrote into its journal before it was killed. */
+/** The journal of a process until it was killed. */
 class Journal {
-  /** The ids of what was acknowledged. */
+  /** The ids of acknowledged events. */
   readonly acknowledged = new Map<string, string>()
-  /** The batches that were tried. */
+  /** The batches that were sent. */
   readonly tried: string[][] = []
 }
 
-/** Lets a process append, and kills it when it has acknowledged so many. */
+/** Starts a process that appends, and kills it after a number of acknowledged events. */
 async function appendUntilKilled(
   t: Test,
   { path, durability }: EmbeddedLogOptions,
@@ -69,7 +69,7 @@ async function appendUntilKilled(
   return journal
 }
 
-t.test('a second process is refused while the first lives, and let in once it was killed', async (t) => {
+t.test('a second process is refused while the first lives, and accepted after it was killed', async (t) => {
   const path = join(home, 'owned')
   const start = () => {
     const child = spawn(process.execPath, [CHILD, embedded, path, 'process', '0'], {
@@ -88,7 +88,7 @@ t.test('a second process is refused while the first lives, and let in once it wa
   let owner = start()
   t.equal(await owner.opened, 'open')
   for (let kill = 0; kill < 3; kill++) {
-    // Two that come at once, too; the owner appends and reads all the while.
+    // Two simultaneous ones, too; the owner appends and reads all the while.
     for (const refused of [start(), start()]) t.match(await refused.ended, /SSE_HUB_ERR_LOG_IN_USE/)
     await t.rejects(embeddedLog({ path }), { code: 'SSE_HUB_ERR_LOG_IN_USE' })
     owner.child.kill('SIGKILL')
@@ -115,14 +115,14 @@ async function readAfter(log: EventLog, from: Cursor | 'oldest'): Promise<LogEve
 }
 
 for (const durability of ['sync', 'process'] as const) {
-  t.test(`what was acknowledged outlives a process that is killed (${durability})`, async (t) => {
+  t.test(`acknowledged events outlive a process that is killed (${durability})`, async (t) => {
     const random = new Random(SEED)
     const options = { path: join(home, durability), durability, retention: RETENTION }
     let from: Cursor | 'oldest' = 'oldest'
     const counts = { acknowledged: 0, unacknowledged: 0, lost: 0, doubled: 0, torn: 0, misnumbered: 0 }
     const all = new Map<string, string>()
     for (let round = 0; round < KILLS; round++) {
-      const { acknowledged, tried } = await appendUntilKilled(t, options, round, random.from(1, MOST))
+      const { acknowledged, tried } = await appendUntilKilled(t, options, round, random.from(1, MAX_EVENTS))
       const log = await embeddedLog(options)
       const found = await readAfter(log, from)
       const texts = found.map(textOf)
@@ -134,7 +134,7 @@ for (const durability of ['sync', 'process'] as const) {
         const retained = batch.filter((text) => ids.has(text)).length
         if (retained !== 0 && retained !== batch.length) counts.torn++
       }
-      // Whoever was not answered tries again, and it is there once.
+      // A repeat of each unanswered batch stores it once.
       const unanswered = tried.filter((batch) => !batch.every((text) => acknowledged.has(text)))
       counts.unacknowledged += unanswered.length
       for (const batch of unanswered) {

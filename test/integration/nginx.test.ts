@@ -34,7 +34,7 @@ t.test('three nodes behind nginx are one hub', { skip: withoutNginx }, async (t)
   )
   for (const client of clients) await client.count(1)
 
-  t.test('an event is on its way at once, whichever node it was given to', async (t) => {
+  t.test('an event is delivered at once, from any node', async (t) => {
     for (let at = 0; at < 6; at++) {
       t.match(await post(`/users/user${at}/events`, { data: 'hers' }), { status: 202, body: { streams: 1 } })
       const client = clients[at] as StreamClient
@@ -42,7 +42,7 @@ t.test('three nodes behind nginx are one hub', { skip: withoutNginx }, async (t)
     }
   })
 
-  t.test('when a node dies its clients go on at another one, where they were', async (t) => {
+  t.test('when a node dies its clients continue on another one, at their position', async (t) => {
     await (nodes[1] as NodeProcess).end('SIGKILL')
     const cut = []
     for (const [at, client] of clients.entries()) {
@@ -69,7 +69,7 @@ t.test('three nodes behind nginx are one hub', { skip: withoutNginx }, async (t)
           return texts[0]
         },
         (answer) => answer === 'while away',
-        'what was missed'
+        'the missed event'
       )
     }
     for (const at of cut) t.match((await post(`/users/user${at}/events`, { data: 'again' })).status, 202)
@@ -79,7 +79,7 @@ t.test('three nodes behind nginx are one hub', { skip: withoutNginx }, async (t)
     }
   })
 
-  t.test('who was sent away for good stays away, at whatever node', async (t) => {
+  t.test('a client that was closed for good stays away, from any node', async (t) => {
     const gone = await fetch(`${url}/users/user0/streams`, { method: 'DELETE' })
     t.same(await gone.json(), { closed: 1 })
     const client = clients[0] as StreamClient

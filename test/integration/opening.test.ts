@@ -31,7 +31,7 @@ const LOGS: Record<string, { skip: false | string; make: (t: Test) => Promise<Ev
 }
 
 for (const [kind, { skip, make }] of Object.entries(LOGS)) {
-  t.test(`what is sent once a stream is open arrives, with the ${kind} log`, { skip }, async (t) => {
+  t.test(`events that are sent after a stream is open arrive, with the ${kind} log`, { skip }, async (t) => {
     const log = await make(t)
     const receipts: PublishReceipt<string | null>[] = []
     const host = await buildHub(t, {

@@ -6,21 +6,21 @@ import { type SseHubOptions, sseHub } from '../../plugins/sse-hub.ts'
 import { systemClock } from '../../services/clock.ts'
 import { RECONNECTING_CLIENTS, type ReconnectingClient } from '../support/reconnecting-client.ts'
 
-/** How long a test waits for a request that does not come, in milliseconds. */
+/** How long a test waits before it fails, in milliseconds. */
 const PATIENCE = 10_000
 
-interface Asked {
+interface SeenRequest {
   readonly lastEventId: string | undefined
   readonly at: number
   status: number
 }
 
-/** A host with one route, whose connections can be cut without a word. */
+/** A host with one route, whose connections can be destroyed. */
 async function startServer(t: Test, options: SseHubOptions = {}, port = 0) {
   const app = Fastify()
   t.teardown(() => app.close())
   const sockets = new Set<Socket>()
-  const asked: Asked[] = []
+  const requests: SeenRequest[] = []
   const changes = new EventEmitter()
   app.server.on('connection', (socket: Socket) => {
     sockets.add(socket)
@@ -30,7 +30,7 @@ async function startServer(t: Test, options: SseHubOptions = {}, port = 0) {
   app.get('/events', async (request, reply) => {
     const { 'last-event-id': lastEventId } = request.headers
     const entry = { lastEventId: lastEventId as string | undefined, at: performance.now(), status: 0 }
-    asked.push(entry)
+    requests.push(entry)
     const stream = await app.sse.connect(request, reply, { user: 'alice' })
     entry.status = reply.raw.statusCode
     changes.emit('change')
@@ -40,14 +40,15 @@ async function startServer(t: Test, options: SseHubOptions = {}, port = 0) {
   return {
     app,
     url,
-    asked,
-    /** Destroys every connection: what was on its way in either direction is gone. */
+    requests,
+    /** Destroys every connection, with all bytes under way in either direction. */
     cut() {
       for (const socket of sockets) socket.resetAndDestroy()
     },
-    async untilAsked(count: number) {
+    async untilRequests(count: number) {
       const signal = AbortSignal.timeout(PATIENCE)
-      while (asked.length < count || asked.some(({ status }) => status === 0)) await once(changes, 'change', { signal })
+      while (requests.length < count || requests.some(({ status }) => status === 0))
+        await once(changes, 'change', { signal })
     }
   }
 }
@@ -59,8 +60,8 @@ function connect(t: Test, open: (url: string) => ReconnectingClient, url: string
 }
 
 for (const [name, open] of Object.entries(RECONNECTING_CLIENTS)) {
-  t.test(`${name}: is cut again and again without a word, and gets exactly what it missed`, async (t) => {
-    const { app, url, asked, cut, untilAsked } = await startServer(t)
+  t.test(`${name}: is cut again and again, and gets exactly what it missed`, async (t) => {
+    const { app, url, requests, cut, untilRequests } = await startServer(t)
     const client = connect(t, open, url)
     const sent: string[] = []
     const send = async () => {
@@ -73,15 +74,15 @@ for (const [name, open] of Object.entries(RECONNECTING_CLIENTS)) {
       if (cuts % 2 === 0) await client.count('message', sent.length)
       cut()
       for (let at = 0; at < 5; at++) await send()
-      await untilAsked(cuts + 1)
+      await untilRequests(cuts + 1)
     }
     await client.count('message', sent.length)
     t.same(client.of('message'), sent)
     t.same(client.of('hub.gap'), [])
-    t.equal(asked[0]?.lastEventId, undefined)
+    t.equal(requests[0]?.lastEventId, undefined)
     t.ok(
-      asked.slice(1).every(({ lastEventId }) => lastEventId !== undefined),
-      'it brought an id each time'
+      requests.slice(1).every(({ lastEventId }) => lastEventId !== undefined),
+      'it sent an id each time'
     )
     t.same(
       client.of('hub.welcome').map((data) => JSON.parse(data).resumed),
@@ -89,20 +90,20 @@ for (const [name, open] of Object.entries(RECONNECTING_CLIENTS)) {
     )
   })
 
-  t.test(`${name}: waits as long as it is told to before it comes back`, async (t) => {
+  t.test(`${name}: waits for its reconnection time before it reconnects`, async (t) => {
     const clock = { ...systemClock, random: () => 0.5 }
-    const { url, asked, cut, untilAsked } = await startServer(t, { reconnectionTime: 400, clock })
+    const { url, requests, cut, untilRequests } = await startServer(t, { reconnectionTime: 400, clock })
     const client = connect(t, open, url)
     await client.count('hub.welcome', 1)
     const cutAt = performance.now()
     cut()
-    await untilAsked(2)
-    const waited = (asked[1]?.at ?? 0) - cutAt
-    // Left to themselves they wait two to five seconds.
-    t.ok(waited > 380 && waited < 1_500, `came back after ${Math.round(waited)} ms`)
+    await untilRequests(2)
+    const waited = (requests[1]?.at ?? 0) - cutAt
+    // By default they wait two to five seconds.
+    t.ok(waited > 380 && waited < 1_500, `reconnected after ${Math.round(waited)} ms`)
   })
 
-  t.test(`${name}: is told of what is gone, before it gets what is left`, async (t) => {
+  t.test(`${name}: gets a gap for evicted events, before the retained ones`, async (t) => {
     const { app, url, cut } = await startServer(t, { retention: { user: 2 } })
     const client = connect(t, open, url)
     await client.count('hub.welcome', 1)
@@ -118,7 +119,7 @@ for (const [name, open] of Object.entries(RECONNECTING_CLIENTS)) {
     t.equal(JSON.parse(client.of('hub.gap')[0] ?? '').reason, 'evicted')
   })
 
-  t.test(`${name}: finds a server that was started anew, is told that it remembers nothing, and goes on`, async (t) => {
+  t.test(`${name}: finds a restarted server, gets a gap because its history is lost, and continues`, async (t) => {
     const first = await startServer(t)
     const client = connect(t, open, first.url)
     await client.count('hub.welcome', 1)
@@ -137,16 +138,16 @@ for (const [name, open] of Object.entries(RECONNECTING_CLIENTS)) {
     t.equal(JSON.parse(client.of('hub.gap')[0] ?? '').reason, 'reset')
   })
 
-  t.test(`${name}: is stopped by a 204 when it comes back after a close for good`, async (t) => {
-    const { app, url, asked } = await startServer(t)
+  t.test(`${name}: is stopped by a 204 when it reconnects after a close for good`, async (t) => {
+    const { app, url, requests } = await startServer(t)
     const client = connect(t, open, url)
     await client.count('hub.welcome', 1)
     await app.sse.disconnect('alice')
     await client.until(() => client.isOver, 'the end')
     t.same(
-      asked.map(({ status }) => status),
+      requests.map(({ status }) => status),
       [200, 204]
     )
-    t.match(asked[1]?.lastEventId, /\.end$/)
+    t.match(requests[1]?.lastEventId, /\.end$/)
   })
 }

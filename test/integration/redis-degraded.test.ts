@@ -47,7 +47,7 @@ t.test(
     t.throws(() => app.sse.cursor(), { code: 'SSE_HUB_ERR_LOG_UNAVAILABLE', statusCode: 503 })
     await redis.start()
     await link.untilUp(10_000)
-    t.equal(await app.sse.ready(), false, 'what is published now would reach no stream here')
+    t.equal(await app.sse.ready(), false, 'an event published now would reach no stream here')
 
     const client = await StreamClient.open(`${url}/events?user=alice`)
     t.teardown(() => client.cut())

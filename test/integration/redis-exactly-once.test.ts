@@ -16,7 +16,7 @@ import { judge } from '../support/oracle.ts'
 import { Random } from '../support/random.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 
-/** How long publishers publish at least, in milliseconds, and how long Redis is away in the middle of it. */
+/** Minimum duration of publishing, in milliseconds, and how long Redis is away in the middle of it. */
 const DURATION = Number(process.env.EXACTLY_ONCE_MS ?? effort(3_000, 60_000))
 const AWAY = 500
 const DELIVERIES = 1_000
@@ -27,7 +27,7 @@ const PUBLISHERS = 4
 t.setTimeout(DURATION + 110_000)
 
 t.test(
-  `${STREAMS} streams that wander between two nodes get every event once and in order, though Redis is killed meanwhile`,
+  `${STREAMS} streams that move between two nodes get every event once and in order, though Redis is killed meanwhile`,
   { skip: withoutRedis },
   async (t) => {
     t.comment(`EXACTLY_ONCE_MS=${DURATION} EXACTLY_ONCE_SEED=${SEED}`)
@@ -86,6 +86,6 @@ t.test(
     t.comment(figures.map(([name, count]) => `${name} ${count}`).join(', '))
     t.same(complaints, [])
     t.same(faults, { lost: 0, doubled: 0, outOfOrder: 0, falseGaps: 0, foreign: 0, altered: 0 })
-    t.ok(isBusy(), 'it was no idle run')
+    t.ok(isBusy(), 'the run had events')
   }
 )

@@ -14,7 +14,7 @@ async function publish(url: string, data: string, key?: string): Promise<Respons
   })
 }
 
-t.test('streams stay open while Redis is away, and get what comes after', { skip: withoutRedis }, async (t) => {
+t.test('streams stay open while Redis is away, and get later events', { skip: withoutRedis }, async (t) => {
   const redis = await RedisServer.start({ isDurable: true })
   t.teardown(() => redis.stop())
   const log = await redisLog({ url: redis.url, timeout: 1_000 })
@@ -36,9 +36,9 @@ t.test('streams stay open while Redis is away, and get what comes after', { skip
   t.equal((await fetch(`${url}/health/live`)).status, 200)
   t.equal((await fetch(`${url}/users/alice/events`)).status, 503, 'history is in Redis')
 
-  const beats = client.events.filter(({ event }) => event === 'hub.heartbeat').length
+  const heartbeats = client.events.filter(({ event }) => event === 'hub.heartbeat').length
   await client.until(
-    () => client.events.filter(({ event }) => event === 'hub.heartbeat').length > beats + 1,
+    () => client.events.filter(({ event }) => event === 'hub.heartbeat').length > heartbeats + 1,
     'heartbeats'
   )
   const late = await StreamClient.open(`${url}/events?user=alice`, { lastEventId: client.lastEventId })
@@ -46,7 +46,7 @@ t.test('streams stay open while Redis is away, and get what comes after', { skip
   await late.event('hub.welcome')
   const old = await StreamClient.open(`${url}/events?user=alice&from=oldest`)
   await old.end()
-  t.equal(old.status, 200, 'what cannot be read now is no end for good')
+  t.equal(old.status, 200, 'a failed read is not an end for good')
   t.match(old.text, /"reconnect":true\}\nretry: \d+\n/)
 
   await redis.start()
@@ -65,7 +65,7 @@ t.test('streams stay open while Redis is away, and get what comes after', { skip
   t.notMatch(client.text + late.text, /hub\.gap/)
 })
 
-t.test('a publisher learns that the outcome is not known, and repeats it safely', { skip: withoutRedis }, async (t) => {
+t.test('a publisher gets an error for an unknown outcome, and repeats safely', { skip: withoutRedis }, async (t) => {
   const redis = await RedisServer.start()
   t.teardown(() => redis.stop())
   const { app, url } = await startServer({ log: await redisLog({ url: redis.url, timeout: 500 }) })
@@ -88,7 +88,7 @@ t.test('a publisher learns that the outcome is not known, and repeats it safely'
   )
 })
 
-t.test('streams are told when Redis comes back with nothing, and go on', { skip: withoutRedis }, async (t) => {
+t.test('streams get a gap when Redis comes back empty, and continue', { skip: withoutRedis }, async (t) => {
   const redis = await RedisServer.start()
   t.teardown(() => redis.stop())
   const { app, url } = await startServer({ log: await redisLog({ url: redis.url, timeout: 1_000 }) })

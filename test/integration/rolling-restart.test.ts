@@ -12,8 +12,8 @@ const RESTARTS = Number(process.env.ROLLING_RESTARTS ?? effort(2, 12))
 const USERS = Number(process.env.ROLLING_USERS ?? 4)
 /** How many events each publisher gets accepted between one step of a restart and the next. */
 const PACE = 25
-/** What nginx says when there is no node. */
-const LATER = '{"reason":"error","reconnect":true}'
+/** The answer of nginx when no node is up. */
+const CLOSE_FOR_NOW = '{"reason":"error","reconnect":true}'
 
 t.setTimeout(120_000 + RESTARTS * 20_000)
 
@@ -21,61 +21,67 @@ function portOf({ url }: NodeProcess): number {
   return Number(new URL(url).port)
 }
 
-t.test('nodes are restarted one after the other under load, and nobody notices', { skip: withoutNginx }, async (t) => {
-  t.comment(`ROLLING_RESTARTS=${RESTARTS} ROLLING_USERS=${USERS}`)
-  const redis = await RedisServer.start()
-  t.teardown(() => redis.stop())
-  const start = (port: number) =>
-    NodeProcess.start(t, { url: redis.url, prefix: 'rolling', lease: 2_000, reconnectionTime: 100, port })
-  const nodes = await Promise.all([await freePort(), await freePort()].map(start))
-  const url = await startNginx(t, nodes)
+t.test(
+  'nodes are restarted one after the other under load, and no client notices',
+  { skip: withoutNginx },
+  async (t) => {
+    t.comment(`ROLLING_RESTARTS=${RESTARTS} ROLLING_USERS=${USERS}`)
+    const redis = await RedisServer.start()
+    t.teardown(() => redis.stop())
+    const start = (port: number) =>
+      NodeProcess.start(t, { url: redis.url, prefix: 'rolling', lease: 2_000, reconnectionTime: 100, port })
+    const nodes = await Promise.all([await freePort(), await freePort()].map(start))
+    const url = await startNginx(t, nodes)
 
-  const users = Array.from({ length: USERS }, (_, at) => `user${at}`)
-  const clients = users.flatMap((user) =>
-    Object.entries(RECONNECTING_CLIENTS).map(([kind, open]) => {
-      const client = open(`${url}/events?user=${user}`)
-      t.teardown(() => client.close())
-      return { user, kind, client }
-    })
-  )
-  for (const { client } of clients) await client.count('hub.welcome', 1)
-  const publishers = users.map((user) => new SteadyPublisher(url, user))
-  const goOn = () => Promise.all(publishers.map((publisher) => publisher.reached(publisher.accepted + PACE)))
+    const users = Array.from({ length: USERS }, (_, at) => `user${at}`)
+    const clients = users.flatMap((user) =>
+      Object.entries(RECONNECTING_CLIENTS).map(([kind, open]) => {
+        const client = open(`${url}/events?user=${user}`)
+        t.teardown(() => client.close())
+        return { user, kind, client }
+      })
+    )
+    for (const { client } of clients) await client.count('hub.welcome', 1)
+    const publishers = users.map((user) => new SteadyPublisher(url, user))
+    const goOn = () => Promise.all(publishers.map((publisher) => publisher.reached(publisher.accepted + PACE)))
 
-  for (let restart = 0; restart < RESTARTS; restart++) {
+    for (let restart = 0; restart < RESTARTS; restart++) {
+      await goOn()
+      const at = restart % nodes.length
+      const node = nodes[at] as NodeProcess
+      t.equal(await node.end('SIGTERM'), 0, `restart ${restart + 1}: it stopped in order`)
+      await goOn()
+      nodes[at] = await start(portOf(node))
+    }
     await goOn()
-    const at = restart % nodes.length
-    const node = nodes[at] as NodeProcess
-    t.equal(await node.end('SIGTERM'), 0, `restart ${restart + 1}: it stopped in order`)
+    // And all of them at once: the proxy's own answer closes no client for good.
+    const closedForNow = () =>
+      clients.filter(({ client }) => client.of('hub.close').some((data) => data === CLOSE_FOR_NOW)).length
+    t.equal(closedForNow(), 0, 'while a node is up, the proxy closes no stream')
+    await Promise.all(nodes.map((node) => node.end('SIGTERM')))
+    for (const { client } of clients) {
+      await client.until(() => client.isOver || client.of('hub.close').includes(CLOSE_FOR_NOW), 'to be closed for now')
+    }
+    await Promise.all(nodes.map((node) => start(portOf(node))))
     await goOn()
-    nodes[at] = await start(portOf(node))
-  }
-  await goOn()
-  // And all of them at once: nobody is sent away for good by the proxy's own answer.
-  const toldLater = () => clients.filter(({ client }) => client.of('hub.close').some((data) => data === LATER)).length
-  t.equal(toldLater(), 0, 'as long as there is a node, nobody is told that there is none')
-  await Promise.all(nodes.map((node) => node.end('SIGTERM')))
-  for (const { client } of clients) {
-    await client.until(() => client.isOver || client.of('hub.close').includes(LATER), 'to be told to come back later')
-  }
-  await Promise.all(nodes.map((node) => start(portOf(node))))
-  await goOn()
-  await Promise.all(publishers.map((publisher) => publisher.stop()))
+    await Promise.all(publishers.map((publisher) => publisher.stop()))
 
-  const accepted = new Map(publishers.map((publisher) => [publisher.user, publisher.accepted]))
-  for (const { user, kind, client } of clients) {
-    const due = accepted.get(user) as number
-    await client.until(() => client.isOver || client.of('message').includes(`${due - 1}`), `the last event of ${user}`)
-    t.notOk(client.isOver, `${kind} never gives up`)
-    const expected = Array.from({ length: due }, (_, number) => `${number}`)
-    t.same(client.of('message'), expected, `${user}, ${kind}: each once, in order`)
-    t.same(client.of('hub.gap'), [])
+    const accepted = new Map(publishers.map((publisher) => [publisher.user, publisher.accepted]))
+    for (const { user, kind, client } of clients) {
+      const due = accepted.get(user) as number
+      await client.until(
+        () => client.isOver || client.of('message').includes(`${due - 1}`),
+        `the last event of ${user}`
+      )
+      t.notOk(client.isOver, `${kind} never gives up`)
+      const expected = Array.from({ length: due }, (_, number) => `${number}`)
+      t.same(client.of('message'), expected, `${user}, ${kind}: each once, in order`)
+      t.same(client.of('hub.gap'), [])
+    }
+    const welcomes = clients.reduce((sum, { client }) => sum + client.of('hub.welcome').length, 0)
+    t.ok(welcomes - clients.length >= clients.length, 'and they were cut and reconnected')
+    const total = publishers.reduce((sum, publisher) => sum + publisher.accepted, 0)
+    const retries = publishers.reduce((sum, publisher) => sum + publisher.retries, 0)
+    t.comment(`${total} events, ${retries} retries, ${welcomes - clients.length} returns of ${clients.length} clients`)
   }
-  const welcomes = clients.reduce((sum, { client }) => sum + client.of('hub.welcome').length, 0)
-  t.ok(welcomes - clients.length >= clients.length, 'and they were cut and came back')
-  const total = publishers.reduce((sum, publisher) => sum + publisher.accepted, 0)
-  const retries = publishers.reduce((sum, publisher) => sum + publisher.retries, 0)
-  t.comment(
-    `${total} events, ${retries} tries in vain, ${welcomes - clients.length} returns of ${clients.length} clients`
-  )
-})
+)

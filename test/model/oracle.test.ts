@@ -1,7 +1,7 @@
 import t from 'tap'
 import { type ClientRecord, type ConnectionLog, judge, type PublishedLog } from '../support/oracle.ts'
 
-/** The oracle has to find what it is there to find: here it is given logs in which something is wrong. */
+/** The oracle must find faults: here it judges logs with known ones. */
 
 const EPOCH = 'aaaaaaaa'
 
@@ -34,7 +34,7 @@ function faultsOf(records: ClientRecord[], more: Partial<ConnectionLog> = {}, pu
   return Object.fromEntries(Object.entries(faults).filter(([, count]) => count > 0))
 }
 
-t.test('a log in which all is well has no fault', (t) => {
+t.test('a correct log has no fault', (t) => {
   t.same(faultsOf([own('hub.welcome', 0), event(1), event(3), own('hub.heartbeat', 4), event(5)]), {})
   t.same(faultsOf([event(37), event(39), event(40)], { startsAfter: idOf(36), isComplete: true }), {})
   t.end()
@@ -42,17 +42,17 @@ t.test('a log in which all is well has no fault', (t) => {
 
 t.test('an event that is missing between two others is lost', (t) => {
   t.same(faultsOf([event(1), event(5)]), { lost: 1 })
-  t.same(faultsOf([event(5)], { startsAfter: idOf(2) }), { lost: 1 }, 'or after the id that the client came with')
+  t.same(faultsOf([event(5)], { startsAfter: idOf(2) }), { lost: 1 }, 'or after the id that the client sent')
   t.end()
 })
 
-t.test('an event that is missing at the end is lost if the client was there, and on its way if it was cut', (t) => {
+t.test('an event that is missing at the end is lost if the client was connected, and under way if it was cut', (t) => {
   t.same(faultsOf([event(37)], { startsAfter: idOf(36) }), {})
   t.same(faultsOf([event(37)], { startsAfter: idOf(36), isComplete: true }), { lost: 2 })
   t.end()
 })
 
-t.test('an id that is ahead of what the client was given loses what is between', (t) => {
+t.test('an id that is ahead of the received events loses the events between', (t) => {
   t.same(faultsOf([event(1), own('hub.heartbeat', 4), event(5)]), { lost: 1 })
   t.same(faultsOf([own('hub.welcome', 3), event(5)]), { lost: 2 })
   t.end()
@@ -63,20 +63,20 @@ t.test('an event that comes twice is doubled', (t) => {
   t.end()
 })
 
-t.test('an event that comes after a later one, or before the place that the client came with, is out of order', (t) => {
+t.test("an event that comes after a later one, or before the client's own position, is out of order", (t) => {
   t.same(faultsOf([event(1), event(5), event(3)]), { lost: 1, outOfOrder: 1 })
   t.same(faultsOf([event(1)], { startsAfter: idOf(2) }), { outOfOrder: 1 })
   t.end()
 })
 
-t.test('what is for somebody else is foreign, and what nobody published is altered', (t) => {
+t.test('an event for another user is foreign, and one that nobody published is altered', (t) => {
   t.same(faultsOf([event(1), event(2)]), { foreign: 1 })
   t.same(faultsOf([{ ...event(1), data: 'e1 and more' }]), { altered: 1 })
   t.same(faultsOf([{ ...event(1), id: undefined, data: 'never sent' }]), { altered: 1 })
   t.end()
 })
 
-t.test('a gap excuses what was published before it was told, and nothing later', (t) => {
+t.test('a gap excuses events published before it was reported, and no later ones', (t) => {
   t.same(faultsOf([event(1), gap(4), event(5)]), {})
   t.same(faultsOf([event(1), gap(2), event(5)]), { lost: 1, falseGaps: 1 })
   t.same(faultsOf([event(1), gap(4), event(5), event(9)]), { lost: 1 })
@@ -85,11 +85,11 @@ t.test('a gap excuses what was published before it was told, and nothing later',
 
 t.test('a gap with nothing missing after it is false', (t) => {
   t.same(faultsOf([event(1), gap(4), event(3), event(5)]), { falseGaps: 1 })
-  t.same(faultsOf([event(1), gap(2)]), { falseGaps: 1 }, 'what is for others is not missing')
+  t.same(faultsOf([event(1), gap(2)]), { falseGaps: 1 }, 'events for others are not missing')
   t.end()
 })
 
-t.test('a change to another life of the log without a word loses all', (t) => {
+t.test('a change to another epoch of the log without a gap loses all', (t) => {
   const anew = Array.from({ length: 3 }, (_, at) => ({ ...event(at + 1, 'bbbbbbbb'), data: `new ${at + 1}` }))
   const published = [
     ...PUBLISHED,
@@ -100,13 +100,13 @@ t.test('a change to another life of the log without a word loses all', (t) => {
   t.end()
 })
 
-t.test('what may lapse may be missing', (t) => {
+t.test('an event that may expire may be missing', (t) => {
   const published = PUBLISHED.map((entry) => ({ ...entry, mayExpire: entry.id === idOf(3) }))
   t.same(faultsOf([event(1), event(5)], {}, published), {})
   t.end()
 })
 
-t.test('who asks for what is held has no claim to what was published before he was given any', (t) => {
+t.test('a client that requests history has no claim to events published before it received the first', (t) => {
   t.same(faultsOf([event(37), event(39)], { startsAfter: undefined, openedAt: 40 }), {})
   t.end()
 })

@@ -11,15 +11,15 @@ import type { SlowLog } from '../support/slow-log.ts'
 const WELCOME_ID = /(event: hub\.welcome\ndata: .*\nretry: .*\nid: )\S+/
 
 /**
- * A model that finds nothing proves nothing. Here bugs are planted, one at a time, most of them real ones of other hubs; the
- * model has to find each within so many sequences, by a rule that has to do with it.
+ * A model that finds nothing proves nothing. Each test plants a bug, most of them real ones of other hubs. The model
+ * must find each within so many sequences, by a rule that concerns it.
  */
 const SEQUENCES = 600
 const SEED = Number(process.env.MODEL_SEED ?? 1)
 
 t.setTimeout(120_000)
 
-/** Changes what the log answers. */
+/** Changes the pages that the log returns. */
 function changePages(change: (page: ReadResult, query: ReadQuery, log: SlowLog) => ReadResult): (log: SlowLog) => void {
   return (log) => {
     const read = log.read.bind(log)
@@ -34,7 +34,7 @@ function isCursor(from: ReadQuery['from']): from is Cursor {
   return typeof from === 'object' && 'seq' in from
 }
 
-/** Changes what the tail hands over. */
+/** Changes the events that the tail dispatches. */
 function changeDispatched(change: (events: readonly LogEvent[]) => readonly LogEvent[]): (hub: Hub) => void {
   return ({ manager }) => {
     const onEvents = manager.onEvents.bind(manager)
@@ -43,7 +43,7 @@ function changeDispatched(change: (events: readonly LogEvent[]) => readonly LogE
 }
 
 const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> = {
-  'what came while the log was read is taken for read': {
+  'events that came while the log was read count as read': {
     found: /V4|V6/,
     plant: {
       log: changePages((page, _query, log) => (page.remaining > 0 ? page : { ...page, next: log.head }))
@@ -53,7 +53,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
     found: /V4|V6/,
     plant: { log: changePages((page, { from }) => (isCursor(from) ? { ...page, events: page.events.slice(1) } : page)) }
   },
-  'a stream begins where the log is when it is first read, not where it was when it was opened': {
+  'a stream begins at the head of its first read, not at the head of its opening': {
     found: /V4|V6/,
     plant: (() => {
       let isFirst = false
@@ -74,11 +74,11 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
       } satisfies Plant
     })()
   },
-  'no gap is told': {
+  'no gap is reported': {
     found: /V4|V6/,
     plant: { log: changePages(({ gap: _, ...page }) => ({ ...page, evicted: 0 })) }
   },
-  'a gap is told to everyone whose history has one, before or after where he is': {
+  'a gap is reported to every stream whose history has one, before or after its position': {
     found: /V5/,
     plant: {
       log: changePages((page, { from }) =>
@@ -88,8 +88,8 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
       )
     }
   },
-  'a gap is told after the events that follow it': {
-    // Told late, it also stands where nothing is missing.
+  'a gap is reported after the events that follow it': {
+    // A late gap also stands where nothing is missing.
     found: /V4|V5/,
     plant: {
       stream: (_stream, sink) => {
@@ -106,7 +106,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
       }
     }
   },
-  'cursors of another life of the log are taken for its own': {
+  'cursors of another epoch of the log are accepted': {
     found: /V4|V2/,
     plant: {
       log: changePages((page, { from }) => {
@@ -116,7 +116,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
       })
     }
   },
-  'a heartbeat tells a stream of what it has not been given': {
+  'a heartbeat moves a stream past events that it has not received': {
     found: /V4/,
     plant: {
       stream: (stream, sink) => {
@@ -126,7 +126,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
       }
     }
   },
-  'the welcome tells a stream of what it has not been given': {
+  'the welcome moves a stream past events that it has not received': {
     found: /V4|V1/,
     plant: {
       stream: (_stream, sink, hub) => {
@@ -139,7 +139,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
       }
     }
   },
-  'what comes while a socket is full is dropped': {
+  'events during backpressure are dropped': {
     found: /V4|V6/,
     plant: {
       stream: (stream) => {
@@ -150,7 +150,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
       }
     }
   },
-  'a full socket is written to': {
+  'a backpressured socket is written to': {
     found: /V9/,
     plant: {
       stream: (_stream, sink) => {
@@ -162,11 +162,11 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
       }
     }
   },
-  'a client that takes nothing is kept for ever': {
+  'a client that reads nothing is never closed': {
     found: /V9/,
     plant: { hub: (hub) => Object.assign(hub.options, { stallTimeout: 0 }) }
   },
-  'the tail hands everything over twice': {
+  'the tail dispatches everything twice': {
     found: /V1/,
     plant: { hub: changeDispatched((events) => [...events, ...events]) }
   },
@@ -174,11 +174,11 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
     found: /V4|V6/,
     plant: { hub: changeDispatched((events) => events.filter(({ cursor }) => (cursor?.seq ?? 1) % 7 !== 0)) }
   },
-  'the tail hands over in the wrong order': {
+  'the tail dispatches in the wrong order': {
     found: /V1|V4/,
     plant: { hub: changeDispatched((events) => [...events].reverse()) }
   },
-  'a tail that breaks is believed to have lost nothing': {
+  'a discontinuity of the tail is ignored': {
     found: /V4|V6/,
     plant: {
       hub: ({ manager }) => {
@@ -192,7 +192,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
     found: /V1|V4/,
     plant: { log: changePages((page) => ({ ...page, events: [...page.events].reverse() })) }
   },
-  'everyone gets what is for somebody': {
+  'everyone gets the events of one user': {
     found: /V3/,
     plant: {
       hub: ({ manager }) => {
@@ -200,7 +200,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
       }
     }
   },
-  'history is not filtered by who asks': {
+  'history is not filtered by its reader': {
     found: /V3/,
     plant: {
       log: (log) => {
@@ -233,7 +233,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
       }
     }
   },
-  'what has outlived its time, or was replaced, is replayed': {
+  'an expired or collapsed event is replayed': {
     found: /V2/,
     plant: {
       log: (log) => {
@@ -242,7 +242,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
       }
     }
   },
-  'an idempotency key is not looked at': {
+  'an idempotency key is ignored': {
     found: /V7/,
     plant: {
       log: (log) => {
@@ -265,7 +265,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
       }
     }
   },
-  'an identity that lapses ends nothing': {
+  'an identity that expires ends nothing': {
     found: /V12/,
     plant: { opening: ({ expiresAt: _, ...opening }) => opening }
   },
@@ -282,7 +282,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
       }
     }
   },
-  'a stream that is gone is remembered': {
+  'a closed stream is still referenced': {
     found: /V10/,
     plant: {
       hub: ({ manager }) => {
@@ -290,7 +290,7 @@ const PLANTS: Record<string, { readonly found: RegExp; readonly plant: Plant }> 
       }
     }
   },
-  'a read that failed is never tried again': {
+  'a failed read is never retried': {
     found: /V4|V6/,
     plant: {
       hub: ({ manager }) => {
