@@ -13,6 +13,8 @@ export interface HistoryQuery {
   readonly limit?: number | undefined
 }
 
+const MAX_PAGE = 1_000
+
 /** @throws {InvalidRequestError | InvalidUserError | InvalidTopicError} */
 export function historyChannel(of: HistoryOf): Channel {
   const isObject = typeof of === 'object' && of !== null
@@ -38,4 +40,12 @@ export function checkHistoryQuery(query: HistoryQuery): HistoryQuery {
   if (query.after !== undefined && typeof query.after !== 'string')
     throw new InvalidRequestError(`after is a cursor; got ${describe(query.after)}`)
   return query
+}
+
+/** @throws {InvalidRequestError} */
+export function checkLimit(limit: number): number {
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
+    throw new InvalidRequestError(`limit is a whole number from 1 to ${MAX_PAGE}`)
+  }
+  return limit
 }

@@ -1,87 +1,28 @@
 import type { CloseCommand, Cluster } from '../cluster/cluster.ts'
 import { NodeStreams } from '../cluster/local-node.ts'
-import { BatchTooLargeError, InvalidRequestError, LogUnavailableError } from '../errors.ts'
+import { InvalidRequestError, LogUnavailableError } from '../errors.ts'
 import type { EventLog, HealthCheck } from '../event-log/event-log.ts'
 import { MemoryLog } from '../event-log/memory/memory-log.ts'
 import { userChannel } from '../events/channel.ts'
-import { formatCursor, parseCursor } from '../events/cursor.ts'
-import {
-  type AnyDraft,
-  type EventDraft,
-  type EventMap,
-  type LoggedDraft,
-  prepareEvent,
-  TARGETED_PROPERTIES
-} from '../events/draft.ts'
-import { idempotencyOf } from '../events/idempotency-scope.ts'
-import type { NewEvent } from '../events/log-event.ts'
-import { asList, channelsOf, type Target } from '../events/target.ts'
+import { formatCursor } from '../events/cursor.ts'
+import type { AnyDraft, EventDraft, EventMap, LoggedDraft } from '../events/draft.ts'
+import { asList } from '../events/target.ts'
 import type { Logger } from '../logger.ts'
-import { checkNames } from '../option-checks.ts'
-import type { StreamRejection } from '../streams/admission.ts'
 import type { EventStream } from '../streams/event-stream.ts'
 import type { Sink } from '../streams/sink.ts'
 import type { Stream } from '../streams/stream.ts'
-import { type Closed, type StreamListener, StreamManager } from '../streams/stream-manager.ts'
+import { type StreamListener, StreamManager } from '../streams/stream-manager.ts'
 import type { StreamRequest } from '../streams/stream-request.ts'
 import { describe } from '../text.ts'
 import { DrainDelay, type DrainOptions } from './drain-delay.ts'
-import { checkHistoryQuery, type HistoryOf, type HistoryQuery, historyChannel } from './history-query.ts'
+import { type HistoryPage, readHistory } from './history.ts'
+import { checkLimit, type HistoryOf, type HistoryQuery } from './history-query.ts'
 import { type HubEventMap, HubEvents } from './hub-events.ts'
+import type { HubStats } from './hub-stats.ts'
 import { type HubOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { type OnlinePage, Presence, type UserPresence } from './presence.ts'
-import { Publisher, type PublishReceipt } from './publisher.ts'
-import { noRefusals, type Refusal, type Refused } from './refusals.ts'
-
-/** An event as `history()` shows it. */
-export interface HistoryEvent {
-  readonly id: string
-  readonly event: string
-  /** The text as it stands on the wire: JSON, unless a string was published. */
-  readonly data: string
-  /** When it was published: ISO 8601. */
-  readonly time: string
-}
-
-export interface HistoryPage {
-  /** The oldest first. */
-  readonly events: HistoryEvent[]
-  /** Whether this is all: nothing after `after` is missing, and nothing more follows. */
-  readonly complete: boolean
-  /** Where to read on from: pass it as `after`, or to an event source as `lastEventId`. */
-  readonly cursor: string
-}
-
-/** A draft of a batch, with where it goes. */
-export type Targeted<Draft> = { readonly to: Target } & Draft
-
-export interface HubStats {
-  /** Open streams of this node. */
-  readonly streams: number
-  /** Users who have an open stream on this node. */
-  readonly users: number
-  /** Open streams of all nodes, and users who have one. Other nodes count as of about a second ago; zero while they cannot be reached. */
-  readonly cluster: { readonly streams: number; readonly users: number }
-  /** Events that this node has accepted since it was started. */
-  readonly published: number
-  /** Streams that this node has opened since then. */
-  readonly opened: number
-  /** Streams that this node has closed since then, by reason. */
-  readonly closed: Closed
-  /** Requests, connections and streams that this node has refused since then, by reason. */
-  readonly refused: Refused & Record<StreamRejection, number>
-  readonly log: ReturnType<EventLog['stats']>
-}
-
-export interface PublishOptions {
-  /**
-   * Who publishes: idempotency keys of different publishers never meet, and each has bounds of its own.
-   * @default one publisher for all of this process
-   */
-  readonly publisher?: string | undefined
-}
-
-const MAX_HISTORY_PAGE = 1_000
+import { Publisher, type PublishOptions, type PublishReceipt, type Targeted } from './publisher.ts'
+import { noRefusals, type Refusal } from './refusals.ts'
 
 /**
  * The object that publishes and delivers. It publishes by appending to the event log, and delivers what the log's tail hands
@@ -142,7 +83,7 @@ export class Hub<Events extends object = EventMap> {
     draft: EventDraft<Events>,
     options?: PublishOptions
   ): Promise<PublishReceipt<string | null>> {
-    return this.#publish({ users: asList(user) }, draft, options)
+    return this.#publisher.publish({ users: asList(user) }, draft as AnyDraft, options)
   }
 
   /** Publishes an event to a topic, or to several: a stream that listens to more than one of them gets it once. */
@@ -161,14 +102,14 @@ export class Hub<Events extends object = EventMap> {
     draft: EventDraft<Events>,
     options?: PublishOptions
   ): Promise<PublishReceipt<string | null>> {
-    return this.#publish({ topics: asList(topic) }, draft, options)
+    return this.#publisher.publish({ topics: asList(topic) }, draft as AnyDraft, options)
   }
 
   /** Publishes an event to everyone. */
   async broadcast(draft: LoggedDraft<Events>, options?: PublishOptions): Promise<PublishReceipt>
   async broadcast(draft: EventDraft<Events>, options?: PublishOptions): Promise<PublishReceipt<string | null>>
   async broadcast(draft: EventDraft<Events>, options?: PublishOptions): Promise<PublishReceipt<string | null>> {
-    return this.#publish({ everyone: true }, draft, options)
+    return this.#publisher.publish({ everyone: true }, draft as AnyDraft, options)
   }
 
   /**
@@ -187,33 +128,7 @@ export class Hub<Events extends object = EventMap> {
     drafts: readonly Targeted<EventDraft<Events>>[],
     options?: PublishOptions
   ): Promise<PublishReceipt<string | null>[]> {
-    if (!Array.isArray(drafts)) throw new InvalidRequestError('A batch is an array of events, each with { to, data }')
-    if (drafts.length > this.options.maxBatch) throw new BatchTooLargeError(this.options.maxBatch, drafts.length)
-    return this.#publisher.append(drafts.map((draft) => this.#prepare(draft?.to, draft, options, TARGETED_PROPERTIES)))
-  }
-
-  async #publish(
-    target: Target,
-    draft: EventDraft<Events>,
-    options: PublishOptions | undefined
-  ): Promise<PublishReceipt<string | null>> {
-    const [receipt] = await this.#publisher.append([this.#prepare(target, draft, options)])
-    return receipt as PublishReceipt<string | null>
-  }
-
-  #prepare(
-    target: Target,
-    draft: EventDraft<Events>,
-    options: PublishOptions | undefined,
-    properties?: string[]
-  ): NewEvent {
-    if (options !== undefined) checkNames('publishing', options, ['publisher'])
-    const prepared = prepareEvent(draft as AnyDraft, this.options.maxEventBytes, properties)
-    const channels = channelsOf(target)
-    const idempotency = idempotencyOf(prepared, channels, options?.publisher)
-    const { event, data, ttl, collapseKey, transient, final } = prepared
-    const streams = this.#presence.countReceivers(channels, transient)
-    return { channels, event, data, ttl, collapseKey, idempotency, transient, final, streams }
+    return this.#publisher.publishBatch(drafts as readonly Targeted<AnyDraft>[], options)
   }
 
   /** @internal Opens a stream on a sink; see {@link StreamManager.open}. */
@@ -286,21 +201,7 @@ export class Hub<Events extends object = EventMap> {
    * everything that is held is returned, and `complete` is false.
    */
   async history(of: HistoryOf, query: HistoryQuery = {}): Promise<HistoryPage> {
-    const { after, limit = 100 } = checkHistoryQuery(query)
-    const from = after === undefined ? undefined : parseCursor(after)
-    const channels = [historyChannel(of)]
-    const page = await this.#log.read({ channels, from: from ?? 'oldest', limit: checkLimit(limit) })
-    const isKnown = after === undefined || from !== undefined
-    return {
-      events: page.events.map(({ id, event, data, time }) => ({
-        id: id ?? '',
-        event,
-        data,
-        time: new Date(time).toISOString()
-      })),
-      complete: page.remaining === 0 && page.gap === undefined && isKnown,
-      cursor: formatCursor(page.next)
-    }
+    return readHistory(this.#log, of, query)
   }
 
   /**
@@ -386,11 +287,4 @@ export class Hub<Events extends object = EventMap> {
       }
     }
   }
-}
-
-function checkLimit(limit: number): number {
-  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_HISTORY_PAGE) {
-    throw new InvalidRequestError(`limit is a whole number from 1 to ${MAX_HISTORY_PAGE}`)
-  }
-  return limit
 }

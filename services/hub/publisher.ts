@@ -1,7 +1,12 @@
 import type { Cluster } from '../cluster/cluster.ts'
+import { BatchTooLargeError, InvalidRequestError } from '../errors.ts'
 import type { EventLog, Receipt } from '../event-log/event-log.ts'
 import { userOfChannel } from '../events/channel.ts'
+import { type AnyDraft, prepareEvent, TARGETED_PROPERTIES } from '../events/draft.ts'
+import { idempotencyOf } from '../events/idempotency-scope.ts'
 import type { NewEvent } from '../events/log-event.ts'
+import { channelsOf, type Target } from '../events/target.ts'
+import { checkNames } from '../option-checks.ts'
 import type { HubEvents } from './hub-events.ts'
 import type { Presence } from './presence.ts'
 
@@ -17,11 +22,23 @@ export interface PublishReceipt<Id extends string | null = string> {
   readonly streams: number
 }
 
+export interface PublishOptions {
+  /**
+   * Who publishes: idempotency keys of different publishers never meet, and each has bounds of its own.
+   * @default one publisher for all of this process
+   */
+  readonly publisher?: string | undefined
+}
+
+/** A draft of a batch, with where it goes. */
+export type Targeted<Draft> = { readonly to: Target } & Draft
+
 export interface PublisherParts {
   readonly log: EventLog
   readonly cluster: Cluster
   readonly presence: Presence
   readonly events: HubEvents
+  readonly options: { readonly maxEventBytes: number; readonly maxBatch: number }
 }
 
 /** Appends events to the log, and says how many streams they were addressed to. */
@@ -32,18 +49,51 @@ export class Publisher {
   readonly #cluster: Cluster
   readonly #presence: Presence
   readonly #events: HubEvents
+  readonly #options: PublisherParts['options']
   /** The last append that has to wait for the answer of other nodes: what is published after it comes after it. */
   #turn: Promise<unknown> | undefined
 
-  constructor({ log, cluster, presence, events }: PublisherParts) {
+  constructor({ log, cluster, presence, events, options }: PublisherParts) {
     this.#log = log
     this.#cluster = cluster
     this.#presence = presence
     this.#events = events
+    this.#options = options
+  }
+
+  /** Publishes one event; see `Hub.send()`. */
+  async publish(
+    target: Target,
+    draft: AnyDraft,
+    options: PublishOptions | undefined
+  ): Promise<PublishReceipt<string | null>> {
+    const [receipt] = await this.#append([this.#prepare(target, draft, options)])
+    return receipt as PublishReceipt<string | null>
+  }
+
+  /** See `Hub.publishBatch()`. */
+  publishBatch(
+    drafts: readonly Targeted<AnyDraft>[],
+    options: PublishOptions | undefined
+  ): Promise<PublishReceipt<string | null>[]> {
+    const { maxBatch } = this.#options
+    if (!Array.isArray(drafts)) throw new InvalidRequestError('A batch is an array of events, each with { to, data }')
+    if (drafts.length > maxBatch) throw new BatchTooLargeError(maxBatch, drafts.length)
+    return this.#append(drafts.map((draft) => this.#prepare(draft?.to, draft, options, TARGETED_PROPERTIES)))
+  }
+
+  #prepare(target: Target, draft: AnyDraft, options: PublishOptions | undefined, properties?: string[]): NewEvent {
+    if (options !== undefined) checkNames('publishing', options, ['publisher'])
+    const prepared = prepareEvent(draft, this.#options.maxEventBytes, properties)
+    const channels = channelsOf(target)
+    const idempotency = idempotencyOf(prepared, channels, options?.publisher)
+    const { event, data, ttl, collapseKey, transient, final } = prepared
+    const streams = this.#presence.countReceivers(channels, transient)
+    return { channels, event, data, ttl, collapseKey, idempotency, transient, final, streams }
   }
 
   /** Appends a batch. `streams` of the events are those of this node. */
-  append(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
+  #append(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
     const isSingleNode = this.#cluster.isSingleNode && this.#turn === undefined
     return isSingleNode || events.length === 0 ? this.#appendAlone(events) : this.#appendAmongNodes(events)
   }

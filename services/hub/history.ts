@@ -1,0 +1,41 @@
+import type { EventLog } from '../event-log/event-log.ts'
+import { formatCursor, parseCursor } from '../events/cursor.ts'
+import { checkHistoryQuery, checkLimit, type HistoryOf, type HistoryQuery, historyChannel } from './history-query.ts'
+
+/** An event as `history()` shows it. */
+export interface HistoryEvent {
+  readonly id: string
+  readonly event: string
+  /** The text as it stands on the wire: JSON, unless a string was published. */
+  readonly data: string
+  /** When it was published: ISO 8601. */
+  readonly time: string
+}
+
+export interface HistoryPage {
+  /** The oldest first. */
+  readonly events: HistoryEvent[]
+  /** Whether this is all: nothing after `after` is missing, and nothing more follows. */
+  readonly complete: boolean
+  /** Where to read on from: pass it as `after`, or to an event source as `lastEventId`. */
+  readonly cursor: string
+}
+
+/** Reads a page of one channel's history from the log; see `Hub.history()`. */
+export async function readHistory(log: EventLog, of: HistoryOf, query: HistoryQuery): Promise<HistoryPage> {
+  const { after, limit = 100 } = checkHistoryQuery(query)
+  const from = after === undefined ? undefined : parseCursor(after)
+  const channels = [historyChannel(of)]
+  const page = await log.read({ channels, from: from ?? 'oldest', limit: checkLimit(limit) })
+  const isKnown = after === undefined || from !== undefined
+  return {
+    events: page.events.map(({ id, event, data, time }) => ({
+      id: id ?? '',
+      event,
+      data,
+      time: new Date(time).toISOString()
+    })),
+    complete: page.remaining === 0 && page.gap === undefined && isKnown,
+    cursor: formatCursor(page.next)
+  }
+}
