@@ -166,33 +166,33 @@ t.test('a publisher without a name is an error', async (t) => {
 
 t.test('the host gets an undelivered event for each offline user', async (t) => {
   const { hub, open } = await startHub(t)
-  const told: Undelivered[] = []
-  hub.on('undelivered', (event) => told.push(event))
+  const undelivered: Undelivered[] = []
+  hub.on('undelivered', (event) => undelivered.push(event))
   open({ user: 'alice' })
   const { id } = await hub.send(['alice', 'bob', 'carol'], { event: 'hi', data: { a: 1 } })
-  t.same(told, [
+  t.same(undelivered, [
     { user: 'bob', id, event: 'hi', data: '{"a":1}' },
     { user: 'carol', id, event: 'hi', data: '{"a":1}' }
   ])
   await hub.broadcast({ data: 'for no single user' })
   await hub.publish('topic', { data: 'for no single user' })
-  t.equal(told.length, 2)
+  t.equal(undelivered.length, 2)
   await hub.send('bob', { data: 'gone', transient: true })
-  t.match(told[2], { user: 'bob', id: null })
+  t.match(undelivered[2], { user: 'bob', id: null })
 })
 
 t.test('a repeated idempotency key emits no second undelivered event', async (t) => {
   const { hub } = await startHub(t)
-  const told: Undelivered[] = []
-  hub.on('undelivered', (event) => told.push(event))
+  const undelivered: Undelivered[] = []
+  hub.on('undelivered', (event) => undelivered.push(event))
   await hub.send('bob', { data: '1', idempotencyKey: 'k' })
   await hub.send('bob', { data: '1', idempotencyKey: 'k' })
-  t.equal(told.length, 1)
+  t.equal(undelivered.length, 1)
 })
 
 t.test('a listener that throws or rejects is logged, and harms neither the others nor the hub', async (t) => {
   const { hub, open, logged } = await startHub(t)
-  const heard: string[] = []
+  const emitted: string[] = []
   for (const name of ['open', 'close', 'undelivered'] as const) {
     hub.on(name, () => {
       throw new Error(`${name} threw`)
@@ -200,7 +200,7 @@ t.test('a listener that throws or rejects is logged, and harms neither the other
     hub.on(name, async () => {
       throw new Error(`${name} rejected`)
     })
-    hub.on(name, () => heard.push(name))
+    hub.on(name, () => emitted.push(name))
   }
   const { sink } = open()
   await hub.send('alice', { data: '1' })
@@ -208,7 +208,7 @@ t.test('a listener that throws or rejects is logged, and harms neither the other
   await settle()
   await hub.disconnect('alice')
   await settle()
-  t.same(heard, ['open', 'undelivered', 'close'])
+  t.same(emitted, ['open', 'undelivered', 'close'])
   t.same(textOf(sink), ['1'])
   t.same(
     new Set(logged.map(({ cause }) => cause)),
@@ -332,7 +332,7 @@ t.test('streams are closed by id, by object or by user, and the result is their 
   await t.rejects(hub.disconnect(''), { code: 'SSE_HUB_ERR_INVALID_USER' })
 })
 
-t.test('a stream gets nothing after close() has returned', async (t) => {
+t.test('a stream gets nothing after disconnect() has returned', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open()
   await settle()

@@ -45,7 +45,7 @@ t.test('a token that is signed, has not expired and names a user opens a stream 
     t.equal(await openedFor(app, bearer(tokenOf('alice', {}, { header: { typ } }))), 'alice', `${typ}`)
 })
 
-t.test('each kind of key takes tokens of its own algorithms', async (t) => {
+t.test('each type of key accepts only tokens of its own algorithms', async (t) => {
   const rsa = keyPair('rsa')
   const pairs = [
     [rsa, ['RS256', 'RS384', 'RS512']],

@@ -7,7 +7,7 @@ import { StreamClient } from '../support/stream-client.ts'
 
 failOnWarnings(t)
 
-/** Every route that only a publisher may use, and what it asks `authorize` about. */
+/** Every route for publishers alone, and the actions with which it calls `authorize`. */
 const GUARDED: [InjectOptions['method'] & string, string, unknown, HubAction[]][] = [
   ['POST', '/broadcast', { data: 1 }, [{ verb: 'publish', target: { everyone: true } }]],
   ['POST', '/users/alice/events', { data: 1 }, [{ verb: 'publish', target: { users: ['alice'] } }]],

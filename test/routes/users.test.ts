@@ -91,7 +91,7 @@ t.test('history is read a page at a time, and its cursor opens a stream where it
   )
 })
 
-t.test('history that has a hole says so', async (t) => {
+t.test('a history with a hole is marked incomplete', async (t) => {
   const host = await buildRoutes(t, { hub: { retention: { user: 2 } } })
   const ids: (string | null)[] = []
   for (let data = 1; data <= 4; data++) ids.push((await host.app.sse.send('alice', { data })).id)

@@ -88,7 +88,7 @@ t.test('without authentication the query names the user, exactly once', async (t
   t.match(JSON.parse((await client.event('hub.welcome')).data), { user: 'alice' })
 })
 
-t.test('the whole API is there, and the demo task', async (t) => {
+t.test('the app has the whole API and the demo task', async (t) => {
   const app = await build(t)
   for (const path of ['/users', '/users/alice', '/users/alice/events', '/stats', '/health/live', '/health/ready'])
     t.equal((await app.inject(path)).statusCode, 200, path)

@@ -241,7 +241,7 @@ for (const protocol of ['http', 'tls'] as const) {
   })
 }
 
-t.test('the answer to the last request that a connection may have says so', async (t) => {
+t.test('the answer to the last allowed request of a connection announces its close', async (t) => {
   const server = await GuardedServer.listen(t, { maxRequestsPerConnection: 3 }, (app) => app.get('/', async () => 'x'))
   const socket = await server.connect()
   let text = ''

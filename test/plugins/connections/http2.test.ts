@@ -52,7 +52,7 @@ for (const [what, leave] of Object.entries(LEAVINGS)) {
   })
 }
 
-t.test('a client that acknowledges pings stays, and one that does not is cut', async (t) => {
+t.test('a client that acknowledges pings is kept, and one that does not is cut', async (t) => {
   const server = await GuardedServer.listen(t, { sessionTimeout: 600_000 }, routes, 'tls')
   const [alive, dead] = [await Http2Frames.open(server.port), await Http2Frames.open(server.port)]
   for (const client of [alive, dead]) {
