@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { InvalidOptionError, TopicForbiddenError, UnauthenticatedError } from '../services/errors.ts'
+import { InvalidOptionError } from '../services/errors.ts'
 import { topicChannel } from '../services/events/channel.ts'
 import type { EventMap } from '../services/events/draft.ts'
 import { closeParts } from '../services/hub/close-parts.ts'
@@ -16,8 +16,9 @@ import type { StreamRequest } from '../services/streams/stream-request.ts'
 import { describe } from '../services/text.ts'
 import type { AnyReply, AnyRequest } from './any-server.ts'
 import { ConnectionPacer } from './connection-pacer.ts'
-import { askHost, NO_ANSWER } from './host-questions.ts'
+import { NO_ANSWER } from './host-questions.ts'
 import { Http2Sessions } from './http2-sessions.ts'
+import { IdentityCheck } from './identity-check.ts'
 import { checkRequest, openEventStream, refuse } from './open-event-stream.ts'
 import {
   type Authenticate,
@@ -29,8 +30,6 @@ import {
   checkPluginOptions,
   checkStreamOptions,
   type FollowOptions,
-  identityMistake,
-  isIdentity,
   type SseHubOptions,
   type StreamIdentity,
   type StreamOptions
@@ -69,15 +68,13 @@ const REFUSALS_BY_STATUS: Partial<Record<number, Refusal>> = {
 /** The hub as Fastify has it, `fastify.sse`: a {@link Hub}, and how its streams are opened on replies. */
 export class SseHub<Events extends object = EventMap> extends Hub<Events> {
   readonly #app: FastifyInstance
-  readonly #authenticate: Authenticate | undefined
-  readonly #authorizeTopic: AuthorizeTopic | undefined
+  readonly #identities: IdentityCheck
   readonly #sessions = new Http2Sessions()
 
   constructor(app: FastifyInstance, options: SseHubOptions) {
     super(options, app.log)
     this.#app = app
-    this.#authenticate = options.authenticate
-    this.#authorizeTopic = options.authorizeTopic
+    this.#identities = new IdentityCheck({ clock: this.options.clock, logger: app.log, defaults: options })
   }
 
   /**
@@ -141,13 +138,16 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     checkRequest(request, reply)
     const { from, last, lastEventId, requestedTopics = [] } = options
     // A `user` that is undefined is a mistake of the host's, and must not become somebody else.
-    const identity = 'user' in options ? this.#checked(options, 'connect()') : await this.#identify(request, options)
+    const identity =
+      'user' in options
+        ? this.#identities.checked(options, 'connect()')
+        : await this.#identities.identify(request, options)
     if (identity === NO_ANSWER) return this.#reject(request, reply)
     const granted = allTopics(identity.topics ?? [])
     const topics = allTopics(granted, requestedTopics)
     const opening = { user: identity.user, topics, expiresAt: identity.expiresAt, from, last, lastEventId }
     this.manager.admission.check(opening)
-    const isAllowed = await this.#authorize(request, identity, topics.slice(granted.length), options)
+    const isAllowed = await this.#identities.authorize(request, identity, topics.slice(granted.length), options)
     if (isAllowed === NO_ANSWER) return this.#reject(request, reply)
     return this.#open(request, reply, opening)
   }
@@ -163,10 +163,13 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     topicChannel(topic)
     let { user } = options
     if (options.requested) {
-      const identity = user === undefined ? await this.#identify(request, options) : this.#checked({ user }, 'follow()')
+      const identity =
+        user === undefined
+          ? await this.#identities.identify(request, options)
+          : this.#identities.checked({ user }, 'follow()')
       if (identity === NO_ANSWER) return this.#reject(request, reply)
       this.manager.admission.check(identity)
-      const isAllowed = await this.#authorize(request, identity, [topic], options)
+      const isAllowed = await this.#identities.authorize(request, identity, [topic], options)
       if (isAllowed === NO_ANSWER) return this.#reject(request, reply)
       user = identity.user
     }
@@ -218,42 +221,6 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
       )
       if (!reply.sent && !reply.raw.headersSent) reply.send(error)
     })
-  }
-
-  async #identify(
-    request: FastifyRequest,
-    { authenticate = this.#authenticate }: ConnectOptions
-  ): Promise<StreamIdentity | typeof NO_ANSWER> {
-    const identity = await this.#ask('authenticate', () => authenticate?.(request))
-    return identity === NO_ANSWER ? NO_ANSWER : this.#checked(identity, 'authenticate')
-  }
-
-  /** @throws {UnauthenticatedError} for what is no identity. The client learns no more; the log says what the host has mistaken. */
-  #checked(identity: unknown, source: string): StreamIdentity {
-    const mistake = identityMistake(identity, source)
-    if (mistake !== undefined) this.#app.log.error({ mistake }, `no user: ${mistake}`)
-    if (!isIdentity(identity)) throw new UnauthenticatedError()
-    return identity
-  }
-
-  /** @throws {TopicForbiddenError} for the first topic that the client may not have. */
-  async #authorize(
-    request: FastifyRequest,
-    identity: StreamIdentity,
-    topics: readonly string[],
-    { authorizeTopic = this.#authorizeTopic }: ConnectOptions
-  ): Promise<typeof NO_ANSWER | undefined> {
-    if (topics.length === 0) return undefined
-    const forbidden = await this.#ask('authorizeTopic', async () => {
-      for (const topic of topics) if ((await authorizeTopic?.(identity, topic, request)) !== true) return topic
-      return undefined
-    })
-    if (forbidden === undefined || forbidden === NO_ANSWER) return forbidden
-    throw new TopicForbiddenError(JSON.stringify(forbidden))
-  }
-
-  #ask<Answer>(name: string, question: () => Answer | Promise<Answer>): Promise<Answer | typeof NO_ANSWER> {
-    return askHost({ clock: this.options.clock, logger: this.#app.log }, name, question)
   }
 
   #open(
