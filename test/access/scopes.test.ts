@@ -8,7 +8,7 @@ import { keyPair } from '../support/tokens.ts'
 const may = (words: string[], action: HubAction) => allows(parseScopes(words) as Scopes, action)
 const publish = (target: object): HubAction => ({ verb: 'publish', target })
 
-t.test('a name ends where it ends, and only a star at its end stands for more', async (t) => {
+t.test('a pattern matches the whole name, unless it ends with a star', async (t) => {
   const cases: [string, string, boolean][] = [
     ['user:alice', 'alice', true],
     ['user:alice', 'Alice', false],
@@ -31,7 +31,7 @@ t.test('a name ends where it ends, and only a star at its end stands for more', 
     t.equal(may([scope], publish({ users: [user] })), expected, `${scope} ${user}`)
 })
 
-t.test('an event for several is allowed only if it is allowed for each', async (t) => {
+t.test('an event for several receivers is allowed only if it is allowed for each', async (t) => {
   const scopes = ['user:a*', 'topic:news']
   t.ok(may(scopes, publish({ users: ['a', 'ab'], topics: ['news'] })))
   t.notOk(may(scopes, publish({ users: ['a', 'b'] })))
@@ -41,13 +41,13 @@ t.test('an event for several is allowed only if it is allowed for each', async (
   t.ok(may(['publish'], publish({ users: ['a'], topics: ['b'], everyone: true })))
 })
 
-t.test('the empty target asks whether a publisher may publish anything', async (t) => {
+t.test('the empty target asks whether a publisher may publish at all', async (t) => {
   for (const words of [['broadcast'], ['user:a'], ['topic:a*'], ['publish']])
     t.ok(may(words, publish({})), words.join())
   t.notOk(may(['read', 'close', 'ticket'], publish({})))
 })
 
-t.test('to read and to close are scopes of their own', async (t) => {
+t.test('reading and closing are separate scopes', async (t) => {
   for (const verb of ['read', 'close'] as const) {
     t.ok(may([verb], { verb }))
     t.ok(may([verb], { verb, user: 'alice' }))
@@ -55,7 +55,7 @@ t.test('to read and to close are scopes of their own', async (t) => {
   }
 })
 
-t.test('a scope that is none is not overlooked', async (t) => {
+t.test('a misspelled scope is not ignored', async (t) => {
   const wrong = [
     '',
     'Broadcast',
@@ -75,7 +75,7 @@ t.test('a scope that is none is not overlooked', async (t) => {
   for (const word of wrong) t.equal(parseScopes(['read', word]), undefined, word.slice(0, 20))
 })
 
-t.test('a key is found by its whole text, wherever it stands in the list', async (t) => {
+t.test('a key is found by its whole text, at any place in the list', async (t) => {
   const scopes = parseScopes(['read']) as Scopes
   const texts = Array.from({ length: 20 }, (_, index) => `${index}`.padStart(43, 'k'))
   const keys = new ApiKeys(texts.map((text, index) => ({ id: `${index}`, hash: hashSecret(text), scopes })))
@@ -85,7 +85,7 @@ t.test('a key is found by its whole text, wherever it stands in the list', async
   t.equal(new ApiKeys([]).find(''), undefined)
 })
 
-t.test('what a key is used with is said by its kind; weak ones are refused', async (t) => {
+t.test('the kind of a key decides its algorithms, and weak keys are rejected', async (t) => {
   t.same(algorithmsOf('x'.repeat(32)), ['HS256'])
   t.same(algorithmsOf('é'.repeat(24)), ['HS256', 'HS384'])
   t.same(algorithmsOf('x'.repeat(64)), ['HS256', 'HS384', 'HS512'])

@@ -46,7 +46,7 @@ for (const [name, { skip, open }] of Object.entries(stores)) {
       t.same(await tickets.redeem(ticket), { user: 'é b', topics: ['news', 'o/*'], expiresAt, issuer: 'key' })
     })
 
-    t.test('one more ticket than a user may have evicts the oldest of that user', async (t) => {
+    t.test('a ticket above the limit of a user evicts the oldest of that user', async (t) => {
       const tickets = await build(t, { maxOfUser: 2 })
       const ofBob = await issue(tickets, 'bob', 2)
       const ofAlice = await issue(tickets, 'alice', 5)
@@ -54,20 +54,20 @@ for (const [name, { skip, open }] of Object.entries(stores)) {
       t.same(await areValid(tickets, ofBob), [true, true])
     })
 
-    t.test('one more ticket than there may be in all evicts the oldest', async (t) => {
+    t.test('a ticket above the total limit evicts the oldest', async (t) => {
       const tickets = await build(t, { max: 3 })
       const issued = [...(await issue(tickets, 'alice', 2)), ...(await issue(tickets, 'bob', 2))]
       t.same(await areValid(tickets, issued), [false, true, true, true])
     })
 
-    t.test('more bytes than all tickets may take evict the oldest', async (t) => {
+    t.test('a ticket above the limit in bytes evicts the oldest', async (t) => {
       const topics = ['x'.repeat(200)]
       const { expiresAt } = await (await build(t)).issue({ user: 'alice', topics })
       const tickets = await build(t, { bytes: 3 * weightOf(JSON.stringify({ user: 'alice', topics, expiresAt })) })
       t.same(await areValid(tickets, await issue(tickets, 'alice', 5, topics)), [false, false, true, true, true])
     })
 
-    t.test('a revoked user has no ticket any more, and other users keep theirs', async (t) => {
+    t.test('revoking deletes all tickets of a user, and other users keep theirs', async (t) => {
       const tickets = await build(t)
       const ofAlice = await issue(tickets, 'alice', 3)
       const ofBob = await issue(tickets, 'bob', 1)
@@ -83,7 +83,7 @@ for (const [name, { skip, open }] of Object.entries(stores)) {
       const tickets = new Tickets({ store })
       const { ticket: lasting } = await tickets.issue({ user: 'alice' })
       const { ticket: brief } = await tickets.issue({ user: 'bob', notAfter: Date.now() + 200 })
-      // By the clock of the store, which is not that of this process.
+      // By the clock of the store, and not of this process.
       const hash = hashSecret(brief).toString('base64url')
       while (await store.get(hash)) await new Promise((resolve) => setImmediate(resolve))
       await tickets.issue({ user: 'carol' })

@@ -12,7 +12,7 @@ function build(options = {}) {
   return { clock, store, tickets: new Tickets({ now, store }) }
 }
 
-t.test('a ticket is good again and again, until it lapses and not a moment longer', async (t) => {
+t.test('a ticket is valid any number of times, until it expires', async (t) => {
   const { clock, tickets } = build()
   const { ticket, expiresAt } = await tickets.issue({ user: 'alice', topics: ['news', 'orders/*'], ttl: 5_000 })
   t.equal(expiresAt, clock.now() + 5_000)
@@ -24,7 +24,7 @@ t.test('a ticket is good again and again, until it lapses and not a moment longe
   t.equal(await tickets.redeem(ticket), undefined)
 })
 
-t.test('a ticket is 256 bits of chance, and no two are alike', async (t) => {
+t.test('a ticket is 256 random bits, and no two tickets are equal', async (t) => {
   const { tickets } = build({ maxOfUser: 1_000 })
   const made = new Set<string>()
   for (let count = 0; count < 500; count++) made.add((await tickets.issue({ user: 'alice' })).ticket)
@@ -48,11 +48,11 @@ t.test('a store never sees a ticket, only its hash', async (t) => {
   const { ticket } = await tickets.issue({ user: 'alice' })
   t.equal(await tickets.redeem(ticket), undefined)
   t.equal(seen.length, 4)
-  t.equal(seen[0], seen[3], 'it is found under what it was put under')
+  t.equal(seen[0], seen[3], 'the store finds it under its hash')
   t.notOk(JSON.stringify(seen).includes(ticket))
 })
 
-t.test('what is no ticket is found nowhere, and is not even looked for', async (t) => {
+t.test('a text that is not a ticket is not found, and the store is not asked', async (t) => {
   let asked = 0
   const store: TicketStore = {
     put: async () => {},
@@ -79,7 +79,7 @@ t.test('what is no ticket is found nowhere, and is not even looked for', async (
   t.equal(asked, 1)
 })
 
-t.test('a ticket is not good for longer than what it was made by', async (t) => {
+t.test('a ticket is not valid for longer than the credential that issued it', async (t) => {
   const { clock, tickets } = build()
   const notAfter = clock.now() + 2_000.5
   t.equal((await tickets.issue({ user: 'alice', notAfter })).expiresAt, clock.now() + 2_000)
@@ -88,7 +88,7 @@ t.test('a ticket is not good for longer than what it was made by', async (t) => 
   await t.rejects(tickets.issue({ user: 'alice', notAfter: clock.now() }), { code: 'SSE_HUB_ERR_INVALID_TICKET' })
 })
 
-t.test('a wish that cannot be granted is refused, naming what is wrong', async (t) => {
+t.test('an invalid ticket request is rejected, naming the mistake', async (t) => {
   const { store, tickets } = build()
   const wrong: [object, string, RegExp][] = [
     [{}, 'SSE_HUB_ERR_INVALID_USER', /string/],
@@ -121,7 +121,7 @@ t.test('a wish that cannot be granted is refused, naming what is wrong', async (
   t.equal(store.size, 0)
 })
 
-t.test('a store that fails is told from one that knows nothing', async (t) => {
+t.test('a failing store differs from a store without the ticket', async (t) => {
   const failure = new Error('away')
   const fail = () => Promise.reject(failure)
   const store: TicketStore = { put: fail, get: fail, deleteUser: fail }
@@ -135,7 +135,7 @@ t.test('a store that fails is told from one that knows nothing', async (t) => {
   await t.rejects(tickets.revoke('alice'), { code: 'SSE_HUB_ERR_TICKETS_UNAVAILABLE', cause: failure })
 })
 
-t.test("a user who makes tickets without end drives out his own, oldest first, and nobody else's", async (t) => {
+t.test('a user with too many tickets evicts the oldest of that user, and no other', async (t) => {
   const { store, tickets } = build({ maxOfUser: 3 })
   const { ticket: ofBob } = await tickets.issue({ user: 'bob' })
   const made: string[] = []
@@ -149,7 +149,7 @@ t.test("a user who makes tickets without end drives out his own, oldest first, a
   )
 })
 
-t.test('in all there are only so many, and what has lapsed makes room', async (t) => {
+t.test('the number of tickets is bounded, and expired tickets make room', async (t) => {
   const { clock, store, tickets } = build({ max: 100 })
   for (let count = 0; count < 150; count++) await tickets.issue({ user: `${count}`, ttl: 1_000 })
   t.equal(store.size, 100)

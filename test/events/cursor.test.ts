@@ -51,7 +51,7 @@ t.test('a cursor is at most 32 bytes of [0-9a-z.], with or without its end', asy
   )
 })
 
-t.test('of 100,000 texts that are no cursors none throws, and none is read as a cursor that it is not', async (t) => {
+t.test('of 100,000 texts that are not cursors none throws, and none is parsed as a wrong cursor', async (t) => {
   const chance = new FakeClock({ seed })
   const upTo = (end: number) => Math.floor(chance.random() * end)
   const letter = () =>
@@ -72,10 +72,10 @@ t.test('of 100,000 texts that are no cursors none throws, and none is read as a 
     read++
     if (formatCursor(found) !== text) t.fail(`${JSON.stringify(text)} was read as ${formatCursor(found)}`)
   }
-  t.ok(read > 1_000 && read < 50_000, `${read} happened to be cursors`)
+  t.ok(read > 1_000 && read < 50_000, `${read} were cursors by chance`)
 })
 
-t.test('what no hub has written is no cursor', async (t) => {
+t.test('a text that no hub has written is not a cursor', async (t) => {
   const witness = '0123456789abcd'
   const garbage = [
     ...['', '.', ' ', '0', witness, `.${witness}`, `0.${witness}x`, `0.${witness.slice(1)}`, `0..${witness}`],
@@ -95,7 +95,7 @@ t.test('what no hub has written is no cursor', async (t) => {
   for (const text of garbage) t.equal(parseCursor(text), undefined, JSON.stringify(text.slice(0, 60)))
 })
 
-t.test('a number that is not exact is no cursor', async (t) => {
+t.test('a number that is not exact is not a cursor', async (t) => {
   const witness = '.0123456789abcd'
   const largest = Number.MAX_SAFE_INTEGER.toString(36)
   t.equal(parseCursor(largest + witness)?.seq, Number.MAX_SAFE_INTEGER)
@@ -104,7 +104,7 @@ t.test('a number that is not exact is no cursor', async (t) => {
   t.equal(parseCursor('100000000000.0123456789abcd'), undefined)
 })
 
-t.test('the id of a last event for good is known by itself, and a cursor is never taken for one', async (t) => {
+t.test('the id of an ended stream is recognised by itself, and a cursor is never mistaken for one', async (t) => {
   for (const reason of ['kicked', 'finished', 'replaced'] as const) {
     for (const where of [undefined, { seq: Number.MAX_SAFE_INTEGER, witness: 'abcdefghijklmn' }]) {
       const parser = new StrictParser()
@@ -118,7 +118,7 @@ t.test('the id of a last event for good is known by itself, and a cursor is neve
   for (const text of ['', 'end', `${'x'.repeat(29)}.end`, 'x'.repeat(15_000)]) t.notOk(isEnded(text))
 })
 
-t.test('witnesses tell lives of a log apart, and the entries of one life', async (t) => {
+t.test('witnesses differ between epochs of a log, and between the entries of an epoch', async (t) => {
   const lives = Array.from({ length: 100 }, newEpoch)
   t.equal(new Set(lives).size, 100)
   const [epoch, other] = lives as [string, string]

@@ -16,7 +16,7 @@ function check<Inputs>(t: Test, property: fc.IProperty<Inputs>): void {
   t.notOk(result.failed, fc.defaultReportMessage(result) ?? `holds for ${result.numRuns} inputs`)
 }
 
-/** What the draft's data becomes on the wire. */
+/** The text of the data on the wire. */
 function text(data: unknown, maxEventBytes = PLENTY): string {
   return prepareEvent({ data }, maxEventBytes).data
 }
@@ -26,7 +26,7 @@ function refuses(t: Test, draft: unknown, code: string, message?: RegExp): void 
   t.throws(() => prepareEvent(draft as AnyDraft, 100), expected)
 }
 
-t.test('a draft becomes an event with nothing left open', async (t) => {
+t.test('a draft becomes an event with every property resolved', async (t) => {
   const event = prepareEvent({ data: 'x' }, PLENTY)
   const nothing = { ttl: undefined, collapseKey: undefined, idempotencyKey: undefined, transient: false, final: false }
   t.strictSame(event, { event: 'message', data: 'x', ...nothing })
@@ -34,7 +34,7 @@ t.test('a draft becomes an event with nothing left open', async (t) => {
   t.strictSame(prepareEvent(full, PLENTY), full)
 })
 
-t.test('a string goes out as it is, anything else as JSON', async (t) => {
+t.test('a string is sent as it is, anything else as JSON', async (t) => {
   const strings = ['', ' x', '{"a":1}', '"', 'a\r\nb\0', '\uFEFFx', '\u2028\u2029', '😀', '<img onerror=alert(1)>']
   for (const data of strings) t.equal(text(data), data)
   const values = [null, 0, -0, 1.5, true, [], {}, { a: [1, { b: null }] }, '"', [undefined], { a: undefined }]
@@ -45,7 +45,7 @@ t.test('a string goes out as it is, anything else as JSON', async (t) => {
   t.equal(text(Object('boxed')), '"boxed"')
 })
 
-t.test('data that is neither text nor JSON is refused', async (t) => {
+t.test('data that is neither text nor JSON is rejected', async (t) => {
   const cycle: { self?: unknown } = {}
   cycle.self = cycle
   const throwing = {
@@ -66,7 +66,7 @@ t.test('data that is neither text nor JSON is refused', async (t) => {
   for (const value of ['\ud800', 'x\udc00', `${'x'.repeat(50)}\ud83d`]) refuses(t, { data: value }, 'INVALID_DATA')
 })
 
-t.test('what is no draft is refused', async (t) => {
+t.test('a value that is not a draft is rejected', async (t) => {
   for (const draft of [undefined, null, 'text', 5, true, Symbol('x'), () => ({ data: 1 })])
     refuses(t, draft, 'INVALID_DRAFT')
   refuses(t, [], 'INVALID_DATA')
@@ -103,13 +103,13 @@ t.test('an event name is 1 to 128 bytes of Unicode without control characters', 
   }
 })
 
-t.test("a name of the hub's own, or of EventSource's, is refused", async (t) => {
+t.test('an event name of the hub or of EventSource is rejected', async (t) => {
   for (const event of ['hub.', 'hub.gap', 'hub.x\u0301', 'open', 'error', '__proto__']) {
     refuses(t, { event, data: '' }, 'RESERVED_EVENT_NAME', /is reserved/)
   }
 })
 
-t.test('data may have just so many bytes, whatever the width of its characters', async (t) => {
+t.test('data is limited in bytes, for characters of any width', async (t) => {
   const tooLarge = { code: 'SSE_HUB_ERR_EVENT_TOO_LARGE', statusCode: 413 }
   for (const letter of ['x', 'é', '☃', '😀']) {
     const width = Buffer.byteLength(letter)
@@ -134,7 +134,7 @@ t.test('data may have just so many bytes, whatever the width of its characters',
   )
 })
 
-/** `value` inside so many arrays and objects, by turns. */
+/** `value` inside `depth` arrays and objects, alternately. */
 function nested(depth: number, value: unknown): unknown {
   let data = value
   for (let level = 0; level < depth; level++) data = level % 2 === 0 ? [data] : { a: data }
@@ -148,14 +148,14 @@ t.test('JSON may be 64 deep, and no deeper', async (t) => {
   let arrays: unknown[] = []
   for (let level = 1; level < 65; level++) arrays = [arrays]
   t.throws(() => text(arrays), { code: 'SSE_HUB_ERR_INVALID_DATA' })
-  t.ok(text(Array.from({ length: 1_000 }, () => nested(63, 1))), 'breadth is no depth')
+  t.ok(text(Array.from({ length: 1_000 }, () => nested(63, 1))), 'breadth does not count as depth')
 })
 
-t.test('JSON that is deeper than the call stack is refused like any other', async (t) => {
+t.test('JSON that is deeper than the call stack is rejected like any other', async (t) => {
   t.throws(() => text(nested(200_000, 1)), { code: 'SSE_HUB_ERR_INVALID_DATA' })
 })
 
-t.test('brackets inside of strings are no depth, whatever is escaped before them', async (t) => {
+t.test('brackets inside strings do not count as depth, after any escapes', async (t) => {
   const tricky = fc
     .array(fc.constantFrom('[', '{', ']', '}', '"', '\\', '\\"', '\\\\', 'x', '\n', '☃'), {
       maxLength: 80,
@@ -173,19 +173,19 @@ t.test('brackets inside of strings are no depth, whatever is escaped before them
       } catch {
         isTaken = false
       }
-      // The array around it, what it is nested in, and the object inside.
+      // The outer array, the nesting, and the inner object.
       return isTaken === depth + 1 <= 64
     })
   )
 })
 
-t.test('keys that are dangerous to others are data like any other', async (t) => {
+t.test('keys that are dangerous elsewhere are data like any other', async (t) => {
   const json = '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}'
   t.equal(text(JSON.parse(json)), json)
   t.equal(({} as { polluted?: unknown }).polluted, undefined)
 })
 
-t.test('what the caller does to his object afterwards changes nothing', async (t) => {
+t.test('later changes to the object of the caller change nothing', async (t) => {
   const data = { list: [1] }
   const draft = { data, event: 'before' }
   const event = prepareEvent(draft, PLENTY)
@@ -229,7 +229,7 @@ t.test('a flag is true or false, and a final event cannot be transient', async (
   refuses(t, { data: '', transient: true, final: true }, 'INVALID_DRAFT', /cannot be transient/)
 })
 
-t.test('data is turned into text once, whoever gets it, and nothing is published if that fails', async (t) => {
+t.test('data is turned into text once for all streams, and nothing is published if that fails', async (t) => {
   const hub = new Hub({}, { error: (details) => t.fail('logged an error', details), warn() {} })
   await hub.start()
   t.teardown(() => hub.dispose())
@@ -258,7 +258,7 @@ t.test('data is turned into text once, whoever gets it, and nothing is published
   t.ok(sinks.every(({ published }) => published.length === 1 && published[0]?.data === '1'))
 })
 
-t.test('what counts for the size is what goes over the wire, where each line end takes seven bytes', async (t) => {
+t.test('the size on the wire counts, where each line end takes seven bytes', async (t) => {
   t.doesNotThrow(() => prepareEvent({ data: `${'\n'.repeat(10)}${'x'.repeat(30)}` }, 100))
   t.throws(() => prepareEvent({ data: `${'\n'.repeat(10)}${'x'.repeat(31)}` }, 100), {
     code: 'SSE_HUB_ERR_EVENT_TOO_LARGE'

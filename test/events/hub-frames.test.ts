@@ -13,7 +13,7 @@ import { type Dispatched, StrictParser } from '../support/strict-parser.ts'
 const CURSOR = { seq: 71, witness: 'abcdefgh123456' }
 const ID = '1z.abcdefgh123456'
 
-/** The one event in a frame, which ends on a boundary. */
+/** The one event in a frame, which ends with a blank line. */
 function read(frame: string): Dispatched & { reconnectionTime: number | undefined } {
   const parser = new StrictParser()
   const [event, another] = parser.feed(Buffer.from(frame))
@@ -21,7 +21,7 @@ function read(frame: string): Dispatched & { reconnectionTime: number | undefine
   return { ...event, reconnectionTime: parser.reconnectionTime }
 }
 
-t.test('the welcome says what it is given, with the id of where the client is, if that is known', async (t) => {
+t.test('the welcome carries its data, and the id of the cursor if there is one', async (t) => {
   const welcome = {
     stream: 's1',
     user: 'a"\r\n☃',
@@ -38,11 +38,11 @@ t.test('the welcome says what it is given, with the id of where the client is, i
   t.equal(read(welcomeFrame({ ...welcome, user: null }, 1_234, undefined)).id, undefined)
 })
 
-t.test('a gap says where the client was, what is the oldest that is left, and why', async (t) => {
-  const told = read(gapFrame({ from: CURSOR, oldest: '20.x', reason: 'evicted' }, undefined))
-  t.equal(told.event, 'hub.gap')
-  t.equal(told.id, undefined)
-  t.strictSame(JSON.parse(told.data), { from: ID, oldest: '20.x', reason: 'evicted' })
+t.test('a gap report carries the cursor of the client, the oldest remaining event, and the reason', async (t) => {
+  const gap = read(gapFrame({ from: CURSOR, oldest: '20.x', reason: 'evicted' }, undefined))
+  t.equal(gap.event, 'hub.gap')
+  t.equal(gap.id, undefined)
+  t.strictSame(JSON.parse(gap.data), { from: ID, oldest: '20.x', reason: 'evicted' })
   const nothingLeft = read(gapFrame({ from: undefined, oldest: null, reason: 'unknown' }, CURSOR))
   t.equal(nothingLeft.id, ID)
   t.strictSame(JSON.parse(nothingLeft.data), { from: null, oldest: null, reason: 'unknown' })
@@ -54,7 +54,7 @@ t.test('a heartbeat is an event without data, that every client dispatches', asy
   t.equal(read(heartbeatFrame(undefined)).id, undefined)
 })
 
-t.test('who should come back is told when, and keeps his place', async (t) => {
+t.test('a client that should return gets a reconnection time, and keeps its cursor', async (t) => {
   for (const reason of CLOSE_REASONS) {
     const { event, data, id, reconnectionTime } = read(retryableCloseFrame(reason, 1_234))
     t.equal(event, 'hub.close')
@@ -64,7 +64,7 @@ t.test('who should come back is told when, and keeps his place', async (t) => {
   }
 })
 
-t.test('who should not come back is given an id that says so', async (t) => {
+t.test('a client that should not return gets an id that says so', async (t) => {
   for (const reason of CLOSE_REASONS) {
     for (const cursor of [CURSOR, undefined]) {
       const { event, data, lastEventId, reconnectionTime } = read(finalCloseFrame(reason, cursor))
@@ -78,7 +78,7 @@ t.test('who should not come back is given an id that says so', async (t) => {
   t.ok(read(finalCloseFrame('kicked', CURSOR)).lastEventId.startsWith(formatCursor(CURSOR)))
 })
 
-t.test('for good is what a client or its host has asked for, and nothing that passes', async (t) => {
+t.test('streams close for good at the request of the user or host, and never for a transient reason', async (t) => {
   t.strictSame([...CLOSED_FOR_GOOD].sort(), ['finished', 'kicked', 'replaced'])
   t.ok([...CLOSED_FOR_GOOD].every((reason) => CLOSE_REASONS.includes(reason)))
   t.equal(new Set(CLOSE_REASONS).size, 9)

@@ -78,7 +78,7 @@ t.test('a user or a topic may have any name of 1 to 256 bytes of Unicode without
   }
 })
 
-t.test('anything else is no name, and the error does not repeat it', async (t) => {
+t.test('anything else is not a name, and the error does not repeat it', async (t) => {
   for (const name of NO_NAMES) {
     t.notOk(isName(name), describe(name))
     t.throws(() => userChannel(name as string), { code: 'SSE_HUB_ERR_INVALID_USER', statusCode: 400 })
@@ -130,7 +130,7 @@ t.test('names that look alike are different: nothing is folded or normalised', a
   t.equal(new Set(alike.map((name) => userChannel(name))).size, alike.length)
 })
 
-t.test('text is measured in bytes, and a long one is refused without being looked at', async (t) => {
+t.test('text is measured in bytes, and a long text is rejected without a scan', async (t) => {
   t.ok(isBoundedText('é', 2))
   t.notOk(isBoundedText('é', 1))
   t.ok(isBoundedText('😀', 4))
@@ -159,7 +159,7 @@ t.test('a value is described without being repeated', async (t) => {
   for (const [value, text] of values) t.equal(describe(value), text)
 })
 
-t.test('a target is every channel that it names, each once', async (t) => {
+t.test('a target has every channel that it names, each once', async (t) => {
   const users = ['alice', 'bob', 'alice']
   t.strictSame(channelsOf({ users, topics: ['alice', 'alice'], everyone: true }), [
     'u:alice',
@@ -172,7 +172,7 @@ t.test('a target is every channel that it names, each once', async (t) => {
   t.strictSame(channelsOf({ users: undefined, everyone: true }), ['everyone'])
 })
 
-t.test('a target that names nobody is an error, and never everyone', async (t) => {
+t.test('a target without receivers is an error, and never everyone', async (t) => {
   const nobody: unknown[] = [
     ...[undefined, null, 'alice', 5, {}, [], { user: 'alice' }, { users: [] }, { topics: [] }, { everyone: false }],
     ...[
@@ -197,7 +197,7 @@ t.test('a target that names nobody is an error, and never everyone', async (t) =
   }
 })
 
-t.test('one name stands for a list of one, and a name that is missing for a list that is refused', async (t) => {
+t.test('one name stands for a list of one, and a missing name for a list that is rejected', async (t) => {
   t.strictSame(asList('alice'), ['alice'])
   t.strictSame(asList(['alice', 'bob']), ['alice', 'bob'])
   const missing = undefined as unknown as string satisfies string

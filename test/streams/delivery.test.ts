@@ -9,7 +9,7 @@ import { settle } from '../support/fake-sink.ts'
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
 t.comment(`TEST_SEED=${seed}`)
 
-// What a stream is owed
+// Pending events
 
 function event(seq: number, { final = false, transient = false, data = `${seq}` } = {}): LogEvent {
   const cursor = transient ? null : { seq, witness: 'w' }
@@ -17,7 +17,7 @@ function event(seq: number, { final = false, transient = false, data = `${seq}` 
   return { cursor, id, channels: ['everyone'], event: 'message', data, time: 0, final, frame: undefined }
 }
 
-t.test('an event is encoded once, whoever is owed it', async (t) => {
+t.test('an event is encoded once for all streams for which it is pending', async (t) => {
   const one = event(1)
   t.equal(frameOf(one), 'data: 1\nid: 1.w\n\n')
   const frame = one.frame
@@ -28,14 +28,14 @@ t.test('an event is encoded once, whoever is owed it', async (t) => {
   t.equal(frameOf(event(2, { transient: true })), 'data: 2\n\n', 'without an id if it is transient')
 })
 
-t.test('what is owed leaves in the order in which it became due', async (t) => {
+t.test('pending events are written in the order in which they came', async (t) => {
   const pending = [2, 3, 4]
     .map((seq) => event(seq))
     .reduce((before, next) => before.and(next), new PendingEvents(event(1)))
   t.equal(pending.bytes.plain.toString(), [1, 2, 3, 4].map((seq) => `data: ${seq}\nid: ${seq}.w\n\n`).join(''))
 })
 
-t.test('who is owed the same has the same bytes, and who is owed more does not change them', async (t) => {
+t.test('streams with the same pending events share the same bytes, which further events do not change', async (t) => {
   const [one, two, three] = [event(1), event(2), event(3)]
   const alone = new PendingEvents(one)
   const both = alone.and(two)
@@ -47,7 +47,7 @@ t.test('who is owed the same has the same bytes, and who is owed more does not c
   t.equal(alone.bytes.plain.toString(), frameOf(one))
 })
 
-t.test('streams that are owed other events part ways, and those that go together stay together', async (t) => {
+t.test('streams with the same pending events share one object, and others do not', async (t) => {
   const [one, two, three] = [event(1), event(2), event(3)]
   const alone = new PendingEvents(one)
   const withTwo = alone.and(two)
@@ -58,11 +58,11 @@ t.test('streams that are owed other events part ways, and those that go together
   t.equal(withTwo.and(three).bytes.plain.toString(), frameOf(one) + frameOf(two) + frameOf(three))
 })
 
-t.test('what is owed knows its last place in the log, its size, and whether it ends a stream', async (t) => {
+t.test('pending events know their last cursor, their size, and whether one of them is final', async (t) => {
   const first = new PendingEvents(event(1))
   t.strictSame([first.cursor?.seq, first.final], [1, false])
   const second = first.and(event(2, { transient: true, data: '☃' }))
-  t.equal(second.cursor?.seq, 1, 'a transient event has no place')
+  t.equal(second.cursor?.seq, 1, 'a transient event has no cursor')
   const third = second.and(event(3, { final: true }))
   t.strictSame([third.cursor?.seq, third.final], [3, true])
   const fourth = third.and(event(4))
@@ -97,7 +97,7 @@ t.test('however events are addressed, each stream gets its own in order, and equ
 
 // The queue
 
-/** Writes down what is done, and how much time that takes by the clock. */
+/** Records the deliveries, and advances the clock by their duration. */
 class Desk {
   readonly clock = new FakeClock()
   readonly failures: unknown[] = []
@@ -117,7 +117,7 @@ class Desk {
     return Array.from({ length: count }, (_, at) => this.stream(`${at}`, cost))
   }
 
-  /** How many were done by then, a turn of the event loop at a time, until all are. */
+  /** The number of deliveries after each turn of the event loop, until all are done. */
   async turns(t: Test, all: number): Promise<number[]> {
     const counts: number[] = []
     while (this.done.length < all) {
@@ -129,7 +129,7 @@ class Desk {
   }
 }
 
-t.test('nothing is delivered in the turn in which it becomes due', async (t) => {
+t.test('no event is delivered in the turn of the event loop in which it comes', async (t) => {
   const desk = new Desk()
   desk.queue.flushSoon(desk.stream('a'))
   desk.queue.catchUpSoon(desk.stream('b'))
@@ -139,7 +139,7 @@ t.test('nothing is delivered in the turn in which it becomes due', async (t) => 
   t.strictSame(desk.done, ['flush a', 'catch up b'])
 })
 
-t.test('who is level goes before who is behind, and each in the order of coming', async (t) => {
+t.test('live streams are served before replaying ones, each in the order of queueing', async (t) => {
   const desk = new Desk()
   desk.queue.catchUpSoon(desk.stream('a'))
   desk.queue.flushSoon(desk.stream('b'))
@@ -149,7 +149,7 @@ t.test('who is level goes before who is behind, and each in the order of coming'
   t.strictSame(desk.done, ['flush b', 'flush d', 'catch up a', 'catch up c'])
 })
 
-t.test('deliveries go in slices of about ten milliseconds, between which the event loop turns', async (t) => {
+t.test('deliveries run in slices of about ten milliseconds, between which the event loop turns', async (t) => {
   const desk = new Desk()
   for (const stream of desk.streams(1_000, 1)) desk.queue.flushSoon(stream)
   const counts = await desk.turns(t, 1_000)
@@ -173,7 +173,7 @@ t.test('a page of history is a slice if it takes long', async (t) => {
   t.strictSame(await desk.turns(t, 9), [2, 4, 6, 8, 9])
 })
 
-t.test('however busy the hub is, in every turn one page of history is read', async (t) => {
+t.test('a busy hub reads one page of history in every turn of the event loop', async (t) => {
   const desk = new Desk()
   for (const stream of desk.streams(64, 1)) desk.queue.flushSoon(stream)
   for (const name of ['x', 'y', 'z']) desk.queue.catchUpSoon(desk.stream(name, 20))
@@ -185,7 +185,7 @@ t.test('however busy the hub is, in every turn one page of history is read', asy
   t.equal(desk.done.length, 51)
 })
 
-t.test('what becomes due while streams catch up goes before the rest of them', async (t) => {
+t.test('events that come while streams replay are delivered before the remaining pages', async (t) => {
   const desk = new Desk()
   const live = desk.stream('live')
   desk.queue.catchUpSoon(desk.stream('a', 20, () => desk.queue.flushSoon(live)))
@@ -211,20 +211,17 @@ t.test('streams with much history take turns', async (t) => {
   }
 })
 
-t.test(
-  'what comes in the middle of a slice is delivered after what was there before, and nothing is lost',
-  async (t) => {
-    const desk = new Desk()
-    let late = 0
-    for (let at = 0; at < 100; at++) {
-      const then = () => desk.queue.flushSoon(desk.stream(`late ${late++}`, 1))
-      desk.queue.flushSoon(desk.stream(`${at}`, 1, then))
-    }
-    await desk.turns(t, 200)
-    const early = Array.from({ length: 100 }, (_, at) => `flush ${at}`)
-    const after = Array.from({ length: 100 }, (_, at) => `flush late ${at}`)
-    t.strictSame(desk.done, [...early, ...after])
-    await settle()
-    t.equal(desk.done.length, 200)
+t.test('streams queued in the middle of a slice are served after the earlier ones, and no event is lost', async (t) => {
+  const desk = new Desk()
+  let late = 0
+  for (let at = 0; at < 100; at++) {
+    const then = () => desk.queue.flushSoon(desk.stream(`late ${late++}`, 1))
+    desk.queue.flushSoon(desk.stream(`${at}`, 1, then))
   }
-)
+  await desk.turns(t, 200)
+  const early = Array.from({ length: 100 }, (_, at) => `flush ${at}`)
+  const after = Array.from({ length: 100 }, (_, at) => `flush late ${at}`)
+  t.strictSame(desk.done, [...early, ...after])
+  await settle()
+  t.equal(desk.done.length, 200)
+})

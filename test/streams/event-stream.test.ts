@@ -5,10 +5,10 @@ import { FakeSink, settle } from '../support/fake-sink.ts'
 import { startHub } from '../support/test-hub.ts'
 
 const SOME_ROOM = 1_000
-/** Room for the reconnection time, and not for the welcome. */
+/** Room for the reconnection time, but not for the welcome. */
 const ROOM_TO_BEGIN = 20
 
-/** Remembers the very objects that it was given. */
+/** Records the objects that were written. */
 class SharingSink extends FakeSink {
   readonly given: WireBytes[] = []
 
@@ -34,7 +34,7 @@ function seqOf(id: string | undefined): number {
   return parseCursor(id ?? '')?.seq ?? -1
 }
 
-t.test('a stream tells its reconnection time once, in its welcome, in the turn in which it is opened', async (t) => {
+t.test('a stream sends its reconnection time once, in its welcome, in the turn in which it is opened', async (t) => {
   const { open } = await startHub(t, { reconnectionTime: 2_000 })
   const { sink } = open()
   await settle(1)
@@ -43,7 +43,7 @@ t.test('a stream tells its reconnection time once, in its welcome, in the turn i
   t.equal(String(Buffer.concat(sink.writes)).match(/^retry/gm)?.length, 1)
 })
 
-t.test('the welcome says whose stream it is, who is online, how often it beats, and where the stream is', async (t) => {
+t.test('the welcome carries the user, the online counts, the heartbeat interval and the cursor', async (t) => {
   const { hub, open } = await startHub(t, { heartbeatInterval: 15_000 })
   await hub.broadcast({ data: 'before' })
   open({ user: 'bob' })
@@ -62,7 +62,7 @@ t.test('the welcome says whose stream it is, who is online, how often it beats, 
   t.equal(welcome?.id, hub.cursor())
 })
 
-t.test('a hub that is told not to welcome does not', async (t) => {
+t.test('a hub with `welcome: false` sends no welcome', async (t) => {
   const { hub, open } = await startHub(t, { welcome: false })
   const { sink } = open()
   await settle()
@@ -74,7 +74,7 @@ t.test('a hub that is told not to welcome does not', async (t) => {
   )
 })
 
-t.test('a stream that is cut right after its welcome comes back to what it missed', async (t) => {
+t.test('a client that is cut right after the welcome resumes with the events that it missed', async (t) => {
   const { hub, open } = await startHub(t)
   await hub.send('alice', { data: 'before' })
   const first = open()
@@ -87,20 +87,17 @@ t.test('a stream that is cut right after its welcome comes back to what it misse
   t.match(JSON.parse(second.sink.events[0]?.data ?? ''), { resumed: true, replayed: 1 })
 })
 
-t.test(
-  'the welcome before history carries the id that the client came with, and none if it came with none',
-  async (t) => {
-    const { hub, open } = await startHub(t)
-    const { id } = await hub.send('alice', { data: '1' })
-    await hub.send('alice', { data: '2' })
-    const resumed = open({ lastEventId: id as string })
-    const fresh = open({ from: 'oldest' })
-    await settle()
-    t.equal(resumed.sink.events[0]?.id, id)
-    t.equal(fresh.sink.events[0]?.id, undefined)
-    t.same(textOf(fresh.sink), ['1', '2'])
-  }
-)
+t.test('the welcome before history carries the last event ID of the client, or no id', async (t) => {
+  const { hub, open } = await startHub(t)
+  const { id } = await hub.send('alice', { data: '1' })
+  await hub.send('alice', { data: '2' })
+  const resumed = open({ lastEventId: id as string })
+  const fresh = open({ from: 'oldest' })
+  await settle()
+  t.equal(resumed.sink.events[0]?.id, id)
+  t.equal(fresh.sink.events[0]?.id, undefined)
+  t.same(textOf(fresh.sink), ['1', '2'])
+})
 
 t.test('an event that is published in the turn in which a stream is opened reaches it', async (t) => {
   const { hub, open } = await startHub(t)
@@ -112,7 +109,7 @@ t.test('an event that is published in the turn in which a stream is opened reach
   t.same(textOf(sink), ['at once'])
 })
 
-t.test('a stream that begins with its newest event gets all that come while it is opening', async (t) => {
+t.test('a stream that begins with its newest event gets all events that come while it is opening', async (t) => {
   const { hub, open } = await startHub(t)
   await hub.send('alice', { data: 'old' })
   const { sink } = open({ last: 1 })
@@ -121,7 +118,7 @@ t.test('a stream that begins with its newest event gets all that come while it i
   t.same(textOf(sink).slice(-3), ['1', '2', '3'])
 })
 
-t.test('a stream whose socket is full from its first byte gets all that come until it drains', async (t) => {
+t.test('a stream that is backpressured from its first byte gets all events that come until it drains', async (t) => {
   const { hub, open } = await startHub(t)
   await hub.send('alice', { data: 'old' })
   for (const opening of [{}, { last: 1 }, { from: 'oldest' as const }]) {
@@ -136,7 +133,7 @@ t.test('a stream whose socket is full from its first byte gets all that come unt
   }
 })
 
-t.test('what a stream missed for want of room before its history was read is told as a gap', async (t) => {
+t.test('events that retention evicted before the first read are reported as a gap', async (t) => {
   const { hub, open } = await startHub(t, { retention: { user: 1 } })
   const sink = new FakeSink()
   sink.room = 0
@@ -152,7 +149,7 @@ t.test('what a stream missed for want of room before its history was read is tol
   )
 })
 
-t.test('a stream that asks for what is held is not told of what was gone before it came', async (t) => {
+t.test('a stream that asks for the retained events gets no gap for events evicted before its opening', async (t) => {
   const { hub, open } = await startHub(t, { retention: { user: 2 } })
   for (const data of numbers(1, 5)) await hub.send('alice', { data })
   for (const opening of [{ from: 'oldest' as const }, { last: 20 }, {}]) {
@@ -162,7 +159,7 @@ t.test('a stream that asks for what is held is not told of what was gone before 
   }
 })
 
-t.test('a stream without a place is told of a gap once, and again if it widens', async (t) => {
+t.test('a stream without a cursor gets a gap report once, and again if the gap widens', async (t) => {
   const { hub, open } = await startHub(t, { retention: { user: 2 } })
   for (const widens of [false, true]) {
     const sink = new FakeSink()
@@ -178,7 +175,7 @@ t.test('a stream without a place is told of a gap once, and again if it widens',
   }
 })
 
-t.test('a gap that widens before anything came after it is told again', async (t) => {
+t.test('a gap that widens before any later event is reported again', async (t) => {
   const { hub, open } = await startHub(t, { retention: { user: 5 } })
   const ids: string[] = []
   for (const data of numbers(1, 9)) ids.push((await hub.send('alice', { data })).id as string)
@@ -192,27 +189,30 @@ t.test('a gap that widens before anything came after it is told again', async (t
   t.same(namesOf(sink), ['hub.welcome', 'hub.gap', 'hub.gap', ...numbers(7, 11)])
 })
 
-t.test('a gap is told once, before the first event and without an id, if the socket is full meanwhile', async (t) => {
-  const { hub, open } = await startHub(t)
-  await hub.send('alice', { data: '1' })
-  for (const lastEventId of ['5.otherlife00000', 'zzz.0000000000000a', 'no cursor at all']) {
-    const sink = new FakeSink()
-    sink.room = ROOM_TO_BEGIN
-    open({ lastEventId, from: 'oldest' }, sink)
-    await settle()
-    sink.drain()
-    await settle()
-    t.same(
-      sink.events.map(({ event }) => event),
-      ['hub.welcome', 'hub.gap', 'message'],
-      lastEventId
-    )
-    t.equal(sink.events[0]?.id, undefined, 'the welcome has no id')
-    t.equal(sink.events[1]?.id, undefined, 'the gap has no id')
+t.test(
+  'a gap is reported once, before the first event and without an id, while the socket is backpressured',
+  async (t) => {
+    const { hub, open } = await startHub(t)
+    await hub.send('alice', { data: '1' })
+    for (const lastEventId of ['5.otherlife00000', 'zzz.0000000000000a', 'no cursor at all']) {
+      const sink = new FakeSink()
+      sink.room = ROOM_TO_BEGIN
+      open({ lastEventId, from: 'oldest' }, sink)
+      await settle()
+      sink.drain()
+      await settle()
+      t.same(
+        sink.events.map(({ event }) => event),
+        ['hub.welcome', 'hub.gap', 'message'],
+        lastEventId
+      )
+      t.equal(sink.events[0]?.id, undefined, 'the welcome has no id')
+      t.equal(sink.events[1]?.id, undefined, 'the gap has no id')
+    }
   }
-})
+)
 
-t.test('a gap names the reason, where the client was, and the oldest event that there is', async (t) => {
+t.test('a gap report carries the reason, the cursor of the client, and the oldest event that remains', async (t) => {
   const { hub, open } = await startHub(t, { retention: { user: 2 } })
   const ids: (string | null)[] = []
   for (const data of numbers(1, 5)) ids.push((await hub.send('alice', { data })).id)
@@ -228,7 +228,7 @@ t.test('a gap names the reason, where the client was, and the oldest event that 
   )
 })
 
-t.test('a gap with nothing after it carries the id of where the stream is now', async (t) => {
+t.test('a gap report without later events carries the id of the head', async (t) => {
   const { hub, clock, open } = await startHub(t, { retention: { user: 5, age: 1_000 } })
   const { id } = await hub.send('alice', { data: '1' })
   await hub.send('alice', { data: '2' })
@@ -240,7 +240,7 @@ t.test('a gap with nothing after it carries the id of where the stream is now', 
   t.equal(gap?.id, hub.cursor())
 })
 
-t.test('nothing is told of a gap in what others were sent', async (t) => {
+t.test('missing events of other users are not reported as a gap', async (t) => {
   const { hub, open } = await startHub(t, { retention: { user: 1 } })
   const { id } = await hub.send('alice', { data: 'mine' })
   for (const data of numbers(1, 9)) await hub.send('bob', { data })
@@ -252,7 +252,7 @@ t.test('nothing is told of a gap in what others were sent', async (t) => {
   )
 })
 
-t.test('what is published in one turn leaves in one write, in order', async (t) => {
+t.test('events of one turn of the event loop leave in one write, in order', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open({ topics: ['news'] })
   await settle()
@@ -266,7 +266,7 @@ t.test('what is published in one turn leaves in one write, in order', async (t) 
   t.same(textOf(sink), ['1', '2', '3', '4'])
 })
 
-t.test('streams that are owed the same are given the same bytes, one object for all', async (t) => {
+t.test('streams with the same pending events are written the same bytes, one object for all', async (t) => {
   const { hub, open } = await startHub(t)
   const sinks = [new SharingSink(), new SharingSink(), new SharingSink()]
   sinks.forEach((sink, index) => {
@@ -285,7 +285,7 @@ t.test('streams that are owed the same are given the same bytes, one object for 
   )
 })
 
-t.test('streams that are owed partly the same get each his own, in order', async (t) => {
+t.test('streams with partly the same pending events each get their own, in order', async (t) => {
   const { hub, open } = await startHub(t)
   const users = ['alice', 'bob', 'carol', 'dave']
   const sinks = users.map((user) => open({ user }).sink)
@@ -304,7 +304,7 @@ t.test('streams that are owed partly the same get each his own, in order', async
   ])
 })
 
-t.test('a full socket is given nothing of 10,000 events, and all of them in order once it drains', async (t) => {
+t.test('a backpressured socket gets none of 10,000 events, and all of them in order once it drains', async (t) => {
   const { hub, open } = await startHub(t, { retention: { user: 20_000 } })
   const { sink, stream } = open()
   await settle()
@@ -323,7 +323,7 @@ t.test('a full socket is given nothing of 10,000 events, and all of them in orde
   t.same(textOf(sink), numbers(0, 10_000))
 })
 
-t.test('a full socket costs nothing: neither a read of the log nor a heartbeat', async (t) => {
+t.test('a backpressured socket causes neither a read of the log nor a heartbeat', async (t) => {
   const { hub, clock, open } = await startHub(t, { heartbeatInterval: 1_000, stallTimeout: 0, retention: { user: 2 } })
   const { sink, stream } = open()
   await settle()
@@ -352,7 +352,7 @@ t.test('a full socket costs nothing: neither a read of the log nor a heartbeat',
   t.same(namesOf(sink).slice(1), ['1', 'hub.gap', '8', '9'])
 })
 
-t.test('a stream that has caught up reads the log no more', async (t) => {
+t.test('a live stream does not read the log', async (t) => {
   const { hub, open } = await startHub(t)
   const { log } = hub.manager
   const read = log.read.bind(log)
@@ -374,50 +374,56 @@ t.test('a stream that has caught up reads the log no more', async (t) => {
     const before = reads
     await hub.send('alice', { data: `d${round}` })
     await settle()
-    t.equal(reads, before, 'what comes now it is handed')
+    t.equal(reads, before, 'new events come from the tail')
   }
   t.equal(textOf(sink).length, 12)
   t.ok(reads >= 4 && reads <= 10, `${reads} reads`)
 })
 
-t.test('a socket that takes a little at a time gets everything once, and never a write while it is full', async (t) => {
-  const { hub, open } = await startHub(t)
-  const { sink, stream } = open()
-  await settle()
-  sink.room = SOME_ROOM
-  for (const data of numbers(1, 400)) await hub.send('alice', { data: data.padStart(200, ' ') })
-  for (let turn = 0; textOf(sink).length < 400 && turn < 400; turn++) {
+t.test(
+  'a socket that takes a little at a time gets each event once, and no write while it is backpressured',
+  async (t) => {
+    const { hub, open } = await startHub(t)
+    const { sink, stream } = open()
     await settle()
-    if (!stream.isBackpressured) continue
-    const before = sink.writes.length
-    await hub.send('bob', { data: 'not for alice' })
-    await settle()
-    t.equal(sink.writes.length, before)
-    sink.drain(SOME_ROOM)
+    sink.room = SOME_ROOM
+    for (const data of numbers(1, 400)) await hub.send('alice', { data: data.padStart(200, ' ') })
+    for (let turn = 0; textOf(sink).length < 400 && turn < 400; turn++) {
+      await settle()
+      if (!stream.isBackpressured) continue
+      const before = sink.writes.length
+      await hub.send('bob', { data: 'not for alice' })
+      await settle()
+      t.equal(sink.writes.length, before)
+      sink.drain(SOME_ROOM)
+    }
+    t.same(
+      textOf(sink).map((data) => data.trim()),
+      numbers(1, 400)
+    )
   }
-  t.same(
-    textOf(sink).map((data) => data.trim()),
-    numbers(1, 400)
-  )
-})
+)
 
-t.test('history is written in pieces, and a socket that is full in the middle gets the rest later', async (t) => {
-  const { hub, open } = await startHub(t)
-  for (const data of numbers(1, 100)) await hub.send('alice', { data: data.padStart(10_000, ' ') })
-  const sink = new FakeSink()
-  sink.room = 200_000
-  open({ from: 'oldest' }, sink)
-  await settle()
-  t.ok(textOf(sink).length < 40, `${textOf(sink).length} events were written`)
-  sink.drain()
-  await settle(20)
-  t.same(
-    textOf(sink).map((data) => data.trim()),
-    numbers(1, 100)
-  )
-})
+t.test(
+  'history is written in pieces, and a socket that is backpressured in the middle gets the rest later',
+  async (t) => {
+    const { hub, open } = await startHub(t)
+    for (const data of numbers(1, 100)) await hub.send('alice', { data: data.padStart(10_000, ' ') })
+    const sink = new FakeSink()
+    sink.room = 200_000
+    open({ from: 'oldest' }, sink)
+    await settle()
+    t.ok(textOf(sink).length < 40, `${textOf(sink).length} events were written`)
+    sink.drain()
+    await settle(20)
+    t.same(
+      textOf(sink).map((data) => data.trim()),
+      numbers(1, 100)
+    )
+  }
+)
 
-t.test('a stream that is owed very much reads it from the log instead', async (t) => {
+t.test('a stream with many pending bytes reads them from the log instead', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open()
   await settle()
@@ -458,7 +464,7 @@ t.test('a transient event has no id, and does not move the cursor', async (t) =>
   ])
 })
 
-t.test('a transient event is lost to a stream that is full, and nothing else is', async (t) => {
+t.test('a backpressured stream loses a transient event and no other', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open()
   await settle()
@@ -473,25 +479,22 @@ t.test('a transient event is lost to a stream that is full, and nothing else is'
   t.same(textOf(sink), ['1', '2'])
 })
 
-t.test(
-  'a gap that opens while a stream is full is told when it drains, and one that was told is not told again',
-  async (t) => {
-    const { hub, open } = await startHub(t, { retention: { user: 3 } })
-    const ids: string[] = []
-    for (const data of numbers(1, 9)) ids.push((await hub.send('alice', { data })).id as string)
-    const sink = new FakeSink()
-    sink.room = ROOM_TO_BEGIN
-    open({ lastEventId: ids[2] as string }, sink)
-    await settle()
-    sink.drain(10)
-    await settle()
-    sink.room = 0
-    for (const data of numbers(10, 15)) await hub.send('alice', { data })
-    await settle()
-    sink.drain()
-    await settle()
-    const told = sink.events.map(({ event, data }) => (event === 'message' ? data : event))
-    t.same(told, ['hub.welcome', 'hub.gap', '7', '8', '9', 'hub.gap', '13', '14', '15'])
-    t.equal(seqOf(JSON.parse(sink.events[5]?.data ?? '').from), 9)
-  }
-)
+t.test('a gap that opens during backpressure is reported after the drain, and no gap is reported twice', async (t) => {
+  const { hub, open } = await startHub(t, { retention: { user: 3 } })
+  const ids: string[] = []
+  for (const data of numbers(1, 9)) ids.push((await hub.send('alice', { data })).id as string)
+  const sink = new FakeSink()
+  sink.room = ROOM_TO_BEGIN
+  open({ lastEventId: ids[2] as string }, sink)
+  await settle()
+  sink.drain(10)
+  await settle()
+  sink.room = 0
+  for (const data of numbers(10, 15)) await hub.send('alice', { data })
+  await settle()
+  sink.drain()
+  await settle()
+  const dispatched = sink.events.map(({ event, data }) => (event === 'message' ? data : event))
+  t.same(dispatched, ['hub.welcome', 'hub.gap', '7', '8', '9', 'hub.gap', '13', '14', '15'])
+  t.equal(seqOf(JSON.parse(sink.events[5]?.data ?? '').from), 9)
+})

@@ -7,7 +7,7 @@ import { startHub } from '../support/test-hub.ts'
 
 const MAX_BYTES = 1_000
 
-/** A stream that follows nothing, and is fed by the host. */
+/** A stream without topics, which the host feeds. */
 async function openStream(t: Test) {
   const { hub } = await startHub(t, { welcome: false })
   const sink = new FakeSink()
@@ -21,8 +21,8 @@ async function openStream(t: Test) {
   }
 }
 
-/** The last event that the hub itself has sent. */
-function goodbye(sink: FakeSink): unknown {
+/** The data of the hub's last own event. */
+function closeDataOf(sink: FakeSink): unknown {
   const last = sink.events.at(-1)
   return last?.event === 'hub.close' ? JSON.parse(last.data) : undefined
 }
@@ -30,7 +30,7 @@ function goodbye(sink: FakeSink): unknown {
 const FINISHED = { reason: 'finished', reconnect: false }
 const FAILED = { reason: 'error', reconnect: false }
 
-t.test('whatever yields can feed a stream, which ends for good when it comes to its end', async (t) => {
+t.test('every kind of producer can feed a stream, which ends for good with the producer', async (t) => {
   const producers: Record<string, Producer> = {
     'an array': ['a', 'b'],
     'a set': new Set(['a', 'b']),
@@ -44,7 +44,7 @@ t.test('whatever yields can feed a stream, which ends for good when it comes to 
     })(),
     'a Readable of text': Readable.from(['a', 'b']),
     'a Readable of bytes': Readable.from([Buffer.from('a'), Buffer.from('b')]),
-    'bytes that are no Buffer': [new Uint8Array([97]), new Uint8Array([98])],
+    'bytes that are not a Buffer': [new Uint8Array([97]), new Uint8Array([98])],
     'a function': () => ['a', 'b'],
     'a function that is asynchronous when it yields': async function* () {
       yield* ['a', 'b']
@@ -54,7 +54,7 @@ t.test('whatever yields can feed a stream, which ends for good when it comes to 
     const { feed, sink, data } = await openStream(t)
     await feed(producer)
     t.strictSame(data(), ['a', 'b'], name)
-    t.strictSame(goodbye(sink), FINISHED, name)
+    t.strictSame(closeDataOf(sink), FINISHED, name)
   }
 })
 
@@ -62,10 +62,10 @@ t.test('a producer that yields nothing finishes the stream', async (t) => {
   const { feed, sink } = await openStream(t)
   await feed([])
   t.strictSame(sink.published, [])
-  t.strictSame(goodbye(sink), FINISHED)
+  t.strictSame(closeDataOf(sink), FINISHED)
 })
 
-t.test('events go out under their names, text and JSON alike, and none has an id', async (t) => {
+t.test('events are sent under their names, as text or JSON, and without an id', async (t) => {
   const { feed, sink } = await openStream(t)
   await feed([{ event: 'step', data: { done: 1 } }, { data: 'two\nlines' }, '', { data: null }])
   t.strictSame(
@@ -79,7 +79,7 @@ t.test('events go out under their names, text and JSON alike, and none has an id
   )
 })
 
-t.test('a character whose bytes come in several chunks is not broken, and makes no empty event', async (t) => {
+t.test('a character whose bytes come in several chunks stays whole, and causes no empty event', async (t) => {
   const text = 'aé☃😀\n👩‍👩‍👧z'
   const bytes = Buffer.from(text)
   for (const size of [1, 2, 3, 5, bytes.length]) {
@@ -92,7 +92,7 @@ t.test('a character whose bytes come in several chunks is not broken, and makes 
   }
 })
 
-t.test('what is no event closes the stream for good, and is told to the host', async (t) => {
+t.test('a value that is not an event closes the stream for good, and rejects', async (t) => {
   const wrong: [unknown, string][] = [
     ...[5, null, undefined, true, {}, [], { event: 'a' }, Symbol('a')].map((value): [unknown, string] => [
       value,
@@ -118,13 +118,13 @@ t.test('what is no event closes the stream for good, and is told to the host', a
     }
     await t.rejects(feed(producer), { code })
     t.strictSame(data(), ['before'])
-    t.strictSame(goodbye(sink), FAILED)
+    t.strictSame(closeDataOf(sink), FAILED)
     await settle(1)
     t.ok(isStopped)
   }
 })
 
-t.test('a producer that throws closes the stream for good, and its error is told to the host', async (t) => {
+t.test('a producer that throws closes the stream for good, and its error rejects', async (t) => {
   const error = new Error('out of order')
   const producers: Record<string, Producer> = {
     'at once': () => {
@@ -165,22 +165,22 @@ t.test('a producer that throws closes the stream for good, and its error is told
   for (const [name, producer] of Object.entries(producers)) {
     const { feed, sink } = await openStream(t)
     await t.rejects(feed(producer), error, name)
-    t.strictSame(goodbye(sink), FAILED, name)
+    t.strictSame(closeDataOf(sink), FAILED, name)
   }
 })
 
-t.test('what cannot yield is refused', async (t) => {
+t.test('a value that cannot yield is rejected', async (t) => {
   for (const made of [undefined, null, 5, 'text', {}, Promise.resolve([])]) {
     const { feed, sink } = await openStream(t)
     await t.rejects(
       feed(() => made as Iterable<string>),
       TypeError
     )
-    t.strictSame(goodbye(sink), FAILED)
+    t.strictSame(closeDataOf(sink), FAILED)
   }
 })
 
-t.test('a producer that is silent is let go of as soon as the client has left', async (t) => {
+t.test('a silent producer is released as soon as the client has disconnected', async (t) => {
   const { feed, sink, data } = await openStream(t)
   let isStopped = false
   const fed = feed(async function* (signal) {
@@ -199,7 +199,7 @@ t.test('a producer that is silent is let go of as soon as the client has left', 
   t.ok(isStopped)
 })
 
-t.test('a producer that is silent for ever does not keep the host waiting', async (t) => {
+t.test('a producer that stays silent for ever does not block the host', async (t) => {
   const { feed, sink } = await openStream(t)
   const fed = feed({ [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }) })
   await settle()
@@ -207,7 +207,7 @@ t.test('a producer that is silent for ever does not keep the host waiting', asyn
   await t.resolves(fed)
 })
 
-t.test('a Readable is destroyed when the client has left, and nobody is left alone with its error', async (t) => {
+t.test('a Readable is destroyed when the client has disconnected, and its error is handled', async (t) => {
   for (const isTold of [false, true]) {
     const { feed, sink } = await openStream(t)
     let readable = new Readable()
@@ -224,7 +224,7 @@ t.test('a Readable is destroyed when the client has left, and nobody is left alo
   }
 })
 
-t.test('an error of a producer while it is being stopped is no news', async (t) => {
+t.test('an error of a producer that is being stopped is ignored', async (t) => {
   const stops = {
     'that throws': () => {
       throw new Error('no')
@@ -242,7 +242,7 @@ t.test('an error of a producer while it is being stopped is no news', async (t) 
   }
 })
 
-t.test('a stream that is closed before it is fed asks for nothing', async (t) => {
+t.test('a stream that is closed before it is fed does not read the producer', async (t) => {
   const { feed, stream, sink } = await openStream(t)
   stream.close('kicked')
   let asked = 0
@@ -260,10 +260,10 @@ t.test('a stream that is closed before it is fed asks for nothing', async (t) =>
   await settle()
   t.equal(asked, 0)
   t.ok(readable.destroyed)
-  t.strictSame(goodbye(sink), { reason: 'kicked', reconnect: false })
+  t.strictSame(closeDataOf(sink), { reason: 'kicked', reconnect: false })
 })
 
-t.test('a producer is asked no faster than the client takes', async (t) => {
+t.test('a producer is read no faster than the client takes its events', async (t) => {
   const { feed, sink, data } = await openStream(t)
   let yielded = 0
   const fed = feed(function* () {
@@ -273,7 +273,7 @@ t.test('a producer is asked no faster than the client takes', async (t) => {
   await settle()
   const taken = data().length
   t.ok(taken < 50, `${taken} were written`)
-  t.equal(yielded, taken, 'and no more were asked for')
+  t.equal(yielded, taken, 'and no more were read')
   sink.drain(20)
   await settle()
   t.ok(data().length > taken && data().length < 50)
@@ -286,7 +286,7 @@ t.test('a producer is asked no faster than the client takes', async (t) => {
   )
 })
 
-t.test('a client that leaves while it is full ends its producer', async (t) => {
+t.test('a client that disconnects during backpressure ends its producer', async (t) => {
   const { feed, sink } = await openStream(t)
   let isStopped = false
   sink.room = 0
@@ -304,7 +304,7 @@ t.test('a client that leaves while it is full ends its producer', async (t) => {
   t.ok(isStopped)
 })
 
-t.test('a producer and a client that never wait do not keep the event loop from turning', async (t) => {
+t.test('a producer and a client that never wait do not block the event loop', async (t) => {
   const { feed, data } = await openStream(t)
   let turns = 0
   let turning = setImmediate(function turn() {
@@ -314,7 +314,7 @@ t.test('a producer and a client that never wait do not keep the event loop from 
   t.teardown(() => clearImmediate(turning))
   const start = performance.now()
   await feed(function* () {
-    // Long enough for several slices, and not so long that a failure takes for ever.
+    // Long enough for several slices, and short enough for a failure to end soon.
     while (performance.now() - start < 200) yield 'x'
   })
   clearImmediate(turning)

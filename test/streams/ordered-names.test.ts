@@ -8,7 +8,7 @@ import { startHub } from '../support/test-hub.ts'
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
 t.comment(`TEST_SEED=${seed}`)
 
-t.test('names are held in order, whatever comes and goes', async (t) => {
+t.test('names stay in order through any additions and deletions', async (t) => {
   const name = fc.string({ unit: fc.constantFrom('a', 'b', 'é', '\uffff', '😀'), maxLength: 3 })
   const change = fc.record({ isAdded: fc.boolean(), name })
   const property = fc.property(fc.array(change, { maxLength: 200 }), name, fc.nat(9), (changes, after, limit) => {
@@ -31,7 +31,7 @@ t.test('names are held in order, whatever comes and goes', async (t) => {
   t.notOk(result.failed, fc.defaultReportMessage(result) ?? 'holds')
 })
 
-t.test('a page of 50,000 names costs a page, and so does each change', async (t) => {
+t.test('the cost of a page and of a change does not depend on 50,000 names', async (t) => {
   let compared = 0
   const names = new OrderedNames((one, other) => {
     compared++
@@ -66,7 +66,7 @@ t.test('a page of 50,000 names costs a page, and so does each change', async (t)
   }
 })
 
-t.test('who is online is listed in pages, each user once, as streams come and go', async (t) => {
+t.test('online users are listed in pages, each once, while streams open and close', async (t) => {
   const { hub, open } = await startHub(t)
   const sinks = Array.from({ length: 60 }, (_, at) => open({ user: `user${at % 20}` }).sink)
   for (const sink of sinks.slice(0, 50)) sink.disconnect()

@@ -15,7 +15,7 @@ t.comment(`TEST_SEED=${seed}`)
 
 // The index
 
-t.test('an index holds the members of each key in the order in which they came, each once', async (t) => {
+t.test('an index holds the members of each key in the order of addition, each once', async (t) => {
   const index = new CompactIndex<string, object>()
   const [one, two, three] = [{}, {}, {}]
   t.strictSame([...index.get('a')], [])
@@ -29,7 +29,7 @@ t.test('an index holds the members of each key in the order in which they came, 
   t.equal(index.size, 2)
 })
 
-t.test('an index does as sets by their keys would, whatever is added and deleted', async (t) => {
+t.test('an index behaves like a map of sets through any additions and deletions', async (t) => {
   const members = Array.from({ length: 4 }, (_, number) => ({ number }))
   const step = fc.record({ isAdded: fc.boolean(), key: fc.constantFrom('a', '__proto__'), member: fc.nat({ max: 3 }) })
   const property = fc.property(fc.array(step, { maxLength: 40, size: 'max' }), (steps) => {
@@ -93,7 +93,7 @@ const likeness: fc.Arbitrary<Likeness> = fc.record({
   address: fc.constantFrom(...ADDRESSES)
 })
 
-/** What the registry should find, by looking at every stream. */
+/** The expected result of the registry, by a search through all streams. */
 function listenersAmong(streams: readonly EventStream[], channel: Channel): EventStream[] {
   return streams.filter(({ user, topics, follows }) => {
     if (channel === EVERYONE) return !follows
@@ -131,7 +131,7 @@ function findsAll(registry: StreamRegistry, streams: readonly EventStream[], ask
   )
 }
 
-t.test('the registry finds and counts just those streams that looking at all of them would', async (t) => {
+t.test('the registry finds and counts the same streams as a search through all of them', async (t) => {
   const step = fc.oneof(
     { arbitrary: fc.record({ open: likeness }), weight: 3 },
     { arbitrary: fc.record({ close: fc.nat() }), weight: 2 }
@@ -161,7 +161,7 @@ t.test('the registry finds and counts just those streams that looking at all of 
   t.notOk(result.failed, fc.defaultReportMessage(result) ?? `holds for ${result.numRuns} inputs`)
 })
 
-t.test('a stream without an address counts for none', async (t) => {
+t.test('a stream without an address counts for no address', async (t) => {
   const registry = new StreamRegistry()
   registry.add(makeStream({ user: 'alice', topics: [], follows: false, address: '' }))
   t.equal(registry.countOfAddress(''), 0)
@@ -177,7 +177,7 @@ function presenceOf(...streams: readonly Partial<Likeness>[]): Presence {
   return new Presence(registry, SINGLE_NODE)
 }
 
-t.test('a user is online while he has a stream, and what he listens to is told', async (t) => {
+t.test('a user with a stream is online, and presence lists the topics of the user', async (t) => {
   const presence = presenceOf(
     { topics: ['news'] },
     {},
@@ -200,19 +200,19 @@ t.test('a user is online while he has a stream, and what he listens to is told',
   t.equal(presence.countListeners(['t:news', 'u:bob']), 3)
 })
 
-t.test('who is online is told in pages, in the order of names, each once, whatever the size of a page', async (t) => {
+t.test('online users are listed in pages of any size, in the order of names, each once', async (t) => {
   const names = ['b', 'a', 'é', '10', '9', 'B', '☃', '😀', 'a a', '__proto__']
   const presence = presenceOf(...names.map((user) => ({ user })), { user: 'b' })
   for (let limit = 1; limit <= names.length + 1; limit++) {
-    const told: string[] = []
+    const listed: string[] = []
     let after = ''
     for (let page = await presence.page(after, limit); ; page = await presence.page(after, limit)) {
       t.ok(page.users.length <= limit)
-      told.push(...page.users.map(({ user }) => user))
+      listed.push(...page.users.map(({ user }) => user))
       if (page.next === null) break
       after = page.next
     }
-    t.strictSame(told, [...names].sort(), `${limit} a page`)
+    t.strictSame(listed, [...names].sort(), `${limit} a page`)
   }
   t.equal((await presence.page('', names.length)).next, null, 'a page that is just full may be the last')
   const { users } = await presence.page('a a', 1)

@@ -24,7 +24,7 @@ async function answerAll(log: SlowLog): Promise<void> {
   }
 }
 
-t.test('what is sent in the listener of "open" arrives after the welcome, in order, transient or not', async (t) => {
+t.test('events sent in the listener of "open" arrive after the welcome, in order, transient or not', async (t) => {
   const { hub, open } = await startHub(t)
   const receipts: Promise<{ streams: number }>[] = []
   hub.on('open', () => {
@@ -44,7 +44,7 @@ t.test('what is sent in the listener of "open" arrives after the welcome, in ord
   )
 })
 
-t.test('what is sent to a stream that has just been opened arrives after its replay', async (t) => {
+t.test('events sent to a stream that has just opened arrive after its replay', async (t) => {
   const { hub, open } = await startHub(t)
   for (const data of ['old 1', 'old 2']) await hub.send('alice', { data })
   const { sink } = open({ from: 'oldest' })
@@ -56,7 +56,7 @@ t.test('what is sent to a stream that has just been opened arrives after its rep
   t.equal(welcomeOf(sink).replayed, 2)
 })
 
-t.test('a transient event that is for several channels of an opening stream arrives once', async (t) => {
+t.test('a transient event for several channels of an opening stream arrives once', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink } = open({ topics: ['a', 'b'] })
   const [receipt] = await hub.publishBatch([
@@ -70,7 +70,7 @@ t.test('a transient event that is for several channels of an opening stream arri
 for (const evaluatesLate of [true, false]) {
   const when = evaluatesLate ? 'and answers late' : 'and has read before'
 
-  t.test(`a stream that waits for its log, ${when}, is given everything once and in order`, async (t) => {
+  t.test(`a stream that waits for its log, ${when}, gets each event once and in order`, async (t) => {
     const { hub, open, log } = await startSlowHub(t, evaluatesLate)
     await hub.send('alice', { data: 'old' })
     const { sink } = open({ from: 'oldest' })
@@ -86,7 +86,7 @@ for (const evaluatesLate of [true, false]) {
   })
 }
 
-t.test('a replay of many pages and a full socket keeps what came meanwhile until its place', async (t) => {
+t.test('a replay of many pages under backpressure keeps new events until their turn', async (t) => {
   const { hub, open } = await startHub(t)
   const old = Array.from({ length: 300 }, (_, at) => `old ${at}`)
   for (const data of old) await hub.send('alice', { data })
@@ -109,7 +109,7 @@ t.test('a replay of many pages and a full socket keeps what came meanwhile until
   t.equal(welcomeOf(sink).replayed, 300)
 })
 
-t.test('a receipt counts a stream that will not be given a transient event in no case', async (t) => {
+t.test('a receipt never counts a stream that will not get the transient event', async (t) => {
   const { hub, open } = await startHub(t)
   const slow = open({ user: 'slow' })
   const live = open({ user: 'live' })
@@ -119,7 +119,7 @@ t.test('a receipt counts a stream that will not be given a transient event in no
   await settle()
   t.equal((await hub.broadcast({ data: 'T', transient: true })).streams, 1)
   t.equal((await hub.send('slow', { data: 'T', transient: true })).streams, 0)
-  t.equal((await hub.send('slow', { data: 'E' })).streams, 1, 'an event of the log is read later')
+  t.equal((await hub.send('slow', { data: 'E' })).streams, 1, 'the stream reads an event of the log later')
   await settle()
   t.same(namesOf(live.sink), ['hub.welcome', 'fills it', 'T'])
   slow.sink.drain()
@@ -127,20 +127,23 @@ t.test('a receipt counts a stream that will not be given a transient event in no
   t.same(namesOf(slow.sink), ['hub.welcome', 'fills it', 'E'])
 })
 
-t.test('what is kept for a stream that is opening is bounded, and what is too much is not counted', async (t) => {
-  const { hub, open } = await startHub(t)
-  const sink = new FakeSink()
-  sink.room = 0
-  await hub.send('alice', { data: 'old' })
-  open({ from: 'oldest' }, sink)
-  await settle()
-  let counted = 0
-  for (let at = 0; at < 100; at++) {
-    const { streams } = await hub.send('alice', { data: `${at} ${'x'.repeat(4_000)}`, transient: true })
-    counted += streams
+t.test(
+  'the transient events kept for an opening stream are bounded, and receipts do not count dropped ones',
+  async (t) => {
+    const { hub, open } = await startHub(t)
+    const sink = new FakeSink()
+    sink.room = 0
+    await hub.send('alice', { data: 'old' })
+    open({ from: 'oldest' }, sink)
+    await settle()
+    let counted = 0
+    for (let at = 0; at < 100; at++) {
+      const { streams } = await hub.send('alice', { data: `${at} ${'x'.repeat(4_000)}`, transient: true })
+      counted += streams
+    }
+    sink.drain()
+    await settle()
+    t.ok(counted > 20 && counted < 40, `${counted} were counted`)
+    t.equal(sink.published.length, counted + 1)
   }
-  sink.drain()
-  await settle()
-  t.ok(counted > 20 && counted < 40, `${counted} were counted`)
-  t.equal(sink.published.length, counted + 1)
-})
+)

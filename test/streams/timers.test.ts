@@ -8,11 +8,11 @@ import { FakeClock } from '../support/fake-clock.ts'
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
 t.comment(`TEST_SEED=${seed}`)
 
-// Deadlines
+// The deadline heap
 
 type Step = { set: number; at: number } | { delete: number } | { until: number }
 
-/** The same as `Deadlines`, by looking through all of them. */
+/** The same as `DeadlineHeap`, by a search through all items. */
 class Model {
   readonly times = new Map<number, number>()
 
@@ -23,7 +23,7 @@ class Model {
   }
 }
 
-t.test('what is due is taken earliest first, each once, whatever was moved or deleted before', async (t) => {
+t.test('due items are taken earliest first, each once, after any moves and deletions', async (t) => {
   const item = fc.nat({ max: 12 })
   const time = fc.oneof(fc.nat({ max: 20 }), fc.constantFrom(Number.MAX_SAFE_INTEGER, Number.POSITIVE_INFINITY, 4e12))
   const step: fc.Arbitrary<Step> = fc.oneof(
@@ -45,7 +45,7 @@ t.test('what is due is taken earliest first, each once, whatever was moved or de
         for (;;) {
           const expected = model.due(step.until)
           const taken = deadlines.takeDue(step.until)
-          // Of two with one time either may come first.
+          // Of two items with the same deadline either may come first.
           if (taken === undefined ? expected !== undefined : model.times.get(taken) !== expected) return false
           if (taken === undefined) break
           model.times.delete(taken)
@@ -59,7 +59,7 @@ t.test('what is due is taken earliest first, each once, whatever was moved or de
   t.notOk(result.failed, fc.defaultReportMessage(result) ?? `holds for ${result.numRuns} inputs`)
 })
 
-t.test('a deadline is due at its very time, and not before', async (t) => {
+t.test('an item is due at its deadline, and not before', async (t) => {
   const deadlines = new DeadlineHeap<string>()
   deadlines.set('a', 10)
   t.equal(deadlines.takeDue(9.999), undefined)
@@ -78,15 +78,15 @@ t.test('deadlines that are cleared never come due', async (t) => {
   t.equal(deadlines.takeDue(5), 'b')
 })
 
-// The pulse
+// The heartbeat wheel
 
-/** Members that are written to by their heartbeats alone, unless the test writes to them. */
+/** Members whose only writes are heartbeats, and those of the test. */
 class Wheel {
   readonly clock: FakeClock
   readonly wheel: HeartbeatWheel<Member>
-  readonly beats: { member: Member; at: number }[] = []
+  readonly heartbeats: { member: Member; at: number }[] = []
   readonly steps: number[] = []
-  onBeat: (member: Member) => void = () => {}
+  onHeartbeat: (member: Member) => void = () => {}
 
   constructor(interval: number) {
     this.clock = new FakeClock({ seed })
@@ -94,8 +94,8 @@ class Wheel {
       clock: this.clock,
       interval,
       heartbeat: (member) => {
-        this.beats.push({ member, at: this.clock.monotonic() })
-        this.onBeat(member)
+        this.heartbeats.push({ member, at: this.clock.monotonic() })
+        this.onHeartbeat(member)
         member.write()
       },
       step: (elapsed) => this.steps.push(elapsed)
@@ -129,34 +129,31 @@ class Member implements HeartbeatMember {
 
 const INTERVALS = [15_000, 1_000, 601, 600, 100, 64, 25, 16, 14, 11, 10, 9, 1]
 
-/** How long a step of the wheel takes. */
+/** The duration of a step of the wheel. */
 function stepOf(interval: number): number {
   return Math.max(10, interval / 60)
 }
 
-t.test(
-  'a quiet member gets a heartbeat in every interval, and is never silent for longer than that and a step',
-  async (t) => {
-    for (const interval of INTERVALS) {
-      const wheel = new Wheel(interval)
-      const members = wheel.add(10)
-      for (let added = 0; added < 30; added++) {
-        wheel.clock.advance((interval / 30) * wheel.clock.random() * 2)
-        members.push(...wheel.add())
-      }
-      wheel.clock.advance(20 * interval)
-      const silence = Math.max(...members.map(({ longestSilence }) => longestSilence))
-      t.ok(silence <= interval + stepOf(interval) + 1e-6, `${silence} of ${interval}`)
-      t.ok(members.every((member) => wheel.beats.some((heartbeat) => heartbeat.member === member)))
+t.test('a silent member gets a heartbeat in every interval, at most a step late', async (t) => {
+  for (const interval of INTERVALS) {
+    const wheel = new Wheel(interval)
+    const members = wheel.add(10)
+    for (let added = 0; added < 30; added++) {
+      wheel.clock.advance((interval / 30) * wheel.clock.random() * 2)
+      members.push(...wheel.add())
     }
+    wheel.clock.advance(20 * interval)
+    const silence = Math.max(...members.map(({ longestSilence }) => longestSilence))
+    t.ok(silence <= interval + stepOf(interval) + 1e-6, `${silence} of ${interval}`)
+    t.ok(members.every((member) => wheel.heartbeats.some((heartbeat) => heartbeat.member === member)))
   }
-)
+})
 
-t.test('a heartbeat comes a quarter of the interval early at most', async (t) => {
+t.test('a heartbeat comes at most a quarter of the interval early', async (t) => {
   for (const interval of [15_000, 1_000, 600]) {
     const wheel = new Wheel(interval)
     const silences: number[] = []
-    wheel.onBeat = (member) => silences.push(wheel.clock.monotonic() - member.lastWrite)
+    wheel.onHeartbeat = (member) => silences.push(wheel.clock.monotonic() - member.lastWrite)
     wheel.add(200)
     wheel.clock.advance(10 * interval)
     const earliest = Math.min(...silences)
@@ -164,18 +161,18 @@ t.test('a heartbeat comes a quarter of the interval early at most', async (t) =>
   }
 })
 
-t.test('a member that is written to often gets no heartbeat', async (t) => {
+t.test('a member with frequent writes gets no heartbeat', async (t) => {
   const wheel = new Wheel(1_000)
   const [busy, quiet] = wheel.add(2) as [Member, Member]
   for (let time = 0; time < 20_000; time += 100) {
     wheel.clock.advance(100)
     busy.write()
   }
-  t.equal(wheel.beats.filter(({ member }) => member === busy).length, 0)
-  t.ok(wheel.beats.filter(({ member }) => member === quiet).length >= 19)
+  t.equal(wheel.heartbeats.filter(({ member }) => member === busy).length, 0)
+  t.ok(wheel.heartbeats.filter(({ member }) => member === quiet).length >= 19)
 })
 
-t.test('members that were written to at random times are never silent for too long, either', async (t) => {
+t.test('members with writes at random times are never silent for too long', async (t) => {
   const wheel = new Wheel(1_000)
   const members = wheel.add(50)
   for (let time = 0; time < 50_000; time += 20) {
@@ -186,39 +183,39 @@ t.test('members that were written to at random times are never silent for too lo
   t.ok(silence <= 1_000 + stepOf(1_000) + 1e-6, `${silence}`)
 })
 
-t.test('heartbeats are spread, though all members were opened at once or written to at once', async (t) => {
+t.test('heartbeats are spread after simultaneous openings or writes', async (t) => {
   const wheel = new Wheel(15_000)
   const members = wheel.add(6_000)
   for (let round = 0; round < 3; round++) {
-    wheel.beats.length = 0
+    wheel.heartbeats.length = 0
     wheel.clock.advance(15_250)
     const atOnce = new Map<number, number>()
-    for (const { at } of wheel.beats) atOnce.set(at, (atOnce.get(at) ?? 0) + 1)
+    for (const { at } of wheel.heartbeats) atOnce.set(at, (atOnce.get(at) ?? 0) + 1)
     const max = Math.max(...atOnce.values())
-    t.ok(wheel.beats.length >= 6_000, `${wheel.beats.length} heartbeats`)
-    // A quarter of the wheel are 15 steps: 400 each if they were even, and twice that where two waves meet.
+    t.ok(wheel.heartbeats.length >= 6_000, `${wheel.heartbeats.length} heartbeats`)
+    // A quarter of the wheel has 15 steps: 400 each if they were even, and twice that where two waves meet.
     t.ok(max <= 900, `${max} of 6000 at once`)
     wheel.clock.advance(1_000)
     for (const member of members) member.write()
   }
 })
 
-t.test('a timer that comes late makes up for the steps that it missed', async (t) => {
+t.test('a timer that fires late makes up for the missed steps', async (t) => {
   const wheel = new Wheel(1_000)
   const members = wheel.add(20)
   wheel.clock.advance(500)
   wheel.clock.block(700)
   wheel.clock.advance(20)
-  t.equal(wheel.beats.length, 20, 'all had been silent for too long')
-  t.ok(wheel.beats.every(({ at }) => at <= 1_220))
+  t.equal(wheel.heartbeats.length, 20, 'all members had been silent for too long')
+  t.ok(wheel.heartbeats.every(({ at }) => at <= 1_220))
   wheel.clock.block(100_000)
   for (const member of members) member.write()
-  wheel.beats.length = 0
+  wheel.heartbeats.length = 0
   wheel.clock.advance(5_000)
-  const silence = Math.max(...wheel.beats.map(({ at }) => at)) - 101_220
+  const silence = Math.max(...wheel.heartbeats.map(({ at }) => at)) - 101_220
   t.ok(silence >= 3_900, 'and goes on as before')
   for (const member of members) {
-    const times = wheel.beats.filter((heartbeat) => heartbeat.member === member).map(({ at }) => at)
+    const times = wheel.heartbeats.filter((heartbeat) => heartbeat.member === member).map(({ at }) => at)
     const pauses = times.map((at, index) => at - (times[index - 1] ?? 101_220))
     t.ok(Math.max(...pauses) <= 1_017, `${pauses}`)
   }
@@ -235,7 +232,7 @@ t.test('a timer that is always a little late does not make heartbeats late', asy
   t.ok(silence <= 600 + 10 + 14, `${silence}`)
 })
 
-t.test('whoever looks after other things is told of each step, and how long it took', async (t) => {
+t.test('the step callback gets the duration of each step', async (t) => {
   const wheel = new Wheel(600)
   wheel.add()
   wheel.clock.advance(100)
@@ -249,15 +246,15 @@ t.test('whoever looks after other things is told of each step, and how long it t
     wheel.steps.reduce((sum, elapsed) => sum + elapsed, 0),
     610
   )
-  t.ok(wheel.steps.includes(500), 'a late step says so')
+  t.ok(wheel.steps.includes(500), 'a late step reports its duration')
 })
 
-t.test('other things are looked after four times a second at least, however long the interval', async (t) => {
+t.test('the step callback runs at least four times a second at any interval', async (t) => {
   const wheel = new Wheel(86_400_000)
   wheel.add()
   wheel.clock.advance(10_000)
   t.ok(wheel.steps.length >= 40, `${wheel.steps.length} times`)
-  t.equal(wheel.beats.length, 0)
+  t.equal(wheel.heartbeats.length, 0)
 })
 
 t.test('the timer runs only while there are members', async (t) => {
@@ -276,42 +273,42 @@ t.test('the timer runs only while there are members', async (t) => {
   wheel.add()
   t.equal(wheel.clock.timers, 1)
   wheel.clock.advance(1_020)
-  t.equal(wheel.beats.length, 1)
+  t.equal(wheel.heartbeats.length, 1)
 })
 
 t.test('a member that is deleted gets no heartbeat, even by the heartbeat of another', async (t) => {
   const wheel = new Wheel(600)
   const members = wheel.add(50)
-  wheel.onBeat = (beaten) => {
+  wheel.onHeartbeat = (beaten) => {
     for (const member of members) if (member !== beaten) wheel.wheel.delete(member)
   }
   wheel.clock.advance(6_000)
   t.equal(wheel.wheel.size, 1)
-  const survivor = wheel.beats[0]?.member
-  t.ok(wheel.beats.length >= 9)
-  t.ok(wheel.beats.every(({ member }) => member === survivor))
+  const survivor = wheel.heartbeats[0]?.member
+  t.ok(wheel.heartbeats.length >= 9)
+  t.ok(wheel.heartbeats.every(({ member }) => member === survivor))
 })
 
 t.test('a heartbeat may delete its own member, and the last one stops the timer', async (t) => {
   const wheel = new Wheel(600)
   wheel.add(3)
-  wheel.onBeat = (member) => wheel.wheel.delete(member)
+  wheel.onHeartbeat = (member) => wheel.wheel.delete(member)
   wheel.clock.advance(620)
-  t.equal(wheel.beats.length, 3)
+  t.equal(wheel.heartbeats.length, 3)
   t.equal(wheel.clock.timers, 0)
 })
 
-t.test('an interval of 0 means no heartbeats, but other things are looked after', async (t) => {
+t.test('an interval of 0 means no heartbeats, but the step callback runs', async (t) => {
   const wheel = new Wheel(0)
   const [member] = wheel.add()
   wheel.clock.advance(100_000)
-  t.equal(wheel.beats.length, 0)
+  t.equal(wheel.heartbeats.length, 0)
   t.equal(wheel.steps.length, 400)
   wheel.wheel.delete(member as Member)
   t.equal(wheel.clock.timers, 0)
 })
 
-t.test("the system's clock tells the time, draws by chance, and ticks until it is told to stop", async (t) => {
+t.test('the system clock returns the time and random numbers, and ticks until it is stopped', async (t) => {
   const before = Date.now()
   t.ok(systemClock.now() >= before && systemClock.now() <= Date.now())
   const then = systemClock.monotonic()
