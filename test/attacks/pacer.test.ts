@@ -96,20 +96,21 @@ function answersOf(socket: Socket): Promise<string> {
 
 /** Events on a connection that waits for its turn. */
 const CLOSINGS: Record<string, (socket: Socket) => void> = {
-  'says nothing and goes': (socket) => socket.destroy(),
-  'says nothing and resets': (socket) => socket.resetAndDestroy(),
-  'says nothing and is finished': (socket) => socket.end(),
-  'says one byte and goes': (socket) => socket.write('G', () => socket.destroy()),
-  'says one byte and resets': (socket) => socket.write('G', () => socket.resetAndDestroy()),
-  'says one byte and is finished': (socket) => socket.end('G'),
-  'says a line end and is finished': (socket) => socket.end('\r\n'),
-  'asks and goes': (socket) => socket.write(`${request('GET /events?user=mallory')}\r\n`, () => socket.destroy()),
-  'asks and resets': (socket) =>
+  'sends nothing and closes': (socket) => socket.destroy(),
+  'sends nothing and resets': (socket) => socket.resetAndDestroy(),
+  'sends nothing and ends': (socket) => socket.end(),
+  'sends one byte and closes': (socket) => socket.write('G', () => socket.destroy()),
+  'sends one byte and resets': (socket) => socket.write('G', () => socket.resetAndDestroy()),
+  'sends one byte and ends': (socket) => socket.end('G'),
+  'sends a line end and ends': (socket) => socket.end('\r\n'),
+  'sends a request and closes': (socket) =>
+    socket.write(`${request('GET /events?user=mallory')}\r\n`, () => socket.destroy()),
+  'sends a request and resets': (socket) =>
     socket.write(`${request('GET /events?user=mallory')}\r\n`, () => socket.resetAndDestroy()),
-  'asks and is finished': (socket) => socket.end(`${request('GET /events?user=mallory')}\r\n`),
-  'asks for a page and is finished': (socket) => socket.end(`${request('GET /health/live')}\r\n`),
-  'talks nonsense': (socket) => socket.end('\x16\x03\x01\x02\x00\x01\0\0\0'),
-  'sends 2 MB and goes': (socket) => socket.write('x'.repeat(2_000_000), () => socket.destroy()),
+  'sends a request and ends': (socket) => socket.end(`${request('GET /events?user=mallory')}\r\n`),
+  'requests a page and ends': (socket) => socket.end(`${request('GET /health/live')}\r\n`),
+  'sends garbage': (socket) => socket.end('\x16\x03\x01\x02\x00\x01\0\0\0'),
+  'sends 2 MB and closes': (socket) => socket.write('x'.repeat(2_000_000), () => socket.destroy()),
   'sends 2 MB and resets at once': (socket) => {
     socket.write('x'.repeat(2_000_000))
     setImmediate(() => socket.resetAndDestroy())
@@ -118,13 +119,13 @@ const CLOSINGS: Record<string, (socket: Socket) => void> = {
 
 t.test('during pacing, no connection that closes, at any moment and in any way, stays or delays another', async (t) => {
   const pacedHub = await PacedHub.begin(t)
-  for (const [what, go] of Object.entries(CLOSINGS)) {
+  for (const [what, close] of Object.entries(CLOSINGS)) {
     for (const isBusy of [false, true]) {
       pacedHub.isBusy = isBusy
       const socket = await pacedHub.connect()
       socket.resume()
       socket.once('end', () => socket.destroy())
-      go(socket)
+      close(socket)
       if (isBusy) {
         // The connection has closed, or waits; then it is its turn.
         for (let turns = 0; turns < 20; turns++) await turn()

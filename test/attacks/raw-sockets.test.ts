@@ -77,7 +77,12 @@ const FRAGMENTS = [
 ]
 
 /** How a peer closes. */
-const ENDS = ['says that it is finished', 'goes with a reset', 'goes', 'goes before it has sent everything'] as const
+const ENDS = [
+  'closes its sending side',
+  'resets the connection',
+  'closes',
+  'closes before it has sent everything'
+] as const
 
 interface Peer {
   readonly fragments: string[]
@@ -128,12 +133,12 @@ async function visit(port: number, { fragments, pieces, end }: Peer): Promise<vo
     const size = at < 600 ? (pieces[piece % pieces.length] as number) : bytes.length
     socket.write(bytes.subarray(at, at + size))
     at += size
-    if (end === 'goes before it has sent everything' && at > bytes.length / 2) break
+    if (end === 'closes before it has sent everything' && at > bytes.length / 2) break
     // A turn of the event loop between them, so that they arrive separately.
     if (piece < 100) await new Promise((resolve) => setImmediate(resolve))
   }
-  if (end === 'goes with a reset') socket.resetAndDestroy()
-  else if (end === 'says that it is finished') {
+  if (end === 'resets the connection') socket.resetAndDestroy()
+  else if (end === 'closes its sending side') {
     socket.once('end', () => socket.destroy())
     socket.end()
   } else socket.destroy()

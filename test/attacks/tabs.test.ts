@@ -42,7 +42,7 @@ t.test(
     const bystander = await host.client(`${url}/events?user=alice`)
     const tabs: Tab[] = []
     let max = 0
-    let told = 0
+    let replaced = 0
     let returning: string | undefined
     for (let opened = 0; opened < TABS; opened += SLICE) {
       const slice = Array.from({ length: SLICE }, () => new Tab(host.port))
@@ -52,12 +52,12 @@ t.test(
       // Replaced tabs read to their end, and close.
       for (const tab of tabs.splice(0, Math.max(0, tabs.length - LIMIT))) {
         if (!tab.socket.closed) await once(tab.socket, 'close')
-        if (tab.tail.includes('data: {"reason":"replaced","reconnect":false}\n')) told++
+        if (tab.tail.includes('data: {"reason":"replaced","reconnect":false}\n')) replaced++
         returning = /id: (\S+\.end)\n/.exec(tab.tail)?.[1]
       }
     }
     t.ok(max <= LIMIT + 1, `${max} streams at most, one of them of another user`)
-    t.equal(told, TABS - LIMIT, 'each replaced stream was closed for good')
+    t.equal(replaced, TABS - LIMIT, 'each replaced stream was closed for good')
     const back = await RawSocket.stream(host.port, '/events?user=mallory', `Last-Event-ID: ${returning}\r\n`)
     t.match(back.head, /^HTTP\/1\.1 204 /, 'one that reconnects nevertheless is rejected, and replaces no other')
     t.equal((await host.app.sse.send('mallory', { data: 'x' })).streams, LIMIT)

@@ -226,16 +226,16 @@ t.test('W-20: an event with empty data moves the cursor in every client', async 
   t.strictSame(parseCursor(lastEventId), cursor)
 })
 
-const told = (reconnectionTime: number) => formatEvent({ event: 'a', data: '', reconnectionTime })
+const withTime = (reconnectionTime: number) => formatEvent({ event: 'a', data: '', reconnectionTime })
 
 t.test('W-21: a reconnection time consists of digits alone, or is refused', async (t) => {
   for (const time of [-1, 0.5, 1e21, Number.NaN, Number.POSITIVE_INFINITY, 3_600_001, 2 ** 40]) {
-    t.throws(() => told(time), TypeError, `${time}`)
+    t.throws(() => withTime(time), TypeError, `${time}`)
   }
   for (const time of ['1', '1\nevent: z', null, {}, [5], 5n]) {
-    t.throws(() => told(time as number), TypeError)
+    t.throws(() => withTime(time as number), TypeError)
   }
-  for (const time of [0, 1e3, 3_600_000]) t.equal(read(t, told(time)).reconnectionTime, time)
+  for (const time of [0, 1e3, 3_600_000]) t.equal(read(t, withTime(time)).reconnectionTime, time)
 })
 
 t.test('W-22: every stream sets its reconnection time, spread by a half, and the last one counts', async (t) => {
@@ -247,7 +247,7 @@ t.test('W-22: every stream sets its reconnection time, spread by a half, and the
   }
   t.ok(times.size > 40, `${times.size} of 50 differ`)
   t.ok([...times].every((time) => time >= 1_000 && time <= 3_000))
-  t.equal(read(t, told(5) + told(6)).reconnectionTime, 6)
+  t.equal(read(t, withTime(5) + withTime(6)).reconnectionTime, 6)
 })
 
 t.test('W-23: no text leaves a comment', async (t) => {

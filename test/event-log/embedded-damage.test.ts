@@ -133,7 +133,7 @@ function with_<Row extends unknown[]>(row: Row, at: number, value: unknown): Row
 t.test('an entry that is not MessagePack is a hole, and any other row like it is refused at the start', async (t) => {
   const scene = await stored(t, [draft('u:alice', 'a1'), draft('u:alice', 'a2'), draft('u:bob', 'b3')])
   const garbage = Buffer.from([0x9f, 0xc1, 0xff])
-  const spoil = async (table: string, key: string | number | [number, number]) => {
+  const corrupt = async (table: string, key: string | number | [number, number]) => {
     const root = open({
       path: scene.options.path,
       noSubdir: false,
@@ -144,12 +144,12 @@ t.test('an entry that is not MessagePack is a hole, and any other row like it is
     await root.openDB<Buffer, typeof key>(table, { encoding: 'binary' }).put(key, garbage)
     await root.close()
   }
-  await spoil('entries', 1)
+  await corrupt('entries', 1)
   const log = await reopened(t, scene)
   const page = await read(log, 'u:alice', scene.start)
   t.same([texts(page), page.gap], [['a2'], 'evicted'])
   await log.close()
-  await spoil('channels', 'u:alice')
+  await corrupt('channels', 'u:alice')
   await t.rejects(embeddedLog(scene.options), { code: 'SSE_HUB_ERR_LOG_STORE', message: /is damaged/ })
 })
 
@@ -164,8 +164,8 @@ t.test('an invalid row of a channel or a position costs its channel a gap, and o
   t.same([texts(unknown), unknown.gap, unknown.evicted], [[], 'evicted', 3], 'its earlier events are not known')
   await log.append([draft('u:alice', 'a4'), draft('u:bob', 'b5')])
   t.same(texts(await read(log, 'u:alice')), ['a4'])
-  const mended = await read(log, 'u:bob', scene.start)
-  t.same([texts(mended), mended.gap], [['b5'], 'evicted'], 'retention has removed the damaged position')
+  const opened = await read(log, 'u:bob', scene.start)
+  t.same([texts(opened), opened.gap], [['b5'], 'evicted'], 'retention has removed the damaged position')
 })
 
 t.test('a store whose tables do not agree is refused', async (t) => {

@@ -49,14 +49,14 @@ t.test(
       const [away, fresh] = [await headOf(log), async () => readAfter(log, away, 'u:alice')]
       for (const text of ['1', '2', '3', '4']) await log.append([toAlice(text)])
       await log.append([toAlice('x', { channels: ['u:bob'] })])
-      const level = await headOf(log)
+      const head = await headOf(log)
       const [history] = (await keys()).filter((key) => key.endsWith(':c:u:alice')) as [string]
       await redis.send(['DEL', history])
       if (isReadFirst) t.match(await fresh(), { texts: [], gap: 'evicted' })
       await log.append([toAlice('5')])
       t.match(await fresh(), { texts: ['5'], gap: 'evicted' })
       t.match(
-        await readAfter(log, level, 'u:alice'),
+        await readAfter(log, head, 'u:alice'),
         { texts: ['5'], gap: undefined },
         'nothing is missing after the head'
       )

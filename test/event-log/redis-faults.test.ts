@@ -42,7 +42,7 @@ async function untilReady(log: RedisLog): Promise<void> {
   while (!(await log.ready())) await pause(10)
 }
 
-async function untilIll(log: RedisLog): Promise<void> {
+async function untilDown(log: RedisLog): Promise<void> {
   while (await log.ready()) await pause(10)
 }
 
@@ -62,7 +62,7 @@ faultTest('continues at its position when Redis is killed and restarts with its 
   await log.append([toAlice('a'), toAlice('b')])
   await listening.met('b')
   await redis.kill()
-  await untilIll(log)
+  await untilDown(log)
   await t.rejects(log.append([toAlice('lost')]), UNAVAILABLE)
   await redis.start()
   await untilReady(log)
@@ -103,7 +103,7 @@ faultTest('distinguishes a suspended Redis from an idle one, and rejects appends
   const keyed = toAlice('b', { idempotency: idempotent('b') })
   await t.rejects(log.append([keyed]), { ...UNAVAILABLE, message: /not known.*same idempotency key/ })
   t.ok(performance.now() - since < 10_000, 'in time')
-  await untilIll(log)
+  await untilDown(log)
   await t.rejects(log.append([keyed]), { ...UNAVAILABLE, message: /Nothing was published/ })
   const from = listening.events.at(-1)?.cursor as Cursor
   t.match(
@@ -147,7 +147,7 @@ faultTest('reports a discontinuity when entries that a node has not seen are tri
   await other.append([toAlice('a')])
   await listening.met('a')
   proxy.cut()
-  await untilIll(log)
+  await untilDown(log)
   for (const text of ['b', 'c', 'd']) await other.append([toAlice(text)])
   const [tail] = (await redis.send(['KEYS', '*:tail'])) as [string]
   await redis.send(['XTRIM', tail, 'MAXLEN', '0'])
@@ -296,7 +296,7 @@ faultTest('dispatches the other events of an append with an unreadable entry', a
   await log.append([toAlice('a')])
   await listening.met('a')
   // Writes an append with an event that no hub writes: first without a number, then with one.
-  const spoil = async (position: number, fields: readonly string[]) => {
+  const corrupt = async (position: number, fields: readonly string[]) => {
     const [state, tail] = ['{sse-hub}:state', (await redis.send(['KEYS', '*:tail'])) as [string]]
     const [nonce, head, witness] = (await redis.send(['HMGET', state, 'nonce', 'head', 'witness'])) as string[]
     const own = ['p', nonce as string, 'n', `spoilt${position}`, 'h', head as string, 'w', witness as string, 'x', '']
@@ -308,10 +308,10 @@ faultTest('dispatches the other events of an append with an unreadable entry', a
     )
   }
   const entry = (text: string) => `abcdef ${Date.now()} -1\n["u:alice"]\n\n-"message"\n${text}`
-  await spoil(2, ['-', 'garbage', '-', entry('transient 1')])
+  await corrupt(2, ['-', 'garbage', '-', entry('transient 1')])
   await listening.met('transient 1')
   t.same([listening.texts, listening.discontinuities], [['a', 'transient 1'], []])
-  await spoil(3, ['2', 'garbage', '-', entry('transient 2'), '-', `abcdef 1 -1\n["u:alice"]\n\n-"\\n"\nx`])
+  await corrupt(3, ['2', 'garbage', '-', entry('transient 2'), '-', `abcdef 1 -1\n["u:alice"]\n\n-"\\n"\nx`])
   await listening.met('transient 2')
   t.equal(listening.discontinuities.length, 1, 'numbered events are read from history')
   await log.append([toAlice('b')])
@@ -488,7 +488,7 @@ faultTest('drops transient events that a node reads too late', async (t) => {
   await log.append([toAlice('a'), toAlice('passing a', transient)])
   await far.met('passing a')
   proxy.cut()
-  await untilIll(cutOff)
+  await untilDown(cutOff)
   await log.append([toAlice('b'), toAlice('late', transient)])
   await near.met('late')
   await pause(MAX_TRANSIENT_AGE)
@@ -511,7 +511,7 @@ faultTest('passes a stream no transient event from before it was opened, and all
   const { open: openStream } = await startHub(t, { log: cutOff, clock: clock as unknown as FakeClock })
   const there = openStream().sink
   proxy.cut()
-  await untilIll(cutOff)
+  await untilDown(cutOff)
   await log.append([toAlice('before', { transient: true })])
   await near.met('before')
   await pause(20)

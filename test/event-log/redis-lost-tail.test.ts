@@ -180,7 +180,7 @@ class World {
     }
   }
 
-  async comeBack(): Promise<void> {
+  async reconnect(): Promise<void> {
     while (!this.#isOver) {
       await this.visit(this.#random.pick(this.clients), this.#random.pick(this.#logs)).catch(() => {})
       await pause(this.#random.from(0, 8))
@@ -228,7 +228,7 @@ for (const kind of ['a kill of a Redis without an append-only file', 'a promotio
         for (const log of logs) await Listening.to(log)
         const world = new World(logs, random)
         await world.populate()
-        const running = [world.publish(), world.publish(), world.comeBack(), world.comeBack()]
+        const running = [world.publish(), world.publish(), world.reconnect(), world.reconnect()]
         for (let fault = 0; fault < 3; fault++) {
           if (kind === 'a promotion of a replica') {
             const replica = await RedisServer.start()

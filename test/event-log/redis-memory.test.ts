@@ -33,7 +33,7 @@ async function logAlone(t: Test, retention: Partial<Retention>, rest: object = {
     clock,
     log: () => log,
     /** Without the buffers of the connections, which do not belong to the log. */
-    async taken(): Promise<number> {
+    async measure(): Promise<number> {
       await log.close()
       log = await open()
       return (await used()) - empty
@@ -74,10 +74,10 @@ t.test('Redis uses no more memory than the log counts, with any contents', { ski
       toAlice('x', { transient: true, idempotency: idempotent('k'.repeat(22), { scope: `${index}`.padStart(22) }) })
   }
   for (const [kind, make] of Object.entries(kinds)) {
-    const { log, taken } = await logAlone(t, { user: 100_000, topic: 100_000, everyone: 100_000 })
+    const { log, measure } = await logAlone(t, { user: 100_000, topic: 100_000, everyone: 100_000 })
     await appendBatches(log(), count, make)
     const { bytes } = log().stats()
-    const used = await taken()
+    const used = await measure()
     t.comment(`${kind}: ${(used / count).toFixed()} bytes each, counted ${(bytes / count).toFixed()}`)
     t.ok(used <= bytes * TOLERANCE, `${kind}: Redis uses ${used}, the log counts ${bytes}`)
     t.ok(used >= bytes / 4, `${kind}: and not much less, ${used}`)
@@ -86,7 +86,7 @@ t.test('Redis uses no more memory than the log counts, with any contents', { ski
 
 t.test('a week of single appends stays within the bound', { skip: withoutRedis }, async (t) => {
   const bytes = 12 * MIB
-  const { log, clock, taken } = await logAlone(t, { bytes }, { tailBytes: 2 * MIB })
+  const { log, clock, measure } = await logAlone(t, { bytes }, { tailBytes: 2 * MIB })
   const count = effort(35_000, 150_000)
   const step = (7 * DAY) / count
   let max = 0
@@ -105,7 +105,7 @@ t.test('a week of single appends stays within the bound', { skip: withoutRedis }
         idempotency: idempotent(`${day}/${index}`.padStart(22), { scope: `${index % 3}` })
       })
     })
-    max = Math.max(max, await taken())
+    max = Math.max(max, await measure())
     t.ok(log().stats().bytes <= bytes * 1.02, `${log().stats().bytes} are counted`)
   }
   t.comment(`Redis uses ${(max / MIB).toFixed(1)} MiB at most, of ${bytes / MIB}`)

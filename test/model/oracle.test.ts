@@ -90,13 +90,13 @@ t.test('a gap with nothing missing after it is false', (t) => {
 })
 
 t.test('a change to another epoch of the log without a gap loses all', (t) => {
-  const anew = Array.from({ length: 3 }, (_, at) => ({ ...event(at + 1, 'bbbbbbbb'), data: `new ${at + 1}` }))
+  const newEpoch = Array.from({ length: 3 }, (_, at) => ({ ...event(at + 1, 'bbbbbbbb'), data: `new ${at + 1}` }))
   const published = [
     ...PUBLISHED,
-    ...anew.map(({ id, data }) => ({ id: id as string, channels: ['alice'], data, at: 50 }))
+    ...newEpoch.map(({ id, data }) => ({ id: id as string, channels: ['alice'], data, at: 50 }))
   ]
-  t.same(faultsOf([event(1), ...anew], {}, published), { lost: 1 })
-  t.same(faultsOf([event(1), gap(60, 'reset'), ...anew], {}, published), {})
+  t.same(faultsOf([event(1), ...newEpoch], {}, published), { lost: 1 })
+  t.same(faultsOf([event(1), gap(60, 'reset'), ...newEpoch], {}, published), {})
   t.end()
 })
 

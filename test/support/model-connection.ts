@@ -19,7 +19,7 @@ export interface ConnectionStart {
   /** The hub's head when the stream was opened. */
   readonly opened: Position
   /** How much history the client requested, if it sent no id. */
-  readonly asks: 'now' | 'oldest' | 'last'
+  readonly requested: 'now' | 'oldest' | 'last'
   /** The id that the client sent. */
   readonly lastEventId: string | undefined
   /** The gap that this id must cause, if that is certain. */
@@ -57,7 +57,7 @@ export class ConnectionCheck {
     this.start = start
     this.#requiredGap = start.requiredGap
     if (start.lastEventId !== undefined) this.#position = log.positionOf(start.lastEventId)
-    else if (start.asks === 'now') this.#position = start.opened
+    else if (start.requested === 'now') this.#position = start.opened
   }
 
   /** Judges a dispatched event. `transients` are the data of transient events, with their channels. */
@@ -73,7 +73,7 @@ export class ConnectionCheck {
   }
 
   /** A read of the log for this client begins: its answer may describe this moment, however late it arrives. */
-  asks(): void {
+  onRead(): void {
     this.#log.expire(this.#now())
     this.#evictionsAtRead = this.#log.evictions
   }
@@ -213,11 +213,11 @@ export class ConnectionCheck {
    * first.
    */
   #excuseUnasked(from: Position, upTo: number): void {
-    const { asks, opened, channels } = this.start
+    const { requested, opened, channels } = this.start
     for (const entry of this.#log.addressed(channels, from)) {
       // If the log began a new epoch meanwhile, the client begins with it.
       const wasAppended = entry.epoch !== opened.epoch || entry.seq <= opened.seq
-      const isOlder = asks === 'last' && entry.seq <= upTo
+      const isOlder = requested === 'last' && entry.seq <= upTo
       if (wasAppended && (isOlder || isGone(entry, channels))) this.#excused.add(entry)
     }
   }

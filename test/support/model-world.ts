@@ -244,14 +244,14 @@ export class ModelWorld {
     })
     const lastEventId = this.#cursorOf(client, kind)
     const requiredGap = lastEventId === undefined ? undefined : this.#model.flawOf(lastEventId)
-    const asks =
+    const requested =
       lastEventId !== undefined || kind === 'none' || kind === 'own' ? 'now' : kind === 'last' ? 'last' : 'oldest'
     const channels: Channel[] = [userChannel(client.user), ...client.topics.map(topicChannel), EVERYONE]
     const opened = this.#model.positionOf(hub.cursor())
     if (opened === undefined) throw new Violation('V2', `the hub is at ${hub.cursor()}, which the log never assigned`)
     const openedAt = this.#clock.monotonic()
     const check = new ConnectionCheck(this.#model, () => this.#clock.monotonic(), {
-      ...{ user: client.user, channels, opened, asks, lastEventId, requiredGap: requiredGap, openedAt }
+      ...{ user: client.user, channels, opened, requested, lastEventId, requiredGap, openedAt }
     })
     const expiresAt = this.#random.chance(0.1) ? this.#clock.now() + this.#random.pick([1, 700, 10_000]) : undefined
     const complain = (rule: string, message: string) => {
@@ -269,7 +269,7 @@ export class ModelWorld {
     }
     const kernel = this.#random.pick([20, 300, 600, 600, 5_000])
     const sink = new ModelSink({ kernel, now: () => this.#clock.monotonic(), onWritten, complain })
-    const startsAfter = lastEventId === undefined && asks === 'now' ? hub.cursor() : lastEventId
+    const startsAfter = lastEventId === undefined && requested === 'now' ? hub.cursor() : lastEventId
     const log: ConnectionLog = {
       listensTo: channels,
       startsAfter,
@@ -283,10 +283,10 @@ export class ModelWorld {
       topics: client.topics,
       expiresAt,
       lastEventId,
-      from: asks === 'oldest' ? 'oldest' : undefined,
-      last: asks === 'last' ? this.#random.from(1, 3) : undefined
+      from: requested === 'oldest' ? 'oldest' : undefined,
+      last: requested === 'last' ? this.#random.from(1, 3) : undefined
     }
-    this.#log(`  ${this.#nameOf(client)} ${kind} ${lastEventId ?? asks} on ${node}, hub at ${hub.cursor()}`)
+    this.#log(`  ${this.#nameOf(client)} ${kind} ${lastEventId ?? requested} on ${node}, hub at ${hub.cursor()}`)
     const stream = hub.open(sink, this.#plant.opening?.(opening) ?? opening)
     const catchUp = stream.catchUp.bind(stream)
     stream.catchUp = () => {
@@ -499,7 +499,7 @@ export class ModelWorld {
     })
     const read = log.read.bind(log)
     log.read = (query) => {
-      this.#asking?.asks()
+      this.#asking?.onRead()
       return read(query)
     }
     this.#plant.log?.(log)
