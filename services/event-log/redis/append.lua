@@ -1,22 +1,22 @@
--- Appends batches, each of them as a whole or not at all.
+-- Appends batches, each of them atomically.
 --
--- ARGV: 4 5 6 events kept of a user, a topic, everyone · 7 8 bytes kept of a channel, in all · 9 how long a key is remembered
--- 10 bytes that the tail keeps · 11 a random name for this call · 12 the batches, as JSON · 13… the texts of all their events
+-- ARGV: 4 5 6 events kept for a user, a topic, everyone · 7 8 bytes kept for a channel, in total · 9 how long a key is stored
+-- 10 bytes kept by the tail · 11 a random name for this call · 12 the batches, as JSON · 13… the texts of all their events
 -- An event is { witness, 1 if transient, ttl or -1, '' or { scope, key, digest }, streams, channels, collapse key }.
 
-local users, topics, broadcasts = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local users, topics, everyone = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local channelBytes, allBytes, window = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
--- The tail has a part of the whole bound at most, and so have the marks of channels that hold nothing.
-local tailMost, marksMost = math.min(tonumber(ARGV[10]), allBytes / 4), allBytes / 8
--- What each giver keeps, whatever the others hold: see retention.ts.
+-- Max. weight of the tail, and of the marks of emptied channels: shares of the whole bound.
+local maxTail, maxMarks = math.min(tonumber(ARGV[10]), allBytes / 4), allBytes / 8
+-- The share that each eviction source keeps: see retention.ts.
 local SHARES = { { 'keys', 1 / 8 }, { 'topic', 1 / 4 }, { 'everyone', 1 / 16 }, { 'user', 1 / 2 } }
--- The scopes of idempotency keys: how many keys each has, and when its oldest lapses. What a key and a scope weigh.
-local SCOPES, SCOPE_LAPSES, SCOPE_MOST = key('scopes'), key('scopelapses'), 100000
+-- Scopes of idempotency keys, by their number of keys, and by when their oldest key expires; max. keys of a scope; weights.
+local SCOPES, SCOPE_EXPIRIES, MAX_KEYS = key('scopes'), key('scopelapses'), 100000
 local KEY, SCOPE = 260, 500
 local keysOf = function(scope) return key('i:' .. scope) end
 local orderOf = function(scope) return key('o:' .. scope) end
--- A batch is handed to the tails in pieces: a script may call with so many arguments.
-local PIECE = 1000
+-- Max. number of events of a tail entry: the arguments of a Redis call are limited. Larger batches take several entries.
+local MAX_TAIL_EVENTS = 1000
 
 expire(1000)
 sweepSome()
@@ -24,17 +24,17 @@ clearSome()
 
 local first = head + 1
 local witnesses = {}
-local pieces, piece = {}, nil
+local tailEntries, tailEntry = {}, nil
 
-local hand = function(id, value)
-  if not piece or #piece.fields >= 2 * PIECE then
-    piece = { head = head, witness = witness, fields = {}, bytes = 0 }
-    pieces[#pieces + 1] = piece
+local dispatch = function(id, value)
+  if not tailEntry or #tailEntry.fields >= 2 * MAX_TAIL_EVENTS then
+    tailEntry = { head = head, witness = witness, fields = {}, bytes = 0 }
+    tailEntries[#tailEntries + 1] = tailEntry
   end
-  local fields = piece.fields
+  local fields = tailEntry.fields
   fields[#fields + 1] = id
   fields[#fields + 1] = value
-  piece.bytes = piece.bytes + #value + 32
+  tailEntry.bytes = tailEntry.bytes + #value + 32
 end
 
 local file = function(channel, seq, member, weight, collapse)
@@ -47,8 +47,8 @@ local file = function(channel, seq, member, weight, collapse)
       if oldWeight and oldCollapse == collapse then
         isReplacing = true
         release(before, old, oldWeight)
-        bytes = bytes - positionOf(collapse)
-        resize(channel, -oldWeight - positionOf(collapse))
+        bytes = bytes - positionWeight(collapse)
+        resize(channel, -oldWeight - positionWeight(collapse))
       else
         hole(channel, before, old)
       end
@@ -56,78 +56,78 @@ local file = function(channel, seq, member, weight, collapse)
     call('HSET', collapsedOf(channel), collapse, member)
   end
   call('ZADD', history, seq, member)
-  bytes = bytes + positionOf(collapse)
+  bytes = bytes + positionWeight(collapse)
   local count = call('ZCARD', history)
-  local own = weight + positionOf(collapse)
+  local own = weight + positionWeight(collapse)
   local size = resize(channel, own)
   if count == 1 and not isReplacing then
     if size > own then
       historyLost(channel, tonumber(seq) - 1)
       size = resize(channel, own - size)
     else
-      opened(channel)
+      openChannel(channel)
     end
   end
-  local bound = channel == 'everyone' and broadcasts or string.sub(channel, 1, 2) == 'u:' and users or topics
+  local bound = channel == 'everyone' and everyone or string.sub(channel, 1, 2) == 'u:' and users or topics
   while count > bound or (size > channelBytes and count > 1) do
     size = size - evict(channel)
     count = count - 1
   end
 end
 
--- Whether the log holds, or held, what a receipt says: a key may have survived the call that it came with.
-local isTrue = function(receipt)
+-- Whether the log retains, or retained, the entry of a receipt: a key may have survived a rollback of its entry.
+local isAppended = function(receipt)
   local seq, own = string.match(receipt, '^(%d+) (%w+)')
   seq = tonumber(seq)
   return seq == 0 or (seq >= first and seq <= head) or isOfThisLog(seq, own)
 end
 
--- What is known of an idempotency key, if it is: until when, the receipt, and the digest.
+-- Returns receipt and digest of an idempotency key, if it is stored and has not expired.
 local knownOf = function(idempotent)
   if idempotent == '' then return nil end
   local known = call('HGET', keysOf(idempotent[1]), idempotent[2]) or ''
-  local lapses, receipt, digest = string.match(known, '^(%d+) (%d+ %w+ %d+) (.*)$')
-  if lapses and tonumber(lapses) > now and isTrue(receipt) then return receipt, digest end
+  local expiry, receipt, digest = string.match(known, '^(%d+) (%d+ %w+ %d+) (.*)$')
+  if expiry and tonumber(expiry) > now and isAppended(receipt) then return receipt, digest end
 end
 
--- The oldest key of a scope goes. One that lapsed and was used again has a later end.
+-- Deletes the oldest key of a scope. A key that expired and was used again has a later expiry.
 local forgetKey = function(scope)
-  local lapses, oldest = string.match(call('LPOP', orderOf(scope)) or '', '^(%d+) (.*)$')
-  if not lapses then
+  local expiry, oldest = string.match(call('LPOP', orderOf(scope)) or '', '^(%d+) (.*)$')
+  if not expiry then
     call('ZREM', SCOPES, scope)
-    call('ZREM', SCOPE_LAPSES, scope)
+    call('ZREM', SCOPE_EXPIRIES, scope)
     return
   end
   local known = call('HGET', keysOf(scope), oldest)
-  if known and string.match(known, '^%d+') == lapses then call('HDEL', keysOf(scope), oldest) end
-  held.keys = held.keys - KEY
+  if known and string.match(known, '^%d+') == expiry then call('HDEL', keysOf(scope), oldest) end
+  retained.keys = retained.keys - KEY
   local next = call('LINDEX', orderOf(scope), 0)
   if next then
     call('ZINCRBY', SCOPES, -1, scope)
-    call('ZADD', SCOPE_LAPSES, string.match(next, '^%d+'), scope)
+    call('ZADD', SCOPE_EXPIRIES, string.match(next, '^%d+'), scope)
   else
     call('ZREM', SCOPES, scope)
-    call('ZREM', SCOPE_LAPSES, scope)
-    held.keys = held.keys - SCOPE
+    call('ZREM', SCOPE_EXPIRIES, scope)
+    retained.keys = retained.keys - SCOPE
   end
 end
 
 local remember = function(idempotent, receipt)
   local scope, name, digest = unpack(idempotent)
-  local lapses = int(now + window)
-  call('HSET', keysOf(scope), name, lapses .. ' ' .. receipt .. ' ' .. digest)
-  local count = call('RPUSH', orderOf(scope), lapses .. ' ' .. name)
-  held.keys = held.keys + KEY
+  local expiry = int(now + window)
+  call('HSET', keysOf(scope), name, expiry .. ' ' .. receipt .. ' ' .. digest)
+  local count = call('RPUSH', orderOf(scope), expiry .. ' ' .. name)
+  retained.keys = retained.keys + KEY
   call('ZADD', SCOPES, count, scope)
   if count == 1 then
-    held.keys = held.keys + SCOPE
-    call('ZADD', SCOPE_LAPSES, lapses, scope)
+    retained.keys = retained.keys + SCOPE
+    call('ZADD', SCOPE_EXPIRIES, expiry, scope)
   end
-  if count > SCOPE_MOST then forgetKey(scope) end
+  if count > MAX_KEYS then forgetKey(scope) end
 end
 
--- A batch in which a key comes with other content than before is refused, before anything of it is appended.
-local isRefused = function(batch)
+-- Whether a batch reuses a key with other content. Such a batch is rejected before any of its events is appended.
+local isRejected = function(batch)
   local seen = {}
   for _, event in ipairs(batch) do
     local idempotent = event[4]
@@ -154,12 +154,12 @@ local append = function(event)
   local exp = ttl >= 0 and now + ttl or -1
   local value = own .. ' ' .. int(now) .. ' ' .. int(exp) .. '\n' .. ARGV[texts]
   if isTransient == 1 then
-    hand('-', value)
+    dispatch('-', value)
   else
     seq = head + 1
     local name = int(seq)
-    hand(name, value)
-    head, witness = seq, life .. own
+    dispatch(name, value)
+    head, witness = seq, epoch .. own
     witnesses[#witnesses + 1] = own
     local member = memberOf(name, collapse, #channels > 1, exp)
     local weight = weightOf(#value, member)
@@ -174,72 +174,72 @@ local append = function(event)
 end
 
 for _, batch in ipairs(cjson.decode(ARGV[12])) do
-  local refused = isRefused(batch)
+  local rejected = isRejected(batch)
   for _, event in ipairs(batch) do
     texts = texts + 1
     count = count + 1
-    receipts[#receipts + 1] = refused and '!' or append(event)
+    receipts[#receipts + 1] = rejected and '!' or append(event)
   end
 end
 
--- What each entry of the tail weighs is known of all of them or of none.
+-- Without the weight of each entry of the tail, the tail is dropped.
 if call('LLEN', TAIL_SIZES) ~= call('XLEN', TAIL) then
   call('DEL', TAIL, TAIL_SIZES)
   tailBytes = 0
 end
 
--- The tail makes room for what comes, before it is known what else has to give.
-local trimTail = function(coming, least)
-  if tailBytes + coming <= tailMost then return end
+-- Trims the tail for the coming events, before eviction takes from other sources.
+local trimTail = function(coming, min)
+  if tailBytes + coming <= maxTail then return end
   local left = call('LLEN', TAIL_SIZES)
-  if left <= least then return end
-  while tailBytes + coming > tailMost and left > least do
+  if left <= min then return end
+  while tailBytes + coming > maxTail and left > min do
     tailBytes = tailBytes - tonumber(call('LPOP', TAIL_SIZES))
     left = left - 1
   end
   call('XTRIM', TAIL, 'MAXLEN', left)
 end
 local coming = 0
-for _, each in ipairs(pieces) do coming = coming + each.bytes + PIECE_WEIGHT end
+for _, each in ipairs(tailEntries) do coming = coming + each.bytes + TAIL_ENTRY end
 if coming > 0 then trimTail(coming, 0) end
 
-while marks > marksMost and call('EXISTS', EMPTIED) == 1 do forgetMarks(100) end
+while marks > maxMarks and call('EXISTS', EMPTIED) == 1 do forgetMarks(100) end
 
--- The whole log under its bound: what holds more than its share gives, and of that the heaviest channel or scope.
-local giver = function()
-  local shared = allBytes - kept() - coming
+-- Brings the whole log under its bound: evicts from the first source above its share, and of that the heaviest channel or scope.
+local evictionSource = function()
+  local shared = allBytes - bookkeeping() - coming
   for _, each in ipairs(SHARES) do
-    if held[each[1]] > each[2] * shared and held[each[1]] > 0 then return each[1] end
+    if retained[each[1]] > each[2] * shared and retained[each[1]] > 0 then return each[1] end
   end
 end
-local most = 10000 + 4 * count
-while most > 0 and total() + coming > allBytes do
-  local kind = giver()
+local max = 10000 + 4 * count
+while max > 0 and total() + coming > allBytes do
+  local kind = evictionSource()
   if not kind then break end
   local heaviest = call('ZREVRANGE', kind == 'keys' and SCOPES or SIZES[kind], 0, 0)[1]
-  -- What is left of a count when nothing is held comes of a store that was damaged.
-  if not heaviest then held[kind] = 0
+  -- Bytes that remain counted without a channel or scope come from a damaged store.
+  if not heaviest then retained[kind] = 0
   elseif kind == 'keys' then forgetKey(heaviest)
   else evict(heaviest) end
-  most = most - 1
+  max = max - 1
 end
 
 if head >= first then
   noteAge(first, head)
-  witnessed(first, table.concat(witnesses))
+  writeWitnesses(first, table.concat(witnesses))
 end
 
-for index, each in ipairs(pieces) do
+for index, each in ipairs(tailEntries) do
   local name = ARGV[11] .. index
-  local evictions = ''
-  -- The last piece says what the call has evicted: then all that it has appended is known.
-  if index == #pieces and isLost then evictions = cjson.encode(lost) end
-  handOn(name, each, evictions, each.fields, each.bytes)
+  local evictionText = ''
+  -- The last tail entry has the evictions of the call, because by then nodes know all that the call has appended.
+  if index == #tailEntries and hasEvictions then evictionText = cjson.encode(evictions) end
+  addToTail(name, each, evictionText, each.fields, each.bytes)
 end
-if #pieces > 0 then trimTail(0, 1) end
+if #tailEntries > 0 then trimTail(0, 1) end
 
-for _ = 1, held.keys > 0 and 100 + 2 * count or 0 do
-  local scope = call('ZRANGEBYSCORE', SCOPE_LAPSES, '-inf', now, 'LIMIT', 0, 1)[1]
+for _ = 1, retained.keys > 0 and 100 + 2 * count or 0 do
+  local scope = call('ZRANGEBYSCORE', SCOPE_EXPIRIES, '-inf', now, 'LIMIT', 0, 1)[1]
   if not scope then break end
   forgetKey(scope)
 end

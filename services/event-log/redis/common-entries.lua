@@ -1,6 +1,6 @@
--- Entries, their places in channels, and what was evicted.
+-- Entries, their positions in channels, and evictions. The second part of every script.
 
--- An entry's text: witness, time and end of its life; its channels as JSON; its collapse key as JSON, or nothing; the rest.
+-- An entry's text: witness, time and expiry; its channels as JSON; its collapse key as JSON, or empty; the rest.
 local parse = function(value)
   local time, exp, at = string.match(value, '^%w+ (%d+) (%-?%d+)\n()')
   if not exp then return nil end
@@ -8,12 +8,12 @@ local parse = function(value)
   return channels, collapse, tonumber(exp), tonumber(time)
 end
 
--- A member of a history is the number and what has to be cleared away with it: k collapse key, m several channels, t end.
+-- A member of a history is the number and flags of the rows to delete with it: k collapse key, m several channels, t expiry.
 local memberOf = function(seq, collapse, hasSeveral, exp)
   return seq .. (collapse ~= '' and 'k' or '') .. (hasSeveral and 'm' or '') .. (exp >= 0 and 't' or '')
 end
 
--- Whether the channels of an entry, as JSON, name this one. Within a name, a quote never follows a bracket or a comma directly.
+-- Whether the channels of an entry, as JSON, include this one. Within a name, no quote directly follows a bracket or a comma.
 local quoted = {}
 local isFiledUnder = function(channels, channel)
   local texts = quoted[channel]
@@ -25,30 +25,30 @@ local isFiledUnder = function(channels, channel)
   return string.find(channels, texts[1], 1, true) or string.find(channels, texts[2], 1, true)
 end
 
--- What an entry weighs, however many channels it is filed under, and what its place in one of them weighs besides.
+-- Weight of an entry, and of its position in each channel.
 local weightOf = function(length, member)
   return math.ceil(length * TEXT) + ENTRY + (string.find(member, 'm', 1, true) and SHARED or 0) +
-    (string.find(member, 't', 1, true) and LAPSING or 0)
+    (string.find(member, 't', 1, true) and EXPIRING or 0)
 end
-local positionOf = function(collapse)
-  return PLACE + (collapse ~= '' and COLLAPSED + math.ceil(#collapse * TEXT) or 0)
+local positionWeight = function(collapse)
+  return POSITION + (collapse ~= '' and COLLAPSED + math.ceil(#collapse * TEXT) or 0)
 end
 local channelWeight = function(channel) return CHANNEL + NAMES * #channel end
 local markWeight = function(channel) return MARK + math.ceil(#channel * TEXT) end
 
--- What a channel holds has changed. Returns what it holds.
+-- Changes the weight of a channel, and returns the new one.
 local resize = function(channel, weight)
   local kind = kindOf(channel)
-  held[kind] = held[kind] + weight
+  retained[kind] = retained[kind] + weight
   return tonumber(call('ZINCRBY', SIZES[kind], weight, channel))
 end
 
--- All that the log holds but what gives when it is over its bound.
-local kept = function() return tailBytes + marks + ages + math.min(head, RING) * WITNESS end
-local total = function() return bytes + held.keys + kept() end
+-- Weight of the bookkeeping, which eviction cannot reduce; weight of the whole log.
+local bookkeeping = function() return tailBytes + marks + ages + math.min(head, RING) * WITNESS end
+local total = function() return bytes + retained.keys + bookkeeping() end
 
--- The number of a channel's member, and weight and collapse key of its entry. An index alone proves nothing: where the entry is
--- gone, or is another than the one that was filed, there is no weight, and the member is a hole.
+-- Returns the number of a channel's member, and weight and collapse key of its entry. An index alone proves nothing: if the entry
+-- is missing, or is not the one that was filed, the weight is nil, and the member is a hole.
 local entryOf = function(channel, member)
   local seq = string.match(member, '^%d+')
   local value = call('HGET', EVENTS, seq)
@@ -59,7 +59,7 @@ local entryOf = function(channel, member)
   return seq, weightOf(#value, member), collapse
 end
 
--- The witness of a number by the ring of witnesses, else by the entry itself; nothing if neither has it.
+-- The witness of a number from the ring of witnesses, else from the entry itself; nil if neither has it.
 local witnessOf = function(seq)
   if seq == head then return string.sub(witness, 9) end
   if seq > 0 and seq < head and seq > head - RING then
@@ -69,7 +69,7 @@ local witnessOf = function(seq)
   return string.match(call('HGET', EVENTS, int(seq)) or '', '^%w+')
 end
 
--- Whether an entry that somebody names is one of this log's, or may be.
+-- Whether a number with this witness belongs to this log, as far as is known.
 local isOfThisLog = function(seq, own)
   return seq <= head and (witnessOf(seq) or own) == own
 end
@@ -85,22 +85,22 @@ local noteEvicted = function(channel, seq)
   if seq <= tonumber(call('HGET', EVICTED, channel) or 0) then return end
   call('HSET', EVICTED, channel, int(seq))
   if seq > head - REACH then
-    lost[channel] = seq
-    isLost = true
+    evictions[channel] = seq
+    hasEvictions = true
   end
 end
 
--- A channel that holds something again knows itself up to where it was evicted.
-local opened = function(channel)
+-- Adds a channel that has entries again; the number of its mark becomes its own.
+local openChannel = function(channel)
   local kind, weight = kindOf(channel), channelWeight(channel)
   bytes = bytes + weight
-  held[kind] = held[kind] + weight
+  retained[kind] = retained[kind] + weight
   local evicted = tonumber(call('ZSCORE', EMPTIED, channel) or forgotten)
   if evicted > 0 then call('HSET', EVICTED, channel, int(evicted)) end
   if call('ZREM', EMPTIED, channel) == 1 then marks = marks - markWeight(channel) end
 end
 
--- Of the channels that were evicted longest ago one number is left for all.
+-- Replaces the marks with the lowest numbers by one number for all of them.
 local forgetMarks = function(count)
   local popped = call('ZPOPMIN', EMPTIED, count)
   for index = 1, #popped, 2 do
@@ -109,28 +109,28 @@ local forgetMarks = function(count)
   end
 end
 
-local emptied = function(channel)
+local closeChannel = function(channel)
   local kind, weight = kindOf(channel), channelWeight(channel)
   bytes = bytes - weight
-  held[kind] = held[kind] - weight - tonumber(call('ZSCORE', SIZES[kind], channel) or 0)
+  retained[kind] = retained[kind] - weight - tonumber(call('ZSCORE', SIZES[kind], channel) or 0)
   local evicted = call('HGET', EVICTED, channel)
   call('ZREM', SIZES[kind], channel)
   call('HDEL', EVICTED, channel)
   call('DEL', collapsedOf(channel))
   if not evicted or tonumber(evicted) <= forgotten then return end
   if call('ZADD', EMPTIED, evicted, channel) == 1 then marks = marks + markWeight(channel) end
-  if call('ZCARD', EMPTIED) > EMPTIED_MOST then forgetMarks(1000) end
+  if call('ZCARD', EMPTIED) > MAX_EMPTIED then forgetMarks(1000) end
 end
 
--- An entry has lost its place in a channel.
-local taken = function(channel, weight, place)
-  bytes = bytes - place
-  resize(channel, -weight - place)
-  if call('EXISTS', historyOf(channel)) == 0 then emptied(channel) end
+-- Subtracts an entry and its position from the weight of a channel.
+local subtract = function(channel, weight, position)
+  bytes = bytes - position
+  resize(channel, -weight - position)
+  if call('EXISTS', historyOf(channel)) == 0 then closeChannel(channel) end
 end
 
--- How many channels of an entry name it.
-local holders = function(value, member)
+-- Counts the channels that have a position of an entry.
+local countPositions = function(value, member)
   local channels = parse(value or '')
   if not channels then return 0 end
   local count = 0
@@ -140,18 +140,18 @@ local holders = function(value, member)
   return count
 end
 
--- The history of a channel is gone, though the channel held entries: all up to a number may have been among them.
+-- Call it when the history of a channel with entries is missing: all entries up to a number may be lost from it.
 local historyLost = function(channel, seq)
   noteEvicted(channel, seq)
   if sweep == '' then sweep = '0' end
 end
 
--- One channel fewer holds the entry; the last one lets it go.
+-- Releases an entry for one channel; the last one deletes it.
 local release = function(member, seq, weight)
   if string.find(member, 'm', 1, true) then
     local left = call('HINCRBY', HELD, seq, -1)
     if left < 0 then
-      left = holders(call('HGET', EVENTS, seq), member)
+      left = countPositions(call('HGET', EVENTS, seq), member)
       call('HSET', HELD, seq, left)
     end
     if left > 0 then return end
@@ -167,23 +167,23 @@ local uncollapse = function(channel, collapse, member)
   if call('HGET', collapsed, collapse) == member then call('HDEL', collapsed, collapse) end
 end
 
--- A member without its entry was taken out of a history: readers learn of a gap there. What it weighed is not known any more;
--- its channel becomes lighter by what its entries weigh on average.
+-- Call it when a member without its entry was removed from a history: readers get a gap there. The weight of the entry is
+-- unknown, so the average weight of the channel's entries is subtracted.
 local hole = function(channel, member, seq)
   noteEvicted(channel, tonumber(seq))
   local size = tonumber(call('ZSCORE', SIZES[kindOf(channel)], channel) or 0)
   local weight = math.floor(size / (call('ZCARD', historyOf(channel)) + 1))
-  local isSingleNode = call('HEXISTS', EVENTS, seq) == 0 and not string.find(member, 'm', 1, true)
-  bytes = math.max(0, bytes - (isSingleNode and weight or PLACE))
-  taken(channel, weight, 0)
+  local isOnlyPosition = call('HEXISTS', EVENTS, seq) == 0 and not string.find(member, 'm', 1, true)
+  bytes = math.max(0, bytes - (isOnlyPosition and weight or POSITION))
+  subtract(channel, weight, 0)
 end
 
--- Retention takes the oldest entry of a channel. Returns what it weighed.
+-- Evicts the oldest entry of a channel. Returns its weight.
 local evict = function(channel)
   local member = call('ZPOPMIN', historyOf(channel))[1]
   if not member then
     historyLost(channel, head)
-    emptied(channel)
+    closeChannel(channel)
     return 0
   end
   local seq, weight, collapse = entryOf(channel, member)
@@ -194,8 +194,8 @@ local evict = function(channel)
   if collapse ~= '' then uncollapse(channel, collapse, member) end
   noteEvicted(channel, tonumber(seq))
   release(member, seq, weight)
-  taken(channel, weight, positionOf(collapse))
-  return weight + positionOf(collapse)
+  subtract(channel, weight, positionWeight(collapse))
+  return weight + positionWeight(collapse)
 end
 
 local forget = function(seq, weight)
@@ -205,7 +205,7 @@ local forget = function(seq, weight)
   bytes = bytes - weight
 end
 
--- Takes an entry out of all its channels: it is too old, which is a gap, or has outlived itself, which is none.
+-- Removes an entry from all its channels: it is too old, which is a gap, or has expired, which is not.
 local drop = function(seq, isGap, horizon)
   local value = call('HGET', EVENTS, seq)
   if not value then
@@ -216,7 +216,7 @@ local drop = function(seq, isGap, horizon)
   if not channels then return forget(seq, weightOf(#value, '')) end
   if isGap and time > horizon then return end
   if not isGap and (exp < 0 or exp > now) then
-    -- The index tells another end than the entry.
+    -- The index has another expiry than the entry.
     call('ZREM', TTL, seq)
     if exp >= 0 then call('ZADD', TTL, exp, seq) end
     return
@@ -224,17 +224,17 @@ local drop = function(seq, isGap, horizon)
   channels = cjson.decode(channels)
   local member = memberOf(seq, collapse, #channels > 1, exp)
   local weight = weightOf(#value, member)
-  local places = #channels > 1 and tonumber(call('HGET', HELD, seq) or 0) or 1
+  local positions = #channels > 1 and tonumber(call('HGET', HELD, seq) or 0) or 1
   for _, channel in ipairs(channels) do
     if call('ZREM', historyOf(channel), member) == 1 then
       if collapse ~= '' then uncollapse(channel, collapse, member) end
       if isGap then noteEvicted(channel, tonumber(seq)) end
-      taken(channel, weight, positionOf(collapse))
-      places = places - 1
+      subtract(channel, weight, positionWeight(collapse))
+      positions = positions - 1
     elseif call('EXISTS', historyOf(channel)) == 0 and call('ZSCORE', SIZES[kindOf(channel)], channel) then
       historyLost(channel, head)
-      emptied(channel)
+      closeChannel(channel)
     end
   end
-  forget(seq, weight + math.max(0, places) * positionOf(collapse))
+  forget(seq, weight + math.max(0, positions) * positionWeight(collapse))
 end

@@ -1,6 +1,6 @@
--- What is done in passing with each call: dropping, the tail, and recording what was lost.
+-- Maintenance in small steps with each call, the tail, and recorded losses. The third part of every script.
 
--- Goes on with the search for entries that no channel names.
+-- Continues the search for entries without positions, and deletes them.
 local sweepSome = function()
   if sweep == '' then return end
   local page = call('HSCAN', EVENTS, sweep, 'COUNT', 100)
@@ -10,14 +10,14 @@ local sweepSome = function()
     local channels, collapse, exp = parse(value)
     local member = channels and memberOf(seq, collapse, string.find(channels, '","', 1, true), exp)
     local several = member and string.find(member, 'm', 1, true)
-    local count = member and tonumber(seq) <= head and holders(value, member) or 0
-    local places = several and tonumber(call('HGET', HELD, seq) or count) or 1
-    local place = member and positionOf(collapse) or 0
+    local count = member and tonumber(seq) <= head and countPositions(value, member) or 0
+    local positions = several and tonumber(call('HGET', HELD, seq) or count) or 1
+    local position = member and positionWeight(collapse) or 0
     if count == 0 then
-      forget(seq, weightOf(#value, member or '') + places * place)
+      forget(seq, weightOf(#value, member or '') + positions * position)
     else
       if several then
-        bytes = bytes - (places - count) * place
+        bytes = bytes - (positions - count) * position
         call('HSET', HELD, seq, count)
       end
       if exp >= 0 then call('ZADD', TTL, 'NX', exp, seq) end
@@ -25,11 +25,11 @@ local sweepSome = function()
   end
 end
 
--- Goes on with clearing away a former epoch.
+-- Continues deleting the keys of a former epoch.
 local clearSome = function()
-  local life = string.match(former, '^%w+')
-  if not life then return end
-  local base = BASE .. life .. ':'
+  local epoch = string.match(former, '^%w+')
+  if not epoch then return end
+  local base = BASE .. epoch .. ':'
   local clear = function(channel) call('UNLINK', base .. 'c:' .. channel, base .. 'k:' .. channel) end
   for _, kind in ipairs({ 'user', 'topic', 'everyone' }) do
     local popped = call('ZPOPMIN', base .. 'sizes:' .. kind, 100)
@@ -54,23 +54,23 @@ local clearSome = function()
   former = string.gsub(former, '^%w+ ', '')
 end
 
--- Age is looked at range by range, from the front. A call clears away no more than it can in good time; the next goes on.
-local expire = function(most)
-  for _, seq in ipairs(call('ZRANGEBYSCORE', TTL, '-inf', now, 'LIMIT', 0, most)) do drop(seq, false) end
+-- Drops expired entries, and then old ones range by range, up to a number of them; the next call continues.
+local expire = function(max)
+  for _, seq in ipairs(call('ZRANGEBYSCORE', TTL, '-inf', now, 'LIMIT', 0, max)) do drop(seq, false) end
   local horizon = now - tonumber(ARGV[3])
-  while most > 0 do
+  while max > 0 do
     local newest, first, last, start = string.match(call('LINDEX', AGES, 0) or '', '^(%d+) (%d+) (%d+) (%d+)$')
     if not newest or tonumber(newest) > horizon then return end
     call('LPOP', AGES)
-    local stop = math.min(tonumber(last), tonumber(first) + most - 1)
+    local stop = math.min(tonumber(last), tonumber(first) + max - 1)
     for seq = tonumber(first), stop do drop(int(seq), true, horizon) end
     if stop < tonumber(last) then call('LPUSH', AGES, newest .. ' ' .. int(stop + 1) .. ' ' .. last .. ' ' .. start)
     else ages = ages - AGE end
-    most = most - (stop - tonumber(first) + 1)
+    max = max - (stop - tonumber(first) + 1)
   end
 end
 
--- Notes when these numbers were appended: beside those before them, if they came shortly after.
+-- Records when these numbers were appended, in the last range of ages if that is recent.
 local noteAge = function(first, last)
   local newest, from, to, start = string.match(call('LINDEX', AGES, -1) or '', '^(%d+) (%d+) (%d+) (%d+)$')
   local isNear = newest and tonumber(to) == first - 1 and last - tonumber(from) < AGE_NUMBERS and
@@ -83,70 +83,70 @@ local noteAge = function(first, last)
   ages = ages + AGE
 end
 
--- Hands a piece on to the tails: a name of its own, the head before it, what has been evicted, and its events.
-local handOn = function(name, before, evictions, events, size)
+-- Adds an entry to the tail: its own name, the head before it, evictions, and its events.
+local addToTail = function(name, before, evictions, events, size)
   pos = pos + 1
   local fields = { 'p', nonce, 'n', name, 'h', int(before.head), 'w', before.witness, 'x', evictions }
   for _, field in ipairs(events) do fields[#fields + 1] = field end
   local added = redis.pcall('XADD', TAIL, int(pos) .. '-0', unpack(fields))
   if type(added) == 'table' and added.err then
-    -- Somebody else has written there. Nodes that have seen all before this go on; the others notice, and read again.
+    -- Another program has written there. Nodes that have read all entries before this one continue; others read history again.
     call('DEL', TAIL, TAIL_SIZES)
     tailBytes = 0
     call('XADD', TAIL, int(pos) .. '-0', unpack(fields))
   end
   nonce = name
-  local weight = size + #evictions + PIECE_WEIGHT
+  local weight = size + #evictions + TAIL_ENTRY
   call('RPUSH', TAIL_SIZES, weight)
   tailBytes = tailBytes + weight
 end
 
--- Writes the witnesses of consecutive numbers.
-local witnessed = function(first, text)
-  local place = (first % RING) * WITNESS
-  -- More of them than there are places at all would begin to overwrite themselves, which comes to the same.
+-- Writes the witnesses of consecutive numbers into the ring.
+local writeWitnesses = function(first, text)
+  local position = (first % RING) * WITNESS
+  -- Witnesses beyond the size of the ring overwrite the first ones, as they would one by one.
   while #text > 0 do
-    local room = RING * WITNESS - place
-    call('SETRANGE', WITNESSES, place, string.sub(text, 1, room))
+    local room = RING * WITNESS - position
+    call('SETRANGE', WITNESSES, position, string.sub(text, 1, room))
     text = string.sub(text, room + 1)
-    place = 0
+    position = 0
   end
 end
 
--- Records that entries are lost. The loss takes a number of its own: every cursor below it is from before, and its reader learns
--- of a gap; so does every stream of every node, from the tail.
-local lose = function()
+-- Records a loss of entries. The loss takes a number of its own: every cursor below it precedes the loss, and its reader gets a
+-- gap; every open stream gets one from the tail.
+local recordLoss = function()
   local own = string.sub(letters, 9)
-  head, witness = head + 1, life .. own
+  head, witness = head + 1, epoch .. own
   loss = head
   sweep = '0'
-  witnessed(head, own)
-  handOn(letters, { head = head, witness = witness }, '!', {}, 100)
+  writeWitnesses(head, own)
+  addToTail(letters, { head = head, witness = witness }, '!', {}, 100)
 end
 
--- Whether the log lacks what the caller has heard of it, and nobody has recorded that yet: what the caller has heard is not of a
--- log that was later than what is recorded last, for then it would still be here.
-local seq, known, since = string.match(heard, '^(%d+) (%w+) (%d+)$')
+-- Whether the log lacks the newest entry that the caller knows, and this loss is not recorded yet: a loss that was recorded after
+-- the caller's reply, or an epoch that began after it, already covers the entry.
+local seq, known, since = string.match(callerHead, '^(%d+) (%w+) (%d+)$')
 local isRolledBack = function()
   if not seq then return false end
   since = tonumber(since)
-  -- Another epoch has begun, unless an earlier one has come back, as from a backup.
-  if string.sub(known, 1, 8) ~= life then return born < since end
+  -- A new epoch has begun, unless an earlier one was restored, as from a backup.
+  if string.sub(known, 1, 8) ~= epoch then return born < since end
   return born <= since and not isOfThisLog(tonumber(seq), string.sub(known, 9))
 end
 
--- Which cursors are true, and what was evicted, is not known any more without these keys.
-local isForgetful = function() return isMissing(5) or isMissing(6) or (head > 0 and call('EXISTS', WITNESSES) == 0) end
+-- Without these keys neither cursors nor evictions can be verified.
+local hasLostKeys = function() return isMissing(5) or isMissing(6) or (head > 0 and call('EXISTS', WITNESSES) == 0) end
 
 if isRolledBack() then
   born = math.max(now, since + 1)
-  lose()
-elseif isForgetful() then
+  recordLoss()
+elseif hasLostKeys() then
   born = math.max(now, born + 1)
-  lose()
+  recordLoss()
 end
 
--- Without its ages an entry would be kept for ever.
+-- Without ranges of ages the entries would never be dropped.
 if present[1] > 0 and call('EXISTS', AGES) == 0 then
   call('RPUSH', AGES, int(now) .. ' 1 ' .. int(head) .. ' ' .. int(now))
   ages = AGE
@@ -154,5 +154,5 @@ end
 
 local answer = function()
   local channels = call('ZCARD', SIZES.user) + call('ZCARD', SIZES.topic) + call('ZCARD', SIZES.everyone)
-  return { life, head, witness, call('HLEN', EVENTS), total(), channels, pos, now, loss, born }
+  return { epoch, head, witness, call('HLEN', EVENTS), total(), channels, pos, now, loss, born }
 end

@@ -1,24 +1,24 @@
--- What all scripts begin with. KEYS[1] is the hub's state; everything else lies under the name of the log's life, so that a
--- life that begins anew never meets what another has left. All keys carry the same hash tag.
+-- The state of the log; the first part of every script. KEYS[1] is the hub's state; the names of all other keys contain the
+-- name of the epoch, so that a new epoch never reads keys of a former one. All keys have the same hash tag.
 --
--- ARGV: 1 the time, or '' for the server's · 2 14 random letters, and what the caller has heard of the log · 3 age that is kept, in ms
+-- ARGV: 1 the time, or '' for the server's · 2 14 random letters, and the newest entry that the caller knows · 3 max. age in ms
 
 local FORMAT = '2'
--- What things weigh besides their text: an entry; its place in a channel; a channel, with a mark of what it has evicted; a mark
--- of a channel that holds nothing; a range of ages. Text takes up to a fifth more than its length. Measured on Redis 7.0 over
--- 50,000 of each.
-local ENTRY, PLACE, SHARED, LAPSING, COLLAPSED = 70, 80, 60, 110, 130
+-- Weights besides text: an entry; its position in a channel; an entry of several channels; one that expires; one with a
+-- collapse key; a channel, with a mark of its evictions; a mark of an emptied channel; a range of ages. Text takes up to a
+-- fifth more than its length. Measured on Redis 7.0 over 50,000 of each.
+local ENTRY, POSITION, SHARED, EXPIRING, COLLAPSED = 70, 80, 60, 110, 130
 local CHANNEL, NAMES, MARK, AGE, TEXT = 300, 4, 100, 48, 1.2
--- Up to so many channels that hold nothing any more it is known where they were evicted.
-local EMPTIED_MOST = 100000
--- The witnesses of so many of the newest numbers are kept, whether their entries are held or not.
+-- Max. number of emptied channels with a mark of their evictions.
+local MAX_EMPTIED = 100000
+-- Number of the newest witnesses that are kept, even without their entries; length of a witness.
 local RING, WITNESS = 262144, 6
--- What nodes keep of their own is not older than so many numbers: further back they need not hear of evictions.
+-- Nodes keep recent events in memory for fewer numbers than this: of older entries they need no evictions.
 local REACH = 100000
--- A range of ages covers no more numbers than this, and no more time than this part of the age that is kept.
+-- Max. numbers of a range of ages, and its max. time as a part of the max. age.
 local AGE_NUMBERS, AGE_PART = 1000, 1 / 1000
--- What a piece of the tail weighs besides its events.
-local PIECE_WEIGHT = 200
+-- Weight of an entry of the tail besides its events.
+local TAIL_ENTRY = 200
 
 local STATE = KEYS[1]
 local BASE = string.sub(STATE, 1, -6)
@@ -31,12 +31,12 @@ if not now then
   now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
--- The letters name an epoch and its first witness, or a loss, should one have to be recorded. The caller has heard of an entry as
--- the newest, of a log whose last loss was recorded then, or which began then.
-local letters, heard = string.match(ARGV[2], '^(%w+) ?(.*)$')
+-- The letters name an epoch and its first witness, or a loss, if the script has to begin or record one. The rest is number and
+-- witness of the newest entry that the caller knows, and when the last loss was recorded there, or the epoch began.
+local letters, callerHead = string.match(ARGV[2], '^(%w+) ?(.*)$')
 
--- What `bytes` counts are entries and channels; `user`, `topic` and `everyone` are what the channels of each kind hold, where an
--- entry in several counts for each.
+-- `bytes` is the weight of entries and channels; `user`, `topic` and `everyone` are the weights of the channels of each kind,
+-- where an entry of several channels counts for each.
 local FIELDS = { 'format', 'life', 'head', 'witness', 'pos', 'nonce', 'bytes', 'tail', 'forgotten', 'loss', 'born', 'user', 'topic',
   'everyone', 'keys', 'marks', 'ages', 'counts', 'sweep', 'former' }
 local state = call('HMGET', STATE, unpack(FIELDS))
@@ -44,29 +44,29 @@ if state[1] and state[1] ~= FORMAT then
   return redis.error_reply('FORMAT the log is of format ' .. state[1] .. '; this hub writes format ' .. FORMAT)
 end
 
--- How many entries there are in an epoch, how many channels of each kind, and how many marks of evictions.
-local countsOf = function(life)
-  local base = BASE .. life .. ':'
+-- Counts an epoch's entries, channels of each kind, and marks of evictions.
+local countsOf = function(epoch)
+  local base = BASE .. epoch .. ':'
   return { call('HLEN', base .. 'events'), call('ZCARD', base .. 'sizes:user'), call('ZCARD', base .. 'sizes:topic'),
     call('ZCARD', base .. 'sizes:everyone'), call('HLEN', base .. 'evicted'), call('ZCARD', base .. 'emptied') }
 end
 
--- What there was at the end of the last call, and is now. A key that was deleted or evicted is not there any more.
+-- The counts at the end of the last call, and now. They reveal keys that were deleted, or evicted by Redis.
 local before, present = {}, state[2] and countsOf(state[2])
 for count in string.gmatch(state[18] or '', '%d+') do before[#before + 1] = tonumber(count) end
 local isMissing = function(index) return before[index] and present[index] < before[index] end
 local isGone = function(index) return isMissing(index) and present[index] == 0 end
 
--- Entries are nothing without the list of channels, and channels nothing without entries: then another epoch begins, and what
--- the former has left is cleared away.
+-- Entries are useless without the list of channels, and channels without entries: then a new epoch begins, and the keys of the
+-- former one are deleted bit by bit.
 local EPOCH = BASE .. 'epoch'
 local former = state[20] or ''
 if state[2] and (isGone(1) or isGone(2) or isGone(3) or isGone(4)) then
   former = former .. state[2] .. ' '
   state[2] = nil
 elseif not state[2] then
-  local life = call('GET', EPOCH)
-  if life then former = life .. ' ' end
+  local epoch = call('GET', EPOCH)
+  if epoch then former = epoch .. ' ' end
 end
 if not state[2] then
   state = { FORMAT, string.sub(letters, 1, 8), '0', letters, '0', '', '0', '0', '0', '0', int(now) }
@@ -81,18 +81,18 @@ if not state[2] then
   end
   call('HSET', STATE, unpack(begun))
 end
-local life, head, witness = state[2], tonumber(state[3]), state[4]
+local epoch, head, witness = state[2], tonumber(state[3]), state[4]
 local pos, nonce = tonumber(state[5]), state[6]
 local bytes, tailBytes, forgotten = tonumber(state[7]), tonumber(state[8]), tonumber(state[9])
--- The number of the newest loss: cursors with lower numbers are from before it. When it was recorded, or else the epoch began.
+-- The number of the newest loss: cursors with lower numbers precede it. The time of its recording, or else of the epoch's begin.
 local loss, born = tonumber(state[10] or 0), tonumber(state[11] or 0)
-local held = { user = tonumber(state[12] or 0), topic = tonumber(state[13] or 0), everyone = tonumber(state[14] or 0),
+local retained = { user = tonumber(state[12] or 0), topic = tonumber(state[13] or 0), everyone = tonumber(state[14] or 0),
   keys = tonumber(state[15] or 0) }
 local marks, ages = tonumber(state[16] or 0), tonumber(state[17] or 0)
--- How far the search for entries that no channel names has come; empty if there is none.
+-- Progress of the search for entries without positions; empty while none is in progress.
 local sweep = state[19] or ''
 
-local key = function(name) return BASE .. life .. ':' .. name end
+local key = function(name) return BASE .. epoch .. ':' .. name end
 local EVENTS, HELD, TTL, AGES = key('events'), key('held'), key('ttl'), key('ages')
 local EVICTED, EMPTIED = key('evicted'), key('emptied')
 local SIZES = { user = key('sizes:user'), topic = key('sizes:topic'), everyone = key('sizes:everyone') }
@@ -103,14 +103,14 @@ local kindOf = function(channel)
   return channel == 'everyone' and 'everyone' or string.sub(channel, 1, 2) == 'u:' and 'user' or 'topic'
 end
 
--- The highest number that this call has evicted from each channel, as far as nodes need to hear of it.
-local lost, isLost = {}, false
+-- The highest number that this call has evicted from each channel, for the recent events of the nodes.
+local evictions, hasEvictions = {}, false
 
 local save = function()
   local after = { head = int(head), witness = witness, pos = int(pos), nonce = nonce, bytes = int(bytes), tail = int(tailBytes),
-    forgotten = int(forgotten), loss = int(loss), born = int(born), user = int(held.user), topic = int(held.topic),
-    everyone = int(held.everyone), keys = int(held.keys), marks = int(marks), ages = int(ages),
-    counts = table.concat(countsOf(life), ' '), sweep = sweep, former = former }
+    forgotten = int(forgotten), loss = int(loss), born = int(born), user = int(retained.user), topic = int(retained.topic),
+    everyone = int(retained.everyone), keys = int(retained.keys), marks = int(marks), ages = int(ages),
+    counts = table.concat(countsOf(epoch), ' '), sweep = sweep, former = former }
   local changed = {}
   for index, name in ipairs(FIELDS) do
     if after[name] and after[name] ~= state[index] then
