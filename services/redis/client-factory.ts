@@ -5,17 +5,17 @@ import { findMaster } from './sentinels.ts'
 import { type ClusterSettings, checkCluster, checkSentinel, reachable, type SentinelSettings } from './settings.ts'
 import { readRedisUrl } from './url.ts'
 
-/** What is used of the client that a host hands in. */
+/** The part of the host's client that the hub uses. */
 export interface RedisTemplate {
   duplicate(overrides?: object): RedisClient
-  // The client's own type is not named, so that a host without `redis` can be compiled.
+  // The client's own type is not imported, so that a host without `redis` compiles.
   readonly options?: { readonly socket?: object | undefined } | undefined
 }
 
-/** Makes a client that tells how to connect now; it is not connected itself. */
+/** Creates a client as a template for the next connection; it is not connected itself. */
 export type RedisTemplateFactory = () => RedisTemplate | Promise<RedisTemplate>
 
-/** Where Redis is: one of these. */
+/** The address of Redis: one of these. */
 export interface RedisSource {
   readonly url?: string | undefined
   readonly client?: RedisTemplate | RedisTemplateFactory | undefined
@@ -23,16 +23,16 @@ export interface RedisSource {
   readonly cluster?: ClusterSettings | undefined
 }
 
-/** Makes a client for a line; `address` is where a node of a cluster has said that the keys are. */
+/** Creates a client for a connection; `address` is where a node of a cluster has redirected the hub. */
 type Open = (address: Address | undefined) => RedisClient | Promise<RedisClient>
 type CreateClient = (options: object) => RedisTemplate
 
-/** Lines that are lost are not mended by the client, but replaced; nothing waits for them. RESP 2 is all that is needed. */
+/** The hub replaces lost connections; the client neither reconnects nor queues commands. RESP 2 suffices. */
 const OPTIONS = {
   RESP: 2,
   disableOfflineQueue: true,
   commandsQueueMaxLength: 100_000,
-  // What only RESP 3 can do.
+  // Features of RESP 3.
   maintNotifications: 'disabled',
   clientSideCache: undefined,
   emitInvalidate: false
@@ -43,7 +43,10 @@ const SOCKET = { reconnectStrategy: false, connectTimeout: 2_000, keepAlive: tru
 export async function openerFor(source: RedisSource, onFault: FaultListener): Promise<Open> {
   const { url, client, sentinel, cluster } = source
   if ([url, client, sentinel, cluster].filter((each) => each !== undefined).length !== 1) {
-    throw new InvalidOptionError('url', 'is where Redis is, redis://host:port; or pass a client, not both')
+    throw new InvalidOptionError(
+      'url',
+      'is the address of Redis, redis://host:port; pass exactly one of url, client, sentinel and cluster'
+    )
   }
   if (client !== undefined) return openerOfClient(client)
   if (sentinel !== undefined) return openerOfSentinel(sentinel, onFault)
@@ -53,20 +56,20 @@ export async function openerFor(source: RedisSource, onFault: FaultListener): Pr
   if (address.kind === 'sentinel') return openerOfSentinel(address.settings, onFault)
   if (address.kind === 'cluster') return openerOfCluster(address.settings)
   const createClient = await load()
-  // The client reads from the URL what the socket is; what is said besides wins over it only once it has been read.
+  // The client takes the socket's options from the URL; other options override them only in a duplicate.
   const template = createClient({ url: url as string, ...OPTIONS })
-  return (address) => lineOf(template, address)
+  return (address) => clientOf(template, address)
 }
 
 function openerOfClient(client: RedisTemplate | RedisTemplateFactory): Open {
   if (typeof client !== 'function') {
     checkTemplate(client)
-    return (address) => lineOf(client, address)
+    return (address) => clientOf(client, address)
   }
   return async (address) => {
     const made = await client()
     checkTemplate(made)
-    return lineOf(made, address)
+    return clientOf(made, address)
   }
 }
 
@@ -76,8 +79,8 @@ async function openerOfSentinel(settings: SentinelSettings, onFault: FaultListen
   const sentinels = createClient({ ...settings.sentinelClientOptions, ...OPTIONS })
   const nodes = createClient({ ...settings.nodeClientOptions, ...OPTIONS })
   return async () => {
-    const master = await findMaster(settings, (sentinel) => lineOf(sentinels, sentinel), onFault)
-    return lineOf(nodes, reachable(master, settings.nodeAddressMap))
+    const master = await findMaster(settings, (sentinel) => clientOf(sentinels, sentinel), onFault)
+    return clientOf(nodes, reachable(master, settings.nodeAddressMap))
   }
 }
 
@@ -88,13 +91,13 @@ async function openerOfCluster({ rootNodes, defaults, nodeAddressMap }: ClusterS
   const nodes = createClient({ ...defaults, ...OPTIONS })
   let turn = 0
   return (address) => {
-    if (address !== undefined) return lineOf(nodes, reachable(address, nodeAddressMap))
-    // Any node that is there tells which one has the keys.
-    return lineOf(roots[turn++ % roots.length] as RedisTemplate)
+    if (address !== undefined) return clientOf(nodes, reachable(address, nodeAddressMap))
+    // Any node of the cluster redirects to the one that has the keys.
+    return clientOf(roots[turn++ % roots.length] as RedisTemplate)
   }
 }
 
-function lineOf(template: RedisTemplate, address?: Address): RedisClient {
+function clientOf(template: RedisTemplate, address?: Address): RedisClient {
   const socket = { ...template.options?.socket, ...SOCKET, ...address }
   return template.duplicate({ ...OPTIONS, url: undefined, socket })
 }
@@ -104,31 +107,34 @@ function checkTemplate(client: RedisTemplate): void {
   if (typeof client !== 'object' || client === null || typeof client.duplicate !== 'function') {
     throw new InvalidOptionError(
       'client',
-      'is a client of the package redis: createClient(…), or a function that makes one'
+      'is a client of the package redis: createClient(…), or a function that creates one'
     )
   }
   if ('getMasterNode' in client) {
-    throw new InvalidOptionError('client', 'is for one server; pass what createSentinel takes: sentinel: { name, … }')
+    throw new InvalidOptionError(
+      'client',
+      'is for one server; pass the options of createSentinel: sentinel: { name, … }'
+    )
   }
   if ('getSlotMaster' in client) {
     throw new InvalidOptionError(
       'client',
-      'is for one server; pass what createCluster takes: cluster: { rootNodes, … }'
+      'is for one server; pass the options of createCluster: cluster: { rootNodes, … }'
     )
   }
   checkVersion(client)
 }
 
-/** The package admits any version, so that a host with an older one can be installed; the log needs 5 or 6. */
+/** The peer dependency accepts any version, so that a host with an older one can be installed; the log needs 5 or 6. */
 function checkVersion(client: RedisTemplate & { readonly destroy?: unknown }): void {
   if (typeof client.destroy !== 'function')
     throw new InvalidOptionError('client', 'the event log needs the package redis 5 or later: npm install redis@6')
 }
 
-/** What is wrong with a URL, without the URL, in which a password may stand. */
+/** The error of a URL, without the URL, which may contain a password. */
 function urlProblem(url: unknown): string {
   if (typeof url === 'string' && /^rediss?:\/\/[^/]+\/[^/]/.test(url)) {
-    return 'ends with the number of the database, if with anything: redis://host:port/0'
+    return 'has at most the number of the database as its path: redis://host:port/0'
   }
   return `is redis://host:port, redis+sentinel://host:port,…/name or redis+cluster://host:port,…; got ${describe(url)}`
 }

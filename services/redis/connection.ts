@@ -10,35 +10,35 @@ import {
 } from './link.ts'
 
 export interface ConnectionOptions {
-  /** Makes a client that is not connected yet, never reconnects by itself, and parks no commands. */
+  /** Creates an unconnected client that never reconnects by itself, and queues no commands while it is down. */
   readonly open: (address: Address | undefined) => RedisClient | Promise<RedisClient>
-  /** Where a cluster has the keys, once a node of it has told: all lines are to go there. */
+  /** The node of a cluster that has the keys, once another node has redirected there: all connections go to it. */
   moved?: Address | undefined
   readonly prefix: string
-  /** How long Redis may be silent while it owes an answer, in milliseconds. */
+  /** Reply timeout in milliseconds. */
   readonly timeout: number
   /** A number from 0 up to but not including 1. */
   readonly random: () => number
-  /** Takes errors that no command can report. */
+  /** Reports errors that no command can report. */
   readonly onFault: FaultListener
 }
 
-/** How often it is looked whether Redis still answers, in milliseconds. */
-const LOOK = 250
-/** A line on which nothing was said for so long is asked for a sign of life, in milliseconds. */
+/** Milliseconds between checks whether Redis still answers. */
+const CHECK_INTERVAL = 250
+/** Idle time after which the connection sends a PING, in milliseconds. */
 const IDLE = 1_000
-/** How long a new line may take, in milliseconds. */
+/** Timeout of connecting, in milliseconds. */
 const CONNECT_TIMEOUT = 2_000
 /**
- * The wait before the second attempt, which doubles with each, and its cap, in milliseconds; half of it is chance. An attempt
+ * The delay before the second attempt, which doubles with each, and its max., in milliseconds; half of it is random. An attempt
  * costs little, and until one succeeds presence is wrong.
  */
-const FIRST_WAIT = 50
-const LONGEST_WAIT = 400
+const MIN_DELAY = 50
+const MAX_DELAY = 400
 /**
- * One connection after the other to the same Redis. Each has a client of its own: one that is lost is given up with all that
- * waits on it, so that no command is done later than its sender believes, and a Redis that accepts and never answers (it is
- * stopped, or its disk is) is told from an idle one.
+ * A self-reconnecting Redis connection. Each attempt has a client of its own: a lost client is discarded and its commands are
+ * rejected, so that no command is executed later than its sender expects. The reply timeout detects a Redis that accepts
+ * connections and never answers, because it or its disk has stopped.
  */
 export class RedisConnection implements RedisLink {
   readonly #options: ConnectionOptions
@@ -49,12 +49,12 @@ export class RedisConnection implements RedisLink {
   #client: RedisClient | undefined
   #problem = 'it is not connected yet'
   #isClosed = false
-  /** Commands on their way. */
+  /** Commands in flight. */
   #unanswered = 0
-  /** For how long nothing has come of them, and nothing has been said at all, in milliseconds. */
+  /** Time since the last reply while commands are in flight, and since the last command, in milliseconds. */
   #silence = 0
   #idle = 0
-  #lookedAt = 0
+  #checkedAt = 0
   #lose: ((problem: string) => void) | undefined
   #wake: (() => void) | undefined
 
@@ -85,10 +85,11 @@ export class RedisConnection implements RedisLink {
       return await client.sendCommand([...args])
     } catch (error) {
       const { message } = error as Error
-      if (this.#client !== client || !client.isReady) throw new LinkError(`the line was lost: ${this.#problem}`, true)
-      const refusal = new RedisReplyError(message)
-      if (isUnfit(refusal)) this.#leave(refusal)
-      throw refusal
+      if (this.#client !== client || !client.isReady)
+        throw new LinkError(`the connection was lost: ${this.#problem}`, true)
+      const rejection = new RedisReplyError(message)
+      if (isUnfit(rejection)) this.#leave(rejection)
+      throw rejection
     } finally {
       if (this.#client === client) {
         this.#unanswered--
@@ -173,19 +174,19 @@ export class RedisConnection implements RedisLink {
       } catch (error) {
         failures++
         this.#problem = messageOf(error)
-        this.#options.onFault(error, 'connecting to Redis failed unexpectedly; it is tried again')
+        this.#options.onFault(error, 'connecting to Redis failed unexpectedly; the hub retries')
       }
       await this.#wait(failures)
     }
   }
 
-  /** Takes one client from its beginning to its end. Returns whether it was connected in between. */
+  /** Runs one client until it is lost. Returns whether it was connected. */
   async #connectOnce(): Promise<boolean> {
     const { promise: lost, resolve } = withResolvers<string>()
     let client: RedisClient | undefined
     let hasSocket = false
     const lose = (problem: string) => {
-      // At once, so that nothing more is sent on it, and what waits on it learns why it is rejected.
+      // Synchronous, so that no further command uses the client, and its pending commands are rejected with the reason.
       if (client !== undefined && this.#client === client) this.#client = undefined
       this.#problem ||= problem
       resolve(problem)
@@ -199,7 +200,7 @@ export class RedisConnection implements RedisLink {
       }
       client = opened
       client.on('error', (error: Error) => lose(messageOf(error)))
-      client.on('end', () => lose('the line was closed'))
+      client.on('end', () => lose('the connection was closed'))
       client.on('connect', () => {
         hasSocket = true
       })
@@ -212,12 +213,12 @@ export class RedisConnection implements RedisLink {
       this.#options.moved = movedTo(failure)
       return false
     } finally {
-      // Commands on their way are rejected before listeners learn of the loss.
+      // Commands in flight are rejected before listeners are notified of the loss.
       if (client !== undefined) endClient(client, hasSocket, this.#options.onFault)
     }
   }
 
-  /** The next client, or why there is none. */
+  /** The next client, or the reason why it cannot be created. */
   async #opened(): Promise<RedisClient | string> {
     const { open, moved } = this.#options
     try {
@@ -228,7 +229,7 @@ export class RedisConnection implements RedisLink {
     }
   }
 
-  /** What went wrong, if anything. */
+  /** The reason of a failure; undefined once connected. */
   async #connect(client: RedisClient, lost: Promise<string>): Promise<string | undefined> {
     const connected = client.connect().then(() => greet(client, this.key('probe')), messageOf)
     const outcome = await inTime(Promise.race([connected, lost]), CONNECT_TIMEOUT)
@@ -241,14 +242,14 @@ export class RedisConnection implements RedisLink {
     this.#unanswered = 0
     this.#silence = 0
     this.#idle = 0
-    this.#lookedAt = performance.now()
-    const look = setInterval(() => this.#look(), LOOK)
-    look.unref()
+    this.#checkedAt = performance.now()
+    const checking = setInterval(() => this.#check(), CHECK_INTERVAL)
+    checking.unref()
     try {
       for (const up of [...this.#ups]) this.#call(up)
       await lost
     } finally {
-      clearInterval(look)
+      clearInterval(checking)
     }
   }
 
@@ -261,34 +262,34 @@ export class RedisConnection implements RedisLink {
     }
   }
 
-  #look(): void {
+  #check(): void {
     const now = performance.now()
-    // If the event loop was blocked, an answer may lie there unread: only so much of it counts.
-    const elapsed = Math.min(now - this.#lookedAt, 2 * LOOK)
-    this.#lookedAt = now
+    // After a blocked event loop a reply may be unread in the socket: only a part of that time counts.
+    const elapsed = Math.min(now - this.#checkedAt, 2 * CHECK_INTERVAL)
+    this.#checkedAt = now
     this.#idle += elapsed
     this.#silence = this.#unanswered === 0 ? 0 : this.#silence + elapsed
     if (this.#silence > this.#options.timeout + this.#blocking) this.#lose?.('it does not answer')
-    else if (this.#unanswered === 0 && this.#idle >= IDLE) this.#askForSign()
+    else if (this.#unanswered === 0 && this.#idle >= IDLE) this.#ping()
   }
 
-  /** Only whether an answer comes counts: what else goes wrong has ended the line, and its problem is told there. */
-  #askForSign(): void {
+  /** Sends a PING. A lost connection is reported elsewhere; an error reply renews the connection. */
+  #ping(): void {
     this.send(['PING']).catch((error: unknown) => {
       if (!(error instanceof LinkError)) this.renew(messageOf(error))
     })
   }
 
-  /** Leaves a server that cannot do what it is asked, for the one that it names, or for whoever answers next. */
-  #leave(refusal: RedisReplyError): void {
-    const address = movedTo(refusal.message)
+  /** Leaves an unfit server for the one that it redirects to, or for the next one that accepts a connection. */
+  #leave(rejection: RedisReplyError): void {
+    const address = movedTo(rejection.message)
     if (address !== undefined) this.#options.moved = address
-    this.#lose?.(refusal.message)
+    this.#lose?.(rejection.message)
   }
 
   #wait(failures: number): Promise<void> {
     if (this.#isClosed) return Promise.resolve()
-    const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(failures, 10)) * (0.5 + this.#options.random() / 2)
+    const wait = Math.min(MAX_DELAY, MIN_DELAY * 2 ** Math.min(failures, 10)) * (0.5 + this.#options.random() / 2)
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, wait)
       this.#wake = () => {

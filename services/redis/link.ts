@@ -1,37 +1,37 @@
-/** A line to Redis that mends itself: what the event log, and whatever else the nodes share, speak through. */
+/** A self-reconnecting Redis connection, for the event log and all other state that nodes share. */
 export interface RedisLink {
   /** Whether a command would be sent now. */
   readonly isUp: boolean
-  /** Why it is not up, in words without secrets; empty while it is. */
+  /** The reason why it is not up, without secrets; empty while it is. */
   readonly problem: string
-  /** The name of a key of this hub. All keys of a hub lie in one slot, so that a cluster keeps them on one node. */
+  /** The name of a key of this hub. All keys of a hub share one slot, so that a cluster keeps them on one node. */
   key(name: string): string
   /**
-   * Sends a command at once, or not at all: nothing is parked until Redis is back.
-   * @throws {LinkError} when there was no answer; `wasSent` says whether Redis may have done it all the same.
-   * @throws {RedisReplyError} when the answer is an error.
+   * Sends a command at once, or not at all: no command is queued until Redis is back.
+   * @throws {LinkError} without a reply; `wasSent` says whether Redis may have executed the command nevertheless.
+   * @throws {RedisReplyError} when the reply is an error.
    */
   send(args: readonly RedisArgument[]): Promise<unknown>
-  /** Runs a script, and hands it over to Redis if it is not known there. The first key decides about the node of a cluster. */
+  /** Runs a script, and sends its text if Redis does not know it. The key selects the node of a cluster. */
   run(script: LuaScript, key: string, args: readonly RedisArgument[], onMissing?: OnMissing): Promise<unknown>
-  /** Resolves when it is up; rejects with a {@link LinkError} after so many milliseconds, or when it is closed. */
+  /** Resolves when it is up; rejects with a {@link LinkError} after the given number of milliseconds, or when it is closed. */
   untilUp(milliseconds: number): Promise<void>
-  /** Calls the listener each time that it comes up, and at once if it is. Returns what ends that. */
+  /** Calls the listener each time that it comes up, and at once if it is up. Returns a function that removes the listener. */
   onUp(listener: () => void): () => void
-  /** Calls the listener each time that it goes down. Returns what ends that. */
+  /** Calls the listener each time that it goes down. Returns a function that removes the listener. */
   onDown(listener: (problem: string) => void): () => void
-  /** Gives the line up, and takes another: for whoever knows that it is no good, though it answers. */
+  /** Replaces the current connection, for callers that know that it is unusable although it answers. */
   renew(problem: string): void
   /**
-   * Another line to the same Redis, closed by whoever asked for it.
-   * @param blocking how long its commands may block, in milliseconds: so much longer it may be silent.
+   * Opens another connection to the same Redis; the caller closes it.
+   * @param blocking how long its commands may block, in milliseconds; added to the reply timeout.
    */
   duplicate(options?: { readonly blocking?: number | undefined }): RedisLink
-  /** Ends it: what waits for an answer is rejected. */
+  /** Closes it and rejects all commands without a reply. */
   close(): void
 }
 
-/** Decides when a script that Redis does not know is handed over, if it is. */
+/** Decides whether and when the text of a script that Redis does not know is sent. */
 export type OnMissing = (send: () => Promise<unknown>) => Promise<unknown>
 
 export type RedisArgument = string | Buffer
@@ -41,9 +41,9 @@ export interface LuaScript {
   readonly sha1: string
 }
 
-/** There was no answer. */
+/** A command got no reply. */
 export class LinkError extends Error {
-  /** Whether the command was on its way: then it may have been done. */
+  /** Whether the command was sent: then Redis may have executed it. */
   readonly wasSent: boolean
 
   constructor(message: string, wasSent: boolean) {
@@ -53,7 +53,7 @@ export class LinkError extends Error {
   }
 }
 
-/** Redis answered with an error: `OOM …`, `READONLY …`. Nothing was done. */
+/** Redis replied with an error: `OOM …`, `READONLY …`. The command had no effect. */
 export class RedisReplyError extends Error {
   /** The first word, which says what kind of error it is. */
   readonly kind: string

@@ -3,7 +3,7 @@ import type { LuaSources } from './lua-scripts.ts'
 
 const EXTENSION = '.lua'
 
-/** Reads the Lua files beside a module. The package has their text in place of this call: see `scripts/build.mjs`. */
+/** Reads the Lua files beside a module. The build replaces this call with their text: see `scripts/build.mjs`. */
 export function luaBeside(module: string): LuaSources {
   const folder = new URL('.', module)
   const files = readdirSync(folder).filter((name) => name.endsWith(EXTENSION))

@@ -5,7 +5,7 @@ import type { LuaScript } from './link.ts'
 export type LuaSources = Readonly<Record<string, string>>
 
 /**
- * Returns a function that makes the script of a file.
+ * Returns a function that creates the script of a file.
  * @param common the files that each script begins with, in this order
  */
 export function scriptsOf(sources: LuaSources, common: readonly string[]): (name: string) => LuaScript {

@@ -3,8 +3,8 @@ import { LinkError } from './link.ts'
 import type { SentinelSettings } from './settings.ts'
 
 /**
- * Asks all Sentinels where the master is; the first answer counts.
- * @param open makes a client for a Sentinel.
+ * Asks all Sentinels for the master; the first answer counts.
+ * @param open creates a client for a Sentinel.
  * @throws {LinkError} when no Sentinel knows.
  */
 export async function findMaster(
@@ -18,7 +18,7 @@ export async function findMaster(
     client.on('connect', () => {
       hasSocket = true
     })
-    // The command that waits is rejected with it.
+    // The pending command is rejected with the same error.
     client.on('error', () => undefined)
     return { answer: ask(client, name), end: () => endClient(client, hasSocket, onFault) }
   })
@@ -26,7 +26,7 @@ export async function findMaster(
     return await Promise.any(asked.map(({ answer }) => answer))
   } catch (error) {
     const [first] = (error as AggregateError).errors
-    throw new LinkError(`no Sentinel tells where the master is: ${messageOf(first)}`, false)
+    throw new LinkError(`no Sentinel knows the master: ${messageOf(first)}`, false)
   } finally {
     for (const { end } of asked) end()
   }

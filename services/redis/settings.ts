@@ -2,12 +2,12 @@ import { InvalidOptionError } from '../errors.ts'
 import { describe } from '../text.ts'
 import type { Address } from './client.ts'
 
-/** Where servers announce themselves at addresses that this process cannot reach: `host:port` to where they are. */
+/** Maps addresses that servers announce, `host:port`, to those at which this process reaches them. */
 export type AddressMap = Readonly<Record<string, Address>> | ((address: string) => Address | undefined)
 
-/** What `createSentinel` of node-redis takes, as far as it is used. */
+/** The options of `createSentinel` of node-redis that the hub uses. */
 export interface SentinelSettings {
-  /** What the Sentinels call the master. */
+  /** The name of the master. */
   readonly name: string
   readonly sentinelRootNodes: readonly Address[]
   /** Options of `createClient` for the Sentinels: user, password, TLS. */
@@ -17,7 +17,7 @@ export interface SentinelSettings {
   readonly nodeAddressMap?: AddressMap | undefined
 }
 
-/** What `createCluster` of node-redis takes, as far as it is used. */
+/** The options of `createCluster` of node-redis that the hub uses. */
 export interface ClusterSettings {
   /** Options of `createClient` for some nodes of the cluster, each with a `url` or a `socket`. */
   readonly rootNodes: readonly object[]
@@ -29,11 +29,11 @@ export interface ClusterSettings {
 /** @throws {InvalidOptionError} */
 export function checkSentinel(settings: SentinelSettings): void {
   const { name, sentinelRootNodes: nodes } = settings ?? {}
-  const isRight = typeof name === 'string' && name !== '' && Array.isArray(nodes) && nodes.length > 0
-  if (!isRight || !nodes.every(isAddress)) {
+  const isValid = typeof name === 'string' && name !== '' && Array.isArray(nodes) && nodes.length > 0
+  if (!isValid || !nodes.every(isAddress)) {
     throw new InvalidOptionError(
       'sentinel',
-      `is what createSentinel takes: { name, sentinelRootNodes: [{ host, port }] }; got ${describe(settings)}`
+      `has the options of createSentinel: { name, sentinelRootNodes: [{ host, port }] }; got ${describe(settings)}`
     )
   }
 }
@@ -48,7 +48,7 @@ export function checkCluster(settings: ClusterSettings): void {
   ) {
     throw new InvalidOptionError(
       'cluster',
-      `is what createCluster takes: { rootNodes: [{ url }] }; got ${describe(settings)}`
+      `has the options of createCluster: { rootNodes: [{ url }] }; got ${describe(settings)}`
     )
   }
 }
@@ -58,7 +58,7 @@ function isAddress(value: unknown): value is Address {
   return typeof host === 'string' && host !== '' && Number.isInteger(port)
 }
 
-/** Where a server is that has announced an address. */
+/** The address at which this process reaches a server. */
 export function reachable(address: Address, map: AddressMap | undefined): Address {
   const text = `${address.host}:${address.port}`
   return (typeof map === 'function' ? map(text) : map?.[text]) ?? address

@@ -1,6 +1,6 @@
 import type { ClusterSettings, SentinelSettings } from './settings.ts'
 
-/** What a URL says of where Redis is. */
+/** The address in a URL of Redis. */
 export type RedisAddress =
   | { readonly kind: 'server' }
   | { readonly kind: 'sentinel'; readonly settings: SentinelSettings }
@@ -46,7 +46,7 @@ function isDatabase(text: string): boolean {
   return /^\d{0,4}$/.test(text)
 }
 
-/** Each host as `URL` reads it, the credentials before the first. */
+/** Parses each host with `URL`, and the credentials before the first. */
 function readHosts(text: string, defaultPort: number) {
   const at = text.lastIndexOf('@')
   const credentials = URL.canParse(`http://${text.slice(0, at + 1)}x`)
@@ -66,7 +66,7 @@ function readHosts(text: string, defaultPort: number) {
       password: decodeURIComponent(credentials.password)
     }
   } catch {
-    // What is not encoded well is no URL.
+    // Malformed percent-encoding is not a URL.
     return undefined
   }
 }

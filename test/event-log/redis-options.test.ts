@@ -15,7 +15,7 @@ const INVALID = 'SSE_HUB_ERR_INVALID_OPTION'
 t.test('names the invalid option, and never the content of a URL', async (t) => {
   const wrong: [object, RegExp][] = [
     [{}, /url.*redis:\/\/host:port/],
-    [{ url: 'redis://a', client: {} }, /not both/],
+    [{ url: 'redis://a', client: {} }, /exactly one of/],
     [{ url: 'http://user:secret@host' }, /url/],
     [{ url: 'redis://user:secret@host:99999' }, /url/],
     [{ url: 'secret' }, /url/],

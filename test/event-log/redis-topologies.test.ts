@@ -219,7 +219,7 @@ t.test('errors name what is wrong with a URL, and never its content', async (t) 
     [{ url: 'redis+cluster://u:secret@host/3' }, /url/],
     [{ url: 'redis+cluster://u:%zz@host' }, /url/],
     [{ url: 'redis+other://u:secret@host' }, /url/],
-    [{ url: 'redis://host', sentinel: {} }, /not both/],
+    [{ url: 'redis://host', sentinel: {} }, /exactly one of/],
     [{ sentinel: {} }, /sentinel.*createSentinel/],
     [{ sentinel: { name: 'secret', sentinelRootNodes: [] } }, /sentinel/],
     [{ sentinel: { name: 'n', sentinelRootNodes: [{ host: 'secret' }] } }, /sentinel/],
@@ -247,7 +247,7 @@ t.test('Sentinels that cannot be reached, or know no such master, are named as t
   const logger = { info: () => {}, warn: (_details: object, message: string) => warnings.push(message) }
   await t.rejects(redisLog({ sentinel, logger }), {
     code: 'SSE_HUB_ERR_LOG_UNAVAILABLE',
-    message: /no Sentinel tells where the master is: .*ECONNREFUSED/
+    message: /no Sentinel knows the master: .*ECONNREFUSED/
   })
   t.same(warnings, [])
 })
