@@ -178,7 +178,7 @@ t.test('any other failure of authenticate is a retryable rejection', async (t) =
     t.equal(open, 0)
     t.equal(errors.length, 1)
     t.match(errors[0], 'authenticate failed')
-    t.match(app.sse.stats().closed, { error: 1 })
+    t.match(app.sse.stats().refused, { error: 1 })
   }
 })
 
