@@ -6,7 +6,7 @@ const MAX_DELAY = 3_600_000
 
 export interface DrainOptions {
   /**
-   * For how long the hub serves on while it says that it is not ready, in milliseconds: load balancers look away first.
+   * How long the hub serves on while it reports that it is not ready, in milliseconds. Load balancers take it out meanwhile.
    * @default 0
    */
   readonly delay?: number | undefined
@@ -28,7 +28,7 @@ export class DrainDelay {
   }
 
   /**
-   * Ends readiness, and resolves after the delay. A delay that ends, and a call without one, ends every other.
+   * Ends readiness, and resolves after the delay. The end of any delay, and a call without a delay, end all delays.
    * @throws {InvalidOptionError}
    */
   begin({ delay = 0 }: DrainOptions): Promise<void> | undefined {

@@ -3,13 +3,13 @@ import { type Channel, EVERYONE, topicChannel, userChannel } from '../events/cha
 import { unknownName } from '../option-checks.ts'
 import { describe } from '../text.ts'
 
-/** Whose history: one user's, one topic's, or what went to everyone. */
+/** The channel of a history: one user, one topic, or everyone. */
 export type HistoryOf = { readonly user: string } | { readonly topic: string } | { readonly everyone: true }
 
 export interface HistoryQuery {
-  /** A cursor, or undefined for the oldest that is held. */
+  /** A cursor, or undefined for the oldest retained event. */
   readonly after?: string | undefined
-  /** At most so many events, 1 to 1,000. */
+  /** The maximum number of events, 1 to 1,000. */
   readonly limit?: number | undefined
 }
 

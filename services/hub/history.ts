@@ -2,11 +2,11 @@ import type { EventLog } from '../event-log/event-log.ts'
 import { formatCursor, parseCursor } from '../events/cursor.ts'
 import { checkHistoryQuery, checkLimit, type HistoryOf, type HistoryQuery, historyChannel } from './history-query.ts'
 
-/** An event as `history()` shows it. */
+/** An event as `history()` returns it. */
 export interface HistoryEvent {
   readonly id: string
   readonly event: string
-  /** The text as it stands on the wire: JSON, unless a string was published. */
+  /** The text as it is on the wire: JSON, unless a string was published. */
   readonly data: string
   /** When it was published: ISO 8601. */
   readonly time: string
@@ -15,9 +15,9 @@ export interface HistoryEvent {
 export interface HistoryPage {
   /** The oldest first. */
   readonly events: HistoryEvent[]
-  /** Whether this is all: nothing after `after` is missing, and nothing more follows. */
+  /** Whether the history after `after` has no gap and ends with this page. */
   readonly complete: boolean
-  /** Where to read on from: pass it as `after`, or to an event source as `lastEventId`. */
+  /** The end of this page: pass it as `after`, or to an event source as `lastEventId`. */
   readonly cursor: string
 }
 

@@ -5,28 +5,28 @@ import { isPromiseLike } from '../promise-like.ts'
 import type { Stream } from '../streams/stream.ts'
 
 /**
- * An event that was accepted for a user who is known to have had no open stream at that moment, on any node: it waits in his
- * history. In doubt, while other nodes cannot be asked, nothing is emitted.
+ * An event that was accepted for a user who had no open stream at that moment, on any node: it stays in the user's history.
+ * While other nodes cannot be reached, nothing is emitted, because the user may be online there.
  */
 export interface Undelivered {
   readonly user: string
-  /** The event's cursor, or null if it was transient and is gone. */
+  /** The event's cursor, or null if it was transient: then no history has it. */
   readonly id: string | null
   readonly event: string
   readonly data: string
 }
 
-/** What a hub tells its host. */
+/** The events that a hub emits to its host. */
 export interface HubEventMap {
   /** A stream was opened. */
   open: [stream: Stream]
   /** A stream was closed; see {@link CloseReason}. */
   close: [stream: Stream, reason: CloseReason]
-  /** For whoever wants to send an e-mail or a web push instead. */
+  /** An event reached no stream of a user; the host may send an e-mail or a web push instead. */
   undelivered: [event: Undelivered]
 }
 
-/** Typed events whose listeners cannot hurt the hub: what one throws or rejects with is logged, and the others are called. */
+/** Typed events. The error of a listener, thrown or rejected with, is logged; the other listeners are called. */
 export class HubEvents {
   readonly #emitter = new EventEmitter()
   readonly #logger: Logger

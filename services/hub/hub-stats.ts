@@ -8,15 +8,18 @@ export interface HubStats {
   readonly streams: number
   /** Users who have an open stream on this node. */
   readonly users: number
-  /** Open streams of all nodes, and users who have one. Other nodes count as of about a second ago; zero while they cannot be reached. */
+  /**
+   * Open streams of all nodes, and users who have one. The counts of other nodes are about a second old, and zero while those
+   * cannot be reached.
+   */
   readonly cluster: { readonly streams: number; readonly users: number }
-  /** Events that this node has accepted since it was started. */
+  /** Events that this node has accepted since its start. */
   readonly published: number
-  /** Streams that this node has opened since then. */
+  /** Streams that this node has opened since its start. */
   readonly opened: number
-  /** Streams that this node has closed since then, by reason. */
+  /** Streams that this node has closed since its start, by reason. */
   readonly closed: Closed
-  /** Requests, connections and streams that this node has refused since then, by reason. */
+  /** Requests, connections and streams that this node has refused since its start, by reason. */
   readonly refused: Refused & Record<StreamRejection, number>
   readonly log: ReturnType<EventLog['stats']>
 }

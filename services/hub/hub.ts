@@ -25,12 +25,12 @@ import { Publisher, type PublishOptions, type PublishReceipt, type Targeted } fr
 import { noRefusals, type Refusal } from './refusals.ts'
 
 /**
- * The object that publishes and delivers. It publishes by appending to the event log, and delivers what the log's tail hands
- * back. It knows nothing of HTTP: streams are opened on sinks.
+ * Publishes and delivers events. A publish appends to the event log; each event comes from the log's tail and is delivered then.
+ * The hub knows nothing of HTTP: streams are opened on sinks.
  */
 export class Hub<Events extends object = EventMap> {
   readonly options: ResolvedOptions
-  /** @internal What opens, feeds and closes the streams of this node. */
+  /** @internal Opens, feeds and closes the streams of this node. */
   readonly manager: StreamManager
   readonly #log: EventLog
   readonly #cluster: Cluster
@@ -61,13 +61,13 @@ export class Hub<Events extends object = EventMap> {
     this.#publisher = new Publisher({ ...parts, events: this.#events, presence: this.#presence })
   }
 
-  /** Begins to listen to the log. Until then nothing is delivered. */
+  /** Begins to read the log's tail, and joins the cluster. Nothing is delivered before. */
   start(): Promise<void> {
     this.#started ??= this.manager.start().then(() => this.#cluster.join(this.#localNode))
     return this.#started
   }
 
-  /** Publishes an event to one user or several: to every stream of theirs, on every node, and to their history. */
+  /** Publishes an event to one or several users: to each of their streams, on every node, and to their history. */
   async send(
     user: string | readonly string[],
     draft: LoggedDraft<Events>,
@@ -86,7 +86,7 @@ export class Hub<Events extends object = EventMap> {
     return this.#publisher.publish({ users: asList(user) }, draft as AnyDraft, options)
   }
 
-  /** Publishes an event to a topic, or to several: a stream that listens to more than one of them gets it once. */
+  /** Publishes an event to one or several topics. A stream that listens to several of them receives it once. */
   async publish(
     topic: string | readonly string[],
     draft: LoggedDraft<Events>,
@@ -113,8 +113,8 @@ export class Hub<Events extends object = EventMap> {
   }
 
   /**
-   * Publishes several events, all or none, in this order and with nothing between.
-   * @throws {BatchTooLargeError} for more than `maxBatch`, and whatever is wrong with one of them.
+   * Publishes several events, all or none, in this order and with no other event between.
+   * @throws {BatchTooLargeError} for more than `maxBatch` events; and the error of the first invalid draft.
    */
   async publishBatch(
     drafts: readonly Targeted<LoggedDraft<Events>>[],
@@ -137,10 +137,10 @@ export class Hub<Events extends object = EventMap> {
   }
 
   /**
-   * Closes all streams of a user, or one stream, on whatever node. They are closed for good (`kicked`): an event source that comes back by
-   * itself is answered 204. With `reconnect: true` they are only cut, and come back.
-   * @returns how many were closed. A node that does not answer within two seconds is not counted; it obeys when it can.
-   * @throws {ClusterUnavailableError} when the other nodes may not have been told; here they are closed nevertheless.
+   * Closes all streams of a user, or one stream, on any node. They are closed for good (`kicked`): an event source that reconnects
+   * by itself is answered 204. With `reconnect: true` the clients may reconnect.
+   * @returns the number of closed streams. A node that does not answer within two seconds is not counted; it closes them later.
+   * @throws {ClusterUnavailableError} when other nodes may not have received the command. The streams of this node are closed.
    */
   async disconnect(
     target: string | Stream | { readonly stream: string },
@@ -159,13 +159,13 @@ export class Hub<Events extends object = EventMap> {
   async #closeEverywhere(command: CloseCommand): Promise<number> {
     const here = this.#localNode.close(command)
     const isDone = 'streams' in command.of && here > 0
-    // Also by who seems to be alone: a node that is cut off obeys when it is back.
+    // Also if this node seems to be the only one: a node that is cut off executes the command when it is back.
     return isDone ? here : here + (await this.#cluster.close(command))
   }
 
   /**
    * Whether the user has an open stream, on any node.
-   * @throws {ClusterUnavailableError} when that cannot be known.
+   * @throws {ClusterUnavailableError} when the other nodes cannot be reached, unless this node has a stream of the user.
    */
   async isOnline(user: string): Promise<boolean> {
     userChannel(user)
@@ -182,7 +182,7 @@ export class Hub<Events extends object = EventMap> {
   }
 
   /**
-   * Who is online, on any node, in the order of names, a page at a time.
+   * A page of the users who are online on any node, in the order of their names.
    * @throws {ClusterUnavailableError}
    */
   async online({
@@ -196,18 +196,18 @@ export class Hub<Events extends object = EventMap> {
   }
 
   /**
-   * What is held for a user, for a topic, or for everyone, the oldest first.
-   * @throws {InvalidRequestError} for a limit outside 1 to 1,000. An `after` that the log does not know is no error: then
-   * everything that is held is returned, and `complete` is false.
+   * Reads the retained events of a user, of a topic, or for everyone, the oldest first.
+   * @throws {InvalidRequestError} for a limit outside 1 to 1,000. An `after` that the log does not know is not an error: the
+   * page begins with the oldest retained event, and `complete` is false.
    */
   async history(of: HistoryOf, query: HistoryQuery = {}): Promise<HistoryPage> {
     return readHistory(this.#log, of, query)
   }
 
   /**
-   * Where the hub is now. A page that is rendered with it, and hands it to its event source as `lastEventId`, misses nothing
-   * that happens until the stream is open.
-   * @throws {LogUnavailableError} as long as the event log has not been reached.
+   * The current head of the event log. A page that is rendered with it, and passes it to its event source as `lastEventId`,
+   * misses no event that is published until the stream is open.
+   * @throws {LogUnavailableError} until the event log has been reached.
    */
   cursor(): string {
     if (!this.manager.isHeadKnown)
@@ -215,12 +215,12 @@ export class Hub<Events extends object = EventMap> {
     return formatCursor(this.manager.head)
   }
 
-  /** @internal Counts a request or connection that was refused before there was a stream. */
+  /** @internal Counts a request or connection that was refused before a stream was opened. */
   countRefusal(reason: Refusal): void {
     this.#refused[reason]++
   }
 
-  /** Counts of this node, and the number of streams and users of all nodes. Costs nothing that grows with them. */
+  /** Counts of this node, and the number of streams and users of all nodes. Its cost does not grow with them. */
   stats(): HubStats {
     const { opened, closed, rejected, registry } = this.manager
     const { size: streams, users } = registry
@@ -237,7 +237,7 @@ export class Hub<Events extends object = EventMap> {
     }
   }
 
-  /** Whether an event would be accepted and a stream opened now. */
+  /** Readiness: whether the hub accepts events and opens streams now. */
   async ready(): Promise<boolean> {
     if (this.manager.isClosing || this.#drainDelay.hasBegun) return false
     const log = this.#log as EventLog & Partial<HealthCheck>
@@ -255,10 +255,10 @@ export class Hub<Events extends object = EventMap> {
   }
 
   /**
-   * Ends every stream (`shutdown`), and lets no new one in. Publishing goes on until {@link Hub.dispose}.
+   * Closes every stream (`shutdown`) and opens no new one. Publishing goes on until {@link Hub.dispose}.
    *
-   * With a `delay` the hub is not ready at once, and serves on until the delay is over. A call without a delay, as
-   * `app.close()` makes one, ends the delay.
+   * With a `delay` readiness ends at once, and the hub serves on until the delay is over. A call without a delay, as
+   * `app.close()` makes, ends the delay.
    * @throws {InvalidOptionError}
    */
   async drain(options: DrainOptions = {}): Promise<void> {
@@ -268,8 +268,8 @@ export class Hub<Events extends object = EventMap> {
   }
 
   /**
-   * Drains, takes leave of the other nodes, and closes the log. A step that fails does not keep the next from being taken.
-   * @throws {Error} what the first of the failed steps threw, when all were taken.
+   * Drains, leaves the cluster, and closes the log. Each step is taken even if the one before it failed.
+   * @throws {Error} the error of a failed step, after all steps; of several, the last one.
    */
   dispose(): Promise<void> {
     this.#disposed ??= this.#dispose()

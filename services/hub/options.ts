@@ -9,20 +9,20 @@ import { MAX_RECONNECTION_TIME } from '../events/wire-format.ts'
 import { checkClock, hasMethods, show, wholeNumber } from '../option-checks.ts'
 import type { StreamSettings } from '../streams/stream-settings.ts'
 
-/** What a hub can be told. Durations in milliseconds, sizes in bytes. */
+/** Hub options. Durations are in milliseconds, sizes in bytes. */
 export interface HubOptions {
   /**
-   * Where events are kept, and what joins several nodes. Belongs to this hub, which closes it.
-   * @default a log in this process's memory
+   * The event log. It belongs to this hub, which closes it.
+   * @default a log in the memory of this process
    */
   readonly log?: EventLog | undefined
   /**
-   * What this node tells the others of the same hub, and asks them: presence, limits per user, closing. Belongs to this hub,
-   * which takes leave of the others. All nodes need one log, too.
-   * @default none: this node is alone
+   * Joins this node to the others of the same hub: presence, limits per user, closing of streams. It belongs to this hub, which
+   * leaves it on close. All nodes need one event log, too.
+   * @default a single node
    */
   readonly cluster?: Cluster | undefined
-  /** What the memory log keeps; a log that is passed in has bounds of its own. */
+  /** Retention of the memory log; a log that is passed in has its own. */
   readonly retention?: Partial<Retention> | undefined
   /**
    * How long the memory log remembers an idempotency key.
@@ -30,26 +30,26 @@ export interface HubOptions {
    */
   readonly idempotencyWindow?: number | undefined
   /**
-   * A stream that was silent for so long, or up to a quarter less, is sent `hub.heartbeat`: proxies keep it open, the page
-   * sees that it is alive, and its cursor stays within history. 0 turns it off.
+   * A stream that was silent for so long, or up to a quarter less, is sent `hub.heartbeat`. Proxies keep the stream open, the
+   * page sees that it is alive, and its cursor stays within history. 0 turns heartbeats off.
    * @default 15_000
    */
   readonly heartbeatInterval?: number | undefined
   /**
-   * After how long an event source comes back when its stream was cut, give or take a half, so that not all come at once.
+   * How long an event source waits before it reconnects, plus or minus a half, so that not all reconnect at once.
    * @default 2_000
    */
   readonly reconnectionTime?: number | undefined
   /**
-   * A client that takes nothing for so long although it is owed something is closed (`slow`), and may come back. 0 turns it
-   * off.
+   * A stream whose client reads nothing for so long while events are pending is closed (`slow`); the client may reconnect. 0
+   * turns it off.
    * @default 30_000
    */
   readonly stallTimeout?: number | undefined
   /**
-   * How old a stream may become: it is closed (`expired`) by then, up to a quarter earlier so that those that came together do
-   * not end together, and may come back. For streams that should move to new nodes, or whose user has to be asked for again.
-   * A stream that a producer feeds, which could not go on where it was, is left alone. 0 is no limit.
+   * Maximum age of a stream. It is closed (`expired`) by then, up to a quarter earlier so that streams that were opened together
+   * do not end together; the client may reconnect. Use it to move streams to new nodes, or to authenticate users again.
+   * Finite streams that a producer feeds are exempt, because they cannot be resumed. 0 is no limit.
    * @default 0
    */
   readonly maxStreamAge?: number | undefined
@@ -64,55 +64,56 @@ export interface HubOptions {
    */
   readonly onlineCounts?: boolean | undefined
   /**
-   * How many bytes the data of one event may have on the wire, where each line end takes seven; at most 1 MiB.
+   * Maximum size of the data of one event on the wire, in bytes, where each line end takes seven; at most 1 MiB.
    * @default 65_536
    */
   readonly maxEventBytes?: number | undefined
   /**
-   * How many events one batch may have.
+   * Maximum number of events in one batch.
    * @default 1_000
    */
   readonly maxBatch?: number | undefined
   /**
-   * How many topics one stream may listen to.
+   * Maximum number of topics of one stream.
    * @default 100
    */
   readonly maxTopics?: number | undefined
   /**
-   * How many streams this node may have. More are refused softly: they are told to come back later. 0 is no limit.
+   * Maximum number of streams of this node. More are rejected as retryable: the client reconnects later. 0 is no limit.
    * @default 0
    */
   readonly maxStreams?: number | undefined
   /**
-   * How many streams one user may have, on all nodes. 0 is no limit.
+   * Maximum number of streams of one user, on all nodes. 0 is no limit.
    * @default 100
    */
   readonly maxStreamsPerUser?: number | undefined
   /**
-   * What happens to a user's stream too many: `replace` closes his oldest for good, `reject` refuses the new one softly.
+   * Effect of a stream beyond `maxStreamsPerUser`: `replace` closes the user's oldest stream for good, `reject` rejects the new
+   * one as retryable.
    * @default 'replace'
    */
   readonly onUserLimit?: 'replace' | 'reject' | undefined
   /**
-   * How many streams one network address may have on this node. 0 is no limit: behind a proxy all have its address, unless Fastify's
-   * `trustProxy` is set.
+   * Maximum number of streams of one network address on this node. 0 is no limit. Behind a proxy all streams have its address,
+   * unless Fastify's `trustProxy` is set.
    * @default 0
    */
   readonly maxStreamsPerAddress?: number | undefined
   /**
-   * How many streams a second one user may open on this node, on average of 25 seconds, and one network address where
-   * `maxStreamsPerAddress` is set. More are refused softly. 0 is no limit.
+   * Maximum number of streams per second that one user may open on this node, averaged over 25 seconds; with
+   * `maxStreamsPerAddress` also one network address. More are rejected as retryable. 0 is no limit.
    * @default 20
    */
   readonly openingRate?: number | undefined
   /**
-   * Time and chance.
+   * The source of time and of random numbers.
    * @default the system's
    */
   readonly clock?: Clock | undefined
 }
 
-/** The options with nothing left open. */
+/** The options with all defaults filled in. */
 export interface ResolvedOptions extends StreamSettings {
   readonly log: EventLog | undefined
   readonly cluster: Cluster
@@ -125,7 +126,7 @@ export interface ResolvedOptions extends StreamSettings {
 const DAY = 86_400_000
 const YEAR = 365 * DAY
 
-/** Name, default, and the least and most of each option that is a whole number. */
+/** Name, default, minimum and maximum of each option that is a whole number. */
 const NUMBERS = {
   idempotencyWindow: IDEMPOTENCY_WINDOW,
   heartbeatInterval: [15_000, 0, DAY],
@@ -146,7 +147,7 @@ const OTHERS = ['log', 'cluster', 'retention', 'welcome', 'onlineCounts', 'onUse
 /** The names of all options of the hub. */
 export const HUB_OPTION_NAMES: readonly string[] = [...Object.keys(NUMBERS), ...OTHERS]
 
-/** @throws {InvalidOptionError} naming the option, what it takes, and what it was given. */
+/** @throws {InvalidOptionError} naming the option, the values that it takes, and the value that was given. */
 export function resolveOptions(options: HubOptions): ResolvedOptions {
   const numbers = Object.fromEntries(
     Object.entries(NUMBERS).map(([name, [preset, min, max]]) => [

@@ -3,9 +3,9 @@ import type { Channel } from '../events/channel.ts'
 import { compareNames } from '../events/utf8-order.ts'
 import type { StreamRegistry } from '../streams/stream-registry.ts'
 
-/** One open stream, as its user's presence shows it. */
+/** One open stream in a user's presence. */
 export interface StreamPresence {
-  /** What `close({ stream })` takes. */
+  /** The stream id, as `disconnect({ stream })` takes it. */
   readonly id: string
   /** When it was opened: ISO 8601. */
   readonly since: string
@@ -20,17 +20,17 @@ export interface UserPresence {
 
 export interface OnlineUser {
   readonly user: string
-  /** How many streams he has open. */
+  /** How many open streams the user has. */
   readonly streams: number
 }
 
 export interface OnlinePage {
   readonly users: OnlineUser[]
-  /** Where the next page begins: pass it as `after`. Null on the last page. */
+  /** The end of this page: pass it as `after`. Null on the last page. */
   readonly next: string | null
 }
 
-/** Who is online, on all nodes: what this one knows of its own streams, and what the others answer. */
+/** The users who are online on all nodes: this node's own streams, and the answers of the others. */
 export class Presence {
   readonly #registry: StreamRegistry
   readonly #cluster: Cluster
@@ -40,7 +40,7 @@ export class Presence {
     this.#cluster = cluster
   }
 
-  /** How many open streams of this node would be given an event: a transient one only those that keep up. */
+  /** How many open streams of this node an event would be assigned to: a transient one only to those that keep up. */
   countReceivers(channels: readonly Channel[], isTransient: boolean): number {
     return isTransient ? this.#registry.countReceptive(channels) : this.#registry.countListeners(channels)
   }
@@ -64,7 +64,7 @@ export class Presence {
 
   /** The users who are online, in the order of their names, after a name. */
   async page(after: string, limit: number): Promise<OnlinePage> {
-    // One more than is asked for shows whether there is another page.
+    // One more than requested shows whether there is another page.
     const elsewhere = this.#cluster.isSingleNode ? [] : await this.#cluster.users(after, limit + 1)
     const counts = new Map(elsewhere.map(({ user, streams }) => [user, streams]))
     const names = this.#registry.usersAfter(after, limit + 1)

@@ -10,27 +10,27 @@ import { checkNames } from '../option-checks.ts'
 import type { HubEvents } from './hub-events.ts'
 import type { Presence } from './presence.ts'
 
-/** What a publisher gets back. Only a transient event has no id. */
+/** The receipt of a published event. Only a transient event has no id. */
 export interface PublishReceipt<Id extends string | null = string> {
   /** The event's cursor, or null if it is transient. */
   readonly id: Id
   /**
-   * How many open streams, over all nodes, it was addressed to when it was accepted. A stream of another node that listens to
-   * several of the topics of an event, or to its user and its topic, may be counted for each; a node that could not be asked
-   * is not counted.
+   * How many open streams of all nodes the event was addressed to when it was accepted. A stream of another node that listens
+   * to several topics of the event, or to its user and its topic, may be counted for each. A node that could not be reached is
+   * not counted.
    */
   readonly streams: number
 }
 
 export interface PublishOptions {
   /**
-   * Who publishes: idempotency keys of different publishers never meet, and each has bounds of its own.
-   * @default one publisher for all of this process
+   * Name of the publisher: idempotency keys of different publishers never collide, and each publisher has its own bounds.
+   * @default one publisher for the whole process
    */
   readonly publisher?: string | undefined
 }
 
-/** A draft of a batch, with where it goes. */
+/** A draft of a batch, with its target. */
 export type Targeted<Draft> = { readonly to: Target } & Draft
 
 export interface PublisherParts {
@@ -41,17 +41,17 @@ export interface PublisherParts {
   readonly options: { readonly maxEventBytes: number; readonly maxBatch: number }
 }
 
-/** Appends events to the log, and says how many streams they were addressed to. */
+/** Appends events to the log, and counts the streams that they are addressed to. */
 export class Publisher {
-  /** How many events were accepted. */
+  /** Number of accepted events. */
   published = 0
   readonly #log: EventLog
   readonly #cluster: Cluster
   readonly #presence: Presence
   readonly #events: HubEvents
   readonly #options: PublisherParts['options']
-  /** The last append that has to wait for the answer of other nodes: what is published after it comes after it. */
-  #turn: Promise<unknown> | undefined
+  /** The last append that waits for the answer of other nodes. Later appends wait for it, so that the order is kept. */
+  #lastPending: Promise<unknown> | undefined
 
   constructor({ log, cluster, presence, events, options }: PublisherParts) {
     this.#log = log
@@ -92,72 +92,69 @@ export class Publisher {
     return { channels, event, data, ttl, collapseKey, idempotency, transient, final, streams }
   }
 
-  /** Appends a batch. `streams` of the events are those of this node. */
+  /** Appends a batch. `streams` of each event counts the streams of this node. */
   #append(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
-    const isSingleNode = this.#cluster.isSingleNode && this.#turn === undefined
-    return isSingleNode || events.length === 0 ? this.#appendAlone(events) : this.#appendAmongNodes(events)
+    const isSingleNode = this.#cluster.isSingleNode && this.#lastPending === undefined
+    return isSingleNode || events.length === 0 ? this.#appendOnSingleNode(events) : this.#appendInCluster(events)
   }
 
-  async #appendAlone(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
+  async #appendOnSingleNode(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
     if (events.length === 0) return []
     const offline = this.#events.has('undelivered') ? events.map((event) => this.#offlineUsers(event)) : []
     const receipts = await this.#log.append(events)
     this.published += events.length
-    this.#tellUndelivered(offline, events, receipts)
+    this.#emitUndelivered(offline, events, receipts)
     return receipts.map(({ id, streams }) => ({ id, streams }))
   }
 
-  async #appendAmongNodes(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
-    const asked = this.#countElsewhere(events)
+  async #appendInCluster(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
+    const counts = this.#countElsewhere(events)
     const offline = this.#events.has('undelivered') ? this.#offlineEverywhere(events) : undefined
     const hasKey = events.some(({ idempotency }) => idempotency !== undefined)
-    let added: readonly NewEvent[] = events
-    if (hasKey || this.#turn !== undefined) {
-      // The log keeps the first receipt with the key, so the number has to be known before.
-      const turn = Promise.all([asked, this.#turn])
-      this.#turn = turn
-      const [elsewhere] = await turn
-      if (this.#turn === turn) this.#turn = undefined
-      added = events.map((event, at) => ({ ...event, streams: event.streams + (elsewhere[at] as number) }))
+    let counted: readonly NewEvent[] = events
+    if (hasKey || this.#lastPending !== undefined) {
+      // The log stores the first receipt with the key, so the count must be complete before.
+      const pending = Promise.all([counts, this.#lastPending])
+      this.#lastPending = pending
+      const [elsewhere] = await pending
+      if (this.#lastPending === pending) this.#lastPending = undefined
+      counted = events.map((event, at) => ({ ...event, streams: event.streams + (elsewhere[at] as number) }))
     }
-    const [receipts, elsewhere, users] = await Promise.all([this.#log.append(added), asked, offline])
+    const [receipts, elsewhere, users] = await Promise.all([this.#log.append(counted), counts, offline])
     this.published += events.length
-    if (users !== undefined) this.#tellUndelivered(users, events, receipts)
+    if (users !== undefined) this.#emitUndelivered(users, events, receipts)
     return receipts.map(({ id, streams }, at) => ({
       id,
-      streams: added === events ? streams + (elsewhere[at] as number) : streams
+      streams: counted === events ? streams + (elsewhere[at] as number) : streams
     }))
   }
 
-  /**
-   * What cannot be known is not counted: that must not keep an event from being published. The nodes log that they cannot be
-   * asked.
-   */
+  /** Streams of nodes that cannot be reached count as none: an outage must not prevent publishing. The cluster logs it. */
   #countElsewhere(events: readonly NewEvent[]): Promise<readonly number[]> {
     return this.#cluster.countListeners(events.map(({ channels }) => channels)).catch(() => events.map(() => 0))
   }
 
-  /** The users of each event who are known to be offline: in doubt none, for the host may send them an e-mail. */
+  /** The users of each event who are offline on all nodes; none if that is uncertain, because the host may e-mail them. */
   async #offlineEverywhere(events: readonly NewEvent[]): Promise<string[][]> {
     const offline = events.map((event) => this.#offlineUsers(event))
     const users = [...new Set(offline.flat())]
     if (users.length === 0) return offline
-    const isKnownBefore = this.#cluster.isSettled
-    // As above: the nodes log that they cannot be asked.
-    const counts = await this.#cluster.countListeners(users.map((user) => [`u:${user}`])).catch(() => undefined)
-    if (counts === undefined || !isKnownBefore || !this.#cluster.isSettled) return events.map(() => [])
-    const absent = new Set(users.filter((_user, at) => counts[at] === 0))
+    const wasSettled = this.#cluster.isSettled
+    // As above: the cluster logs the failure.
+    const listeners = await this.#cluster.countListeners(users.map((user) => [`u:${user}`])).catch(() => undefined)
+    if (listeners === undefined || !wasSettled || !this.#cluster.isSettled) return events.map(() => [])
+    const absent = new Set(users.filter((_user, at) => listeners[at] === 0))
     return offline.map((names) => names.filter((name) => absent.has(name)))
   }
 
-  /** The users among those it is addressed to who have no stream on this node. */
+  /** The users whom the event is addressed to and who have no stream on this node. */
   #offlineUsers({ channels }: NewEvent): string[] {
     return channels
       .filter((channel) => channel.startsWith('u:') && this.#presence.countListeners([channel]) === 0)
       .map((channel) => userOfChannel(channel) as string)
   }
 
-  #tellUndelivered(offline: readonly string[][], events: readonly NewEvent[], receipts: readonly Receipt[]): void {
+  #emitUndelivered(offline: readonly string[][], events: readonly NewEvent[], receipts: readonly Receipt[]): void {
     offline.forEach((users, index) => {
       const { event, data } = events[index] as NewEvent
       const { id, isRepeat } = receipts[index] as Receipt

@@ -6,28 +6,28 @@ import { type RedisLog, type RedisLogOptions, redisLink, redisLogOn } from '../e
 
 export interface RedisHubOptions extends RedisLogOptions {
   /**
-   * For how long a node counts after its last sign of life, in milliseconds, 500 to 600,000: so long, at most, one that died
-   * without a word is counted, and for so long its event loop may stand still before it is taken for dead.
+   * How long a silent node counts as alive, in milliseconds, 500 to 600,000. A crashed node is counted for so long at most; a node
+   * whose event loop is blocked for longer counts as dead.
    * @default 10_000
    */
   readonly lease?: number | undefined
 }
 
-/** What makes many nodes one hub. */
+/** The hub options that join nodes into one hub. */
 export interface RedisHubParts {
   readonly log: RedisLog
   readonly cluster: Cluster
 }
 
-/** The same, and what is no option of a hub. */
+/** The same, and the ticket store, which is not an option of the hub. */
 export interface SharedParts extends RedisHubParts {
-  /** Keeps tickets for all nodes. */
+  /** Stores tickets for all nodes. */
   readonly tickets: TicketStore
 }
 
 /**
- * Everything that nodes share, in one Redis (7 or later) or Valkey: events and history, presence, limits per user, closing.
- * Its result is part of the hub's options, `{ ...(await redisHub({ url })), … }`, and belongs to that one hub, which closes it.
+ * Connects a hub to one Redis (7 or later) or Valkey, in which nodes share events and history, presence, limits per user, and the
+ * closing of streams. Spread the result into the hub's options, `{ ...(await redisHub({ url })), … }`. That hub closes it.
  * @throws {InvalidOptionError} for bad options, and when the package `redis` is not installed.
  * @throws {LogUnavailableError} when Redis cannot be reached within five seconds, unless `startDegraded`.
  */
@@ -36,7 +36,7 @@ export async function redisHub(options: RedisHubOptions): Promise<RedisHubParts>
   return { log, cluster }
 }
 
-/** @internal As {@link redisHub}, with all that nodes can share. */
+/** @internal As {@link redisHub}, with the ticket store. */
 export async function openShared({ lease, ...options }: RedisHubOptions): Promise<SharedParts> {
   const link = await redisLink(options, options.clock)
   try {

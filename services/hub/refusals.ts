@@ -1,16 +1,16 @@
 /**
- * Why a request or a connection was refused or cut: a closed catalogue, counted in `stats()`. Streams have reasons of their
- * own, see `close-reason.ts`.
+ * Reasons for which a request or a connection is refused or cut: a closed catalogue, counted in `stats()`. Streams have their own
+ * reasons, see `close-reason.ts`.
  *
  * - `unauthenticated`, `forbidden`, `rateLimited`: answered 401, 403 or 429.
- * - `connections`, `connectionsOfAddress`: more connections than the process, or one address, may have.
- * - `pipelined`: more requests behind an unanswered one than a connection may queue.
- * - `unread`: answers that clients did not read took more memory than they may.
- * - `stalled`: a client read nothing of its answer for `stallTimeout`.
+ * - `connections`, `connectionsOfAddress`: the process, or one address, has its maximum of connections.
+ * - `pipelined`: a connection queued more requests behind an unanswered one than it may.
+ * - `unread`: responses that clients did not read took more memory than they may.
+ * - `stalled`: a client read nothing of its response for `stallTimeout`.
  * - `unresponsive`: an HTTP/2 client did not acknowledge a ping.
  * - `cancelled`: an HTTP/2 client cancelled more streams than it may.
  * - `unfinished`: an HTTP/2 client did not finish the body of a request within `requestTimeout`.
- * - `unknownMethod`: a method that HTTP does not know, which only HTTP/2 lets through.
+ * - `unknownMethod`: a method that HTTP does not define; only HTTP/2 lets such requests through.
  */
 export const REFUSALS = [
   'unauthenticated',
@@ -29,7 +29,7 @@ export const REFUSALS = [
 
 export type Refusal = (typeof REFUSALS)[number]
 
-/** How often each happened since the start. */
+/** Count of each reason since the start. */
 export type Refused = Record<Refusal, number>
 
 export function noRefusals(): Refused {
