@@ -4,7 +4,7 @@ import type { CloseReason } from '../events/close-reason.ts'
 import type { Logger } from '../logger.ts'
 import type { CloseCommand, LocalNode, StreamEntry } from './cluster.ts'
 
-/** A command that is no older is about whatever is open: how long it was on its way is not known exactly. */
+/** A command up to this age applies to all open streams, because its age is not exact. */
 const FRESH = 1_000
 
 /** A stream of this node. */
@@ -31,7 +31,7 @@ interface LocalNodeOptions {
   readonly maxStreamsPerUser: number
 }
 
-/** The streams of this node, and how they are closed, for the other nodes. */
+/** This node's streams, for queries and commands of the other nodes. */
 export class NodeStreams implements LocalNode {
   readonly logger: Logger
   readonly replaceAbove: number
@@ -67,7 +67,7 @@ export class NodeStreams implements LocalNode {
 
   close(command: CloseCommand, age = 0): number {
     const { of, reason, reconnect } = command
-    // How long ago, not when: the wall clocks of two nodes need not agree, and may be set.
+    // The age, not the time of the command: the wall clocks of two nodes may differ, and may be set.
     const openedBy = age <= FRESH ? Number.POSITIVE_INFINITY : this.#now() - age
     const streams = 'user' in of ? [...this.#registry.ofUser(of.user)] : of.streams.map((id) => this.#registry.get(id))
     return streams.filter(

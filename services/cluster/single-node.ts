@@ -1,12 +1,12 @@
 import type { Cluster } from './cluster.ts'
 
-const NOBODY = { users: 0, streams: 0 }
+const NONE = { users: 0, streams: 0 }
 
-/** A hub of one node. Nobody is told and nobody is asked. */
+/** The cluster of a hub with one node: all commands and queries are no-ops. */
 export const SINGLE_NODE: Cluster = {
   isSingleNode: true,
   isSettled: true,
-  elsewhere: NOBODY,
+  elsewhere: NONE,
   join: async () => {},
   opened: () => {},
   closed: () => {},

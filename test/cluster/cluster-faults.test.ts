@@ -78,7 +78,7 @@ t.test('nodes and a failing Redis', { skip: withoutRedis }, async (t) => {
         [1, 1, 0, 0]
       )
       t.same(two.node.warnings, [
-        'the other nodes cannot be reached; this one goes on by itself',
+        'the other nodes cannot be reached; this node continues alone',
         'the other nodes can be reached again'
       ])
       t.same(one.node.warnings, [])

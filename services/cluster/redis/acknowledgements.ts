@@ -1,40 +1,40 @@
 import type { Clock } from '../../clock.ts'
 import { ClusterUnavailableError } from '../../errors.ts'
 
-/** What one command waits for. */
-interface Waiting {
-  /** Who has to answer; not known until the command was said, and an answer may be quicker. */
+/** A command that waits for acknowledgements. */
+interface PendingCommand {
+  /** The nodes that have to answer; unknown until the command is sent, and an answer may arrive earlier. */
   nodes: readonly string[] | undefined
   readonly answered: Set<string>
   closed: number
   readonly enough: () => void
 }
 
-/** The answers of other nodes to what they were told to do, as far as they come in time. */
+/** Collects the acknowledgements of commands by other nodes, up to a timeout. */
 export class Acknowledgements {
   readonly #clock: Clock
-  readonly #waiting = new Map<string, Waiting>()
+  readonly #waiting = new Map<string, PendingCommand>()
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
   /**
-   * Resolves with the sum of the answers: when all have answered or are dead, or after so many milliseconds.
-   * @param say says it to the others, and returns which of them are alive. If it rejects, so does this.
+   * Resolves with the sum of the answers when all nodes have answered or died, or after the given number of milliseconds.
+   * @param send sends the command, and returns the live nodes. If it rejects, so does this.
    */
-  async gather(id: string, milliseconds: number, say: () => Promise<readonly string[]>): Promise<number> {
+  async gather(id: string, milliseconds: number, send: () => Promise<readonly string[]>): Promise<number> {
     let stop: (() => void) | undefined
     try {
       return await new Promise<number>((resolve, reject) => {
         const enough = () => resolve(waiting.closed)
-        const waiting: Waiting = { nodes: undefined, answered: new Set(), closed: 0, enough }
+        const waiting: PendingCommand = { nodes: undefined, answered: new Set(), closed: 0, enough }
         this.#waiting.set(id, waiting)
         stop = this.#clock.every(milliseconds, () => {
           if (waiting.nodes === undefined) reject(new ClusterUnavailableError('Redis did not answer in time'))
           else enough()
         })
-        say().then((nodes) => {
+        send().then((nodes) => {
           waiting.nodes = nodes
           settle(waiting)
         }, reject)
@@ -53,8 +53,8 @@ export class Acknowledgements {
     settle(waiting)
   }
 
-  /** Who is not among these is dead, and not waited for. */
-  onlyFrom(live: readonly string[]): void {
+  /** Stops waiting for all other nodes: they are dead. */
+  retainLive(live: readonly string[]): void {
     for (const waiting of this.#waiting.values()) {
       waiting.nodes = waiting.nodes?.filter((node) => live.includes(node))
       settle(waiting)
@@ -62,6 +62,6 @@ export class Acknowledgements {
   }
 }
 
-function settle({ nodes, answered, enough }: Waiting): void {
+function settle({ nodes, answered, enough }: PendingCommand): void {
   if (nodes?.every((node) => answered.has(node))) enough()
 }

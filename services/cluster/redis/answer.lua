@@ -1,3 +1,3 @@
--- 2 what to say
+-- 2 the message
 
-say(ARGV[2])
+send(ARGV[2])

@@ -1,6 +1,6 @@
--- 2 how long the lease is, in ms
--- The node begins to write down what it has, under a name that does not count yet. Returns where to begin to listen.
+-- 2 the lease in ms
+-- Begins to join, under a name that does not count yet. Returns the id of the last message of the command stream.
 
-local last = call('XREVRANGE', SAID, '+', '-', 'COUNT', 1)[1]
+local last = call('XREVRANGE', COMMANDS, '+', '-', 'COUNT', 1)[1]
 call('ZADD', JOINING, now + tonumber(ARGV[2]) + 10000, ME)
 return last and last[1] or '0-0'

@@ -1,21 +1,20 @@
--- What all scripts begin with. KEYS[1] holds when the lease of each node ends; all that a node has written lies under its name,
--- so that it counts for nothing the moment that the lease is over, and can be swept up by anybody. All keys carry the same
--- hash tag.
+-- The first part of every script. KEYS[1] has the leases of all nodes; all keys that a node writes contain its name, so that they
+-- stop counting when its lease expires, and any node can delete them. All keys have the same hash tag.
 --
---   KEYS[1]                 sorted set: node, by when its lease ends
---   KEYS[1]:joining         sorted set: nodes that write down what they have, and do not count yet, by when they have to be done
---   KEYS[1]:written         sorted set: node, by when everything that it had was last known to be written
---   KEYS[1]:users           set: who has a stream anywhere
---   KEYS[1]:said            stream: what nodes say to all others
---   KEYS[1]:<node>:users    sorted set: who has a stream on the node, by name
---   KEYS[1]:<node>:u:<user> sorted set: his streams on the node, by when they were opened
---   KEYS[1]:<node>:counts   hash: streams, everyone, t:<topic>, and f:<user> for streams of his that do not listen to him
+--   KEYS[1]                 sorted set: node, by when its lease expires
+--   KEYS[1]:joining         sorted set: nodes that write their streams, and do not count yet, by their deadline
+--   KEYS[1]:written         sorted set: node, by when all its changes were last known to be written
+--   KEYS[1]:users           set: users with a stream on any node
+--   KEYS[1]:said            stream: messages of nodes to all others
+--   KEYS[1]:<node>:users    sorted set: users with a stream on the node, by name
+--   KEYS[1]:<node>:u:<user> sorted set: the user's streams on the node, by when they were opened
+--   KEYS[1]:<node>:counts   hash: streams, everyone, t:<topic>, and f:<user>: the user's streams that listen only to topics
 --
--- ARGV: 1 the node that asks
+-- ARGV: 1 the calling node
 
 local NODES, ME = KEYS[1], ARGV[1]
 local JOINING, WRITTEN = NODES .. ':joining', NODES .. ':written'
-local USERS, SAID = NODES .. ':users', NODES .. ':said'
+local USERS, COMMANDS = NODES .. ':users', NODES .. ':said'
 local call = redis.call
 
 local time = call('TIME')
@@ -41,13 +40,13 @@ local without = function(nodes, out)
   return rest
 end
 
--- The nodes that are alive, but for the one that asks.
+-- The live nodes without the calling one.
 local others = function() return without(call('ZRANGEBYSCORE', NODES, '(' .. int(now), '+inf'), ME) end
 
--- Says something to all nodes, who read it in order, once.
-local say = function(text) return call('XADD', SAID, 'MAXLEN', '~', '10000', '*', 'said', text) end
+-- Sends a message to all nodes, which read it in order, once.
+local send = function(text) return call('XADD', COMMANDS, 'MAXLEN', '~', '10000', '*', 'said', text) end
 
--- A user has no stream on a node any more.
+-- Deletes a user without streams on a node.
 local forget = function(node, user)
   call('ZREM', usersOf(node), user)
   for _, leases in ipairs({ NODES, JOINING }) do

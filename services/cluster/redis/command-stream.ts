@@ -3,37 +3,37 @@ import type { RedisLink } from '../../redis/link.ts'
 import type { CloseCommand } from '../cluster.ts'
 import { LISTEN } from './cluster-scripts.ts'
 
-/** What nodes say to all others. */
+/** A message of a node to all others. */
 export type NodeCommand =
   | { readonly joined: true }
-  /** All write what they have, and look who is there. */
+  /** Asks all nodes to write their changes, and to read which nodes are alive. */
   | { readonly look: true }
-  /** `from` is who wants an answer, and `id` by what he knows it; without them nobody does, and all are meant. */
+  /** `from` is the node that waits for an answer, `id` the answer's id. Without them no node waits, and all execute it. */
   | { readonly command: CloseCommand; readonly from?: string | undefined; readonly id?: string | undefined }
   | { readonly answer: string; readonly node: string; readonly closed: number }
 
-/** How long one call waits for something to be said, in milliseconds. */
+/** How long one read blocks, in milliseconds. */
 const BLOCK = 1_000
-/** How much is heard at a time. */
-const MOST = 100
-/** How long to wait after an error that the line survived, in milliseconds. */
+/** Max. number of messages that are read at a time. */
+const MAX_PAGE = 100
+/** Delay after an error that leaves the connection up, in milliseconds. */
 const PAUSE = 200
 
-/** Hears what nodes say, in order, each thing once, over a line of its own: also what was said while the line was away. */
+/** Subscribes to the cluster's command stream: in order, each message once, also those from while the connection was down. */
 export class CommandStream {
   readonly #link: RedisLink
   readonly #key: string
-  readonly #hear: (command: NodeCommand, age: number) => void
+  readonly #onCommand: (command: NodeCommand, age: number) => void
   #at: string | undefined
   #isClosed = false
 
-  constructor(link: RedisLink, key: string, hear: (command: NodeCommand, age: number) => void) {
+  constructor(link: RedisLink, key: string, onCommand: (command: NodeCommand, age: number) => void) {
     this.#link = link.duplicate({ blocking: BLOCK })
     this.#key = key
-    this.#hear = hear
+    this.#onCommand = onCommand
   }
 
-  /** Begins after what was last said; or goes on, unless that has been lost since then. */
+  /** Begins after the last message; or continues, unless the command stream has been lost since then. */
   begin(last: string): void {
     if (this.#at === undefined) {
       this.#at = last
@@ -65,30 +65,30 @@ export class CommandStream {
           await this.#link.send(read)
         }
       } catch {
-        // The line mends itself, and the membership logs that Redis is away.
+        // The connection reconnects by itself, and the membership logs that Redis is down.
         if (!this.#isClosed) await new Promise((resolve) => setTimeout(resolve, PAUSE))
       }
     }
   }
 
   async #take(): Promise<number> {
-    const heard = (await this.#link.run(LISTEN, this.#key, ['', this.#at as string, String(MOST)])) as unknown[]
-    for (let at = 0; at < heard.length && !this.#isClosed; at += 3) {
-      this.#at = String(heard[at + 2])
-      const command = parseNodeCommand(String(heard[at + 1]))
-      if (command !== undefined) this.#hear(command, Number(heard[at]))
+    const messages = (await this.#link.run(LISTEN, this.#key, ['', this.#at as string, String(MAX_PAGE)])) as unknown[]
+    for (let at = 0; at < messages.length && !this.#isClosed; at += 3) {
+      this.#at = String(messages[at + 2])
+      const command = parseNodeCommand(String(messages[at + 1]))
+      if (command !== undefined) this.#onCommand(command, Number(messages[at]))
     }
-    return heard.length
+    return messages.length
   }
 }
 
-/** What was said, or undefined for anything that no node says. Never throws. */
+/** Parses a message, or returns undefined for one that no node has sent. Never throws. */
 export function parseNodeCommand(text: string): NodeCommand | undefined {
   let message: Record<string, unknown>
   try {
     message = JSON.parse(text)
   } catch {
-    // No node says what is not JSON.
+    // No node sends text that is not JSON.
     return undefined
   }
   if (typeof message !== 'object' || message === null) return undefined
@@ -98,7 +98,7 @@ export function parseNodeCommand(text: string): NodeCommand | undefined {
   if (typeof answer === 'string' && typeof node === 'string' && Number.isSafeInteger(closed)) {
     return { answer, node, closed: closed as number }
   }
-  return isCommand(command) && isTextOrNone(from) && isTextOrNone(id) ? { command, from, id } : undefined
+  return isCommand(command) && isOptionalText(from) && isOptionalText(id) ? { command, from, id } : undefined
 }
 
 function isCommand(value: unknown): value is CloseCommand {
@@ -110,11 +110,11 @@ function isCommand(value: unknown): value is CloseCommand {
   return typeof user === 'string' || (Array.isArray(streams) && streams.every((id) => typeof id === 'string'))
 }
 
-function isTextOrNone(value: unknown): value is string | undefined {
+function isOptionalText(value: unknown): value is string | undefined {
   return value === undefined || typeof value === 'string'
 }
 
-/** Whether a place in a stream of Redis, milliseconds and number, is after another one. */
+/** Whether an entry id of a Redis stream, milliseconds and number, is after another one. */
 function isAfter(one: string, other: string): boolean {
   const [time = 0, number = 0] = one.split('-').map(Number)
   const [otherTime = 0, otherNumber = 0] = other.split('-').map(Number)

@@ -1,5 +1,5 @@
--- 2 what to say
--- Says it to the others, also to those who are cut off for now, and returns which of them are alive.
+-- 2 the message
+-- Sends the message to all nodes, which read it even after an outage, and returns the other live nodes.
 
-say(ARGV[2])
+send(ARGV[2])
 return others()

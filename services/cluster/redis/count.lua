@@ -1,5 +1,5 @@
 -- 2 JSON: targets, each a list of channels
--- Returns for each how many streams of the other nodes listen to one of its channels.
+-- Returns for each the number of streams of the other nodes that listen to one of its channels.
 
 local targets, answer = cjson.decode(ARGV[2]), {}
 for at = 1, #targets do answer[at] = 0 end
@@ -21,7 +21,7 @@ for _, node in ipairs(others()) do
         isForAll = true
       end
     end
-    -- Beside everyone there are only those who follow a topic.
+    -- Streams that do not listen to everyone only follow topics.
     if isForAll then
       answer[at] = answer[at] + everyone + math.min(ofTopics, following)
     else

@@ -2,56 +2,56 @@ import type { Channel } from '../../events/channel.ts'
 
 type Targets = readonly (readonly Channel[])[]
 
-interface Question {
+interface Query {
   readonly targets: Targets
   readonly resolve: (counts: readonly number[]) => void
   readonly reject: (error: unknown) => void
 }
 
-/** A script blocks Redis for everybody, so it counts for so many targets at most. */
-const MOST = 500
+/** Max. number of targets of one script, which blocks Redis. */
+const MAX_TARGETS = 500
 
-/** Puts the questions of one turn of the event loop into one: a publish each would be a script each. */
+/** Joins the queries of one turn of the event loop into one script, so that not every publish runs one. */
 export class Counts {
-  readonly #ask: (targets: Targets) => Promise<readonly number[]>
-  #questions: Question[] = []
+  readonly #run: (targets: Targets) => Promise<readonly number[]>
+  #queries: Query[] = []
 
-  constructor(ask: (targets: Targets) => Promise<readonly number[]>) {
-    this.#ask = ask
+  constructor(run: (targets: Targets) => Promise<readonly number[]>) {
+    this.#run = run
   }
 
   count(targets: Targets): Promise<readonly number[]> {
     return new Promise((resolve, reject) => {
-      this.#questions.push({ targets, resolve, reject })
-      if (this.#questions.length === 1) setImmediate(() => this.#askAll())
+      this.#queries.push({ targets, resolve, reject })
+      if (this.#queries.length === 1) setImmediate(() => this.#runAll())
     })
   }
 
-  #askAll(): void {
-    const questions = this.#questions
-    this.#questions = []
-    for (let at = 0; at < questions.length; ) {
-      const together: Question[] = []
-      for (let size = 0; at < questions.length && (size === 0 || size < MOST); at++) {
-        const question = questions[at] as Question
-        together.push(question)
-        size += question.targets.length
+  #runAll(): void {
+    const queries = this.#queries
+    this.#queries = []
+    for (let at = 0; at < queries.length; ) {
+      const together: Query[] = []
+      for (let size = 0; at < queries.length && (size === 0 || size < MAX_TARGETS); at++) {
+        const query = queries[at] as Query
+        together.push(query)
+        size += query.targets.length
       }
-      this.#askTogether(together)
+      this.#runTogether(together)
     }
   }
 
-  #askTogether(questions: readonly Question[]): void {
-    this.#ask(questions.flatMap(({ targets }) => targets)).then(
+  #runTogether(queries: readonly Query[]): void {
+    this.#run(queries.flatMap(({ targets }) => targets)).then(
       (counts) => {
         let at = 0
-        for (const { targets, resolve } of questions) {
+        for (const { targets, resolve } of queries) {
           resolve(counts.slice(at, at + targets.length))
           at += targets.length
         }
       },
       (error) => {
-        for (const { reject } of questions) reject(error)
+        for (const { reject } of queries) reject(error)
       }
     )
   }

@@ -1,6 +1,6 @@
--- 2 how long the lease is, in ms · 3 JSON: names under which the node may count as well
--- All is written: in one step the name counts, and the former names do not any more. Returns 0 if the time for it is over, or if
--- this call is so late that the node has given the name up.
+-- 2 the lease in ms · 3 JSON: former names of the node that may count
+-- Completes joining: atomically the name begins to count, and the former names stop. Returns 0 after the deadline, also for a
+-- late call with a name that the node has abandoned.
 
 if not isJoining(ME) then return 0 end
 for _, former in ipairs(cjson.decode(ARGV[3])) do
@@ -10,6 +10,6 @@ end
 call('ZREM', JOINING, ME)
 call('ZADD', NODES, now + tonumber(ARGV[2]), ME)
 call('ZADD', WRITTEN, now, ME)
--- A node that seems to be alone learns that it is not.
-say('{"joined":true}')
+-- Notifies a node that was the only one.
+send('{"joined":true}')
 return 1

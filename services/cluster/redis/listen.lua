@@ -1,8 +1,8 @@
--- 2 after which · 3 how many
--- Returns what was said since then: how long ago, in ms, what, and its place, each.
+-- 2 the id of the last message that was read · 3 max. number of messages
+-- Returns the later messages, each as its age in ms, its text, and its id.
 
 local answer = {}
-for _, entry in ipairs(call('XRANGE', SAID, '(' .. ARGV[2], '+', 'COUNT', ARGV[3])) do
+for _, entry in ipairs(call('XRANGE', COMMANDS, '(' .. ARGV[2], '+', 'COUNT', ARGV[3])) do
   answer[#answer + 1] = math.max(0, now - tonumber(string.match(entry[1], '^%d+')))
   answer[#answer + 1] = entry[2][2]
   answer[#answer + 1] = entry[1]

@@ -9,42 +9,42 @@ import { type Batch, type Change, PresenceChanges } from './presence-changes.ts'
 
 export interface MembershipOptions {
   readonly link: RedisLink
-  /** The key that holds the leases, under which all else lies. */
+  /** The key of the leases, and prefix of all other keys. */
   readonly key: string
   /** In milliseconds. */
   readonly lease: number
   readonly clock: Clock
-  /** It has joined, or joined anew; `last` is the place of what was said last. */
+  /** The node has joined, or joined anew; `last` is the id of the last message of the command stream. */
   readonly onJoined: (last: string) => void
-  /** It was seen which other nodes are alive. */
-  readonly onSeen: (others: readonly string[]) => void
+  /** The set of live other nodes was read. */
+  readonly onLiveNodes: (others: readonly string[]) => void
 }
 
-const NOBODY = { users: 0, streams: 0 }
-/** How often a sign of life is given, in milliseconds; within a short lease four times. */
+const NONE = { users: 0, streams: 0 }
+/** How often the lease is renewed, in milliseconds; a short lease is renewed four times. */
 const RENEWAL = 1_000
-/** How long is waited for Redis when the hub starts, and when it stops, in milliseconds. */
-const PATIENCE = 2_000
-/** So many names are given up at most before one attempt to join succeeds that are remembered. */
-const FORMER = 50
-/** A place that is reserved stands in Redis before the stream is here: only what goes on differing is wrong. */
-const DIFFERENCES = 3
+/** How long the hub waits for Redis at the start, and at the stop, in milliseconds. */
+const REDIS_TIMEOUT = 2_000
+/** Max. number of former names that are remembered until an attempt to join succeeds. */
+const MAX_FORMER = 50
+/** Number of consecutive differences after which the node joins anew: a reservation is in Redis before its stream is here. */
+const MAX_DIFFERENCES = 3
 
-/** What `renew.lua` answers before the names. */
-type Looked = [streams: number, users: number, ownStreams: number, ownUsers: number, live: number]
+/** The reply of `renew.lua` before the names. */
+type RenewReply = [streams: number, users: number, ownStreams: number, ownUsers: number, live: number]
 
 /**
- * What this node has written in Redis, under a name that counts as long as its lease. When the lease was over, because Redis
- * or this node was away, when it is not known what was written, or when Redis has lost its memory, the node takes a new name.
- * It writes everything under the new name first, and then lets that name count instead of the former one, in one step.
+ * This node's entry in Redis, under a name that counts until its lease expires. The node takes a new name when its lease has
+ * expired, when it is unknown what was written, or when Redis has lost data. It first writes everything under the new name,
+ * which then replaces the former one atomically.
  */
 export class Membership {
-  /** Under which name it writes. */
+  /** The name under which it writes. */
   name = ''
   isMember = false
-  /** The other nodes that are alive, as of the last look. */
+  /** The other live nodes, as of the last refresh. */
   others: readonly string[] = []
-  elsewhere: { readonly users: number; readonly streams: number } = NOBODY
+  elsewhere: { readonly users: number; readonly streams: number } = NONE
   readonly #options: MembershipOptions
   readonly #local: LocalNode
   readonly #changes: PresenceChanges
@@ -54,15 +54,15 @@ export class Membership {
   #isJoining = false
   /** The names that count in Redis, or may. */
   #former: string[] = []
-  /** How many other nodes there were before this one had to join anew, and until when they are waited for. */
+  /** Number of other nodes before this one had to join anew, and until when it waits for them. */
   #missing = { count: 0, until: 0 }
   #renewedAt = 0
-  /** How many changes there were, and how often what stands in Redis was found to differ, though there was none. */
+  /** Number of changes, and of consecutive differences between Redis and this node without changes in flight. */
   #noted = 0
   #differences = 0
-  #isCut = false
+  #isDisconnected = false
   #hasLeft = false
-  #looking: Promise<void> | undefined
+  #refreshing: Promise<void> | undefined
   #writing: Promise<void> | undefined
   #isDue = false
 
@@ -72,33 +72,33 @@ export class Membership {
     this.#options = options
     this.#replacing = new Replacing({
       clock: options.clock,
-      replace: (users, mayAsk) => this.#replace(users, mayAsk)
+      replace: (users, mayRequest) => this.#replace(users, mayRequest)
     })
   }
 
-  /** Whether the other nodes can be asked, if Redis can. */
-  get canAsk(): boolean {
+  /** Whether this node can query the others, if Redis is up. */
+  get canQuery(): boolean {
     return this.isMember || this.#isJoining
   }
 
-  /** Whether it is known which other nodes there are: none of those that were there before an outage is missing. */
+  /** Whether the set of nodes is known: no node from before an outage is missing. */
   get isSettled(): boolean {
     return this.isMember && this.#missing.count === 0
   }
 
-  /** Fulfilled when it has joined, or that has failed for now. */
+  /** Fulfilled when it has joined, or has failed for now. */
   async join(): Promise<void> {
     const { link, lease, clock } = this.#options
-    this.#stops.push(clock.every(Math.min(RENEWAL, lease / 4), () => this.lookSoon()))
-    // A Redis that is away is no error: the look that follows says so.
-    await link.untilUp(PATIENCE).catch(() => undefined)
-    this.#stops.push(link.onUp(() => this.lookSoon()))
-    await this.#look()
+    this.#stops.push(clock.every(Math.min(RENEWAL, lease / 4), () => this.refreshSoon()))
+    // A Redis that is down is not an error here: the next refresh logs it.
+    await link.untilUp(REDIS_TIMEOUT).catch(() => undefined)
+    this.#stops.push(link.onUp(() => this.refreshSoon()))
+    await this.#refresh()
     await this.written()
   }
 
   note(stream: StreamEntry, change: Change): void {
-    // A node that is going to join writes all that there is.
+    // A node that is about to join writes all its streams.
     if (!this.isMember && !this.#isJoining) return
     this.#noted++
     this.#changes.note(stream, change)
@@ -110,7 +110,7 @@ export class Membership {
     })
   }
 
-  /** Resolves when what is new has been written, or cannot be for now. */
+  /** Resolves when all changes have been written, or cannot be for now. */
   written(): Promise<void> {
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined
@@ -118,9 +118,9 @@ export class Membership {
     return this.#writing
   }
 
-  /** Gives a sign of life, and looks who else does. */
-  lookSoon(): void {
-    void this.#look()
+  /** Renews the lease, and reads which other nodes are alive. */
+  refreshSoon(): void {
+    void this.#refresh()
   }
 
   async leave(): Promise<void> {
@@ -131,37 +131,37 @@ export class Membership {
     this.#forgetOthers()
     if (!hasName || !this.#options.link.isUp) return
     const names = [...this.#former, this.name]
-    await announceLeave(this.#options, names, PATIENCE).catch((error: unknown) => {
-      const message = 'this node could not take leave of the others; they count it until its lease ends'
+    await announceLeave(this.#options, names, REDIS_TIMEOUT).catch((error: unknown) => {
+      const message = 'this node could not leave the cluster; the other nodes count it until its lease expires'
       this.#local.logger.warn({ err: error }, message)
     })
   }
 
-  /** It is not known what a command has written under the present name: takes another one. */
+  /** Takes another name, because it is unknown what a command has written under the current one. */
   expire(): void {
     this.isMember = false
     this.#changes.clear()
-    this.lookSoon()
+    this.refreshSoon()
   }
 
   run(script: LuaScript, args: readonly RedisArgument[] = []): Promise<unknown> {
     return this.#options.link.run(script, this.#options.key, [this.name, ...args])
   }
 
-  /** As `run`, as the name that counts: while the node joins anew, its own former streams are not those of another. */
-  ask(script: LuaScript, args: readonly RedisArgument[]): Promise<unknown> {
+  /** Like `run`, under the name that counts: while the node joins anew, its former streams do not count as another node's. */
+  query(script: LuaScript, args: readonly RedisArgument[]): Promise<unknown> {
     return this.#options.link.run(script, this.#options.key, [this.#former.at(-1) ?? this.name, ...args])
   }
 
-  #look(): Promise<void> {
-    this.#looking ??= this.#lookNow().finally(() => {
-      this.#looking = undefined
+  #refresh(): Promise<void> {
+    this.#refreshing ??= this.#refreshNow().finally(() => {
+      this.#refreshing = undefined
     })
-    return this.#looking
+    return this.#refreshing
   }
 
   /** Never rejects. */
-  async #lookNow(): Promise<void> {
+  async #refreshNow(): Promise<void> {
     if (this.#hasLeft) return
     try {
       let dead: string[]
@@ -169,14 +169,14 @@ export class Membership {
         if (this.isMember) await this.written()
         if (!this.isMember) await this.#enter()
         dead = await this.#renew()
-        // The name may have lapsed meanwhile.
+        // The lease may have expired meanwhile.
       } while (!this.isMember && !this.#hasLeft)
-      this.#tell(undefined)
+      this.#log(undefined)
       for (const node of dead) if (!this.#hasLeft) await sweepNode(this.#options, this.name, node)
     } catch (error) {
       const { clock, lease } = this.#options
       if (clock.monotonic() - this.#renewedAt >= lease) this.#forgetOthers()
-      this.#tell(error)
+      this.#log(error)
     }
     if (!this.#changes.isEmpty) void this.written()
   }
@@ -191,10 +191,9 @@ export class Membership {
       const last = await this.run(BEGIN, [String(lease)])
       while (!this.#changes.isEmpty) await this.#writeBatch(this.#changes.take())
       const former = JSON.stringify(this.#former)
-      // From here on the name may count, whatever the answer.
-      this.#former = [...this.#former, this.name].slice(-FORMER)
-      if ((await this.run(JOIN, [String(lease), former])) !== 1)
-        throw new Error('it took too long to write what there is')
+      // From here on the name may count, even if the call fails.
+      this.#former = [...this.#former, this.name].slice(-MAX_FORMER)
+      if ((await this.run(JOIN, [String(lease), former])) !== 1) throw new Error('writing all streams took too long')
       this.#former = [this.name]
       this.isMember = !this.#hasLeft
       if (this.isMember) onJoined(String(last))
@@ -204,7 +203,7 @@ export class Membership {
     }
   }
 
-  /** Returns who is dead. */
+  /** Returns the dead nodes. */
   async #renew(): Promise<string[]> {
     const { clock, lease } = this.#options
     const at = clock.monotonic()
@@ -217,13 +216,13 @@ export class Membership {
       answer = await this.run(RENEW, [String(lease), ''])
     }
     if (!Array.isArray(answer) || this.#hasLeft) return []
-    const [streams, users, ownStreams, ownUsers, live, ...names] = answer as [...Looked, ...string[]]
+    const [streams, users, ownStreams, ownUsers, live, ...names] = answer as [...RenewReply, ...string[]]
     this.#renewedAt = at
     this.#compare(isQuiet && noted === this.#noted, ownStreams, ownUsers)
     this.elsewhere = { streams, users: Math.max(0, users) }
     this.others = names.slice(0, live)
     if (live >= this.#missing.count || clock.monotonic() >= this.#missing.until) this.#missing = { count: 0, until: 0 }
-    this.#options.onSeen(this.others)
+    this.#options.onLiveNodes(this.others)
     return names.slice(live).filter((name) => name !== this.name)
   }
 
@@ -234,7 +233,7 @@ export class Membership {
       try {
         await this.#writeBatch(batch)
       } catch (error) {
-        // What may have been written, and might be written late, is left behind under the former name.
+        // Changes that may have been written, or may be written late, stay under the former name.
         if (!(error instanceof LinkError) && !(error instanceof RedisReplyError)) this.expire()
         else if (error instanceof LinkError && error.wasSent) this.expire()
         else this.#changes.putBack(batch)
@@ -243,38 +242,38 @@ export class Membership {
     }
   }
 
-  /** @throws when it was not written, or that is not known. */
+  /** @throws when the batch was not written, or that is unknown. */
   async #writeBatch(batch: Batch): Promise<void> {
     const answer = await this.run(WRITE, [String(this.#local.replaceAbove), batch.json])
-    if (!Array.isArray(answer)) throw new Error('the lease is over')
+    if (!Array.isArray(answer)) throw new Error('the lease has expired')
     const [now, ...users] = answer as [number, ...string[]]
     this.#replacing.suspect(users, batch.opened, now)
   }
 
   /** Never rejects. */
-  async #replace(users: readonly SuspectEntry[], mayAsk: boolean): Promise<string[] | undefined> {
+  async #replace(users: readonly SuspectEntry[], mayRequest: boolean): Promise<string[] | undefined> {
     if (!this.isMember) return undefined
-    const args = [String(this.#local.replaceAbove), JSON.stringify(users), mayAsk ? '1' : '']
+    const args = [String(this.#local.replaceAbove), JSON.stringify(users), mayRequest ? '1' : '']
     try {
       const answer = await this.run(REPLACE, args)
       return Array.isArray(answer) ? answer.map(String) : undefined
     } catch {
-      // It is tried again; that Redis cannot be asked is logged by the next look.
+      // The caller retries; the next refresh logs that Redis is down.
       return undefined
     }
   }
 
-  /** Nothing is said when Redis loses a part of what it was told, as a replica does that takes over; but then it shows. */
+  /** Detects a Redis that has silently lost writes, like a replica after a failover. */
   #compare(isQuiet: boolean, streams: number, users: number): void {
     if (!isQuiet) return
     const isSame = streams === this.#local.size && users === this.#local.users
     this.#differences = isSame ? 0 : this.#differences + 1
-    if (this.#differences < DIFFERENCES) return
+    if (this.#differences < MAX_DIFFERENCES) return
     this.#differences = 0
     this.expire()
   }
 
-  /** Takes the other nodes that are known for missing, until they are seen again or it is too late. */
+  /** Marks the known other nodes as missing, until they are live again or the time is over. */
   #miss(until: number): void {
     this.#missing = { count: Math.max(this.#missing.count, this.others.length), until }
   }
@@ -284,15 +283,16 @@ export class Membership {
     this.isMember = false
     this.#changes.clear()
     this.others = []
-    this.elsewhere = NOBODY
+    this.elsewhere = NONE
   }
 
-  /** Once when it begins, and once when it is over. */
-  #tell(error: unknown): void {
-    const isCut = error !== undefined
-    if (isCut === this.#isCut || this.#hasLeft) return
-    this.#isCut = isCut
-    if (isCut) this.#local.logger.warn({ err: error }, 'the other nodes cannot be reached; this one goes on by itself')
+  /** Logs the begin and the end of an outage once each. */
+  #log(error: unknown): void {
+    const isDisconnected = error !== undefined
+    if (isDisconnected === this.#isDisconnected || this.#hasLeft) return
+    this.#isDisconnected = isDisconnected
+    if (isDisconnected)
+      this.#local.logger.warn({ err: error }, 'the other nodes cannot be reached; this node continues alone')
     else this.#local.logger.warn({}, 'the other nodes can be reached again')
   }
 }

@@ -5,57 +5,57 @@ import { textOf } from './presence-changes.ts'
 export interface ReplacingParts {
   readonly clock: Clock
   /**
-   * Closes the oldest streams of users who have too many. Resolves with those users of whom that is not certain yet, or with
-   * undefined if nobody could be asked.
-   * @param mayAsk whether the other nodes are to be asked to write what they have.
+   * Closes the oldest streams of users with too many. Resolves with the users for which that is not certain yet, or with
+   * undefined if Redis could not be reached.
+   * @param mayRequest whether to request that the other nodes write their changes.
    */
-  readonly replace: (users: readonly SuspectEntry[], mayAsk: boolean) => Promise<readonly string[] | undefined>
+  readonly replace: (users: readonly SuspectEntry[], mayRequest: boolean) => Promise<readonly string[] | undefined>
 }
 
-/** A user, when he seemed to have too many streams, on Redis's clock, and which streams were opened then. */
+/** A user, when the user seemed to have too many streams, on Redis's clock, and the streams that were opened then. */
 export type SuspectEntry = readonly [user: string, since: number, streams: readonly string[]]
 
-/** At most so many users are suspected at a time: of more of them the limit is not kept until their next stream. */
+/** Max. number of suspected users: for more of them the limit is not enforced until their next stream. */
 const MAX_USERS = 10_000
-/** And of each so many new streams are remembered. */
+/** Max. number of new streams that are remembered for each of them. */
 const MAX_STREAMS = 100
-/** A script blocks Redis for everybody, so it is given so many users at most. */
+/** Max. number of users of one script, which blocks Redis. */
 const BATCH = 100
-/** How long after the first attempt the second comes, and after how long there is one at most, in milliseconds. */
-const FIRST_WAIT = 50
-const LONGEST_WAIT = 1_000
+/** Delay after the first attempt, and max. delay between attempts, in milliseconds. */
+const MIN_DELAY = 50
+const MAX_DELAY = 1_000
 
 /**
- * Users who seem to have too many streams. A stream that another node has closed may still stand in Redis, if that node has not written it
- * yet or is cut off; a stream is closed for good only once every node has written all that it knew when the newest was opened.
+ * Users who seem to have too many streams. A stream that another node has closed may still be in Redis, if that node has not
+ * written the change yet. So a stream is replaced only once every node has written all changes from before the newest stream.
  */
 export class Replacing {
   readonly #parts: ReplacingParts
   readonly #suspects = new Map<string, { since: number; streams: string[] }>()
-  #wait = FIRST_WAIT
+  #wait = MIN_DELAY
   #stop: (() => void) | undefined
-  /** Whether the other nodes have not been asked yet to write what they have. */
-  #mayAsk = false
-  #isAsking = false
+  /** Whether to request that the other nodes write their changes, which happens once. */
+  #mayRequest = false
+  #isChecking = false
   #isClosed = false
 
   constructor(parts: ReplacingParts) {
     this.#parts = parts
   }
 
-  /** Takes the users of streams that have just been opened who seem to have too many. */
+  /** Adds users who seem to have too many streams, with the streams that have just been opened. */
   suspect(users: readonly string[], opened: readonly StreamEntry[], since: number): void {
     if (users.length === 0 || this.#isClosed) return
     for (const user of users) {
       if (this.#suspects.size >= MAX_USERS && !this.#suspects.has(user)) continue
       const before = this.#suspects.get(user)?.streams ?? []
       const streams = [...before, ...opened.filter((stream) => stream.user === user).map(textOf)]
-      // A new object: an answer about the former is no answer about this one.
+      // A new object: an answer about the former one does not apply to it.
       this.#suspects.set(user, { since, streams: streams.slice(-MAX_STREAMS) })
     }
-    this.#wait = FIRST_WAIT
-    this.#mayAsk = true
-    this.#askSoon()
+    this.#wait = MIN_DELAY
+    this.#mayRequest = true
+    this.#checkSoon()
   }
 
   close(): void {
@@ -64,29 +64,29 @@ export class Replacing {
     this.#stop?.()
   }
 
-  #askSoon(): void {
-    if (this.#isAsking) return
+  #checkSoon(): void {
+    if (this.#isChecking) return
     this.#stop?.()
-    this.#isAsking = true
-    void this.#ask().then(() => {
-      this.#isAsking = false
+    this.#isChecking = true
+    void this.#check().then(() => {
+      this.#isChecking = false
       if (this.#suspects.size === 0 || this.#isClosed) return
-      this.#stop = this.#parts.clock.every(this.#wait, () => this.#askSoon())
-      this.#wait = Math.min(LONGEST_WAIT, 2 * this.#wait)
+      this.#stop = this.#parts.clock.every(this.#wait, () => this.#checkSoon())
+      this.#wait = Math.min(MAX_DELAY, 2 * this.#wait)
     })
   }
 
   /** Never rejects, as `replace` does not. */
-  async #ask(): Promise<void> {
-    const asked = [...this.#suspects].slice(0, BATCH)
-    const mayAsk = this.#mayAsk
-    this.#mayAsk = false
-    const entries = asked.map(([user, { since, streams }]): SuspectEntry => [user, since, streams])
-    const open = await this.#parts.replace(entries, mayAsk)
+  async #check(): Promise<void> {
+    const checked = [...this.#suspects].slice(0, BATCH)
+    const mayRequest = this.#mayRequest
+    this.#mayRequest = false
+    const entries = checked.map(([user, { since, streams }]): SuspectEntry => [user, since, streams])
+    const open = await this.#parts.replace(entries, mayRequest)
     if (open === undefined) return
-    for (const [user, suspect] of asked) {
+    for (const [user, suspect] of checked) {
       if (this.#suspects.get(user) !== suspect) continue
-      // A user who is still suspected comes after those who have not been asked about.
+      // A user who is still suspected is queued behind those who have not been checked.
       this.#suspects.delete(user)
       if (open.includes(user)) this.#suspects.set(user, suspect)
     }

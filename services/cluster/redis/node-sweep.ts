@@ -2,33 +2,33 @@ import type { Clock } from '../../clock.ts'
 import type { RedisLink } from '../../redis/link.ts'
 import { SWEEP } from './cluster-scripts.ts'
 
-interface Place {
+interface ClusterKeys {
   readonly link: RedisLink
   readonly key: string
   readonly clock: Clock
 }
 
-/** How many users of a dead node are swept up by one script, which blocks Redis for everybody, and how often at a time. */
-const MOST = 500
+/** Max. number of users of a dead node that one script, which blocks Redis, deletes; and max. number of scripts at a time. */
+const MAX_USERS = 500
 const SWEEPS = 20
 
-/** Sweeps up what a dead node has left; what remains is for the next look, of whatever node. */
-export async function sweepNode({ link, key }: Place, me: string, dead: string): Promise<void> {
+/** Deletes the keys of a dead node; the rest is left to the next refresh of any node. */
+export async function sweepNode({ link, key }: ClusterKeys, me: string, dead: string): Promise<void> {
   for (let turn = 0; turn < SWEEPS; turn++) {
-    if ((await link.run(SWEEP, key, [me, dead, String(MOST)])) === 0) return
+    if ((await link.run(SWEEP, key, [me, dead, String(MAX_USERS)])) === 0) return
   }
 }
 
-/** Makes a node's names count for nothing, and sweeps up what it has written under them, for so many milliseconds at most. */
+/** Ends the leases of a node's names, and deletes their keys, for `within` milliseconds at most. */
 export async function announceLeave(
-  { link, key, clock }: Place,
+  { link, key, clock }: ClusterKeys,
   names: readonly string[],
   within: number
 ): Promise<void> {
   const until = clock.monotonic() + within
   for (const name of new Set(names)) {
     while (clock.monotonic() < until) {
-      if ((await link.run(SWEEP, key, [name, name, String(MOST)])) === 0) break
+      if ((await link.run(SWEEP, key, [name, name, String(MAX_USERS)])) === 0) break
     }
   }
 }

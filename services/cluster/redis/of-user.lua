@@ -1,5 +1,5 @@
--- 2 user · 3 whether only their number is wanted
--- Returns his streams on the other nodes, each followed by when it was opened; or how many there are.
+-- 2 user · 3 1 for the number only
+-- Returns the user's streams on the other nodes, each followed by when it was opened; or their number.
 
 local found, count = {}, 0
 for _, node in ipairs(others()) do

@@ -1,7 +1,7 @@
 import { EVERYONE } from '../../events/channel.ts'
 import type { LocalNode, StreamEntry } from '../cluster.ts'
 
-/** What has changed about a stream since it was last written. */
+/** The change of a stream since it was last written. */
 export type Change = 'opened' | 'present' | 'closed'
 
 interface Entry {
@@ -18,12 +18,12 @@ export interface Batch {
   readonly json: string
 }
 
-/** A script blocks Redis for everybody, so it is given so many streams at most; that is about two milliseconds. */
-const MOST = 250
+/** Max. number of streams of one script, which blocks Redis; that is about two milliseconds. */
+const MAX_STREAMS = 250
 
 /**
- * What is new of this node's streams and not written yet. Says how things are, not how they have changed, so that writing it
- * twice does no harm; and holds one entry a stream, however often it came and went.
+ * The unwritten changes of this node's streams. A batch has the current state, not differences, so that writing it twice is
+ * harmless; each stream has at most one entry, however often it changed.
  */
 export class PresenceChanges {
   readonly #local: LocalNode
@@ -41,7 +41,7 @@ export class PresenceChanges {
     this.#entries.set(stream.id, { stream, change })
   }
 
-  /** Begins anew with everything that there is. */
+  /** Begins anew with all streams of this node. */
   noteAll(): void {
     this.clear()
     for (const stream of this.#local.streams()) this.note(stream, 'present')
@@ -54,20 +54,20 @@ export class PresenceChanges {
   take(): Batch {
     const entries: Entry[] = []
     for (const [id, entry] of this.#entries) {
-      if (entries.length === MOST) break
+      if (entries.length === MAX_STREAMS) break
       entries.push(entry)
       this.#entries.delete(id)
     }
     const opened = entries.filter(({ change }) => change === 'opened').map(({ stream }) => stream)
-    return { entries, opened, json: JSON.stringify(this.#tell(entries)) }
+    return { entries, opened, json: JSON.stringify(this.#describe(entries)) }
   }
 
-  /** Takes a batch back that was not written; what has changed since then is newer. */
+  /** Takes back a batch that was not written; later changes take precedence. */
   putBack({ entries }: Batch): void {
     for (const entry of entries) if (!this.#entries.has(entry.stream.id)) this.#entries.set(entry.stream.id, entry)
   }
 
-  #tell(entries: readonly Entry[]) {
+  #describe(entries: readonly Entry[]) {
     const opened: unknown[] = []
     const closed: unknown[] = []
     const counts = new Map<string, number>([
@@ -86,7 +86,7 @@ export class PresenceChanges {
   }
 }
 
-/** A stream as it stands in Redis: its id, and its topics if it has any. */
+/** A stream as text in Redis: its id, and its topics if it has any. */
 export function textOf({ id, topics }: StreamEntry): string {
   return topics.length === 0 ? id : `${id} ${JSON.stringify(topics)}`
 }

@@ -14,31 +14,31 @@ import { Membership } from './membership.ts'
 import { parseText, textOf } from './presence-changes.ts'
 
 export interface RedisClusterOptions {
-  /** The line to Redis. It may be the event log's, and is not closed with the nodes. */
+  /** The connection to Redis. It may be the event log's, and is not closed with the cluster. */
   readonly link: RedisLink
   /**
-   * For how long a node counts after its last sign of life, in milliseconds, 500 to 600,000: so long, at most, one that died
-   * without a word is counted, and for so long its event loop may stand still before it is taken for dead.
+   * How long a node counts after its last renewal, in milliseconds, 500 to 600,000: the max. time that a crashed node still
+   * counts, and that the event loop of a live one may be blocked.
    * @default 10_000
    */
   readonly lease?: number | undefined
   readonly clock?: Clock | undefined
 }
 
-/** A place that Redis is asked for. */
+/** A reservation of a stream in Redis. */
 interface Reservation {
-  /** Nobody waits for the answer any more. */
+  /** The caller no longer waits for the answer. */
   isLate: boolean
-  /** The place was given back. */
+  /** The reservation was released. */
   isReleased: boolean
 }
 
-const NOBODY = { users: 0, streams: 0 }
+const NONE = { users: 0, streams: 0 }
 /** How long `close()` and `reserve()` wait for others, in milliseconds. */
 const CLOSE_WITHIN = 2_000
 const RESERVE_WITHIN = 1_000
 
-/** Joins the nodes of a hub through Redis: each writes down what it has, and asks about the others with one script each. */
+/** Joins the nodes of a hub through Redis: each writes its streams, and queries those of the others with one script each. */
 export class RedisCluster implements Cluster {
   readonly #link: RedisLink
   readonly #key: string
@@ -46,7 +46,7 @@ export class RedisCluster implements Cluster {
   readonly #clock: Clock
   readonly #acknowledgements: Acknowledgements
   readonly #counts: Counts
-  /** By which what it says itself is known. */
+  /** Identifies this node's own commands. */
   readonly #self = randomText(10)
   readonly #reservations = new Map<string, Reservation>()
   #local: LocalNode | undefined
@@ -60,7 +60,7 @@ export class RedisCluster implements Cluster {
     this.#lease = wholeNumber('lease', lease, 500, 600_000)
     this.#clock = clock
     this.#acknowledgements = new Acknowledgements(clock)
-    this.#counts = new Counts((targets) => this.#ask(COUNT, [JSON.stringify(targets)]) as Promise<number[]>)
+    this.#counts = new Counts((targets) => this.#query(COUNT, [JSON.stringify(targets)]) as Promise<number[]>)
   }
 
   get isSingleNode(): boolean {
@@ -72,14 +72,14 @@ export class RedisCluster implements Cluster {
   }
 
   get elsewhere(): { readonly users: number; readonly streams: number } {
-    return this.#membership?.elsewhere ?? NOBODY
+    return this.#membership?.elsewhere ?? NONE
   }
 
   async join(local: LocalNode): Promise<void> {
     if (this.#membership !== undefined)
       throw new InvalidOptionError('cluster', 'belongs to one hub; create one for each hub')
     this.#local = local
-    const commands = new CommandStream(this.#link, this.#key, (command, age) => this.#hear(command, age))
+    const commands = new CommandStream(this.#link, this.#key, (command, age) => this.#receive(command, age))
     this.#commands = commands
     this.#membership = new Membership(local, {
       link: this.#link,
@@ -87,7 +87,7 @@ export class RedisCluster implements Cluster {
       lease: this.#lease,
       clock: this.#clock,
       onJoined: (last) => commands.begin(last),
-      onSeen: (others) => this.#acknowledgements.onlyFrom(others)
+      onLiveNodes: (others) => this.#acknowledgements.retainLive(others)
     })
     await this.#membership.join()
   }
@@ -105,31 +105,31 @@ export class RedisCluster implements Cluster {
   async reserve(stream: StreamEntry, limit: number): Promise<boolean> {
     const reservation = { isLate: false, isReleased: false }
     this.#reservations.set(stream.id, reservation)
-    const asking = this.#askForRoom(stream, limit, reservation).finally(() => {
+    const requesting = this.#requestReservation(stream, limit, reservation).finally(() => {
       this.#reservations.delete(stream.id)
-      // The place may have been taken only after it was given back.
+      // The reservation may have been made only after its release.
       if (reservation.isReleased) this.#membership?.note(stream, 'closed')
     })
     try {
-      return await this.#inTime(asking, RESERVE_WITHIN)
+      return await this.#inTime(requesting, RESERVE_WITHIN)
     } catch {
-      // In doubt the stream is let in. That the others cannot be asked is logged by the membership.
+      // In doubt the stream is accepted. The membership logs that the cluster cannot be reached.
       reservation.isLate = true
       return true
     }
   }
 
-  async #askForRoom(stream: StreamEntry, limit: number, reservation: Reservation): Promise<boolean> {
+  async #requestReservation(stream: StreamEntry, limit: number, reservation: Reservation): Promise<boolean> {
     const membership = this.#joined()
-    if (!membership.isMember) throw new ClusterUnavailableError('this node joins them anew')
-    // What was closed here just now makes room.
+    if (!membership.isMember) throw new ClusterUnavailableError('this node joins the cluster anew')
+    // Streams that were just closed here no longer count against the limit.
     await membership.written()
-    if (reservation.isLate) throw new ClusterUnavailableError('it is too late')
+    if (reservation.isLate) throw new ClusterUnavailableError('the reservation took too long')
     const args = [String(limit), stream.user as string, textOf(stream), String(stream.since)]
     try {
       return (await membership.run(RESERVE, args)) !== 0
     } catch (error) {
-      // The place may still be taken under the present name, at any time.
+      // The reservation may still be made under the current name, at any time.
       if (error instanceof LinkError && error.wasSent) membership.expire()
       throw error
     }
@@ -140,11 +140,11 @@ export class RedisCluster implements Cluster {
   }
 
   async countOfUser(user: string): Promise<number> {
-    return (await this.#ask(OF_USER, [user, '1'])) as number
+    return (await this.#query(OF_USER, [user, '1'])) as number
   }
 
   async ofUser(user: string): Promise<Pick<StreamEntry, 'id' | 'since' | 'topics'>[]> {
-    const found = (await this.#ask(OF_USER, [user, '0'])) as string[]
+    const found = (await this.#query(OF_USER, [user, '0'])) as string[]
     const streams = []
     for (let at = 0; at < found.length; at += 2) {
       streams.push({ ...parseText(found[at] as string), since: Number(found[at + 1]) })
@@ -153,7 +153,7 @@ export class RedisCluster implements Cluster {
   }
 
   async users(after: string, limit: number): Promise<{ user: string; streams: number }[]> {
-    const found = (await this.#ask(USERS, [after, String(limit)])) as (string | number)[]
+    const found = (await this.#query(USERS, [after, String(limit)])) as (string | number)[]
     const counts = new Map<string, number>()
     for (let at = 0; at < found.length; at += 2) {
       const user = found[at] as string
@@ -166,8 +166,8 @@ export class RedisCluster implements Cluster {
   async close(command: CloseCommand): Promise<number> {
     const id = randomText(12)
     const message: NodeCommand = { command, from: this.#self, id }
-    const say = async () => (await this.#ask(COMMAND, [JSON.stringify(message)])) as string[]
-    return this.#acknowledgements.gather(id, CLOSE_WITHIN, say)
+    const send = async () => (await this.#query(COMMAND, [JSON.stringify(message)])) as string[]
+    return this.#acknowledgements.gather(id, CLOSE_WITHIN, send)
   }
 
   async leave(): Promise<void> {
@@ -175,24 +175,24 @@ export class RedisCluster implements Cluster {
     await this.#membership?.leave()
   }
 
-  #hear(command: NodeCommand, age: number): void {
-    if ('joined' in command || 'look' in command) this.#membership?.lookSoon()
+  #receive(command: NodeCommand, age: number): void {
+    if ('joined' in command || 'look' in command) this.#membership?.refreshSoon()
     else if ('answer' in command) this.#acknowledgements.take(command.answer, command.node, command.closed)
-    else if (command.from !== this.#self) this.#obey(command.command, age, command.id)
+    else if (command.from !== this.#self) this.#execute(command.command, age, command.id)
   }
 
-  #obey(command: CloseCommand, age: number, id: string | undefined): void {
+  #execute(command: CloseCommand, age: number, id: string | undefined): void {
     const closed = (this.#local as LocalNode).close(command, age)
     const { name = '' } = this.#membership ?? {}
     if (id === undefined) return
-    // The command is carried out; its sender counts too few. That Redis cannot be asked is logged by the membership.
-    this.#ask(ANSWER, [JSON.stringify({ answer: id, node: name, closed })]).catch(() => undefined)
+    // The command was executed; without the answer its sender counts too few. The membership logs that Redis is down.
+    this.#query(ANSWER, [JSON.stringify({ answer: id, node: name, closed })]).catch(() => undefined)
   }
 
-  async #ask(script: LuaScript, args: readonly RedisArgument[]): Promise<unknown> {
+  async #query(script: LuaScript, args: readonly RedisArgument[]): Promise<unknown> {
     const membership = this.#joined()
     try {
-      return await membership.ask(script, args)
+      return await membership.query(script, args)
     } catch (error) {
       throw new ClusterUnavailableError((error as Error).message)
     }
@@ -201,8 +201,8 @@ export class RedisCluster implements Cluster {
   /** @throws {ClusterUnavailableError} */
   #joined(): Membership {
     const membership = this.#membership
-    if (membership?.canAsk === true) return membership
-    throw new ClusterUnavailableError(this.#link.problem || 'this node has not joined them yet')
+    if (membership?.canQuery === true) return membership
+    throw new ClusterUnavailableError(this.#link.problem || 'this node has not joined the cluster yet')
   }
 
   async #inTime<Answer>(answer: Promise<Answer>, milliseconds: number): Promise<Answer> {

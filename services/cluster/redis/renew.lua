@@ -1,7 +1,7 @@
--- 2 how long the lease is, in ms · 3 whether everything that the node has is written
--- Returns nothing if the lease is over, for then the others may have swept up; else: how many streams the others have · how
--- many users are online there and not here · how many streams and users stand here of this node · how many nodes are live,
--- their names, and those of the dead.
+-- 2 the lease in ms · 3 1 if all changes of the node are written
+-- Returns nil if the lease has expired, because other nodes may have deleted the keys; else: number of streams of the others ·
+-- of users online there and not here · of this node's streams and users in Redis · of live nodes, their names, and those of
+-- the dead.
 
 if not isLive(ME) then return false end
 call('ZADD', NODES, now + tonumber(ARGV[2]), ME)

@@ -1,5 +1,5 @@
--- 2 whose · 3 how many users at most
--- Sweeps up what a node has left that is dead, or takes leave. Returns how many of its users remain.
+-- 2 node · 3 max. number of users
+-- Deletes the keys of a node that is dead, or leaves. Returns how many of its users remain.
 
 local node = ARGV[2]
 if node == ME then

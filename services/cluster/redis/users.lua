@@ -1,5 +1,5 @@
--- 2 after which name · 3 how many
--- Returns for each of the other nodes its next users, each followed by how many streams he has there.
+-- 2 the name before the first user · 3 max. number of users
+-- Returns for each of the other nodes its next users, each followed by the number of the user's streams there.
 
 local from, answer = ARGV[2] == '' and '-' or '(' .. ARGV[2], {}
 for _, node in ipairs(others()) do
