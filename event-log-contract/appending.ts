@@ -18,7 +18,7 @@ export function appending<Log extends EventLog>(define: Define<Log>): void {
     assert.equal((await headOf(log)).seq, 4)
   })
 
-  define('gives the events of a batch numbers with nothing between, whoever else appends meanwhile', async (given) => {
+  define('gives the events of a batch consecutive numbers, even if others append meanwhile', async (given) => {
     const log = await given.log()
     const batches = await Promise.all(
       named('batch', 20).map((name) => log.append(named(`${name}/`, 7).map((text) => draft('t:busy', text))))
@@ -118,13 +118,13 @@ export function appending<Log extends EventLog>(define: Define<Log>): void {
     )
   })
 
-  define('gives the first event of each log another id, for each log has a life of its own', async (given) => {
+  define('gives the first event of each log another id, for each log has its own epoch', async (given) => {
     const logs = [await given.log(), await given.log(), await given.log()]
     const ids = await Promise.all(logs.map(async (log) => (await log.append([draft('u:alice', 'a')]))[0]?.id))
     assert.equal(new Set(ids).size, 3)
   })
 
-  define('hands out texts and names as they were appended, whatever is in them', async (given) => {
+  define('returns texts and names as they were appended, with any content', async (given) => {
     const log = await given.log()
     const before = await log.append(
       AWKWARD.map((text, index) =>
@@ -181,7 +181,7 @@ export function appending<Log extends EventLog>(define: Define<Log>): void {
     assert.deepEqual([page.next.seq, page.evicted, log.stats().head], [2, 0, 2])
   })
 
-  define('tells of itself at once, without a promise', async (given) => {
+  define('returns its statistics at once, without a promise', async (given) => {
     const log = await given.log()
     await log.append([draft('u:alice', 'x'.repeat(1_000)), draft('t:news', 'y')])
     const { kind, events, bytes, channels, head } = log.stats()

@@ -83,7 +83,7 @@ export function closing<Log extends EventLog>(define: Define<Log>): void {
     await listener.tail?.stop()
   })
 
-  define('is ready while it is open, if it tells its health', async (given) => {
+  define('is ready while it is open, if it reports its health', async (given) => {
     const log: EventLog & Partial<HealthCheck> = await given.log()
     if (log.ready === undefined) return
     assert.equal(await log.ready(), true)

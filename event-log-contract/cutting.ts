@@ -5,7 +5,7 @@ import { nodes } from './sharing.ts'
 
 /** A node that loses the line to its store, and gets it back. */
 export function cutting<Log extends EventLog>(define: Define<Log>): void {
-  define('hands over what was appended while its line was cut, once it is mended', async (given) => {
+  define('dispatches events that were appended while its connection was cut, after it reconnects', async (given) => {
     const { one, two, listeners } = await nodes(given)
     await one.append([draft('u:alice', 'before')])
     await listeners[0]?.met('before')
@@ -19,40 +19,43 @@ export function cutting<Log extends EventLog>(define: Define<Log>): void {
     assert.deepEqual(listeners[0]?.breaks, [])
   })
 
-  define('tells a break when more was appended while its line was cut than is held', async (given) => {
-    const one = await given.log({ user: 5, topic: 5, everyone: 5 })
-    const two = await given.secondNode(one)
-    const [cutOff, other] = [await given.listener(one), await given.listener(two)]
-    await one.append([draft('u:alice', 'before')])
-    await cutOff.met('before')
-    const mend = await given.cut(one)
-    for (let batch = 0; batch < 15; batch++) {
-      await two.append(named(`${batch}/`, 100).map((text) => draft('u:alice', text)))
-      await other.met(`${batch}/100`)
+  define(
+    'reports a discontinuity when more was appended while its connection was cut than is retained',
+    async (given) => {
+      const one = await given.log({ user: 5, topic: 5, everyone: 5 })
+      const two = await given.secondNode(one)
+      const [cutOff, other] = [await given.listener(one), await given.listener(two)]
+      await one.append([draft('u:alice', 'before')])
+      await cutOff.met('before')
+      const mend = await given.cut(one)
+      for (let batch = 0; batch < 15; batch++) {
+        await two.append(named(`${batch}/`, 100).map((text) => draft('u:alice', text)))
+        await other.met(`${batch}/100`)
+      }
+      await mend()
+      await two.append([draft('u:alice', 'end')])
+      // What is no longer held for readers may still be held for tails: then all of it comes, and else a break.
+      await cutOff.until(() => cutOff.texts.includes('end') || cutOff.breaks.length > 0, 'a break, or everything')
+      if (cutOff.breaks.length === 0) return assert.deepEqual(cutOff.texts, ['before', ...other.texts.slice(1)])
+      await two.append([draft('u:alice', 'last')])
+      await cutOff.met('last')
+      const position = cutOff.breaks.at(-1)
+      assert.ok(position && position.seq > 1)
+      const dispatched = cutOff.seqs.filter((seq) => seq > position.seq)
+      assert.deepEqual(
+        dispatched,
+        Array.from({ length: dispatched.length }, (_, index) => position.seq + 1 + index)
+      )
+      assert.deepEqual(
+        cutOff.seqs,
+        [...new Set(cutOff.seqs)].sort((a, b) => a - b)
+      )
+      assert.equal((await readAll(one, 'u:alice', position)).gap, undefined)
     }
-    await mend()
-    await two.append([draft('u:alice', 'end')])
-    // What is no longer held for readers may still be held for tails: then all of it comes, and else a break.
-    await cutOff.until(() => cutOff.texts.includes('end') || cutOff.breaks.length > 0, 'a break, or everything')
-    if (cutOff.breaks.length === 0) return assert.deepEqual(cutOff.texts, ['before', ...other.texts.slice(1)])
-    await two.append([draft('u:alice', 'last')])
-    await cutOff.met('last')
-    const position = cutOff.breaks.at(-1)
-    assert.ok(position && position.seq > 1)
-    const dispatched = cutOff.seqs.filter((seq) => seq > position.seq)
-    assert.deepEqual(
-      dispatched,
-      Array.from({ length: dispatched.length }, (_, index) => position.seq + 1 + index)
-    )
-    assert.deepEqual(
-      cutOff.seqs,
-      [...new Set(cutOff.seqs)].sort((a, b) => a - b)
-    )
-    assert.equal((await readAll(one, 'u:alice', position)).gap, undefined)
-  })
+  )
 
   define(
-    'refuses to append while its line is cut, in time and with a code, and repeats safely after',
+    'rejects appends while its connection is cut, in time and with a code, and repeats safely after',
     async (given) => {
       const { one, two } = await nodes(given)
       const start = await headOf(two)
@@ -70,7 +73,7 @@ export function cutting<Log extends EventLog>(define: Define<Log>): void {
     }
   )
 
-  define('answers a reader while its line is cut, or refuses in time and with a code', async (given) => {
+  define('answers a reader while its connection is cut, or rejects in time and with a code', async (given) => {
     const { one } = await nodes(given)
     const start = await headOf(one)
     await one.append([draft('u:alice', 'a')])
@@ -81,7 +84,7 @@ export function cutting<Log extends EventLog>(define: Define<Log>): void {
     assert.deepEqual(texts(await readAll(one, 'u:alice', start)), ['a'])
   })
 
-  define('can be closed while its line is cut', async (given) => {
+  define('can be closed while its connection is cut', async (given) => {
     const { one, two } = await nodes(given)
     const mend = await given.cut(one)
     const appending = one.append([draft('u:alice', 'a')]).catch((error) => assert.match(error.code, /^SSE_HUB_ERR_/))

@@ -112,7 +112,7 @@ export function lasting<Log extends EventLog>(define: Define<Log>): void {
     assert.deepEqual(await textsOf(again, 'u:alice'), ['a', 'p2'])
   })
 
-  define('hands over only what is new when it is opened again', async (given) => {
+  define('dispatches only new events when it is opened again', async (given) => {
     const log = await given.log()
     await log.append([draft('u:alice', 'old')])
     const again = await given.reopened(log)

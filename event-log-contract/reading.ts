@@ -7,7 +7,7 @@ import { begun, cursorOf, type Define, draft, headOf, named, readAll, seqs, text
 
 /** Where reading begins, how it goes on, and what it gives of one channel and of several. */
 export function reading<Log extends EventLog>(define: Define<Log>): void {
-  define('gives a reader the events of his channels alone, the oldest first', async (given) => {
+  define('returns only the events of the channels of the reader, the oldest first', async (given) => {
     const log = await given.log()
     await log.append([draft('u:alice', 'a1'), draft('u:bob', 'b1'), draft('t:alice', 't1'), draft('everyone', 'e1')])
     await log.append([draft('u:bob', 'b2'), draft('u:alice', 'a2')])
@@ -57,7 +57,7 @@ export function reading<Log extends EventLog>(define: Define<Log>): void {
     assert.deepEqual([texts(page), page.gap], [['a', 'b'], undefined])
   })
 
-  define('begins with what comes next when it is told "head"', async (given) => {
+  define('begins with the next event when it reads from "head"', async (given) => {
     const log = await given.log()
     await log.append([draft('u:alice', 'old'), draft('everyone', 'older')])
     const now = await readAll(log, 'u:alice', 'head')
@@ -113,7 +113,7 @@ export function reading<Log extends EventLog>(define: Define<Log>): void {
     )
   })
 
-  define('meets every event once when read in pages, whatever their size', async (given) => {
+  define('returns every event once when read in pages of any size', async (given) => {
     const log = await given.log()
     const all = (await mixture(log)).map((event) => event.data)
     for (const limit of [1, 2, 3, 5, all.length - 1, all.length, all.length + 1]) {

@@ -6,7 +6,7 @@ import { cursorOf, type Define, draft, headOf, named, readAll, texts } from './g
 
 /** Which cursors the log knows, and what it says of those that it does not. */
 export function recognising<Log extends EventLog>(define: Define<Log>): void {
-  define('takes a cursor of another life for what it is, and gives all that it holds', async (given) => {
+  define('reports a reset for a cursor of another epoch, and returns all retained events', async (given) => {
     const before = await given.log()
     await before.append(named('old', 5).map((text) => draft('u:alice', text)))
     const log = await given.log()
@@ -17,7 +17,7 @@ export function recognising<Log extends EventLog>(define: Define<Log>): void {
     for (const stranger of strangers) await isGap(log, stranger, 'reset', named('a', 3))
   })
 
-  define('takes a cursor ahead of its head for a lost tail, and gives all that it holds', async (given) => {
+  define('treats a cursor ahead of its head as a lost tail, and returns all retained events', async (given) => {
     const log = await given.log()
     const { witness } = await headOf(log)
     await isGap(log, { seq: 1, witness }, 'diverged', [])
@@ -29,7 +29,7 @@ export function recognising<Log extends EventLog>(define: Define<Log>): void {
   })
 
   define(
-    'takes a cursor with the witness of another entry for a lost tail, whoever that entry is for',
+    'treats a cursor with the witness of another entry as a lost tail, for any reader of that entry',
     async (given) => {
       const log = await given.log()
       await log.append([draft('u:alice', 'a1'), draft('u:bob', 'b1'), draft('u:alice', 'a2'), draft('u:bob', 'b2')])
@@ -42,7 +42,7 @@ export function recognising<Log extends EventLog>(define: Define<Log>): void {
     }
   )
 
-  define('knows its head by its witness, though the entry is no longer held', async (given) => {
+  define('recognises its head by its witness, though the entry is no longer retained', async (given) => {
     const log = await given.log({ user: 0 })
     await log.append([draft('t:news', 'n'), draft('u:alice', 'a')])
     const head = await headOf(log)
@@ -53,7 +53,7 @@ export function recognising<Log extends EventLog>(define: Define<Log>): void {
   })
 
   define(
-    'gives what it holds in pages after a cursor that it does not know, and tells the gap on the first alone',
+    'returns retained events in pages after an unknown cursor, with the gap on the first page only',
     async (given) => {
       const log = await given.log()
       await log.append(named('a', 5).map((text) => draft('u:alice', text)))
@@ -65,17 +65,20 @@ export function recognising<Log extends EventLog>(define: Define<Log>): void {
     }
   )
 
-  define('answers a wrong witness alike, whether the entry is held, evicted, or of another reader', async (given) => {
-    const log = await given.log({ user: 2, topic: 0 })
-    await log.append(named('a', 5).map((text) => draft('u:alice', text)))
-    await log.append([draft('t:none', 'n'), draft('u:bob', 'b'), draft('u:bob', 'c')])
-    const { seq: head, witness } = await headOf(log)
-    const wrong = witness.slice(0, -1) + (witness.endsWith('0') ? '1' : '0')
-    for (let seq = 1; seq <= head; seq++) {
-      const page = await readAll(log, 'u:carol', { seq, witness: wrong })
-      assert.equal(page.gap, 'diverged', `${seq} of ${head}`)
+  define(
+    'answers a wrong witness alike, whether the entry is retained, evicted, or of another reader',
+    async (given) => {
+      const log = await given.log({ user: 2, topic: 0 })
+      await log.append(named('a', 5).map((text) => draft('u:alice', text)))
+      await log.append([draft('t:none', 'n'), draft('u:bob', 'b'), draft('u:bob', 'c')])
+      const { seq: head, witness } = await headOf(log)
+      const wrong = witness.slice(0, -1) + (witness.endsWith('0') ? '1' : '0')
+      for (let seq = 1; seq <= head; seq++) {
+        const page = await readAll(log, 'u:carol', { seq, witness: wrong })
+        assert.equal(page.gap, 'diverged', `${seq} of ${head}`)
+      }
     }
-  })
+  )
 
   define('never fails for a cursor, however strange', async (given) => {
     const log = await given.log()

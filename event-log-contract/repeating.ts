@@ -72,7 +72,7 @@ export function repeating<Log extends EventLog>(define: Define<Log>): void {
     assert.equal((await textsOf(log, 'u:alice')).length, 1)
   })
 
-  define('hands a transient event over once for each key', async (given) => {
+  define('dispatches a transient event once for each key', async (given) => {
     const log = await given.log()
     const listener = await given.listener(log)
     const typing = draft('u:alice', 'typing', { transient: true, idempotency: idempotent('k'), streams: 2 })
@@ -110,7 +110,7 @@ export function repeating<Log extends EventLog>(define: Define<Log>): void {
     )
   })
 
-  define('knows a key when the event itself is no longer held', async (given) => {
+  define('knows a key when the event itself is no longer retained', async (given) => {
     const log = await given.log({ user: 1 })
     const [first] = await log.append([draft('u:alice', 'a', { idempotency: idempotent('k') })])
     await log.append([draft('u:alice', 'b')])

@@ -16,7 +16,7 @@ export function retaining<Log extends EventLog>(define: Define<Log>, parts: Cont
     assert.deepEqual(await textsOf(log, 'everyone'), ['3', '4', '5', '6'])
   })
 
-  define('tells a gap to whom something evicted is missing, and to nobody else', async (given) => {
+  define('reports a gap to readers that miss an evicted event, and to no others', async (given) => {
     const log = await given.log({ user: 2, topic: 5, everyone: 3 })
     const channels: Channel[] = ['u:alice', 't:news', 'everyone', 'u:bob']
     const cursors = [await headOf(log)]
@@ -57,7 +57,7 @@ export function retaining<Log extends EventLog>(define: Define<Log>, parts: Cont
     assert.deepEqual([await evicted('u:alice'), await evicted('u:bob'), await evicted('u:alice', 'u:bob')], [3, 4, 4])
   })
 
-  define('tells no gap to a reader who begins with the oldest, the newest or what comes next', async (given) => {
+  define('reports no gap to a reader that begins with the oldest, the newest or the next event', async (given) => {
     const log = await given.log({ user: 1 })
     await log.append(named('a', 5).map((text) => draft('u:alice', text)))
     for (const from of ['oldest', 'head', { last: 3 }] as const) {
@@ -66,7 +66,7 @@ export function retaining<Log extends EventLog>(define: Define<Log>, parts: Cont
     }
   })
 
-  define('tells a gap to a reader who is overtaken between two pages', async (given) => {
+  define('reports a gap to a reader that is overtaken between two pages', async (given) => {
     const log = await given.log({ user: 4 })
     await log.append(named('a', 4).map((text) => draft('u:alice', text)))
     const first = await log.read({ channels: ['u:alice'], from: 'oldest', limit: 1 })
@@ -110,7 +110,7 @@ export function retaining<Log extends EventLog>(define: Define<Log>, parts: Cont
     assert.equal((await readAll(log, 'u:alice', mine.next)).gap, undefined)
   })
 
-  define('lets the newest event of a collapse key take the place of the one before, which is no gap', async (given) => {
+  define('replaces the event of a collapse key by the newest, which is no gap', async (given) => {
     const log = await given.log({ user: 3 })
     const start = await headOf(log)
     await log.append([draft('u:alice', 'first')])
@@ -132,7 +132,7 @@ export function retaining<Log extends EventLog>(define: Define<Log>, parts: Cont
     assert.deepEqual([texts(resumed), resumed.gap], [['progress 10', 'last'], undefined])
   })
 
-  define('resumes after an event whose place another took', async (given) => {
+  define('resumes after an event that was collapsed', async (given) => {
     const log = await given.log()
     await log.append([draft('u:alice', 'a'), draft('u:alice', 'p1', { collapseKey: 'p' })])
     const cursor = cursorOf((await readAll(log, 'u:alice', { last: 1 })).events[0])
@@ -154,7 +154,7 @@ export function retaining<Log extends EventLog>(define: Define<Log>, parts: Cont
     assert.deepEqual(await textsOf(log, ['u:bob', 't:news', 'u:alice']), ['1', '2', '3'])
   })
 
-  define('collapses within a batch, and hands every event of it over', async (given) => {
+  define('collapses within a batch, and dispatches every event of it', async (given) => {
     const log = await given.log()
     const listener = await given.listener(log)
     await log.append(named('p', 5).map((text) => draft('u:alice', text, { collapseKey: '__proto__' })))
@@ -163,7 +163,7 @@ export function retaining<Log extends EventLog>(define: Define<Log>, parts: Cont
     assert.deepEqual(listener.texts, named('p', 5))
   })
 
-  define('does not count what was collapsed, and tells the gap when the newest of its key goes', async (given) => {
+  define('does not count collapsed events, and reports a gap when the newest of the key is evicted', async (given) => {
     const log = await given.log({ user: 2 })
     const start = await headOf(log)
     await log.append([
@@ -203,7 +203,7 @@ export function retaining<Log extends EventLog>(define: Define<Log>, parts: Cont
     }
   )
 
-  define('keeps no more text in all than its bound, and lets the heaviest channel give', async (given) => {
+  define('keeps no more text in all than its bound, and evicts from the heaviest channel', async (given) => {
     const log = await given.log({ bytes: 200_000 })
     const start = await headOf(log)
     for (const text of named('a', 5)) {

@@ -28,7 +28,7 @@ export function rewinding<Log extends EventLog>(define: Define<Log>): void {
     assert.equal((await readAll(found, 'u:alice', await headOf(found))).gap, undefined)
   })
 
-  define('tells a listener of a break when the tail that it was handed was lost', async (given) => {
+  define('reports a discontinuity to a listener when the tail that was lost had been dispatched', async (given) => {
     const log = await given.log()
     const listener = await given.listener(log)
     await log.append([draft('u:alice', 'a')])

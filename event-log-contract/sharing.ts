@@ -17,7 +17,7 @@ import {
 
 /** Several nodes over one store, which are to be one hub. */
 export function sharing<Log extends EventLog>(define: Define<Log>): void {
-  define('hands what any node appends over to the listeners of all, once and in one order', async (given) => {
+  define('dispatches the events of any node to the listeners of all, once and in one order', async (given) => {
     const { one, two, listeners } = await nodes(given)
     await Promise.all(
       named('', 20).flatMap((name) =>
@@ -79,7 +79,7 @@ export function sharing<Log extends EventLog>(define: Define<Log>): void {
     assert.deepEqual(second, first)
   })
 
-  define('never hands an event over on one node before a reader there is shown it', async (given) => {
+  define('never dispatches an event on one node before a reader there sees it', async (given) => {
     const one = await given.log()
     const two = await given.secondNode(one)
     const reads: Promise<boolean>[] = []
@@ -112,7 +112,7 @@ export function sharing<Log extends EventLog>(define: Define<Log>): void {
     }
   })
 
-  define('resumes on one node what began on another, and tells the same gaps', async (given) => {
+  define('resumes on one node a stream of another node, and reports the same gaps', async (given) => {
     const one = await given.log({ user: 3 })
     const two = await given.secondNode(one)
     const cursors = [await headOf(one), await headOf(two)]

@@ -5,7 +5,7 @@ import { begun, type Define, draft, headOf, type Listener, named, readAll, texts
 
 /** What a tail hands over, when, and to whom. */
 export function tailing<Log extends EventLog>(define: Define<Log>): void {
-  define('hands every event over once, in order, as a reader finds it', async (given) => {
+  define('dispatches every event once, in order, as a reader finds it', async (given) => {
     const log = await given.log()
     const listener = await given.listener(log)
     for (let batch = 0; batch < 10; batch++) {
@@ -26,7 +26,7 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     assert.deepEqual(listener.breaks, [])
   })
 
-  define('hands events over in order when many are appended at the same time', async (given) => {
+  define('dispatches events in order when many are appended at the same time', async (given) => {
     const log = await given.log()
     const listener = await given.listener(log)
     await Promise.all(
@@ -37,7 +37,7 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     assert.deepEqual(listener.texts, texts(await readAll(log, 't:busy', 'oldest')))
   })
 
-  define('begins after the position that it tells', async (given) => {
+  define('begins after the position that it returns', async (given) => {
     const log = await given.log()
     await log.append(named('before ', 3).map((text) => draft('u:alice', text)))
     const listener = await given.listener(log)
@@ -49,7 +49,7 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     assert.deepEqual([texts(page), page.gap], [['after', 'end'], undefined])
   })
 
-  define('leaves nothing out and hands nothing over twice that is appended while it begins', async (given) => {
+  define('dispatches events that are appended while it begins exactly once', async (given) => {
     const log = await given.log()
     const appends: Promise<unknown>[] = []
     const append = (text: string) =>
@@ -72,7 +72,7 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     }
   })
 
-  define('hands a transient event over in its place among the others', async (given) => {
+  define('dispatches a transient event in order among the others', async (given) => {
     const log = await given.log()
     const listener = await given.listener(log)
     const transient = { transient: true }
@@ -93,7 +93,7 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     assert.deepEqual([sixth?.id, sixth?.event, sixth?.channels, sixth?.final], [null, 'typing', ['u:alice'], false])
   })
 
-  define('never hands an event over before a reader is shown it', async (given) => {
+  define('never dispatches an event before a reader sees it', async (given) => {
     const log = await given.log()
     const reads: Promise<boolean>[] = []
     const isShown = async (event: LogEvent) => texts(await readAll(log, event.channels, 'oldest')).includes(event.data)
@@ -105,7 +105,7 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     assert.deepEqual(await Promise.all(reads), Array(30).fill(true))
   })
 
-  define('hands everything over to each of several listeners', async (given) => {
+  define('dispatches every event to each of several listeners', async (given) => {
     const log = await given.log()
     const listeners: Listener[] = []
     for (const text of named('a', 5)) {
@@ -118,7 +118,7 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     }
   })
 
-  define('hands nothing over any more once it has been stopped, while others go on', async (given) => {
+  define('dispatches nothing after it has been stopped, while others continue', async (given) => {
     const log = await given.log()
     const [stopped, other] = [await given.listener(log), await given.listener(log)]
     await log.append([draft('u:alice', 'a')])
@@ -150,7 +150,7 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     assert.deepEqual(stopping.texts, ['a'])
   })
 
-  define('hands over what a listener appends after what it was called for, to every listener', async (given) => {
+  define('dispatches events that a listener appends after the current ones, to every listener', async (given) => {
     const log = await given.log()
     let depth = 0
     let deepest = 0
@@ -220,7 +220,7 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     assert.equal(latecomers.length, 2)
   })
 
-  define('hands over what is not kept for long, or not at all', async (given) => {
+  define('dispatches events that are retained briefly, or not at all', async (given) => {
     const log = await given.log({ user: 1, topic: 0 })
     const listener = await given.listener(log)
     const events: NewEvent[] = named('a', 5).map((text) => draft('u:alice', text))

@@ -4,7 +4,7 @@ import { type Define, draft, headOf, idempotent, readAll, texts, textsOf } from 
 
 /** What time does, for logs whose clock can be turned. Time is told in units, and looked at half a unit off. */
 export function timing<Log extends EventLog>(define: Define<Log>, unit: number): void {
-  define('evicts what is older than it may be, which is a gap', async (given) => {
+  define('evicts events beyond their age, which is a gap', async (given) => {
     const log = await given.log({ age: 2 * unit })
     const start = await headOf(log)
     await log.append([draft('u:alice', 'a'), draft('u:bob', 'b')])
@@ -26,7 +26,7 @@ export function timing<Log extends EventLog>(define: Define<Log>, unit: number):
     assert.equal((await readAll(log, 'u:nobody', start)).gap, undefined)
   })
 
-  define('no longer gives what has outlived its ttl, which is no gap', async (given) => {
+  define('no longer returns an expired event, which is no gap', async (given) => {
     const log = await given.log()
     const start = await headOf(log)
     await log.append([
@@ -49,7 +49,7 @@ export function timing<Log extends EventLog>(define: Define<Log>, unit: number):
     assert.equal((await headOf(log)).seq, 3)
   })
 
-  define('does not count what has outlived its ttl', async (given) => {
+  define('does not count expired events', async (given) => {
     const log = await given.log({ user: 2 })
     const start = await headOf(log)
     await log.append([draft('u:alice', 'a'), draft('u:alice', 'lapses', { ttl: unit })])
@@ -59,7 +59,7 @@ export function timing<Log extends EventLog>(define: Define<Log>, unit: number):
     assert.deepEqual([texts(page), page.evicted, page.gap], [['a', 'b'], 0, undefined])
   })
 
-  define('tells the gap when retention drops an event that has not outlived its ttl', async (given) => {
+  define('reports a gap when retention drops an event before its TTL', async (given) => {
     const log = await given.log({ user: 1 })
     const start = await headOf(log)
     await log.append([draft('u:alice', 'a', { ttl: 100 * unit }), draft('u:alice', 'b')])

@@ -16,7 +16,7 @@ export const APPENDING: readonly BrokenLog[] = [
   },
   {
     fault: 'appends the events of a batch one by one',
-    caughtBy: 'gives the events of a batch numbers with nothing between, whoever else appends meanwhile',
+    caughtBy: 'gives the events of a batch consecutive numbers, even if others append meanwhile',
     spoil(log) {
       log.append = async (drafts) => {
         const receipts: Receipt[] = []
@@ -104,7 +104,7 @@ export const APPENDING: readonly BrokenLog[] = [
   },
   {
     fault: 'has the same epoch as every other log',
-    caughtBy: 'gives the first event of each log another id, for each log has a life of its own',
+    caughtBy: 'gives the first event of each log another id, for each log has its own epoch',
     spoil(log) {
       changeEvents(log, (event) => {
         const cursor = event.cursor && { ...event.cursor, witness: String(event.cursor.seq).padStart(14, '0') }
@@ -114,14 +114,14 @@ export const APPENDING: readonly BrokenLog[] = [
   },
   {
     fault: 'trims data',
-    caughtBy: 'hands out texts and names as they were appended, whatever is in them',
+    caughtBy: 'returns texts and names as they were appended, with any content',
     spoil(log) {
       changeEvents(log, (event) => ({ ...event, data: event.data.trim() }))
     }
   },
   {
     fault: 'drops the final flag of an event',
-    caughtBy: 'hands out texts and names as they were appended, whatever is in them',
+    caughtBy: 'returns texts and names as they were appended, with any content',
     spoil(log) {
       changeEvents(log, (event) => ({ ...event, final: false }))
     }
@@ -149,7 +149,7 @@ export const APPENDING: readonly BrokenLog[] = [
   },
   {
     fault: 'reports a wrong head',
-    caughtBy: 'tells of itself at once, without a promise',
+    caughtBy: 'returns its statistics at once, without a promise',
     spoil({ store }) {
       store.stats = () => ({ ...Store.stats.call(store), head: 0 })
     }

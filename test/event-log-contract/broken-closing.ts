@@ -93,7 +93,7 @@ export const CLOSING: readonly BrokenLog[] = [
   },
   {
     fault: 'reports readiness after it is closed',
-    caughtBy: 'is ready while it is open, if it tells its health',
+    caughtBy: 'is ready while it is open, if it reports its health',
     spoil(log) {
       log.ready = async () => true
     }

@@ -3,7 +3,7 @@ import { type BrokenLog, Log, nextTurn } from './broken-log.ts'
 export const CUTTING: readonly BrokenLog[] = [
   {
     fault: 'continues from the head after it reconnects',
-    caughtBy: 'hands over what was appended while its line was cut, once it is mended',
+    caughtBy: 'dispatches events that were appended while its connection was cut, after it reconnects',
     spoil(log) {
       log.cut = () => {
         const restore = Log.cut.call(log)
@@ -16,7 +16,7 @@ export const CUTTING: readonly BrokenLog[] = [
   },
   {
     fault: 'dispatches the last event again after it reconnects',
-    caughtBy: 'hands over what was appended while its line was cut, once it is mended',
+    caughtBy: 'dispatches events that were appended while its connection was cut, after it reconnects',
     spoil(log) {
       log.cut = () => {
         const restore = Log.cut.call(log)
@@ -29,7 +29,7 @@ export const CUTTING: readonly BrokenLog[] = [
   },
   {
     fault: 'continues from the oldest event when it has lost its position',
-    caughtBy: 'tells a break when more was appended while its line was cut than is held',
+    caughtBy: 'reports a discontinuity when more was appended while its connection was cut than is retained',
     spoil(log) {
       log.begin = (listener) =>
         Log.begin.call(log, { onEvents: (events) => listener.onEvents(events), onDiscontinuity: () => {} })
@@ -37,7 +37,7 @@ export const CUTTING: readonly BrokenLog[] = [
   },
   {
     fault: 'delays an append until it reconnects',
-    caughtBy: 'refuses to append while its line is cut, in time and with a code, and repeats safely after',
+    caughtBy: 'rejects appends while its connection is cut, in time and with a code, and repeats safely after',
     showsBy: 'waiting',
     spoil(log) {
       log.append = async (drafts) => {
@@ -48,7 +48,7 @@ export const CUTTING: readonly BrokenLog[] = [
   },
   {
     fault: 'returns an empty page while it is disconnected',
-    caughtBy: 'answers a reader while its line is cut, or refuses in time and with a code',
+    caughtBy: 'answers a reader while its connection is cut, or rejects in time and with a code',
     spoil(log) {
       log.read = async (query) => {
         if (!log.isCut) return Log.read.call(log, query)
@@ -58,7 +58,7 @@ export const CUTTING: readonly BrokenLog[] = [
   },
   {
     fault: 'cannot be closed while it is disconnected',
-    caughtBy: 'can be closed while its line is cut',
+    caughtBy: 'can be closed while its connection is cut',
     spoil(log) {
       log.close = async () => {
         if (log.isCut) throw new Error('the connection is cut')

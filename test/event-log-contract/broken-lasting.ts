@@ -52,7 +52,7 @@ export const LASTING: readonly BrokenLog[] = [
   },
   {
     fault: 'dispatches all retained events when it is reopened',
-    caughtBy: 'hands over only what is new when it is opened again',
+    caughtBy: 'dispatches only new events when it is opened again',
     spoil: onReopen((_store, log) => {
       log.begin = (listener) => {
         const tail = Log.begin.call(log, listener)

@@ -12,7 +12,7 @@ export const READING: readonly BrokenLog[] = [
   },
   {
     fault: 'mistakes a topic for the user of the same name',
-    caughtBy: 'gives a reader the events of his channels alone, the oldest first',
+    caughtBy: 'returns only the events of the channels of the reader, the oldest first',
     spoil({ store }) {
       store.select = (channels) =>
         Store.select.call(
@@ -54,7 +54,7 @@ export const READING: readonly BrokenLog[] = [
   },
   {
     fault: 'begins with the newest event for "head"',
-    caughtBy: 'begins with what comes next when it is told "head"',
+    caughtBy: 'begins with the next event when it reads from "head"',
     spoil({ store }) {
       store.recognise = (from) =>
         from === 'head' ? { after: store.state.head.seq - 2 } : Store.recognise.call(store, from)
@@ -94,7 +94,7 @@ export const READING: readonly BrokenLog[] = [
   },
   {
     fault: 'continues from the head though events remain',
-    caughtBy: 'meets every event once when read in pages, whatever their size',
+    caughtBy: 'returns every event once when read in pages of any size',
     spoil({ store }) {
       store.read = (query) => ({ ...Store.read.call(store, query), next: store.state.head })
     }

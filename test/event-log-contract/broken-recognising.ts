@@ -4,7 +4,7 @@ import { type BrokenLog, Store } from './broken-log.ts'
 export const RECOGNISING: readonly BrokenLog[] = [
   {
     fault: 'accepts any witness of an entry that is no longer retained',
-    caughtBy: 'answers a wrong witness alike, whether the entry is held, evicted, or of another reader',
+    caughtBy: 'answers a wrong witness alike, whether the entry is retained, evicted, or of another reader',
     spoil: ({ store }) => {
       store.recognise = (from) => {
         const seq = typeof from === 'object' && 'seq' in from ? from.seq : 0
@@ -15,7 +15,7 @@ export const RECOGNISING: readonly BrokenLog[] = [
   },
   {
     fault: 'does not compare the epoch of a cursor',
-    caughtBy: 'takes a cursor of another life for what it is, and gives all that it holds',
+    caughtBy: 'reports a reset for a cursor of another epoch, and returns all retained events',
     spoil({ store }) {
       store.recognise = (from) =>
         typeof from === 'object' && 'seq' in from && !sameEpoch(from.witness, store.epoch)
@@ -25,7 +25,7 @@ export const RECOGNISING: readonly BrokenLog[] = [
   },
   {
     fault: 'continues from the head after a cursor of another epoch',
-    caughtBy: 'takes a cursor of another life for what it is, and gives all that it holds',
+    caughtBy: 'reports a reset for a cursor of another epoch, and returns all retained events',
     spoil({ store }) {
       store.recognise = (from) => {
         const known = Store.recognise.call(store, from)
@@ -35,7 +35,7 @@ export const RECOGNISING: readonly BrokenLog[] = [
   },
   {
     fault: 'treats a cursor ahead of its head as its head',
-    caughtBy: 'takes a cursor ahead of its head for a lost tail, and gives all that it holds',
+    caughtBy: 'treats a cursor ahead of its head as a lost tail, and returns all retained events',
     spoil({ store }) {
       store.recognise = (from) =>
         typeof from === 'object' &&
@@ -48,7 +48,7 @@ export const RECOGNISING: readonly BrokenLog[] = [
   },
   {
     fault: 'does not compare witnesses',
-    caughtBy: 'takes a cursor with the witness of another entry for a lost tail, whoever that entry is for',
+    caughtBy: 'treats a cursor with the witness of another entry as a lost tail, for any reader of that entry',
     spoil({ store }) {
       store.recognise = (from) => {
         const known = Store.recognise.call(store, from)
@@ -59,7 +59,7 @@ export const RECOGNISING: readonly BrokenLog[] = [
   },
   {
     fault: 'recognises only retained entries',
-    caughtBy: 'knows its head by its witness, though the entry is no longer held',
+    caughtBy: 'recognises its head by its witness, though the entry is no longer retained',
     spoil({ store }) {
       store.recognise = (from) => {
         if (typeof from !== 'object' || 'last' in from) return Store.recognise.call(store, from)
@@ -70,7 +70,7 @@ export const RECOGNISING: readonly BrokenLog[] = [
   },
   {
     fault: 'returns all events at once after an unknown cursor',
-    caughtBy: 'gives what it holds in pages after a cursor that it does not know, and tells the gap on the first alone',
+    caughtBy: 'returns retained events in pages after an unknown cursor, with the gap on the first page only',
     spoil({ store }) {
       store.read = (query) => {
         const isKnown = store.recognise(query.from).gap === undefined

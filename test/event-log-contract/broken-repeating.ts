@@ -49,7 +49,7 @@ export const REPEATING: readonly BrokenLog[] = [
   },
   {
     fault: 'does not remember the keys of transient events',
-    caughtBy: 'hands a transient event over once for each key',
+    caughtBy: 'dispatches a transient event once for each key',
     spoil(log) {
       changeDrafts(log, (draft) => (draft.transient ? { ...draft, idempotency: undefined } : draft))
     }
@@ -108,7 +108,7 @@ export const REPEATING: readonly BrokenLog[] = [
   },
   {
     fault: 'forgets the key of an event that is no longer retained',
-    caughtBy: 'knows a key when the event itself is no longer held',
+    caughtBy: 'knows a key when the event itself is no longer retained',
     spoil({ store }) {
       store.known = (draft) => {
         const known = Store.known.call(store, draft)

@@ -15,7 +15,7 @@ export const RETAINING: readonly BrokenLog[] = [
   },
   {
     fault: 'never reports an eviction',
-    caughtBy: 'tells a gap to whom something evicted is missing, and to nobody else',
+    caughtBy: 'reports a gap to readers that miss an evicted event, and to no others',
     spoil({ store }) {
       store.read = (query) => {
         const page = Store.read.call(store, query)
@@ -25,7 +25,7 @@ export const RETAINING: readonly BrokenLog[] = [
   },
   {
     fault: 'reports a gap to a reader whose last event was the last evicted one',
-    caughtBy: 'tells a gap to whom something evicted is missing, and to nobody else',
+    caughtBy: 'reports a gap to readers that miss an evicted event, and to no others',
     spoil({ store }) {
       store.read = (query) => {
         const page = Store.read.call(store, query)
@@ -44,7 +44,7 @@ export const RETAINING: readonly BrokenLog[] = [
   },
   {
     fault: 'reports a gap to a reader that begins with the oldest event',
-    caughtBy: 'tells no gap to a reader who begins with the oldest, the newest or what comes next',
+    caughtBy: 'reports no gap to a reader that begins with the oldest, the newest or the next event',
     spoil({ store }) {
       store.read = (query) => {
         const page = Store.read.call(store, query)
@@ -54,7 +54,7 @@ export const RETAINING: readonly BrokenLog[] = [
   },
   {
     fault: 'reports no gap of any kind',
-    caughtBy: 'tells a gap to a reader who is overtaken between two pages',
+    caughtBy: 'reports a gap to a reader that is overtaken between two pages',
     spoil({ store }) {
       store.read = (query) => ({ ...Store.read.call(store, query), gap: undefined })
     }
@@ -93,7 +93,7 @@ export const RETAINING: readonly BrokenLog[] = [
   },
   {
     fault: 'treats a collapsed event as evicted',
-    caughtBy: 'lets the newest event of a collapse key take the place of the one before, which is no gap',
+    caughtBy: 'replaces the event of a collapse key by the newest, which is no gap',
     spoil({ store }) {
       store.collapse = (channel, { collapseKey }) => {
         const same = store.retained(channel).filter(({ draft }) => draft.collapseKey === collapseKey)
@@ -103,7 +103,7 @@ export const RETAINING: readonly BrokenLog[] = [
   },
   {
     fault: 'does not recognise a cursor whose event was collapsed',
-    caughtBy: 'resumes after an event whose place another took',
+    caughtBy: 'resumes after an event that was collapsed',
     spoil({ store }) {
       store.recognise = (from) => {
         const entry = typeof from === 'object' && 'seq' in from ? store.state.entries[from.seq - 1] : undefined
@@ -134,7 +134,7 @@ export const RETAINING: readonly BrokenLog[] = [
   },
   {
     fault: 'dispatches only the newest event of a collapse key in a batch',
-    caughtBy: 'collapses within a batch, and hands every event of it over',
+    caughtBy: 'collapses within a batch, and dispatches every event of it',
     spoil(log) {
       changeDispatched(log, (events) =>
         events.filter(({ data }, index) => data[0] !== 'p' || index === events.length - 1)
@@ -143,7 +143,7 @@ export const RETAINING: readonly BrokenLog[] = [
   },
   {
     fault: 'counts collapsed events',
-    caughtBy: 'does not count what was collapsed, and tells the gap when the newest of its key goes',
+    caughtBy: 'does not count collapsed events, and reports a gap when the newest of the key is evicted',
     spoil({ store }) {
       store.bound = (channel) => {
         const filed = store.state.entries.filter(({ fates }) => fates.has(channel))
@@ -169,7 +169,7 @@ export const RETAINING: readonly BrokenLog[] = [
   },
   {
     fault: 'evicts the oldest event of all channels when the total bytes are exceeded',
-    caughtBy: 'keeps no more text in all than its bound, and lets the heaviest channel give',
+    caughtBy: 'keeps no more text in all than its bound, and evicts from the heaviest channel',
     spoil({ store }) {
       store.shrink = () => {
         while (store.stats().bytes > store.bounds.retention.bytes) {
@@ -181,7 +181,7 @@ export const RETAINING: readonly BrokenLog[] = [
   },
   {
     fault: 'has no bound for the total bytes',
-    caughtBy: 'keeps no more text in all than its bound, and lets the heaviest channel give',
+    caughtBy: 'keeps no more text in all than its bound, and evicts from the heaviest channel',
     spoil({ store }) {
       store.shrink = () => {}
     }

@@ -24,7 +24,7 @@ export const REWINDING: readonly BrokenLog[] = [
   },
   {
     fault: 'continues when the tail that it dispatched was lost',
-    caughtBy: 'tells a listener of a break when the tail that it was handed was lost',
+    caughtBy: 'reports a discontinuity to a listener when the tail that was lost had been dispatched',
     showsBy: 'waiting',
     spoil(log) {
       log.begin = (listener) => {

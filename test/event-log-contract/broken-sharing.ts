@@ -5,7 +5,7 @@ import { type BrokenLog, changeDispatched, Log, withKey } from './broken-log.ts'
 export const SHARING: readonly BrokenLog[] = [
   {
     fault: 'dispatches transient events only on the node that appended them',
-    caughtBy: 'hands what any node appends over to the listeners of all, once and in one order',
+    caughtBy: 'dispatches the events of any node to the listeners of all, once and in one order',
     spoil(log) {
       const mine = new Set<string>()
       log.append = (drafts) => {
@@ -44,7 +44,7 @@ export const SHARING: readonly BrokenLog[] = [
   },
   {
     fault: 'reads on each node a stale head',
-    caughtBy: 'never hands an event over on one node before a reader there is shown it',
+    caughtBy: 'never dispatches an event on one node before a reader there sees it',
     spoil(log) {
       let seen = log.store.state.head.seq
       log.wake = () => {
@@ -74,7 +74,7 @@ export const SHARING: readonly BrokenLog[] = [
   },
   {
     fault: 'recognises on each node only its own cursors',
-    caughtBy: 'resumes on one node what began on another, and tells the same gaps',
+    caughtBy: 'resumes on one node a stream of another node, and reports the same gaps',
     spoil(log) {
       const mine = new Set<string | null>()
       log.append = async (drafts) => {

@@ -4,28 +4,28 @@ import { type BrokenLog, changeDispatched, Log, nextTurn, Store } from './broken
 export const TAILING: readonly BrokenLog[] = [
   {
     fault: 'dispatches events that arrive together twice',
-    caughtBy: 'hands every event over once, in order, as a reader finds it',
+    caughtBy: 'dispatches every event once, in order, as a reader finds it',
     spoil(log) {
       changeDispatched(log, (events) => (events.length > 1 ? [...events, ...events] : events))
     }
   },
   {
     fault: 'dispatches events without their channels',
-    caughtBy: 'hands every event over once, in order, as a reader finds it',
+    caughtBy: 'dispatches every event once, in order, as a reader finds it',
     spoil(log) {
       changeDispatched(log, (events) => events.map((event) => ({ ...event, channels: [] })))
     }
   },
   {
     fault: 'dispatches events that arrive together in reverse order',
-    caughtBy: 'hands events over in order when many are appended at the same time',
+    caughtBy: 'dispatches events in order when many are appended at the same time',
     spoil(log) {
       changeDispatched(log, (events) => events.reverse())
     }
   },
   {
     fault: 'begins with the oldest retained event',
-    caughtBy: 'begins after the position that it tells',
+    caughtBy: 'begins after the position that it returns',
     spoil(log) {
       log.begin = (listener) => {
         const tail = Log.begin.call(log, listener)
@@ -36,7 +36,7 @@ export const TAILING: readonly BrokenLog[] = [
   },
   {
     fault: 'begins one turn after the reported position',
-    caughtBy: 'leaves nothing out and hands nothing over twice that is appended while it begins',
+    caughtBy: 'dispatches events that are appended while it begins exactly once',
     spoil(log) {
       log.tail = async (listener) => {
         const { head } = log.store.state
@@ -48,7 +48,7 @@ export const TAILING: readonly BrokenLog[] = [
   },
   {
     fault: 'dispatches transient events after the others',
-    caughtBy: 'hands a transient event over in its place among the others',
+    caughtBy: 'dispatches a transient event in order among the others',
     spoil(log) {
       changeDispatched(log, (events) => [
         ...events.filter(({ id }) => id !== null),
@@ -58,7 +58,7 @@ export const TAILING: readonly BrokenLog[] = [
   },
   {
     fault: 'dispatches events before readers see them',
-    caughtBy: 'never hands an event over before a reader is shown it',
+    caughtBy: 'never dispatches an event before a reader sees it',
     spoil(log) {
       const dispatched = new Set<LogEvent>()
       changeDispatched(log, (events) => {
@@ -72,7 +72,7 @@ export const TAILING: readonly BrokenLog[] = [
   },
   {
     fault: 'has one tail, which the last listener takes',
-    caughtBy: 'hands everything over to each of several listeners',
+    caughtBy: 'dispatches every event to each of several listeners',
     showsBy: 'waiting',
     spoil(log) {
       log.tail = (listener) => {
@@ -83,7 +83,7 @@ export const TAILING: readonly BrokenLog[] = [
   },
   {
     fault: 'stops all tails when one is stopped',
-    caughtBy: 'hands nothing over any more once it has been stopped, while others go on',
+    caughtBy: 'dispatches nothing after it has been stopped, while others continue',
     showsBy: 'waiting',
     spoil(log) {
       log.begin = (listener) => {
@@ -106,7 +106,7 @@ export const TAILING: readonly BrokenLog[] = [
   },
   {
     fault: 'calls listeners from within the append',
-    caughtBy: 'hands over what a listener appends after what it was called for, to every listener',
+    caughtBy: 'dispatches events that a listener appends after the current ones, to every listener',
     spoil(log) {
       const { store } = log
       log.append = async (drafts) => store.append(drafts)
@@ -140,7 +140,7 @@ export const TAILING: readonly BrokenLog[] = [
   },
   {
     fault: 'dispatches only retained events',
-    caughtBy: 'hands over what is not kept for long, or not at all',
+    caughtBy: 'dispatches events that are retained briefly, or not at all',
     spoil(log) {
       changeDispatched(log, (events) => {
         const retained = new Set(log.store.allRetained().map(({ event }) => event))

@@ -4,14 +4,14 @@ import { type BrokenLog, Store } from './broken-log.ts'
 export const TIMING: readonly BrokenLog[] = [
   {
     fault: 'retains events beyond their age',
-    caughtBy: 'evicts what is older than it may be, which is a gap',
+    caughtBy: 'evicts events beyond their age, which is a gap',
     spoil({ store }) {
       store.expire = () => {}
     }
   },
   {
     fault: 'treats expired events as evicted',
-    caughtBy: 'no longer gives what has outlived its ttl, which is no gap',
+    caughtBy: 'no longer returns an expired event, which is no gap',
     spoil({ store }) {
       store.expire = () => {
         Store.expire.call(store)
@@ -23,7 +23,7 @@ export const TIMING: readonly BrokenLog[] = [
   },
   {
     fault: 'counts expired events until the next read',
-    caughtBy: 'does not count what has outlived its ttl',
+    caughtBy: 'does not count expired events',
     spoil({ store }) {
       store.append = (drafts) => {
         const receipts = drafts.map((draft) => store.known(draft) ?? store.accept(draft))
@@ -34,7 +34,7 @@ export const TIMING: readonly BrokenLog[] = [
   },
   {
     fault: 'reports no gap for an event with a TTL',
-    caughtBy: 'tells the gap when retention drops an event that has not outlived its ttl',
+    caughtBy: 'reports a gap when retention drops an event before its TTL',
     spoil({ store }) {
       store.evictOldest = (channel) => {
         const oldest = store.retained(channel)[0]
