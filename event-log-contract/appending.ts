@@ -4,7 +4,7 @@ import type { Channel } from '../services/events/channel.ts'
 import { formatCursor, parseCursor } from '../services/events/cursor.ts'
 import { begun, cursorOf, type Define, draft, headOf, named, readAll, seqs, texts, textsOf } from './given.ts'
 
-/** Numbers, batches, receipts, ids, and that what comes out is what went in. */
+/** Numbers, batches, receipts, ids, and that events are returned as they were appended. */
 export function appending<Log extends EventLog>(define: Define<Log>): void {
   define('numbers the events of all channels in one sequence that begins with 1', async (given) => {
     const log = await given.log()

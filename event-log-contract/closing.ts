@@ -92,7 +92,7 @@ export function closing<Log extends EventLog>(define: Define<Log>): void {
   })
 
   define('leaves nothing running when it is closed', async (given) => {
-    // The test's own timer is begun first.
+    // The test's own timer starts first.
     await Promise.resolve()
     const before = process.getActiveResourcesInfo()
     for (let count = 0; count < 3; count++) {
@@ -102,14 +102,14 @@ export function closing<Log extends EventLog>(define: Define<Log>): void {
       await readAll(log, 'u:alice', 'oldest')
       await given.clear()
     }
-    // A socket that is closed is gone a turn of the event loop later, or two.
+    // A closed socket disappears one or two turns of the event loop later.
     const until = performance.now() + given.patience
     while (more(before).length > 0 && performance.now() < until) await turn()
     assert.deepEqual(more(before), [])
   })
 }
 
-/** What keeps the event loop running that did not before. */
+/** New resources that keep the event loop running. */
 function more(before: readonly string[]): string[] {
   const running = process.getActiveResourcesInfo().filter((kind) => kind !== 'Immediate')
   for (const kind of before) if (running.includes(kind)) running.splice(running.indexOf(kind), 1)

@@ -3,7 +3,7 @@ import { appending } from './appending.ts'
 import { closing } from './closing.ts'
 import { cutting } from './cutting.ts'
 import { type ContractParts, definer } from './given.ts'
-import { lapsing, lasting } from './lasting.ts'
+import { expiring, lasting } from './lasting.ts'
 import { model } from './model.ts'
 import { reading } from './reading.ts'
 import { recognising } from './recognising.ts'
@@ -17,7 +17,7 @@ import { timing } from './timing.ts'
 export type { Bounds, ContractParts } from './given.ts'
 
 /**
- * The contract of the event log port as tests, for whoever writes an adapter. It needs no test framework, only a way to run a
+ * The contract of the event log port as tests, for authors of adapters. It needs no test framework, only a function that runs a
  * test, and checks with `node:assert`.
  *
  * ```ts
@@ -27,8 +27,8 @@ export type { Bounds, ContractParts } from './given.ts'
  * eventLogContract({ test, createLog: (bounds) => new MyLog(bounds) })
  * ```
  *
- * What not every log can do, it declares by giving the means to test it: see {@link ContractParts}. What is not given is not
- * tested, and must not be promised.
+ * A log declares optional abilities by passing the means to test them: see {@link ContractParts}. Other abilities are not
+ * tested, and the log must not promise them.
  */
 export function eventLogContract<Log extends EventLog>(parts: ContractParts<Log>): void {
   const define = definer(parts)
@@ -43,7 +43,7 @@ export function eventLogContract<Log extends EventLog>(parts: ContractParts<Log>
   const { advance, unit = 1_000, reopen, secondNode, cut, rewind } = parts
   if (advance !== undefined) timing(define, unit)
   if (reopen !== undefined) lasting(define)
-  if (reopen !== undefined && advance !== undefined) lapsing(define, unit)
+  if (reopen !== undefined && advance !== undefined) expiring(define, unit)
   if (secondNode !== undefined) sharing(define)
   if (secondNode !== undefined && cut !== undefined) cutting(define)
   if (rewind !== undefined) rewinding(define)

@@ -5,46 +5,45 @@ import type { Channel } from '../services/events/channel.ts'
 import type { Cursor } from '../services/events/cursor.ts'
 import type { Idempotency, LogEvent, NewEvent } from '../services/events/log-event.ts'
 
-/** What a log under test is to keep: everything, but for what the test is about. */
+/** The bounds of a log under test: everything is kept, except for the subject of the test. */
 export interface Bounds {
   readonly retention: Retention
   /** How long an idempotency key is remembered, in milliseconds. */
   readonly idempotencyWindow: number
 }
 
-/** How the contract gets at logs of one kind, and what that kind can do. */
+/** Gives the contract access to logs of one kind, and declares their optional abilities. */
 export interface ContractParts<Log extends EventLog> {
-  /** Runs a test, or enters it on a list: `test` of `node:test` as it is, of tap `(name, body) => t.test(name, body)`. */
+  /** Runs or registers a test: `test` of `node:test` as it is, of tap `(name, body) => t.test(name, body)`. */
   readonly test: (name: string, body: () => Promise<void>) => unknown
-  /** Opens a log over a store of its own, in which nothing has ever been. */
+  /** Opens a log over a new store of its own. */
   readonly createLog: (bounds: Bounds) => Log | Promise<Log>
-  /** Clears away the store of a log that `createLog` opened, when it and all others over it have been closed. */
+  /** Deletes the store of a log that `createLog` opened, after it and all others over it have been closed. */
   readonly dispose?: ((log: Log) => unknown) | undefined
 
   /**
-   * The log's clock can be turned: lets time pass for all logs over its store. Without it the lapse of age, `ttl` and
-   * idempotency keys is not tested. A log on real time may wait, if it says in `unit` how little time is enough.
+   * The log's clock can be advanced: lets time pass for all logs over its store. Without it the expiry of age, `ttl` and
+   * idempotency keys is not tested. A log on real time may wait, with a `unit` that is as short as possible.
    */
   readonly advance?: ((log: Log, milliseconds: number) => unknown) | undefined
   /**
-   * What the contract measures time in, in milliseconds: things that last some units are looked at half a unit before and
-   * after their time.
+   * The contract's unit of time in milliseconds: durations of some units are checked half a unit before and after their end.
    * @default 1_000
    */
   readonly unit?: number | undefined
   /**
-   * The log is durable: ends it as abruptly as can be, and opens what it left. Nothing else looks at the store meanwhile.
+   * The log is durable: ends it as abruptly as possible, and opens its store again. Nothing else accesses the store meanwhile.
    */
   readonly reopen?: ((log: Log) => Log | Promise<Log>) | undefined
   /** The log is shared: another node opens the same store. */
   readonly secondNode?: ((log: Log) => Log | Promise<Log>) | undefined
   /**
-   * The log reaches its store over a line: cuts it, and returns what mends it. Only with `secondNode`, which keeps its own.
+   * The log has a connection to its store: cuts it, and returns a function that restores it. Only with `secondNode`, which keeps its own.
    */
   readonly cut?: ((log: Log) => (() => unknown) | Promise<() => unknown>) | undefined
   /**
-   * The store can lose what it acknowledged: returns what puts it back as it is now, as a failover does that lost its tail,
-   * and resolves with the log as it is found then.
+   * The store can lose acknowledged events: returns a function that restores the current state, as after a failover with a lost
+   * tail, and resolves with the log in that state.
    */
   readonly rewind?: ((log: Log) => (() => Log | Promise<Log>) | Promise<() => Log | Promise<Log>>) | undefined
   /**
@@ -54,21 +53,21 @@ export interface ContractParts<Log extends EventLog> {
   readonly withoutByteBounds?: boolean | undefined
 
   /**
-   * How long the contract waits for what must come, in milliseconds.
+   * Timeout of expected events in milliseconds.
    * @default 10_000
    */
   readonly patience?: number | undefined
   /**
-   * What chance begins with. A failure tells it, so that the same can be tried again first.
-   * @default another one each time
+   * Seed of the random tests. A failure reports it, so that the same run can be repeated.
+   * @default a new one each time
    */
   readonly seed?: number | undefined
 }
 
-/** Enters a test on the list. */
+/** Registers a test. */
 export type Define<Log extends EventLog> = (name: string, body: (given: Given<Log>) => Promise<void>) => void
 
-/** Tests that are given logs, which are closed after them, and that do not wait for ever. */
+/** Registers tests that get logs, which are closed after them, and that have a timeout. */
 export function definer<Log extends EventLog>(parts: ContractParts<Log>): Define<Log> {
   return (name, body) => {
     parts.test(name, async () => {
@@ -91,7 +90,7 @@ const EVERYTHING: Retention = {
   bytes: 1_000_000_000
 }
 
-/** What a test works with: logs that it need not close, and listeners that wait. */
+/** The means of a test: logs that it need not close, and listeners that wait. */
 export class Given<Log extends EventLog> {
   readonly parts: ContractParts<Log>
   readonly #created: Log[] = []
@@ -132,19 +131,19 @@ export class Given<Log extends EventLog> {
     return this.#ability('cut')(log)
   }
 
-  /** Begins to listen to a log. */
+  /** Opens a tail of a log. */
   async listener(log: Log, onEvents?: (events: readonly LogEvent[]) => void): Promise<Listener> {
     const listener = new Listener(this.patience, onEvents)
     listener.tail = await log.tail(listener)
     return listener
   }
 
-  /** How long to wait for what must come, in milliseconds. */
+  /** Timeout of expected events in milliseconds. */
   get patience(): number {
     return this.parts.patience ?? 10_000
   }
 
-  /** Fails if it takes much longer than patience lasts. */
+  /** Fails if it takes much longer than the timeout. */
   inTime<Result>(promise: Promise<Result>, what: string): Promise<Result> {
     return inTime(promise, 2 * this.patience, () => `waited in vain for ${what}`)
   }
@@ -168,10 +167,10 @@ export class Given<Log extends EventLog> {
   }
 }
 
-/** Remembers what a tail hands over, and lets a test wait for it. */
+/** Records the events that a tail dispatches, and lets a test wait for them. */
 export class Listener implements TailListener {
   readonly events: LogEvent[] = []
-  readonly breaks: Cursor[] = []
+  readonly discontinuities: Cursor[] = []
   tail: Tail | undefined
   readonly #patience: number
   readonly #onEvents: ((events: readonly LogEvent[]) => void) | undefined
@@ -189,7 +188,7 @@ export class Listener implements TailListener {
   }
 
   onDiscontinuity(position: Cursor): void {
-    this.breaks.push(position)
+    this.discontinuities.push(position)
     this.#wake?.()
   }
 
@@ -197,7 +196,7 @@ export class Listener implements TailListener {
     return this.events.map((event) => event.data)
   }
 
-  /** The numbers of all that has one. */
+  /** The numbers of all events that have one. */
   get seqs(): number[] {
     return this.events.flatMap((event) => event.cursor?.seq ?? [])
   }
@@ -207,7 +206,7 @@ export class Listener implements TailListener {
     return this.tail.position
   }
 
-  /** Waits until an event with this text has been handed over. */
+  /** Waits until an event with this text has been dispatched. */
   async met(text: string): Promise<void> {
     await this.until(() => this.events.some((event) => event.data === text), JSON.stringify(text))
   }
@@ -236,7 +235,7 @@ async function inTime<Result>(promise: Promise<Result>, milliseconds: number, to
   }
 }
 
-/** Begins what is waited for later: if it fails before that, it is told then. */
+/** Marks a promise that is awaited later as handled, so that an earlier failure surfaces there. */
 export function begun<Result>(promise: Promise<Result>): Promise<Result> {
   promise.catch(() => undefined)
   return promise
@@ -247,7 +246,7 @@ export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-/** An event on its way into the log, of which only the text matters. */
+/** A new event, of which only the text matters. */
 export function draft(to: Channel | readonly Channel[], data: string, rest: Partial<NewEvent> = {}): NewEvent {
   const channels = typeof to === 'string' ? [to] : to
   return { channels, event: 'message', data, transient: false, final: false, streams: 0, ...rest }
@@ -258,7 +257,7 @@ export function idempotent(key: string, { scope = 'publisher', digest = 'content
   return { scope, key, digest }
 }
 
-/** Reads as much as there is. */
+/** Reads all events. */
 export async function readAll(log: EventLog, of: Channel | readonly Channel[], from: ReadFrom): Promise<ReadResult> {
   return log.read({ channels: typeof of === 'string' ? [of] : of, from, limit: 100_000 })
 }

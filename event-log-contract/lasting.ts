@@ -14,7 +14,7 @@ import {
   textsOf
 } from './given.ts'
 
-/** What a durable log still knows after it was ended without a farewell. */
+/** The state of a durable log after it was killed. */
 export function lasting<Log extends EventLog>(define: Define<Log>): void {
   define('has everything that was acknowledged when it is opened again, as it was', async (given) => {
     const log = await given.log()
@@ -146,18 +146,18 @@ export function lasting<Log extends EventLog>(define: Define<Log>): void {
   )
 }
 
-/** What lapses of a durable log whose clock can be turned, while it is ended. */
-export function lapsing<Log extends EventLog>(define: Define<Log>, unit: number): void {
+/** Expiry in a durable log whose clock can be advanced, while it is not open. */
+export function expiring<Log extends EventLog>(define: Define<Log>, unit: number): void {
   define('goes on measuring time when it is opened again', async (given) => {
     const log = await given.log({ age: 4 * unit, idempotencyWindow: 2 * unit })
     const start = await headOf(log)
     await log.append([
-      draft('u:alice', 'lapses', { ttl: 2 * unit, idempotency: idempotent('k') }),
+      draft('u:alice', 'expires', { ttl: 2 * unit, idempotency: idempotent('k') }),
       draft('u:alice', 'ages')
     ])
     await given.advance(log, unit)
     const again = await given.reopened(log)
-    assert.deepEqual(await textsOf(again, 'u:alice'), ['lapses', 'ages'])
+    assert.deepEqual(await textsOf(again, 'u:alice'), ['expires', 'ages'])
     await given.advance(again, 1.5 * unit)
     const page = await readAll(again, 'u:alice', start)
     assert.deepEqual([texts(page), page.gap], [['ages'], undefined])

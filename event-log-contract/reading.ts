@@ -5,7 +5,7 @@ import type { Cursor } from '../services/events/cursor.ts'
 import type { LogEvent } from '../services/events/log-event.ts'
 import { begun, cursorOf, type Define, draft, headOf, named, readAll, seqs, texts, textsOf, turn } from './given.ts'
 
-/** Where reading begins, how it goes on, and what it gives of one channel and of several. */
+/** The start of a read, its pages, and the events of one and of several channels. */
 export function reading<Log extends EventLog>(define: Define<Log>): void {
   define('returns only the events of the channels of the reader, the oldest first', async (given) => {
     const log = await given.log()
@@ -154,7 +154,7 @@ export function reading<Log extends EventLog>(define: Define<Log>): void {
       assert.ok(met.length <= 200, 'something was met twice')
       from = page.next
       if (page.remaining === 0 && isLast) break
-      // A log that answers without a promise would never let the writer write.
+      // A log that answers without a promise would never yield to the writer.
       if (page.remaining === 0) await turn()
     }
     await writing

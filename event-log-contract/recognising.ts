@@ -4,7 +4,7 @@ import type { Cursor } from '../services/events/cursor.ts'
 import type { GapReason } from '../services/events/gap-reason.ts'
 import { cursorOf, type Define, draft, headOf, named, readAll, texts } from './given.ts'
 
-/** Which cursors the log knows, and what it says of those that it does not. */
+/** Cursors that the log recognises, and its gaps for those that it does not. */
 export function recognising<Log extends EventLog>(define: Define<Log>): void {
   define('reports a reset for a cursor of another epoch, and returns all retained events', async (given) => {
     const before = await given.log()

@@ -3,7 +3,7 @@ import type { EventLog } from '../services/event-log/event-log.ts'
 import type { Channel } from '../services/events/channel.ts'
 import { type ContractParts, cursorOf, type Define, draft, headOf, named, readAll, texts, textsOf } from './given.ts'
 
-/** What is kept, what is evicted, and what of it is a gap for whom. */
+/** Retention, eviction, and the gaps of readers. */
 export function retaining<Log extends EventLog>(define: Define<Log>, parts: ContractParts<Log>): void {
   define('keeps the newest events of each channel, as many as its kind may have', async (given) => {
     const log = await given.log({ user: 2, topic: 3, everyone: 4 })
@@ -72,7 +72,11 @@ export function retaining<Log extends EventLog>(define: Define<Log>, parts: Cont
     const first = await log.read({ channels: ['u:alice'], from: 'oldest', limit: 1 })
     await log.append([draft('u:alice', 'a5')])
     const second = await log.read({ channels: ['u:alice'], from: first.next, limit: 1 })
-    assert.deepEqual([texts(second), second.gap], [['a2'], undefined], 'only what he has been given was evicted')
+    assert.deepEqual(
+      [texts(second), second.gap],
+      [['a2'], undefined],
+      'evicted only events that the reader has received'
+    )
     await log.append(named('a', 2, 6).map((text) => draft('u:alice', text)))
     const third = await log.read({ channels: ['u:alice'], from: second.next, limit: 9 })
     assert.deepEqual([texts(third), third.gap], [named('a', 4, 4), 'evicted'])

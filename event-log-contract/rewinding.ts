@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { EventLog } from '../services/event-log/event-log.ts'
 import { cursorOf, type Define, draft, headOf, named, readAll, texts } from './given.ts'
 
-/** A store that lost what it had acknowledged, and gives the numbers again: cursors tell. */
+/** A store that lost acknowledged events, and uses their numbers again: cursors reveal it. */
 export function rewinding<Log extends EventLog>(define: Define<Log>): void {
   define('knows the cursors of a tail that was lost, also once it has given their numbers again', async (given) => {
     const log = await given.log()
@@ -13,7 +13,7 @@ export function rewinding<Log extends EventLog>(define: Define<Log>): void {
     const found = await goBack()
     for (const lost of cursors.slice(3)) assert.equal((await readAll(found, 'u:alice', lost)).gap, 'diverged')
     await found.append(named('b', 5).map((text) => draft('u:alice', text)))
-    // A log that lived through the loss records it, under a number of its own; one that was opened anew cannot know.
+    // A log that was open during the loss records it, under a number of its own; one that was opened later cannot know it.
     const isRecorded = found === log
     assert.equal((await headOf(found)).seq, isRecorded ? 9 : 8)
     for (const lost of cursors.slice(3)) {
@@ -37,20 +37,20 @@ export function rewinding<Log extends EventLog>(define: Define<Log>): void {
     await log.append([draft('u:alice', 'lost')])
     await listener.met('lost')
     const found = await goBack()
-    // A log that was opened anew has no listeners yet; one that lived through it has to tell them.
+    // A log that was opened later has no listeners yet; one that was open during the loss has to notify them.
     if (found !== log) return
     await log.append([draft('u:alice', 'b'), draft('u:alice', 'c'), draft('u:alice', 'd')])
-    await listener.until(() => listener.breaks.length > 0, 'a break')
+    await listener.until(() => listener.discontinuities.length > 0, 'a discontinuity')
     await log.append([draft('u:alice', 'end')])
     await listener.met('end')
-    const position = listener.breaks.at(-1)
+    const position = listener.discontinuities.at(-1)
     assert.ok(position)
     const page = await readAll(log, 'u:alice', position)
     assert.equal(page.gap, undefined)
     assert.deepEqual(
       listener.texts.slice(-page.events.length),
       texts(page),
-      'all that comes after the break is handed over'
+      'dispatches all events after the discontinuity'
     )
   })
 }

@@ -15,7 +15,7 @@ import {
   textsOf
 } from './given.ts'
 
-/** Several nodes over one store, which are to be one hub. */
+/** Several nodes of one hub over one store. */
 export function sharing<Log extends EventLog>(define: Define<Log>): void {
   define('dispatches the events of any node to the listeners of all, once and in one order', async (given) => {
     const { one, two, listeners } = await nodes(given)

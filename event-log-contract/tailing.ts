@@ -3,7 +3,7 @@ import type { EventLog } from '../services/event-log/event-log.ts'
 import type { LogEvent, NewEvent } from '../services/events/log-event.ts'
 import { begun, type Define, draft, headOf, type Listener, named, readAll, texts, turn } from './given.ts'
 
-/** What a tail hands over, when, and to whom. */
+/** The events that a tail dispatches, their order, and its listeners. */
 export function tailing<Log extends EventLog>(define: Define<Log>): void {
   define('dispatches every event once, in order, as a reader finds it', async (given) => {
     const log = await given.log()
@@ -23,7 +23,7 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     )
     const { events } = await readAll(log, ['u:alice', 't:news', 'everyone'], 'oldest')
     assert.deepEqual(listener.events.map(plain), events.map(plain))
-    assert.deepEqual(listener.breaks, [])
+    assert.deepEqual(listener.discontinuities, [])
   })
 
   define('dispatches events in order when many are appended at the same time', async (given) => {
@@ -165,7 +165,7 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     }
     const listeners = [await given.listener(log), await given.listener(log, echo), await given.listener(log)]
     await log.append([draft('u:alice', '1'), draft('u:alice', '2')])
-    // Two events, and of each 2 + 4 + 8 echoes.
+    // Two events, with 2 + 4 + 8 echoes each.
     for (const listener of listeners) await listener.until(() => listener.events.length >= 30, 'thirty events')
     await Promise.all(appends)
     await log.append([draft('u:alice', 'the end')])

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { EventLog } from '../services/event-log/event-log.ts'
 import { type Define, draft, headOf, idempotent, readAll, texts, textsOf } from './given.ts'
 
-/** What time does, for logs whose clock can be turned. Time is told in units, and looked at half a unit off. */
+/** Expiry, for logs whose clock can be advanced. Durations are in units, and checked half a unit before and after. */
 export function timing<Log extends EventLog>(define: Define<Log>, unit: number): void {
   define('evicts events beyond their age, which is a gap', async (given) => {
     const log = await given.log({ age: 2 * unit })
@@ -43,7 +43,7 @@ export function timing<Log extends EventLog>(define: Define<Log>, unit: number):
     assert.deepEqual([texts(page), page.evicted, page.gap], [['for long', 'for good'], 0, undefined])
     assert.deepEqual(await textsOf(log, 'u:bob'), [])
     const resumed = await readAll(log, 'u:alice', second ?? 'oldest')
-    assert.deepEqual([texts(resumed), resumed.gap], [['for good'], undefined], 'resumes after what has lapsed')
+    assert.deepEqual([texts(resumed), resumed.gap], [['for good'], undefined], 'resumes after an expired event')
     await given.advance(log, 2 * unit)
     assert.deepEqual(texts(await readAll(log, 'u:alice', { last: 2 })), ['for good'])
     assert.equal((await headOf(log)).seq, 3)
