@@ -1,10 +1,10 @@
 const EVENT_STREAM = 'text/event-stream'
-/** Browsers send some hundred characters; more is read by nobody. */
+/** Browsers send some hundred characters; characters beyond this bound are ignored. */
 const MAX_LENGTH = 4_096
-/** The media ranges that an event stream falls under, the most specific first: that one decides (RFC 9110 §12.5.1). */
+/** The media ranges that match an event stream. The most specific comes first, and decides (RFC 9110 §12.5.1). */
 const RANGES = [EVENT_STREAM, 'text/*', '*/*']
 
-/** Whether an `Accept` header lets an event stream be the answer. None at all lets anything be. */
+/** Whether an `Accept` header allows an event stream as the response. A missing header allows everything. */
 export function acceptsEventStream(accept: string | undefined): boolean {
   if (accept === undefined || accept === EVENT_STREAM || accept.trim() === '') return true
   const weights = new Map<string, number>()

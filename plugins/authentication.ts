@@ -18,28 +18,28 @@ import { type TokenOptions, tokenVerifier, type VerifyToken } from './token-veri
 
 export interface AuthenticationOptions {
   /**
-   * Which tokens open streams, for the user in their `sub`.
-   * @default none: only tickets do
+   * Tokens that open streams, for the user in their `sub`.
+   * @default none: only tickets open streams
    */
   readonly subscribers?: TokenOptions | undefined
   /**
    * The name of a cookie that may hold a subscriber's token.
-   * @default none: tokens come in the `Authorization` header alone
+   * @default none: tokens are read from the `Authorization` header only
    */
   readonly cookie?: string | undefined
   /**
-   * Which tokens publish, by the scopes in their `scope`. Never the keys of the subscribers.
+   * Tokens that publish, by the scopes in their `scope`. Their keys must differ from those of the subscribers.
    * @default none
    */
   readonly publishers?: TokenOptions | undefined
   /**
-   * The keys of publishers.
+   * The API keys of publishers.
    * @default none
    */
   readonly apiKeys?: readonly ApiKey[] | undefined
   /**
-   * Where tickets are made.
-   * @default in the memory of this process
+   * Issues and redeems tickets.
+   * @default tickets in the memory of this process
    */
   readonly tickets?: Tickets | undefined
   /**
@@ -62,7 +62,7 @@ interface Subscriber {
 
 /** An authenticated publisher. */
 interface Publisher {
-  /** Credentials of different kinds never share a name. Limits and idempotency keys go by it. */
+  /** Unique over all kinds of credentials. Rate limits and idempotency keys are scoped by it. */
   readonly name: string
   /** The fingerprint of the API key, or of the key that verified the token. */
   readonly issuer: string
@@ -71,7 +71,7 @@ interface Publisher {
 
 const BEARER = /^Bearer +([\w.~+/-]+=*) *$/i
 const MAX_CLAIMED_TOPICS = 1_000
-/** Where a request keeps who sent it: a batch asks for each of its events. */
+/** The property of a request that caches its publisher: `authorize` runs for each event of a batch. */
 const PUBLISHER = Symbol('sse hub publisher')
 
 type Marked = FastifyRequest & { [PUBLISHER]?: Publisher | null }
@@ -117,14 +117,17 @@ interface Readers {
   readonly parseCookie: CookieParser | undefined
 }
 
-/** Who may open streams, publish, read, close, and have tickets made. Its functions may be passed on by themselves. */
+/**
+ * Authenticates and authorizes callers who open streams, publish, read, close, or request tickets. Its functions are bound,
+ * and may be passed on without it.
+ */
 export class Authentication {
   readonly #readers: Readers
   readonly #apiKeys: ApiKeys
   readonly #tickets: Tickets
   readonly #cookie: string
   readonly #origins: readonly string[]
-  /** Fingerprints of all keys in use: a ticket is valid as long as the key that it was issued with. */
+  /** Fingerprints of all keys in use: a ticket is valid only while the key of its issuer is one of them. */
   readonly #issuers: ReadonlySet<string>
 
   /** @internal See {@link authentication}. */
@@ -140,8 +143,8 @@ export class Authentication {
   }
 
   /**
-   * Whose stream it is. The `Authorization` header decides if there is one, else `?ticket=`, else the cookie, which a browser
-   * sends without being asked. The first that is there decides: a bad one is not made good by the next.
+   * Identifies the user of a stream: by the `Authorization` header, else by `?ticket=`, else by the cookie, which browsers
+   * send by themselves. The first that is present decides: if it is invalid, the next ones are ignored.
    */
   readonly authenticate = (
     request: FastifyRequest
@@ -151,12 +154,12 @@ export class Authentication {
     return this.#ofToken(request)?.identity
   }
 
-  /** Whether a topic that was asked for is within the `topics` of the token or ticket. */
+  /** Whether the `topics` of the token or ticket cover a requested topic. */
   readonly authorizeTopic = (identity: StreamIdentity, topic: string): boolean =>
     matchesAny((identity as Partial<ProvenIdentity>).mayAskFor ?? [], topic)
 
   /**
-   * Whether the scopes of the publisher's key or token cover it.
+   * Whether the scopes of the publisher's key or token cover the action.
    * @throws {NoCredentialsError}
    */
   readonly authorize = (request: FastifyRequest, action: HubAction): boolean => {
@@ -194,8 +197,8 @@ export class Authentication {
   }
 
   /**
-   * Revokes all tickets of a user: the caller's own, or with the scope `ticket` anybody's.
-   * @returns how many there were.
+   * Revokes all tickets of a user: the caller's own, or any user's with the scope `ticket`.
+   * @returns the number of revoked tickets.
    * @throws {NoCredentialsError | ForbiddenError}
    */
   readonly revokeTickets = async (request: FastifyRequest, user: string): Promise<number> => {
@@ -218,14 +221,14 @@ export class Authentication {
     if (this.publisherOf(request) === undefined && this.#ofToken(request) === undefined) throw new NoCredentialsError()
   }
 
-  /** The publisher of the request. Only the `Authorization` header counts: a browser never sends that one by itself. */
+  /** The publisher of the request. Only the `Authorization` header counts: a browser never sends it by itself. */
   publisherOf(request: FastifyRequest): Publisher | undefined {
     const marked = request as Marked
     if (marked[PUBLISHER] === undefined) marked[PUBLISHER] = this.#findPublisher(bearerOf(request)) ?? null
     return marked[PUBLISHER] ?? undefined
   }
 
-  /** A name for the publisher that no other kind of credential has: the key's id, or the token's issuer and subject. */
+  /** A name of the publisher, unique over all kinds of credentials: the key's id, or the token's issuer and subject. */
   readonly nameOfPublisher = (request: FastifyRequest): string | undefined => this.publisherOf(request)?.name
 
   #findPublisher(bearer: string | undefined): Publisher | undefined {
@@ -240,7 +243,7 @@ export class Authentication {
     const { claims, key: issuer } = verified
     // The claim may list scopes of other services.
     const scopes = parseScopes(verified.claims.scope.split(' ').filter((word) => parseScopes([word]) !== undefined))
-    // A token without a subject stands for itself. Hashed, because a subject may be long.
+    // A token without a subject is a publisher of its own. Hashed, because a subject may be long.
     const subject = typeof claims.sub === 'string' ? [claims.iss, claims.sub] : [bearer]
     const name = `token ${hash('sha256', JSON.stringify(subject), 'base64url')}`
     return scopes && { name, issuer, scopes }
@@ -279,7 +282,7 @@ export class Authentication {
 
 type CookieParser = (header: string) => Record<string, string | undefined>
 
-/** The host's, if it has one. */
+/** The host's cookie parser, or that of the package `cookie`. */
 async function cookieParser(app: AnyInstance): Promise<CookieParser> {
   if (app.hasDecorator('parseCookie')) {
     const host = app as AnyInstance & { parseCookie: CookieParser }
@@ -289,7 +292,7 @@ async function cookieParser(app: AnyInstance): Promise<CookieParser> {
   return parse
 }
 
-/** What stands behind `Bearer`: empty if that is not well-formed, and undefined if there is no such header. */
+/** The bearer token: empty if it is malformed, and undefined without such a header. */
 function bearerOf({ headers: { authorization } }: FastifyRequest): string | undefined {
   if (authorization === undefined || !/^Bearer\b/i.test(authorization)) return undefined
   return BEARER.exec(authorization)?.[1] ?? ''

@@ -2,15 +2,15 @@ import { Server as HttpServer } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '../services/clock.ts'
 
-/** How long requests are let in for in one turn of the event loop, in milliseconds. */
+/** How long connections are admitted in one turn of the event loop, in milliseconds. */
 const SLICE = 2
-/** Connections are counted over so long, in milliseconds. */
+/** The window over which arriving connections are counted, in milliseconds. */
 const WINDOW = 100
-/** While fewer than so many come in a window none of them waits: what they cost is not worth the care. */
-const AT_EASE = 50
-/** A connection that brings no request in this time is the server's to time out, in milliseconds. */
+/** Up to so many connections in a window are admitted at once: their cost is negligible. */
+const UNPACED_CONNECTIONS = 50
+/** A connection without a request is passed to the server's own timeouts after so long, in milliseconds. */
 const SILENCE = 1_000
-/** A request waits at most so long for a busy hub, in milliseconds; then it is admitted at the pace of the event loop alone. */
+/** A request waits at most so long for a busy hub, in milliseconds; then only the event loop paces it. */
 const MAX_WAIT = 3_000
 
 type Admit = (socket: Socket) => void
@@ -21,23 +21,23 @@ interface Waiting {
 }
 
 /**
- * Lets new connections in at the pace at which they can be served, so that thousands of clients who return at once do not
- * hold up the streams that are open. Without it Node reads and answers every request that has arrived before the event loop
- * turns: 5,000 of them hold everything else up for a third of a second.
+ * Admits new connections at the pace at which they can be served, so that thousands of clients that reconnect at once do not
+ * delay open streams. Without it Node reads and answers every request that has arrived before the event loop turns: 5,000 of
+ * them delay everything else by a third of a second.
  *
- * While many come, one that has brought its request is handed to the server's own listeners when its turn has come; Node
- * provides for that (`http.Server`, event 'connection', may be emitted to inject a connection). Nobody is refused, nobody who
- * has brought a request is overtaken, and no wait for a busy hub exceeds three seconds.
+ * While many connections arrive, each waits for its request and then for its turn, and is passed to the server's own
+ * listeners. Node allows that (`http.Server`, event 'connection', may be emitted to inject a connection). No connection is
+ * refused, requests keep their order, and no wait for a busy hub exceeds three seconds.
  */
 export class ConnectionPacer {
   readonly #server: HttpServer
   readonly #admits: Admit[]
   readonly #isBusy: () => boolean
   readonly #clock: Clock
-  /** Those that have brought nothing yet. */
+  /** Connections without a request yet. */
   readonly #silent = new Set<Socket>()
   #sweep: NodeJS.Timeout | undefined
-  /** Those that have, in the order in which they did. */
+  /** Connections with a request, in the order in which those arrived. */
   #waiting: Waiting[] = []
   #next = 0
   #isScheduled = false
@@ -46,7 +46,7 @@ export class ConnectionPacer {
   #windowEnd = 0
   #inWindow = 0
 
-  /** Takes over what a server does with new connections. One that speaks TLS is left alone: what costs there is its handshakes. */
+  /** Takes over the `connection` listeners of a server. A TLS server is left unchanged: there handshakes are the cost. */
   static pace(server: object, isBusy: () => boolean, clock: Clock): ConnectionPacer | undefined {
     return server instanceof HttpServer ? new ConnectionPacer(server, isBusy, clock) : undefined
   }
@@ -57,15 +57,15 @@ export class ConnectionPacer {
     this.#clock = clock
     this.#admits = server.listeners('connection') as Admit[]
     server.removeAllListeners('connection')
-    server.on('connection', this.#arrived)
+    server.on('connection', this.#onConnection)
   }
 
-  /** How many have brought their request and wait. */
+  /** How many connections with a request wait. */
   get waiting(): number {
     return this.#waiting.length - this.#next
   }
 
-  /** From now on nobody waits: a server that is being closed could not tell those who do that it is. */
+  /** Admits all waiting connections, and from now on each at once: a closing server must answer them before it ends. */
   open(): void {
     this.#isOpen = true
     clearTimeout(this.#sweep)
@@ -73,31 +73,31 @@ export class ConnectionPacer {
     while (this.waiting > 0) this.#admitNext()
   }
 
-  readonly #arrived = (socket: Socket): void => {
-    if (this.#isOpen || (this.#isAtEase() && this.waiting === 0)) {
+  readonly #onConnection = (socket: Socket): void => {
+    if (this.#isOpen || (this.#isUnpaced() && this.waiting === 0)) {
       this.#admit(socket)
       return
     }
     this.#silent.add(socket)
-    // Without a listener the reset of a client that gave up would end the process.
+    // Without a listener the reset of a connection would end the process.
     socket.on('error', ignore)
-    socket.once('readable', this.#spoke.bind(this, socket))
+    socket.once('readable', this.#onReadable.bind(this, socket))
     this.#sweep ??= setTimeout(() => {
       this.#sweep = undefined
       this.#queueSilent()
     }, SILENCE).unref()
   }
 
-  #isAtEase(): boolean {
+  #isUnpaced(): boolean {
     const now = this.#clock.monotonic()
     if (now >= this.#windowEnd) {
       this.#windowEnd = now + WINDOW
       this.#inWindow = 0
     }
-    return ++this.#inWindow <= AT_EASE
+    return ++this.#inWindow <= UNPACED_CONNECTIONS
   }
 
-  #spoke(socket: Socket): void {
+  #onReadable(socket: Socket): void {
     if (this.#silent.delete(socket)) this.#queue(socket)
   }
 
@@ -124,7 +124,7 @@ export class ConnectionPacer {
     })
   }
 
-  /** One at a time, each after the request of the one before has been read and answered, so that the clock sees what it cost. */
+  /** Admits one at a time, after the request of the one before has been answered, so that the clock measures its cost. */
   readonly #work = (): void => {
     if (this.waiting === 0) return
     const now = this.#clock.monotonic()
@@ -148,7 +148,7 @@ export class ConnectionPacer {
       this.#next = 0
     }
     socket.off('error', ignore)
-    // Who left without a word is nobody to serve, and nobody else would close his connection.
+    // The client has left without a request, and nothing else would close the connection.
     if (socket.readableEnded) socket.destroy()
     else if (!socket.destroyed) this.#admit(socket)
   }

@@ -8,8 +8,8 @@ export interface CorsOptions {
 }
 
 /**
- * Lets pages of other origins in, by an exact list: with credentials no wildcard is allowed, and echoing whatever origin asks
- * would let every page in. A host that has CORS of its own does not need this.
+ * Allows pages of other origins, by an exact list: with credentials CORS allows no wildcard, and echoing each `Origin` would
+ * allow every page. A host that has CORS of its own does not need this.
  */
 async function cors(app: FastifyInstance, { origins }: CorsOptions): Promise<void> {
   await app.register(fastifyCors, {

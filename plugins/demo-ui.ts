@@ -4,7 +4,7 @@ import fastifyStatic from '@fastify/static'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 
-/** Only what this origin serves, no inline script, no frame around it: what an event says is never code. */
+/** Only files of this origin, no inline script, no framing: the data of an event is never executed. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -16,7 +16,7 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'"
 ].join('; ')
 
-/** `public/` stands beside `plugins/` in the sources, and beside `dist/` in the package. */
+/** `public/` is beside `plugins/` in the sources, and beside `dist/` in the package. */
 const ROOTS = ['../public', '../../public']
 
 interface PageFile {
@@ -26,11 +26,11 @@ interface PageFile {
 }
 
 /**
- * Serves the demo page at `/`, from memory: a file that is opened for each request would let a client that pipelines requests
- * and reads nothing take all descriptors.
+ * Serves the demo page at `/`, from memory. Opening a file for each request would let a client that pipelines requests and
+ * reads nothing exhaust all descriptors.
  */
 async function demoUi(app: FastifyInstance): Promise<void> {
-  // Not sooner: a host that is bundled as CommonJS imports this module, and has no `import.meta`.
+  // Not at import: a host that is bundled as CommonJS has no `import.meta`.
   const root = ROOTS.map((path) => join(import.meta.dirname, path)).find((folder) => existsSync(folder)) as string
   for (const [path, file] of await readPage(root)) {
     const handler = (request: FastifyRequest, reply: FastifyReply) => sendFile(file, request, reply)
@@ -46,7 +46,7 @@ function redirectToSlash({ url }: FastifyRequest, reply: FastifyReply): FastifyR
   return path.endsWith('/') ? undefined : reply.redirect([`${path}/`, ...query].join('?'))
 }
 
-/** Reads each file once, through `@fastify/static`, which knows its type and its tag. */
+/** Reads each file once, through `@fastify/static`, which sets its type and its entity tag. */
 async function readPage(root: string): Promise<Map<string, PageFile>> {
   const reader = Fastify()
   await reader.register(fastifyStatic, { root, cacheControl: false })

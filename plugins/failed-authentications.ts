@@ -3,25 +3,25 @@ import { type Clock, systemClock } from '../services/clock.ts'
 import { RateLimitedError } from '../services/errors.ts'
 import { networkOf } from '../services/network-address.ts'
 
-/** Failures are counted over so long, in milliseconds. */
+/** The window over which failures are counted, in milliseconds. */
 const WINDOW = 1_000
 const STREAM_ROUTE = '/events'
 
 export interface FailureLimitOptions {
-  /** How many requests with bad credentials are taken of one address a second. */
+  /** Maximum number of requests with invalid credentials per address and second. */
   readonly perSecond: number
   readonly clock?: Clock | undefined
 }
 
 /**
- * Refuses further credentials of an address that has brought too many bad ones, good or bad, for the rest of the second: an
- * answer would tell which of them are good. What brings no credentials, such as a probe, is not concerned. An event source is
- * told to come back later, because it takes a 429 as the end for good.
+ * Refuses all credentials of an address that has sent too many invalid ones, for the rest of the second: a response would
+ * show which of them are valid. Requests without credentials, such as probes, are not affected. For an event source it is a
+ * retryable rejection, because a 429 would end it for good.
  */
 export function limitFailures(api: FastifyInstance, { perSecond, clock = systemClock }: FailureLimitOptions): void {
   const failures = new Map<string, number>()
   let windowEnd = 0
-  const ofThisWindow = () => {
+  const currentFailures = () => {
     const now = clock.monotonic()
     if (now >= windowEnd) {
       failures.clear()
@@ -30,7 +30,7 @@ export function limitFailures(api: FastifyInstance, { perSecond, clock = systemC
     return failures
   }
   api.addHook('onRequest', (request, reply, done) => {
-    if (!bringsCredentials(request) || (ofThisWindow().get(networkOf(request.ip)) ?? 0) < perSecond) return done()
+    if (!hasCredentials(request) || (currentFailures().get(networkOf(request.ip)) ?? 0) < perSecond) return done()
     if (isStream(request)) {
       api.sse.countRefusal('rateLimited')
       api.sse.refuse(request, reply, 'limit')
@@ -40,16 +40,16 @@ export function limitFailures(api: FastifyInstance, { perSecond, clock = systemC
     done(new RateLimitedError(1))
   })
   api.addHook('onError', (request, _reply, { statusCode }, done) => {
-    if (statusCode === 401 && bringsCredentials(request)) {
+    if (statusCode === 401 && hasCredentials(request)) {
       const network = networkOf(request.ip)
-      const counts = ofThisWindow()
+      const counts = currentFailures()
       counts.set(network, (counts.get(network) ?? 0) + 1)
     }
     done()
   })
 }
 
-function bringsCredentials({ headers, query }: FastifyRequest): boolean {
+function hasCredentials({ headers, query }: FastifyRequest): boolean {
   return (
     headers.authorization !== undefined ||
     headers.cookie !== undefined ||

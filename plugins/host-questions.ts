@@ -2,15 +2,16 @@ import type { Clock } from '../services/clock.ts'
 import type { Logger } from '../services/logger.ts'
 import { isPromiseLike } from '../services/promise-like.ts'
 
-/** How long the host may take for an answer, in milliseconds. */
+/** How long a function of the host may take, in milliseconds. */
 const ANSWER_TIMEOUT = 5_000
 export const NO_ANSWER = Symbol('no answer')
-/** Of the statuses that blame the client, those that ask for patience: timeout, too early, too many. */
-const PASSING = new Set([408, 425, 429])
+/** The client error statuses that allow a retry: timeout, too early, too many requests. */
+const RETRYABLE = new Set([408, 425, 429])
 
 /**
- * What a function of the host's answers. If it does not, in time or at all, that will pass, and is no reason to send an event
- * source away for good; what it throws with a status that is final is its answer, and is thrown.
+ * Calls a function of the host and resolves with its answer, or with `NO_ANSWER` if it fails or takes too long: then the
+ * stream gets a retryable rejection.
+ * @throws the error of the function if it has a status that is final.
  */
 export async function askHost<Answer>(
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
@@ -21,22 +22,22 @@ export async function askHost<Answer>(
   try {
     const answer = question()
     if (!isPromiseLike(answer)) return answer
-    const tooLate = new Promise<never>((_resolve, reject) => {
+    const timeout = new Promise<never>((_resolve, reject) => {
       const refusal = new Error(`no answer in ${ANSWER_TIMEOUT} ms`)
       stop = clock.every(ANSWER_TIMEOUT, () => reject(refusal))
     })
-    return await Promise.race([answer, tooLate])
+    return await Promise.race([answer, timeout])
   } catch (error) {
     if (isFinal(error)) throw error
-    logger.error({ err: error }, `${name} failed; the client is told to come back later`)
+    logger.error({ err: error }, `${name} failed; its stream gets a retryable rejection`)
     return NO_ANSWER
   } finally {
     stop?.()
   }
 }
 
-/** Whether an error has a status that says no, and not only "not now". */
+/** Whether an error has a client error status that allows no retry. */
 function isFinal(error: unknown): boolean {
   const { statusCode, status = statusCode } = (error ?? {}) as { statusCode?: unknown; status?: unknown }
-  return typeof status === 'number' && status >= 400 && status < 500 && !PASSING.has(status)
+  return typeof status === 'number' && status >= 400 && status < 500 && !RETRYABLE.has(status)
 }

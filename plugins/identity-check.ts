@@ -41,8 +41,8 @@ export class IdentityCheck {
   }
 
   /**
-   * Checks a value that the host passed or returned as an identity. The client learns only that it is not authenticated; the log
-   * names the mistake.
+   * Checks a value that the host passed or returned as an identity. The client learns only that it is not authenticated; the
+   * log names the mistake.
    * @throws {UnauthenticatedError}
    */
   checked(identity: unknown, source: string): StreamIdentity {

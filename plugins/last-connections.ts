@@ -4,15 +4,15 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { endAfter } from './http2-sessions.ts'
 
-/** How long a request that has begun may take when the server is closed, in milliseconds. */
+/** How long an open request may take when the server closes, in milliseconds. */
 const GRACE = 3_000
-/** How often connections are looked for that have become idle meanwhile, in milliseconds. */
+/** Interval at which connections that became idle meanwhile are closed, in milliseconds. */
 const SWEEP = 50
 
 /**
- * Lets a server close in good time and order: what has been begun is finished, what has nothing to do is closed at once, and
- * what does not come to an end (a request without its last byte, a connection that a browser opened in advance) is cut, where
- * Node would wait for it for ever. To be called after the hub is registered, so that its streams are ended first.
+ * Closes the connections of a server in order and in bounded time. Open requests finish; idle connections close at once;
+ * those that do not end in time (a request without its last byte, a connection that a browser opened in advance) are cut,
+ * because Node would wait for them for ever. Call it after the hub is registered, so that streams end first.
  */
 export function closeInOrder(app: FastifyInstance): void {
   const connections = app.server instanceof HttpServer ? new PlainConnections(app.server) : new TlsConnections(app)
@@ -31,7 +31,7 @@ export function closeInOrder(app: FastifyInstance): void {
   })
 }
 
-/** Node keeps the list. */
+/** Connections of a plain HTTP/1.1 server: Node keeps the list. */
 class PlainConnections {
   readonly #server: HttpServer
 
@@ -48,7 +48,7 @@ class PlainConnections {
   }
 }
 
-/** Where HTTP/1.1 and HTTP/2 are spoken over TLS. */
+/** Connections of a TLS server, with HTTP/1.1 and HTTP/2. */
 class TlsConnections {
   readonly #server: FastifyInstance['server']
   readonly #sockets = new Set<Socket>()
@@ -68,9 +68,9 @@ class TlsConnections {
   }
 
   closeIdle(): void {
-    // A browser keeps a session that has nothing to do open; what goes on in one is finished.
+    // A browser keeps an idle session open; open requests finish after `close()`.
     for (const session of this.#sessions) if (!session.closed) session.close()
-    // The list of HTTP/1.1 is kept by Node here, too, without a method of its own.
+    // Node keeps the list of HTTP/1.1 connections here, too, but this server class lacks the method.
     HttpServer.prototype.closeIdleConnections.call(this.#server)
   }
 

@@ -11,10 +11,10 @@ import type { StreamRequest } from '../services/streams/stream-request.ts'
 import { acceptsEventStream } from './accept.ts'
 import { isHttp2, openSink } from './response-sink.ts'
 
-/** How long the few bytes of a refusal may take to leave, in milliseconds. */
-const REFUSAL_GRACE = 2_000
+/** How long the few bytes of a retryable rejection may take to leave, in milliseconds. */
+const REJECTION_GRACE = 2_000
 
-/** Headers that other plugins may have set and that make no sense on a stream without a known length or an encoding. */
+/** Headers of other plugins that do not apply to a stream, which has no known length and no encoding. */
 const DROPPED = new Set([
   'content-type',
   'content-length',
@@ -27,17 +27,20 @@ const DROPPED = new Set([
 
 const STREAM_HEADERS = {
   'content-type': 'text/event-stream',
-  // Nobody may keep it, or hold parts of it back to compress them.
+  // No cache may store it, and no proxy may delay parts of it to compress them.
   'cache-control': 'no-store, no-transform',
-  // nginx collects a response before it passes it on, unless it is told not to.
+  // nginx buffers a response unless this header forbids it.
   'x-accel-buffering': 'no'
 }
 
-/** What cannot be a stream is told by a status, which is final for an event source, before anything else happens. */
+/**
+ * Rejects, before anything else happens, a request that cannot become a stream: its status is final for an event source.
+ * @throws {ReplySentError | NotAcceptableError | PipelinedError}
+ */
 export function checkRequest(request: FastifyRequest, reply: FastifyReply): void {
   claim(reply)
   if (!acceptsEventStream(request.headers.accept)) throw new NotAcceptableError()
-  // A request behind an open stream on the same connection has no socket to answer on, and would wait, unseen, for ever.
+  // A request that is pipelined behind an open stream has no socket for its response, and would wait for ever.
   if (request.raw.httpVersionMajor === 1 && reply.raw.socket === null && !reply.raw.headersSent) {
     request.raw.socket.destroy()
     throw new PipelinedError()
@@ -47,7 +50,7 @@ export function checkRequest(request: FastifyRequest, reply: FastifyReply): void
 /** Marks a reply that a stream is opened on. */
 const CLAIMED = Symbol('sse hub stream')
 
-/** @throws {ReplySentError} when something else was sent, or another stream was opened, on the reply. */
+/** @throws {ReplySentError} when another response was sent, or another stream was opened, on the reply. */
 function claim(reply: FastifyReply & { [CLAIMED]?: true }): void {
   const { raw } = reply
   if (!raw.headersSent && reply[CLAIMED] === undefined) {
@@ -58,7 +61,7 @@ function claim(reply: FastifyReply & { [CLAIMED]?: true }): void {
   throw new ReplySentError()
 }
 
-/** Cuts a response that was begun past Fastify and that nothing writes to: its client, and the app's close, would wait for ever. */
+/** Cuts a response that was begun without Fastify and never ended: the client, and `app.close()`, would wait for ever. */
 function abandon(reply: FastifyReply): void {
   // Fastify would try to send another head.
   if (!reply.sent) reply.hijack()
@@ -66,9 +69,9 @@ function abandon(reply: FastifyReply): void {
 }
 
 /**
- * Makes an event stream of a reply, once the caller is known. Throws while an ordinary error can still be sent; afterwards
- * the reply is the hub's. Returns undefined where there is no stream: `HEAD`, a stream that was closed for good, or a soft
- * refusal; and a promise only where other nodes have to be asked whether there is room.
+ * Opens an event stream on the reply of an identified caller. Throws while an ordinary error can still be sent; afterwards
+ * the hub owns the reply. Returns undefined for `HEAD`, for a client that was closed for good (204), and for a retryable
+ * rejection. Returns a promise only if other nodes must confirm the limit of the user.
  */
 export function openEventStream(
   manager: StreamManager,
@@ -78,12 +81,12 @@ export function openEventStream(
 ): EventStream | undefined | Promise<EventStream | undefined> {
   const { admission } = manager
   admission.check(opening)
-  const brought = lastEventIdOf(request)
-  const lastEventId = opening.lastEventId ?? brought
+  const clientId = lastEventIdOf(request)
+  const lastEventId = opening.lastEventId ?? clientId
   const headers = takeOver(request, reply)
   if (headers === undefined) return undefined
-  // Whatever place the host has named: who was sent away for good and comes back by himself is told so.
-  if ([brought, lastEventId].some((id) => id !== undefined && isEnded(id))) {
+  // A client that was closed for good and reconnects by itself is answered 204, even if the host names a cursor.
+  if ([clientId, lastEventId].some((id) => id !== undefined && isEnded(id))) {
     answer(reply, 204, withoutStream(headers))
     return undefined
   }
@@ -91,7 +94,7 @@ export function openEventStream(
     answer(reply, 200, headers)
     return undefined
   }
-  // To ask for an address is a call into the system, and the answer is kept with the socket.
+  // Only where needed: reading the address is a system call, and its result stays in memory with the socket.
   const address = admission.limitsAddresses ? networkOf(request.ip) : ''
   const refusal = admission.isTooFast(opening.user, address) ? 'limit' : admission.admit(opening.user, address)
   if (refusal !== undefined) {
@@ -105,7 +108,7 @@ export function openEventStream(
   return manager.open(openSink(request.raw, reply.raw, headers), admitted)
 }
 
-/** Opens a stream once the other nodes have said whether there is room for it. Much may have happened meanwhile. */
+/** Opens a stream once the other nodes have confirmed the limit of the user. The client may have left meanwhile. */
 async function openReserved(
   manager: StreamManager,
   request: FastifyRequest,
@@ -129,7 +132,7 @@ async function openReserved(
   return stream
 }
 
-/** Turns a caller away for now: an event source takes any status but 200 as the end for good. */
+/** Sends a retryable rejection, with status 200: every other status ends an event source for good. */
 export function refuse(
   manager: StreamManager,
   request: FastifyRequest,
@@ -140,9 +143,9 @@ export function refuse(
   if (headers !== undefined) sendRefusal(manager, request, reply, headers, reason)
 }
 
-/** Makes the reply the hub's, and returns its headers; or undefined, if there is nothing left to answer. */
+/** Takes the reply over from Fastify. Returns the headers of the stream, or undefined if the reply was answered or closed. */
 function takeOver(request: FastifyRequest, reply: FastifyReply): OutgoingHttpHeaders | undefined {
-  // From here on the host's `handlerTimeout`, `onSend` and compression have no part in it.
+  // Afterwards the host's `handlerTimeout`, `onSend` and compression no longer apply.
   reply.hijack()
   if (reply.raw.headersSent) {
     request.log.warn('the reply was answered before its stream could be opened; return connect() from the handler')
@@ -160,23 +163,23 @@ function sendRefusal(
 ): void {
   const last = manager.refusal(reason)
   if (request.method === 'HEAD') answer(reply, 200, headers)
-  else openSink(request.raw, reply.raw, headers).end(last, REFUSAL_GRACE)
+  else openSink(request.raw, reply.raw, headers).end(last, REJECTION_GRACE)
 }
 
-/** The header wins over the query: it is what an event source brings when it comes back to the URL that it was opened with. */
+/** The header wins over the query: an event source sends it when it reconnects to the URL that it was opened with. */
 function lastEventIdOf(request: FastifyRequest): string | undefined {
   const header = request.headers['last-event-id']
   if (typeof header === 'string' && header !== '') return header
   const query = (request.query ?? {}) as Record<string, unknown>
-  // The spellings of the polyfills, which cannot set the header.
+  // The spellings of polyfills, which cannot set the header.
   return [query.lastEventId, query.last_event_id, query['Last-Event-ID']].find(
     (value): value is string => typeof value === 'string' && value !== ''
   )
 }
 
-/** What other plugins have set, CORS and cookies among it, and what a stream needs. */
+/** The headers that other plugins have set, such as CORS and cookies, and those of a stream. */
 function streamHeaders(reply: FastifyReply): OutgoingHttpHeaders {
-  // A middleware may have set them past Fastify, on the response itself.
+  // A middleware may have set them on the raw response.
   for (const name of DROPPED) reply.raw.removeHeader(name)
   const kept = Object.entries(reply.getHeaders()).filter(([name]) => !DROPPED.has(name.toLowerCase()))
   return { ...(Object.fromEntries(kept) as OutgoingHttpHeaders), ...STREAM_HEADERS }
@@ -195,10 +198,10 @@ function answer(reply: FastifyReply, status: number, headers: OutgoingHttpHeader
   reply.raw.end()
 }
 
-/** Whether the client left while its identity was being looked up, or somebody else has begun to answer. */
+/** Whether the client has left, or other code has begun to answer. */
 function isGone(request: FastifyRequest, reply: FastifyReply): boolean {
   const { raw } = reply
-  // An HTTP/2 response does not say that it is destroyed; its stream does.
+  // An HTTP/2 response does not report that it is destroyed; its stream does.
   const isClosed = isHttp2(request.raw) ? request.raw.stream.closed : raw.destroyed || raw.socket?.destroyed === true
   return raw.headersSent || isClosed
 }

@@ -1,8 +1,8 @@
 import { MissingPackageError } from '../services/errors.ts'
 
 /**
- * For the rejection of `import()` of an optional peer: `import('cookie').catch(explainMissing(…))`, which bundlers leave alone where
- * the package is not installed.
+ * Handles the rejection of `import()` of an optional peer: `import('cookie').catch(explainMissing(…))`. Bundlers accept this
+ * form where the package is not installed.
  * @param purpose the part of the hub that needs the package, as the subject of a sentence.
  * @throws {MissingPackageError} when the host has not installed the package; else the error itself.
  */

@@ -3,15 +3,15 @@ import { RateLimitedError } from '../services/errors.ts'
 import { networkOf } from '../services/network-address.ts'
 
 export interface RateLimitOptions {
-  /** How many calls a second are taken of one caller. */
+  /** Maximum number of calls of one caller per second. */
   readonly perSecond: number
-  /** Who calls, wherever he calls from. Who is not known is counted by his address. */
+  /** The name of the caller. Without one, calls are counted by address. */
   readonly callerOf: (request: FastifyRequest) => string | undefined
 }
 
 const SECOND = 1_000
 
-/** Makes the hook that takes so many calls a second and answers more of them with 429 and `Retry-After`. */
+/** Creates the hook that rejects calls above the rate with 429 and `Retry-After`. */
 export async function rateLimit(
   app: FastifyInstance,
   { perSecond: max, callerOf }: RateLimitOptions

@@ -1,10 +1,10 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 
-/** No name holds a separator, so that a match is tried once for each separator: a URL of 16 KB of `?` stays cheap. */
+/** A name contains no separator, so a match is tried once per separator: a URL of 16 KB of `?` stays cheap. */
 const PARAMETER = /([?&;])([^=?&;#\s]*)=[^&;#\s"']*/g
 const SECRET_PARAMETERS = new Set(['ticket', 'access_token', 'token', 'jwt', 'api_key', 'apikey', 'key'])
-/** What Node puts on errors of its parser, request bytes with their headers and all, and what libraries put there. */
+/** Properties that Node's parser and libraries set on errors, and that hold request bytes, headers or credentials. */
 const SECRET_PROPERTIES = new Set([
   'rawPacket',
   'request',
@@ -16,24 +16,24 @@ const SECRET_PROPERTIES = new Set([
   'config'
 ])
 
-/** A text without the secrets that stand in the queries of its URLs. */
+/** Replaces the secrets in the queries of all URLs in a text. */
 export function redactUrl(text: string): string {
   return text.replace(PARAMETER, (parameter, separator: string, name: string) =>
     isSecret(name) ? `${separator}${name}=…` : parameter
   )
 }
 
-/** However the name is written: the server decodes it, too. */
+/** Compares the decoded name, because the server decodes it, too. */
 function isSecret(name: string): boolean {
   try {
     return SECRET_PARAMETERS.has(decodeURIComponent(name).toLowerCase())
   } catch {
-    // What cannot be decoded may hide a secret.
+    // A name that cannot be decoded may be a secret's.
     return true
   }
 }
 
-/** For Fastify's `logger.serializers`: what is logged of requests and errors, without credentials. */
+/** For Fastify's `logger.serializers`: logs requests and errors without credentials. */
 export const redactingSerializers = {
   req(request: FastifyRequest): Record<string, unknown> {
     const { method, url, ip } = request
@@ -44,7 +44,7 @@ export const redactingSerializers = {
   }
 }
 
-/** For Fastify's `frameworkErrors`: what it says of a URL that no route could be looked up for would repeat the URL. */
+/** For Fastify's `frameworkErrors`, whose own message about an unreadable URL repeats the URL. */
 export function answerUnreadableUrl(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
   const { statusCode = 400, code } = error
   reply.code(statusCode).send({
@@ -62,7 +62,7 @@ interface DescribedError {
   readonly stack: string
 }
 
-/** How far causes are followed: they may go round in a circle. */
+/** Maximum depth of causes: they may form a cycle. */
 const MAX_CAUSES = 3
 
 function describeError(error: unknown, depth: number): DescribedError {

@@ -11,11 +11,11 @@ export function isHttp2(request: RawRequest): request is Http2ServerRequest {
   return request.httpVersionMajor === 2
 }
 
-/** Sends the head of a response, and returns where the bytes of its stream go. */
+/** Sends the head of a response, and returns the sink for the bytes of its stream. */
 export function openSink(request: RawRequest, response: RawResponse, headers: OutgoingHttpHeaders): Sink {
   const { socket } = response
   if (request.httpVersionMajor === 1 && socket instanceof Socket) {
-    // A body on the request of a stream is of no use to anybody; unread it would keep the socket from telling of its end.
+    // A request body is discarded: unread, it would keep the socket from reporting its end.
     if (hasBody(request)) request.resume()
     return new SocketSink(response as ServerResponse, socket, headers, request.httpVersionMinor > 0)
   }
@@ -23,33 +23,33 @@ export function openSink(request: RawRequest, response: RawResponse, headers: Ou
 }
 
 /**
- * An HTTP/1 response. The same bytes, framed once, go to any number of sockets, straight and in one write each. To a client of
- * HTTP/1.0, which knows no chunks, they go without the frame, and the body ends with the connection (RFC 9112 §6.3, item 8).
- * An event stream is the last response of its connection anyway.
+ * An HTTP/1 response. The same bytes are framed as a chunk once and written directly to any number of sockets, in one write
+ * each. HTTP/1.0 has no chunks: its clients receive the bytes without the frame, and the body ends with the connection (RFC
+ * 9112 §6.3, item 8). An event stream is the last response of its connection anyway.
  */
 class SocketSink implements Sink {
   readonly #response: ServerResponse
   readonly #socket: Socket
   #listener: SinkListener | undefined
-  #isFull = false
+  #isBackpressured = false
   #isCorked = true
-  #isGreeted = false
+  #hasWelcome = false
   readonly #isChunked: boolean
 
   constructor(response: ServerResponse, socket: Socket, headers: OutgoingHttpHeaders, isChunked: boolean) {
     this.#response = response
     this.#socket = socket
     this.#isChunked = isChunked
-    // A host's `connectionTimeout` is for connections that do nothing; this one is watched by heartbeat and stall timeout.
+    // A host's `connectionTimeout` is for idle connections; heartbeat and stall timeout watch this one.
     socket.setTimeout(0)
     response.removeHeader('Transfer-Encoding')
     const framing = isChunked ? { 'transfer-encoding': 'chunked' } : {}
     response.writeHead(200, { ...headers, ...framing, connection: 'close' })
     socket.on('data', countExtraBytes)
-    // The head leaves together with the first bytes of the stream, which are a turn away: one write, and one to wake up for.
+    // The head leaves in one write with the first bytes of the stream, which follow a turn later: the client wakes up once.
     socket.cork()
     response.flushHeaders()
-    // The chunks are written past the response; it must not add the last one after them.
+    // The chunks are written directly to the socket; the response must not add the last one.
     response.chunkedEncoding = false
   }
 
@@ -58,24 +58,24 @@ class SocketSink implements Sink {
     if (!socket.writable) return false
     const isBelowMark = socket.write(this.#isChunked ? bytes.chunk : bytes.plain)
     if (this.#isCorked) this.#uncorkSoon()
-    // A large write says "full" even if the kernel took all of it at once.
+    // A large write returns false even if the kernel took all of it at once.
     if (isBelowMark || socket.writableLength === 0) return true
-    if (!this.#isFull) {
-      this.#isFull = true
-      // Listened for only now: nearly all sockets never fill up, and listeners weigh.
+    if (!this.#isBackpressured) {
+      this.#isBackpressured = true
+      // Listens only now: most sockets never drain, and each listener takes memory.
       socket.once('drain', () => {
-        this.#isFull = false
+        this.#isBackpressured = false
         this.#listener?.onDrain()
       })
     }
     return false
   }
 
-  /** The greeting, which comes first, waits for the first page of history until the end of this tick. */
+  /** The welcome, the first write, waits for the first page of history until the end of this tick. */
   #uncorkSoon(): void {
-    if (this.#isGreeted) this.#uncork()
+    if (this.#hasWelcome) this.#uncork()
     else process.nextTick(() => this.#uncork())
-    this.#isGreeted = true
+    this.#hasWelcome = true
   }
 
   #uncork(): void {
@@ -91,22 +91,22 @@ class SocketSink implements Sink {
   end(bytes: WireBytes, grace: number): void {
     const socket = this.#socket
     const last = this.#isChunked ? Buffer.concat([bytes.chunk, LAST_CHUNK]) : bytes.plain
-    // Not before the bytes have left: a server that is being closed destroys every socket whose response has ended.
+    // Only after the bytes have left: a closing server destroys every socket whose response has ended.
     if (socket.writable) socket.write(last, () => this.#response.end())
     else this.#response.end()
     this.#uncork()
     cutAfter(grace, socket, () => socket.destroy())
   }
 
-  /** The socket is this response's alone: it closes with the response, and request and response with it. */
+  /** No other response uses the socket: socket, request and response close together. */
   listen(listener: SinkListener): void {
     this.#listener = listener
-    // Emitted once; `once` would keep a wrapper around it for as long as the stream is open.
+    // Emitted only once. `once()` would keep a wrapper in memory while the stream is open.
     this.#response.on('close', () => listener.onClose())
   }
 }
 
-/** Any other response: HTTP/2, and what `inject()` makes. Framing and flow control are the protocol's. */
+/** Any other response: HTTP/2, and the response of `inject()`. Node does framing and flow control. */
 class ResponseSink implements Sink {
   readonly #request: RawRequest
   readonly #response: RawResponse
@@ -114,9 +114,9 @@ class ResponseSink implements Sink {
   constructor(request: RawRequest, response: RawResponse, headers: OutgoingHttpHeaders) {
     this.#request = request
     this.#response = response
-    // One signature of two classes: TypeScript cannot call a union of overloads.
+    // Both classes have this signature, but TypeScript cannot call a union of overloads.
     ;(response as ServerResponse).writeHead(200, headers)
-    // HTTP/2 has sent them by now.
+    // HTTP/2 has sent the head by now.
     if ('flushHeaders' in response) response.flushHeaders()
   }
 
@@ -144,11 +144,11 @@ class ResponseSink implements Sink {
   }
 }
 
-/** How many bytes a client may send behind the request of its stream: a stray request or two, and nothing that never ends. */
+/** How many bytes a client may send after the request of its stream: a stray request or two, but no endless data. */
 const MAX_EXTRA_BYTES = 16_384
 const EXTRA_BYTES = Symbol('extra bytes')
 
-/** One function for all sockets: a closure for each would be part of what each stream weighs. */
+/** One function for all sockets: a closure for each would cost memory per stream. */
 function countExtraBytes(this: Socket & { [EXTRA_BYTES]?: number }, bytes: Uint8Array): void {
   this[EXTRA_BYTES] = (this[EXTRA_BYTES] ?? 0) + bytes.length
   if (this[EXTRA_BYTES] > MAX_EXTRA_BYTES) this.destroy()
@@ -158,7 +158,7 @@ function hasBody({ headers }: RawRequest): boolean {
   return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
 }
 
-/** Cuts what has not closed by itself in `grace` milliseconds. */
+/** Calls `cut` unless the stream or socket closes within `grace` milliseconds. */
 function cutAfter(
   grace: number,
   closing: { once(event: 'close', listener: () => void): unknown },

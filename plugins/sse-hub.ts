@@ -46,11 +46,11 @@ export type {
   StreamOptions
 }
 
-/** Augment this with your events, `{ 'order.shipped': { id: number } }`, and a wrong name or payload does not compile. */
-// biome-ignore lint/suspicious/noEmptyInterface: it is there to be merged with
+/** Declare your events here, `{ 'order.shipped': { id: number } }`: then a wrong name or payload does not compile. */
+// biome-ignore lint/suspicious/noEmptyInterface: hosts extend it by declaration merging
 export interface SseHubEvents {}
 
-/** The events that the host has declared; any, if it has declared none. */
+/** The events that the host has declared, or any if it has declared none. */
 export type RegisteredEvents = keyof SseHubEvents extends never ? EventMap : SseHubEvents
 
 declare module 'fastify' {
@@ -65,7 +65,7 @@ const REFUSALS_BY_STATUS: Partial<Record<number, Refusal>> = {
   429: 'rateLimited'
 }
 
-/** The hub as Fastify has it, `fastify.sse`: a {@link Hub}, and how its streams are opened on replies. */
+/** The decorator `fastify.sse`: a {@link Hub} that opens streams on Fastify replies. */
 export class SseHub<Events extends object = EventMap> extends Hub<Events> {
   readonly #app: FastifyInstance
   readonly #identities: IdentityCheck
@@ -80,11 +80,11 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
   /**
    * Opens the caller's stream on a reply. Return it from the handler; do nothing with the reply afterwards.
    *
-   * Rejects, before anything is sent, with what Fastify answers as ordinary JSON: 400, 401, 403 or 406, which are final for
-   * an event source. What is transient it is told in a stream that ends at once. Resolves with undefined when there is no
-   * stream: for `HEAD`, after a close for good (204), and for a refusal. When it resolves the stream is subscribed: whatever is
-   * sent afterwards arrives after the welcome and the replay.
-   * @param options whose stream it is, and how it begins. Without a `user`, `authenticate` is asked.
+   * Rejects before anything is sent with an error that Fastify answers as JSON: 400, 401, 403 or 406, which are final for an
+   * event source. A retryable rejection is a stream that ends at once. Resolves with undefined where no stream is opened: for
+   * `HEAD`, after a close for good (204), and for a retryable rejection. When it resolves with a stream, the stream is
+   * subscribed: events that are sent afterwards arrive after the welcome and the replay.
+   * @param options the user of the stream, and its position. Without a `user`, `authenticate` identifies the user.
    */
   connect(request: AnyRequest, reply: AnyReply, options: StreamIdentity & ConnectOptions): Promise<Stream | undefined>
   connect(request: AnyRequest, reply: AnyReply, options?: ConnectOptions): Promise<Stream | undefined>
@@ -97,8 +97,8 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
   }
 
   /**
-   * Opens a stream that follows a topic, from the oldest event that is held to the first one that is `final`: a client that is
-   * cut in the middle resumes in the middle. Return it from the handler.
+   * Opens a stream that follows a topic, from its oldest retained event to the first `final` one. A client whose stream is
+   * cut in the middle resumes there. Return it from the handler.
    */
   follow(
     request: AnyRequest,
@@ -110,9 +110,9 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
   }
 
   /**
-   * Opens a stream that is fed by an iterable or a Readable of the host's, no faster than the client takes it, and ends with
-   * it. It has no ids and no history: a client that is cut begins anew. A producer that fails ends its stream for good. Return
-   * it from the handler.
+   * Opens a stream that an iterable or a Readable of the host feeds, at the pace of the client, and that ends with it. It has
+   * no ids and no history: after a cut the client begins anew. A producer that fails ends its stream for good. Return it from
+   * the handler.
    */
   stream(
     request: AnyRequest,
@@ -123,7 +123,7 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     return this.#watch('stream', request, reply, this.#stream(request, reply, source, options))
   }
 
-  /** Ends every stream, and then the HTTP/2 sessions that they came on: a browser would keep them, and the server, open. */
+  /** Closes every stream, and then their HTTP/2 sessions: a browser would keep them, and thus the server, open. */
   override async drain(options?: DrainOptions): Promise<void> {
     await super.drain(options)
     this.#sessions.close()
@@ -137,7 +137,7 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     checkConnectOptions(options)
     checkRequest(request, reply)
     const { from, last, lastEventId, requestedTopics = [] } = options
-    // A `user` that is undefined is a mistake of the host's, and must not become somebody else.
+    // An explicit `user: undefined` is a mistake of the host; `authenticate` must not replace it with another user.
     const identity =
       'user' in options
         ? this.#identities.checked(options, 'connect()')
@@ -193,20 +193,20 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
       const opened = this.#open(request, reply, { user: options.user ?? null, topics: [], follows: true })
       stream = opened instanceof Promise ? await opened : opened
     } finally {
-      // Nobody is going to read it, and the file behind it would stay open.
+      // Nothing will read the source, and its file would stay open.
       if (stream === undefined && source instanceof Readable) source.destroy()
     }
     if (stream === undefined) return undefined
     const { id } = stream
     feed(stream, source, this.options.maxEventBytes).catch((error) => {
-      this.#app.log.error({ err: error, stream: id }, 'what a stream was fed with failed')
+      this.#app.log.error({ err: error, stream: id }, 'the source of a stream failed')
     })
     return stream
   }
 
   /**
-   * A handler that does not wait for its stream is told so by the log when the stream fails, and its client is answered: the
-   * rejection would end the process.
+   * Handles the failure of a stream whose handler does not wait for it, because the rejection would end the process: logs it,
+   * and answers the client.
    */
   #watch(
     call: string,
@@ -232,15 +232,15 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     return openEventStream(this.manager, request, reply, opening)
   }
 
-  /** The host did not answer in time: that counts, and the event source comes back. */
+  /** A retryable rejection, because a function of the host failed or took too long. */
   #reject(request: FastifyRequest, reply: FastifyReply): undefined {
     this.manager.rejected.error++
     this.refuse(request, reply, 'error')
   }
 
   /**
-   * @internal Answers a request for a stream with a stream that ends at once, so that its event source comes back later. The caller
-   * counts it.
+   * @internal A retryable rejection: answers with a stream that ends at once, so that the event source reconnects later. The
+   * caller counts it.
    */
   refuse(request: FastifyRequest, reply: FastifyReply, reason: StreamRejection): void {
     refuse(this.manager, request, reply, reason)
@@ -255,8 +255,8 @@ async function sseHubPlugin(app: FastifyInstance, options: SseHubOptions): Promi
     hub = new SseHub<RegisteredEvents>(app, options)
     await setUp(app, hub, paceConnections)
   } catch (error) {
-    // An app that did not start is not always closed.
-    await giveUp(app, options, hub)
+    // Fastify does not always close an app that did not start.
+    await closeFailed(app, options, hub)
     throw error
   }
 }
@@ -266,14 +266,14 @@ async function setUp(app: FastifyInstance, hub: SseHub<RegisteredEvents>, paceCo
   await hub.start()
   app.addHook('onError', (_request, _reply, { code, statusCode = 0 }, done) => {
     const reason = REFUSALS_BY_STATUS[statusCode]
-    // Others are the host's.
+    // Other errors are the host's.
     if (reason !== undefined && code?.startsWith('SSE_HUB_ERR_')) hub.countRefusal(reason)
     done()
   })
   const pacer = paceConnections
     ? ConnectionPacer.pace(app.server, () => hub.manager.isCatchingUp, hub.options.clock)
     : undefined
-  // Before Fastify waits for open connections: they are ours, and would never close by themselves.
+  // Before Fastify waits for open connections: those of streams never close by themselves.
   app.addHook('preClose', () => {
     pacer?.open()
     return hub.drain()
@@ -281,8 +281,8 @@ async function setUp(app: FastifyInstance, hub: SseHub<RegisteredEvents>, paceCo
   app.addHook('onClose', () => hub.dispose())
 }
 
-/** Closes all that the hub took, or would have taken. */
-async function giveUp(
+/** Closes the hub that did not start, or the parts that were passed for it. */
+async function closeFailed(
   app: FastifyInstance,
   options: SseHubOptions,
   hub: SseHub<RegisteredEvents> | undefined

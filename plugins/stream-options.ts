@@ -5,22 +5,22 @@ import { HUB_OPTION_NAMES, type HubOptions } from '../services/hub/options.ts'
 import { checkFunction, checkNames, REGISTER_OPTIONS } from '../services/option-checks.ts'
 import { describe } from '../services/text.ts'
 
-/** Who a stream is for: what `authenticate` finds out, or the host knows. */
+/** The user of a stream, from `authenticate` or from the host. */
 export interface StreamIdentity {
   /** A well-formed string of 1 to 256 bytes. Anything else is answered 401. */
   readonly user: string
-  /** Topics that the stream listens to besides. */
+  /** Topics that the stream listens to. */
   readonly topics?: readonly string[] | undefined
-  /** When the identity lapses, in milliseconds since the epoch; the stream is closed by then. */
+  /** Time at which the identity expires, in milliseconds since the epoch; the stream is closed by then. */
   readonly expiresAt?: number | undefined
 }
 
-/** Who is asking, or nothing if nobody is. */
+/** Identifies the caller; null or undefined if the caller is not authenticated. */
 export type Authenticate = (
   request: FastifyRequest
 ) => StreamIdentity | null | undefined | Promise<StreamIdentity | null | undefined>
 
-/** Whether this user may listen to a topic that he asked for. */
+/** Whether the user may listen to a topic that the client requests. */
 export type AuthorizeTopic = (
   identity: StreamIdentity,
   topic: string,
@@ -29,59 +29,59 @@ export type AuthorizeTopic = (
 
 export interface SseHubOptions extends HubOptions {
   /**
-   * Tells who is asking, where `connect()` is not told and for `GET /events`. Has five seconds. If it throws, an error whose
-   * `statusCode` is final (401, 403, …) is answered as it is; after any other the client is told to come back later.
-   * @default undefined: `connect()` must be told
+   * Identifies the caller of `GET /events`, and of `connect()` without a `user`. It may take five seconds. If it throws an
+   * error whose `statusCode` is final (401, 403, …), that is the response; any other failure is a retryable rejection.
+   * @default undefined: `connect()` needs a `user`
    */
   readonly authenticate?: Authenticate | undefined
   /**
-   * Decides about topics that a client asks for; those that the host or `authenticate` names are granted. Has five seconds
-   * for all of them.
-   * @default undefined: a client may ask for none
+   * Decides about topics that a client requests; topics that the host or `authenticate` names are granted. It may take five
+   * seconds for all topics of a request.
+   * @default undefined: a client may request no topics
    */
   readonly authorizeTopic?: AuthorizeTopic | undefined
   /**
-   * Admits new connections at the pace at which they can be served, so that thousands of event sources that return at once do
-   * not delay the open streams. It takes over the `connection` listeners of the app's HTTP server, so a host has to ask for it;
-   * the standalone hub does. Has no effect on a server that speaks TLS.
+   * Admits new connections at the pace at which they can be served, so that thousands of event sources that reconnect at once
+   * do not delay open streams. It takes over the `connection` listeners of the app's HTTP server, so it is off by default;
+   * the standalone hub turns it on. It has no effect on a TLS server.
    * @default false
    */
   readonly paceConnections?: boolean | undefined
 }
 
-/** How a stream begins. A last event ID that the client brings wins over `from` and `last`. */
+/** The start of a stream. The client's last event ID wins over `from` and `last`. */
 export interface ConnectOptions {
-  /** Begins with the oldest event that is held for the stream, so that a new device finds what is there. */
+  /** Begins with the oldest retained event of the stream's channels, so that a new device receives the history. */
   readonly from?: 'oldest' | undefined
-  /** Begins with the newest so many events, 1 to 1,000. */
+  /** Begins with the newest events: their number, 1 to 1,000. */
   readonly last?: number | undefined
-  /** Begins after this cursor, whatever the client brings. */
+  /** Begins after this cursor; wins over the client's last event ID. */
   readonly lastEventId?: string | undefined
-  /** Topics that the client asks for itself: `authorizeTopic` decides. */
+  /** Topics that the client requests: `authorizeTopic` decides. */
   readonly requestedTopics?: readonly string[] | undefined
-  /** Instead of the hub's own `authenticate`. */
+  /** Replaces the hub's `authenticate`. */
   readonly authenticate?: Authenticate | undefined
-  /** Instead of the hub's own `authorizeTopic`. */
+  /** Replaces the hub's `authorizeTopic`. */
   readonly authorizeTopic?: AuthorizeTopic | undefined
 }
 
-/** What a finite stream is opened with. */
+/** Options of a finite stream. */
 export interface StreamOptions {
-  /** Who the stream belongs to, for limits, presence and `close()`. */
+  /** The owner of the stream, for limits, presence and `disconnect()`. */
   readonly user?: string | undefined
 }
 
-/** How a topic is followed. */
+/** Options of a stream that follows a topic. */
 export interface FollowOptions extends StreamOptions {
   /**
-   * Whether the client has named the topic: then `authorizeTopic` decides, about `user`, or about the user that `authenticate`
-   * finds.
+   * Whether the client has named the topic: then `authorizeTopic` decides, for `user` or for the user that `authenticate`
+   * identifies.
    * @default false: the host names the topic, and grants it
    */
   readonly requested?: boolean | undefined
-  /** Instead of the hub's own `authenticate`. */
+  /** Replaces the hub's `authenticate`. */
   readonly authenticate?: Authenticate | undefined
-  /** Instead of the hub's own `authorizeTopic`. */
+  /** Replaces the hub's `authorizeTopic`. */
   readonly authorizeTopic?: AuthorizeTopic | undefined
 }
 
@@ -133,15 +133,15 @@ function checkFlag(name: string, value: unknown): void {
     throw new InvalidOptionError(name, `is true or false; got ${describe(value)}`)
 }
 
-/** Only a well-formed string is a user: no number, no `true`, nothing that a mistake in the host's code could leave there. */
+/** Only a well-formed string is a user; a number or `true` is a mistake in the host's code. */
 export function isIdentity(value: unknown): value is StreamIdentity {
   return typeof value === 'object' && value !== null && isName((value as StreamIdentity).user)
 }
 
-/** Earlier than any time in milliseconds that a host can mean (1973), and later than any in seconds. */
+/** Times below it are in seconds: in milliseconds they would be before 1973. */
 const SECONDS = 100_000_000_000
 
-/** What is wrong with an identity that is no identity; undefined if nothing is, or if there simply is none. */
+/** Describes the mistake in an identity; undefined for a valid one, and for null and undefined. */
 export function identityMistake(value: unknown, source: string): string | undefined {
   if (value === undefined || value === null) return undefined
   if (typeof value !== 'object') return `${source} gave ${describe(value)}; it gives { user } or nothing`
@@ -153,10 +153,10 @@ export function identityMistake(value: unknown, source: string): string | undefi
   return undefined
 }
 
-/** One for all streams that have none. */
+/** Shared by all streams without topics, to save memory. */
 const NO_TOPICS: string[] = []
 
-/** The topics of some lists, each once, in their order. A string is no list: it would fall into its letters. */
+/** The topics of all lists, without duplicates, in their order. A string is refused: it would be split into characters. */
 export function allTopics(...lists: unknown[]): string[] {
   const wrong = lists.find((list) => !Array.isArray(list))
   if (wrong !== undefined) throw new InvalidDraftError(`topics are an array of names; got ${describe(wrong)}`)

@@ -2,20 +2,19 @@ import type { FastifyInstance } from 'fastify'
 import { algorithmsOf, keyFingerprint } from '../services/access/jwt-keys.ts'
 import { explainMissing } from './optional-package.ts'
 
-/** Which tokens are believed. */
+/** The tokens that are accepted. */
 export interface TokenOptions {
   /**
-   * Secrets of at least 32 bytes, or public keys in PEM. Several, so that a new one can be brought in before the old one is
-   * taken away.
+   * Secrets of at least 32 bytes, or public keys in PEM. Several, so that a new key can be added before the old one is removed.
    */
   readonly keys: readonly string[]
-  /** Who a token must be made for: its `aud`. */
+  /** The required `aud` of a token. */
   readonly audience?: string | undefined
-  /** Who it must be made by: its `iss`. */
+  /** The required `iss` of a token. */
   readonly issuer?: string | undefined
 }
 
-/** What a token that is believed says. */
+/** The claims of a verified token. */
 export type Claims = Readonly<Record<string, unknown>> & { readonly exp: number }
 
 /** A verified token. */
@@ -28,9 +27,9 @@ export interface Verified {
 /** Verifies a token; undefined if it is invalid, for any reason. */
 export type VerifyToken = (token: string) => Verified | undefined
 
-/** Longer ones come from nobody who means well: all headers of a request share 16 KiB. */
+/** Longer tokens are rejected unread: all headers of a request share 16 KiB. */
 const MAX_LENGTH = 8_192
-/** Tokens of other kinds, an ID token's sibling for instance, are not for access, whoever signed them. */
+/** Tokens of other types, such as ID tokens, do not grant access, even with a valid signature. */
 const TYPES = ['jwt', 'at+jwt', 'application/at+jwt']
 
 interface Decoded {
@@ -38,20 +37,20 @@ interface Decoded {
   readonly payload: Readonly<Record<string, unknown>>
 }
 
-let made = 0
+let verifierCount = 0
 
 /**
- * Checks JSON Web Tokens with `@fastify/jwt`. Which algorithms are taken is said by the kind of the key and never by the
- * token; `exp` is required; what a token says of keys (`kid`, `jku`, `jwk`, `x5u`) is not looked at.
+ * Creates a function that verifies JSON Web Tokens with `@fastify/jwt`. The type of the key determines the algorithms, never
+ * the token. `exp` is required. References to keys in the token (`kid`, `jku`, `jwk`, `x5u`) are ignored.
  */
 export async function tokenVerifier(app: FastifyInstance, options: TokenOptions): Promise<VerifyToken> {
   const { keys, audience, issuer } = options
   const { fastifyJwt } = await import('@fastify/jwt').catch(explainMissing('A JSON Web Token', '@fastify/jwt'))
   const verifiers: { key: string; verify: (token: string) => Decoded }[] = []
-  // In a context of its own, so that it gets along with the host's.
+  // In a context of its own, so that it does not collide with the host's `@fastify/jwt`.
   await app.register(async (own) => {
     for (const key of keys) {
-      const namespace = `sseHub${++made}`
+      const namespace = `sseHub${++verifierCount}`
       await own.register(fastifyJwt, {
         namespace,
         decoratorName: `${namespace}User`,
@@ -73,14 +72,14 @@ export async function tokenVerifier(app: FastifyInstance, options: TokenOptions)
     for (const { key, verify } of verifiers) {
       const decoded = attempt(() => verify(token))
       if (decoded === undefined) continue
-      const claims = believable(decoded)
+      const claims = acceptedClaims(decoded)
       return claims && { claims, key }
     }
     return undefined
   }
 }
 
-function believable({ header, payload }: Decoded): Claims | undefined {
+function acceptedClaims({ header, payload }: Decoded): Claims | undefined {
   const { typ } = header
   if (typ !== undefined && !(typeof typ === 'string' && TYPES.includes(typ.toLowerCase()))) return undefined
   return Number.isFinite(payload.exp) ? (payload as Claims) : undefined
@@ -90,7 +89,7 @@ function attempt<Value>(action: () => Value): Value | undefined {
   try {
     return action()
   } catch {
-    // What cannot be read is no token: its bearer is refused.
+    // Text that cannot be parsed is an invalid token.
     return undefined
   }
 }

@@ -1,13 +1,13 @@
-/** A promise that knows whether anything waits for it. Its rejection never ends the process: its maker sees to it. */
+/** A promise that records whether code waits for it. Its rejection never ends the process: its creator handles it. */
 export class WatchedPromise<Value> extends Promise<Value> {
   isAwaited = false
 
-  /** What is chained to it is an ordinary promise. */
+  /** Chained promises are ordinary ones. */
   static override get [Symbol.species](): PromiseConstructor {
     return Promise
   }
 
-  /** Follows another promise. `onUnawaited` gets its error, a turn of the event loop later, if nothing waits by then. */
+  /** Follows another promise. `onUnawaited` receives its error one turn of the event loop later, if no code waits by then. */
   static of<Value>(followed: Promise<Value>, onUnawaited: (error: unknown) => void): WatchedPromise<Value> {
     const watched = new WatchedPromise<Value>((resolve) => resolve(followed))
     Promise.prototype.then.call(watched, undefined, (error) => {

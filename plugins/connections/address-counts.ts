@@ -6,11 +6,11 @@ const NETWORK = Symbol('sse hub network')
 
 type Counted = Socket & { [NETWORK]?: string }
 
-/** How many connections each address has. */
+/** Counts the connections of each address, and limits them. */
 export class AddressCounts {
   readonly #limits: ResolvedLimits
   readonly #counts = new Map<string, number>()
-  /** One function for all sockets: idle streams are many, and a closure for each would be part of what they weigh. */
+  /** One function for all sockets: a closure for each would cost memory per idle stream. */
   readonly #onClose: (this: Counted) => void
 
   constructor(limits: ResolvedLimits) {
@@ -24,12 +24,12 @@ export class AddressCounts {
     }
   }
 
-  /** Counts a connection until it closes; false if its address has as many as it may. */
+  /** Counts a connection until it closes; false if its address has reached the limit. */
   admit(socket: Socket): boolean {
     const { maxConnectionsPerAddress: limit, limitsLoopback, isProxy } = this.#limits
     if (limit === 0) return true
     const address = socket.remoteAddress
-    // Its client has left already, or it is no IP connection.
+    // The client has left already, or it is not an IP connection.
     if (address === undefined || isProxy(address)) return true
     const network = networkOf(address)
     if (!limitsLoopback && isLoopback(network)) return true

@@ -28,15 +28,15 @@ import { type ConnectionLimits, type ResolvedLimits, resolveLimits } from './lim
 import { Pipelines } from './pipelines.ts'
 import { UnreadResponses } from './unread-responses.ts'
 
-/** How often connections are looked at, in milliseconds. */
+/** Interval at which connections are checked, in milliseconds. */
 const SWEEP = 1_000
-/** How often Node looks for requests that take too long, in milliseconds. */
+/** Interval at which Node looks for requests that take too long, in milliseconds. */
 const CHECK_INTERVAL = 5_000
 const KNOWN_METHODS = new Set(METHODS)
 
 type Handler = (request: RawRequest, response: RawResponse) => void
 
-/** What Fastify hands a server factory, as far as it is of use here. */
+/** The options that Fastify passes to a server factory and that are used here. */
 interface FactoryOptions {
   readonly http?: ServerOptions | null
   readonly https?: SecureServerOptions | boolean | null
@@ -46,8 +46,9 @@ interface FactoryOptions {
 }
 
 /**
- * Makes the HTTP server of an app, with bounds on what its connections may cost: their number, in all and per address; their
- * time until a request is there; the answers that their clients do not read; and what Node leaves open of HTTP/2.
+ * Creates the HTTP server of an app, with bounds on the cost of its connections: their number, in total and per address;
+ * their time until a request is complete; responses that clients do not read; and the parts of HTTP/2 that Node does not
+ * limit.
  */
 export class ConnectionGuard {
   readonly #limits: ResolvedLimits
@@ -76,14 +77,14 @@ export class ConnectionGuard {
     this.#onRefusal = listener
   }
 
-  /** For Fastify's option of this name. Its options `http`, `https`, `http2` and the timeouts of connections count as ever. */
+  /** For Fastify's option of this name. Fastify's `http`, `https`, `http2` and connection timeouts still apply. */
   readonly serverFactory: FastifyServerFactory = (handler, options) => {
     const given = options as FactoryOptions
     const server = this.#create(this.#guarded(handler as unknown as Handler, given), given)
     const { maxConnections, maxRequestsPerConnection } = this.#limits
     if (maxConnections > 0) server.maxConnections = maxConnections
     server.maxRequestsPerSocket = maxRequestsPerConnection
-    this.#answerForNode(server)
+    this.#countNodeResponses(server)
     this.#watch(server)
     return server as RawServerDefault
   }
@@ -96,7 +97,7 @@ export class ConnectionGuard {
     const { PlainResponse, StreamResponse } = meteredResponses(this.#unread, this.#idle)
     const connectionsCheckingInterval = Math.min(CHECK_INTERVAL, headersTimeout)
     const times = { headersTimeout, requestTimeout, connectionsCheckingInterval, keepAliveTimeout }
-    // The guard looks for the header itself, once a request is known to be worth an answer.
+    // The guard itself checks the `Host` header, after the pipelining limit.
     const http1 = { ...times, ServerResponse: PlainResponse, requireHostHeader: false }
     const tls = { handshakeTimeout: headersTimeout, ...(typeof https === 'object' ? https : {}) }
     const settings = { ...tls.settings, maxConcurrentStreams: maxStreamsPerSession }
@@ -107,13 +108,13 @@ export class ConnectionGuard {
       server = https ? createHttpsServer({ ...tls, ...http1 }, listener) : createServer({ ...http, ...http1 }, listener)
     else if (https) server = createSecureServer({ ...tls, ...own }, listener)
     else server = createHttp2Server({ ...http, ...own } as object, listener)
-    // The HTTP/1 side of an HTTP/2 server takes none of them as options.
+    // The HTTP/1 side of an HTTP/2 server does not take them as options.
     Object.assign(server as Server, times)
     ;(server as Server).setTimeout(connectionTimeout)
     return server as Server
   }
 
-  /** What is not worth its answer does not reach the app. */
+  /** Keeps requests from the app that exceed the pipelining limit, lack a host, or have an unknown method. */
   #guarded(handler: Handler, { http }: FactoryOptions): Handler {
     const requiresHost = http?.requireHostHeader ?? true
     return (request, response) => {
@@ -134,8 +135,8 @@ export class ConnectionGuard {
     }
   }
 
-  /** What Node answers by itself would be queued without a bound otherwise. */
-  #answerForNode(server: Server): void {
+  /** Counts the responses that Node sends by itself, which would otherwise queue without a bound. */
+  #countNodeResponses(server: Server): void {
     server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
       if (this.#pipelines.admit(request, response)) response.writeHead(417).end()
     })
@@ -144,7 +145,8 @@ export class ConnectionGuard {
 
   #watch(server: Server): void {
     const { clock } = this.#limits
-    // An HTTP/2 session keeps its socket from being destroyed; it is made while the listeners of its connection are called.
+    // An HTTP/2 session hides its socket. It is created while the listeners of its connection run, so the newest socket is
+    // its own.
     let newest: Socket | undefined
     server.prependListener('secureConnection', (socket: Socket) => {
       newest = socket
@@ -152,10 +154,10 @@ export class ConnectionGuard {
     server.on('session', (session: ServerHttp2Session) => this.#peers.add(session, newest as Socket))
     let stop: (() => void) | undefined
     server.once('listening', () => {
-      // Not before: who paces connections takes over the listeners that there are, and this one is for each that arrives.
+      // Only now: the connection pacer takes over earlier listeners, and this one must see each connection on arrival.
       server.prependListener('connection', (socket: Socket) => {
         newest = socket
-        this.#arrived(socket)
+        this.#onConnection(socket)
       })
       stop = clock.every(SWEEP, () => {
         this.#peers.sweep()
@@ -171,22 +173,22 @@ export class ConnectionGuard {
     server.once('close', () => stop?.())
   }
 
-  #arrived(socket: Socket): void {
+  #onConnection(socket: Socket): void {
     if (this.#addresses.admit(socket)) return
     this.#onRefusal('connectionsOfAddress')
-    // After the listeners of the server, which take it for one that is open.
+    // After the listeners of the server, which expect an open socket.
     process.nextTick(() => socket.resetAndDestroy())
   }
 }
 
-/** Fastify would answer 404, and log two lines about a fault of its own for each. */
+/** Fastify would answer 404, and log two lines about an internal error for each. */
 function answerUnknownMethod(response: ServerResponse): void {
   const { code, message, statusCode = 501 } = new UnknownMethodError()
   response.writeHead(statusCode, { 'content-type': 'application/json; charset=utf-8' })
   response.end(JSON.stringify({ statusCode, code, error: STATUS_CODES[statusCode], message }))
 }
 
-/** Responses that list themselves when they are written to their end and have not left. */
+/** Response classes that register themselves when they have ended and their bytes have not left yet. */
 function meteredResponses(unread: UnreadResponses, idle: IdleConnections) {
   class PlainResponse<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
     override end(...args: unknown[]): this {
@@ -197,7 +199,9 @@ function meteredResponses(unread: UnreadResponses, idle: IdleConnections) {
     }
   }
   class StreamResponse<Request extends Http2ServerRequest = Http2ServerRequest> extends Http2ServerResponse<Request> {
-    /** HTTP/2 has no such header; Fastify sets it beside bodies that are too large, and Node warns of it. */
+    /**
+     * Drops `Connection`: HTTP/2 has no such header, Fastify sets it for bodies that are too large, and Node warns about it.
+     */
     override writeHead(...args: unknown[]): this {
       const headers = args.at(-1)
       if (typeof headers === 'object' && headers !== null && 'connection' in headers) {

@@ -2,14 +2,14 @@ import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node
 import type { Socket } from 'node:net'
 import type { Refusal } from '../../services/hub/refusals.ts'
 
-/** How often a client is asked whether it is there, and how long its answer may take, in milliseconds. */
+/** Interval of pings, and how long the acknowledgement may take, in milliseconds. */
 const PING_INTERVAL = 10_000
 const PING_TIMEOUT = 15_000
-/** How many streams a client may cancel a second, besides all that it may have at a time. */
+/** How many streams a client may cancel per second, beyond `maxStreamsPerSession`. */
 const CANCELS_A_SECOND = 50
-/** Streams that were cancelled and are not seen to be closed yet, as a part of those that a session may have. */
-const UNSEEN = 1 / 2
-/** How long a session that has ended may keep its connection, in milliseconds. */
+/** Streams that are cancelled but whose close has not been reported yet, as a share of `maxStreamsPerSession`. */
+const UNREPORTED = 1 / 2
+/** How long an ended session may keep its connection, in milliseconds. */
 const GRACE = 2_000
 
 export interface Http2PeerOptions {
@@ -24,23 +24,23 @@ export interface Http2PeerOptions {
 interface Peer {
   readonly session: ServerHttp2Session
   readonly socket: Socket
-  /** Requests whose bodies are not finished, and since when. */
+  /** Requests with unfinished bodies, and the time of their start. */
   readonly bodies: Map<ServerHttp2Stream, number>
   streams: number
   isUsed: boolean
   idleSince: number
   receivedAt: number
-  askedAt: number | undefined
+  pingedAt: number | undefined
   endedAt: number | undefined
-  /** Streams that it has cancelled, less those that time has forgiven. */
+  /** Cancelled streams, less `CANCELS_A_SECOND` for each second that has passed. */
   cancelled: number
   cancelledAt: number
 }
 
 /**
- * The clients that speak HTTP/2. Node leaves their timeouts to its user, and after some protocol errors neither reads nor
- * notices that the client has closed: such a session keeps its descriptor and its streams for ever. So each session is
- * bounded in time, and a client that does not acknowledge a ping is cut.
+ * The HTTP/2 clients. Node sets no timeouts for them. After some protocol errors it neither reads nor notices that the client
+ * has closed: such a session keeps its descriptor and its streams for ever. So each session has timeouts, and a client that
+ * does not acknowledge a ping is cut.
  */
 export class Http2Peers {
   readonly #options: Http2PeerOptions
@@ -54,12 +54,12 @@ export class Http2Peers {
     return this.#peers.size
   }
 
-  /** @param socket what the session was made on: a session does not let its socket be destroyed. */
+  /** @param socket the session's socket: the session itself does not allow to destroy it. */
   add(session: ServerHttp2Session, socket: Socket): void {
     const now = this.#options.now()
     const peer: Peer = {
       ...{ session, socket, bodies: new Map(), streams: 0, isUsed: false },
-      ...{ idleSince: now, receivedAt: now, askedAt: undefined, endedAt: undefined },
+      ...{ idleSince: now, receivedAt: now, pingedAt: undefined, endedAt: undefined },
       ...{ cancelled: 0, cancelledAt: now }
     }
     this.#peers.add(peer)
@@ -67,13 +67,13 @@ export class Http2Peers {
     session.on('stream', (stream) => this.#begin(peer, stream))
   }
 
-  /** Cuts what has taken too long. */
+  /** Cuts sessions and requests that have exceeded their timeouts, and pings silent clients. */
   sweep(): void {
     for (const peer of this.#peers) {
       if (this.#hasEnded(peer)) continue
       this.#closeIdle(peer)
       this.#closeUnfinished(peer)
-      this.#ask(peer)
+      this.#ping(peer)
     }
   }
 
@@ -84,19 +84,21 @@ export class Http2Peers {
     stream.once('close', () => {
       peer.bodies.delete(stream)
       if (--peer.streams === 0) peer.idleSince = this.#options.now()
-      // Also where the answer was written by then: it cost as much.
+      // Also if the response was written already: the request cost as much.
       if (stream.aborted || stream.rstCode === constants.NGHTTP2_CANCEL) this.#cancelled(peer)
     })
-    // Streams that are cancelled as soon as they are asked for are counted before they are seen to be closed.
-    if (peer.streams > (1 + UNSEEN) * this.#options.maxStreamsPerSession) this.#cut(peer, 'cancelled')
+    // Streams that are cancelled at once are counted before Node reports their close.
+    if (peer.streams > (1 + UNREPORTED) * this.#options.maxStreamsPerSession) this.#cut(peer, 'cancelled')
   }
 
-  /** Each costs a whole request, and makes room for the next at once: the limit of streams at a time does not bound them. */
+  /**
+   * Each costs a whole request, and makes room for the next at once, so the limit of concurrent streams does not bound them.
+   */
   #cancelled(peer: Peer): void {
     const { now, maxStreamsPerSession } = this.#options
-    const forgiven = ((now() - peer.cancelledAt) / 1_000) * CANCELS_A_SECOND
+    const expired = ((now() - peer.cancelledAt) / 1_000) * CANCELS_A_SECOND
     peer.cancelledAt = now()
-    peer.cancelled = Math.max(0, peer.cancelled - forgiven) + 1
+    peer.cancelled = Math.max(0, peer.cancelled - expired) + 1
     if (peer.cancelled > maxStreamsPerSession) this.#cut(peer, 'cancelled')
   }
 
@@ -116,7 +118,7 @@ export class Http2Peers {
     return true
   }
 
-  /** A session that never had a request, or has half of one, is no better than an HTTP/1 connection that brings no headers. */
+  /** A session without a complete request gets the timeout of an HTTP/1 connection without headers. */
   #closeIdle({ session, streams, isUsed, idleSince }: Peer): void {
     const { headersTimeout, sessionTimeout, now } = this.#options
     if (streams === 0 && now() - idleSince >= (isUsed ? sessionTimeout : headersTimeout)) session.close()
@@ -126,7 +128,7 @@ export class Http2Peers {
     const { requestTimeout, now, onCut } = this.#options
     for (const [stream, since] of bodies) {
       if (stream.readableEnded) bodies.delete(stream)
-      // An event stream is answered whether its request ends or not.
+      // An open event stream is exempt: it is served even if its request never ends.
       else if (now() - since >= requestTimeout && !(stream.headersSent && !stream.writableEnded)) {
         bodies.delete(stream)
         stream.close(constants.NGHTTP2_CANCEL)
@@ -135,19 +137,19 @@ export class Http2Peers {
     }
   }
 
-  #ask(peer: Peer): void {
+  #ping(peer: Peer): void {
     const { now } = this.#options
-    if (peer.askedAt !== undefined) {
-      if (now() - peer.askedAt < PING_TIMEOUT) return
+    if (peer.pingedAt !== undefined) {
+      if (now() - peer.pingedAt < PING_TIMEOUT) return
       this.#cut(peer, 'unresponsive')
       return
     }
     if (peer.session.destroyed || now() - peer.receivedAt < PING_INTERVAL) return
-    peer.askedAt = now()
+    peer.pingedAt = now()
     peer.session.ping((error) => {
-      // What goes wrong here ends the session, or is the timeout's.
+      // A failed ping ends the session, or its timeout does.
       if (error !== null) return
-      peer.askedAt = undefined
+      peer.pingedAt = undefined
       peer.receivedAt = now()
     })
   }

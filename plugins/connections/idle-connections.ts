@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** A connection that was used more recently may have its next request under way, which closing it would lose, in milliseconds. */
-const SPARED = 5_000
+/** A connection that was used within this time is kept: its next request may be under way. In milliseconds. */
+const MIN_IDLE = 5_000
 
 /**
- * HTTP/1.1 connections that wait for their next request, the longest idle first. Node's `closeIdleConnections()` closes
- * those that were used a moment ago as well: a client that reuses one gets a reset instead of an answer.
+ * HTTP/1.1 connections that wait for their next request, the longest idle first. Node's `closeIdleConnections()` also closes
+ * connections that were used a moment ago: a client that reuses one gets a reset instead of a response.
  */
 export class IdleConnections {
   readonly #since = new Map<Socket, number>()
@@ -28,9 +28,9 @@ export class IdleConnections {
     this.#since.set(socket, this.#now())
   }
 
-  /** Forgets connections that were closed. With `close`, ends those that have been idle for five seconds. */
+  /** Removes closed connections. With `close`, destroys those that have been idle for five seconds. */
   sweep(close: boolean, isBusy: (socket: Socket) => boolean): void {
-    const until = this.#now() - SPARED
+    const until = this.#now() - MIN_IDLE
     for (const [socket, since] of this.#since) {
       if (close && since <= until && !isBusy(socket)) socket.destroy()
       if (socket.destroyed) this.#since.delete(socket)

@@ -2,35 +2,35 @@ import { type Clock, systemClock } from '../../services/clock.ts'
 import { InvalidOptionError } from '../../services/errors.ts'
 import { wholeNumber } from '../../services/option-checks.ts'
 
-/** Bounds on what the connections of a server may cost. Durations in milliseconds, sizes in bytes. */
+/** Bounds on the connections of a server. Durations are in milliseconds, sizes in bytes. */
 export interface ConnectionLimits {
   /**
-   * Connections of the process. More are closed before a byte is read. 0 is no limit.
-   * @default as many as the process may have descriptors, less 64
+   * Maximum number of connections of the process. More are closed before a byte is read. 0 is no limit.
+   * @default the process's limit of file descriptors, less 64
    */
   readonly maxConnections?: number | undefined
   /**
-   * Connections of one address; of IPv6, of one /64. 0 is no limit.
+   * Maximum number of connections of one address; for IPv6, of one /64. 0 is no limit.
    * @default a quarter of `maxConnections`, and no limit for addresses of this machine
    */
   readonly maxConnectionsPerAddress?: number | undefined
   /**
-   * Whether a peer is a proxy, which brings the connections of many clients: the limit per address is not for it.
-   * @default undefined: none is
+   * Whether a peer is a proxy, which carries the connections of many clients and is exempt from the limit per address.
+   * @default undefined: no peer is a proxy
    */
   readonly isProxy?: ((address: string) => boolean) | undefined
   /**
-   * Requests of one HTTP/1 connection; the answer to the last one closes it. 0 is no limit.
+   * Maximum number of requests on one HTTP/1 connection; the response to the last one closes it. 0 is no limit.
    * @default 10_000
    */
   readonly maxRequestsPerConnection?: number | undefined
   /**
-   * Requests that an HTTP/1 connection may queue behind one that is not answered yet.
+   * Maximum number of requests that an HTTP/1 connection may queue behind an unanswered one.
    * @default 32
    */
   readonly maxPipelined?: number | undefined
   /**
-   * Streams that an HTTP/2 session may have at a time, event streams among them.
+   * Maximum number of concurrent streams of an HTTP/2 session, including event streams.
    * @default 128
    */
   readonly maxStreamsPerSession?: number | undefined
@@ -40,7 +40,7 @@ export interface ConnectionLimits {
    */
   readonly headersTimeout?: number | undefined
   /**
-   * How long a whole request with its body may take. The answer may take longer.
+   * How long a whole request with its body may take. The response may take longer.
    * @default 60_000
    */
   readonly requestTimeout?: number | undefined
@@ -50,18 +50,18 @@ export interface ConnectionLimits {
    */
   readonly sessionTimeout?: number | undefined
   /**
-   * An answer of which the client reads nothing for so long is cut. 0 turns it off. Event streams have the hub's own.
+   * A response of which the client reads nothing for so long is cut. 0 turns it off. Event streams have the hub's own timeout.
    * @default 30_000
    */
   readonly stallTimeout?: number | undefined
   /**
-   * Bytes of answers that clients have not read, in all; one connection may have a quarter. Beyond it those that wait longest
-   * are cut.
+   * Maximum number of bytes of unread responses, in total; one connection may have a quarter. Beyond it the responses that have
+   * waited longest are cut.
    * @default 134_217_728
    */
   readonly maxUnreadBytes?: number | undefined
   /**
-   * Time.
+   * The source of time.
    * @default the system's
    */
   readonly clock?: Clock | undefined
@@ -69,18 +69,18 @@ export interface ConnectionLimits {
 
 export interface ResolvedLimits extends Record<keyof typeof NUMBERS, number> {
   readonly maxConnectionsPerAddress: number
-  /** Whether addresses of this machine are limited, too. */
+  /** Whether the limit also applies to addresses of this machine. */
   readonly limitsLoopback: boolean
   readonly isProxy: (address: string) => boolean
   readonly clock: Clock
 }
 
-/** Descriptors for everything that is no connection: the store, the log, Redis, the listening socket. */
+/** Descriptors for everything except connections: the event log, log files, Redis, the listening socket. */
 const RESERVED_DESCRIPTORS = 64
 const MANY = 10_000_000
 const DAY = 86_400_000
 
-/** Default, least and greatest of each option that is a whole number. */
+/** Default, minimum and maximum of each option that is a whole number. */
 const NUMBERS = {
   maxConnections: [0, 0, MANY],
   maxRequestsPerConnection: [10_000, 0, 1_000_000_000],
@@ -95,7 +95,7 @@ const NUMBERS = {
 
 const OTHERS = ['maxConnectionsPerAddress', 'isProxy', 'clock']
 
-/** @throws {InvalidOptionError} naming the option, what it takes, and what it was given. */
+/** @throws {InvalidOptionError} naming the option, the values that it takes, and the value that was given. */
 export function resolveLimits(limits: ConnectionLimits): ResolvedLimits {
   const names = [...Object.keys(NUMBERS), ...OTHERS]
   const unknown = Object.keys(limits).find((name) => !names.includes(name))
@@ -120,11 +120,11 @@ export function resolveLimits(limits: ConnectionLimits): ResolvedLimits {
   }
 }
 
-/** How many connections the process has descriptors for; 0 where that is not known, as on Windows. */
+/** How many connections the process has descriptors for; 0 where that is unknown, as on Windows. */
 function descriptors(): number {
   const report = process.report as typeof process.report & { excludeNetwork?: boolean }
   const before = report.excludeNetwork
-  // Host names of all open connections would be looked up otherwise.
+  // Otherwise the report resolves the host names of all open connections.
   report.excludeNetwork = true
   const { userLimits } = report.getReport() as { userLimits?: { open_files?: { soft?: unknown } } }
   report.excludeNetwork = before ?? false

@@ -4,21 +4,21 @@ import type { Refusal } from '../../services/hub/refusals.ts'
 
 const QUEUED = Symbol('sse hub queued requests')
 const IN_TURN = Symbol('sse hub requests in this turn')
-/** What tells Node's parser that no HTTP follows. */
+/** The return value that tells Node's parser that no HTTP follows. */
 const NOT_HTTP = 2
 
 type Queue = Socket & { [QUEUED]?: number; [IN_TURN]?: number; readonly parser?: { onIncoming?: unknown } | null }
 
 export interface PipelineOptions {
-  /** Requests that a connection may queue behind one that is not answered yet. */
+  /** Maximum number of requests that a connection may queue behind an unanswered one. */
   readonly maxQueued: number
   readonly onCut: (reason: Refusal) => void
 }
 
 /**
- * Bounds how many requests an HTTP/1 connection sends without waiting for their answers. Node parses all that have arrived, up to
- * 64 KiB, before it serves another connection. It may answer requests with bodies meanwhile; those never queue, so requests are
- * counted per turn of the event loop as well.
+ * Bounds how many requests an HTTP/1 connection sends without waiting for their answers. Node parses all that have arrived,
+ * up to 64 KiB, before it serves another connection. It may answer requests with bodies meanwhile; those never queue, so
+ * requests are counted per turn of the event loop as well.
  */
 export class Pipelines {
   readonly #options: PipelineOptions
@@ -32,7 +32,7 @@ export class Pipelines {
   /** Whether a request may be answered; cuts the connection if it queues too many. */
   admit({ socket }: IncomingMessage, response: ServerResponse): boolean {
     if (!this.#countInTurn(socket)) return false
-    // With the socket it is the first in its queue.
+    // Only the first response in the queue has the socket.
     if (response.socket !== null) return true
     if (!this.#enqueue(socket)) return false
     response.once('finish', () => {
@@ -46,12 +46,12 @@ export class Pipelines {
     return ((socket as Queue)[QUEUED] ?? 0) > 0
   }
 
-  /** Takes note of a request that Node has answered itself, because its connection has had all that it may. */
+  /** Counts a request that Node has answered itself, because its connection has reached its maximum of requests. */
   dropped(socket: Socket): void {
     this.#enqueue(socket)
   }
 
-  /** Counts a request of this turn. Cuts the connection if it has sent more than one and those that it may queue. */
+  /** Counts a request of this turn. Cuts the connection if it has sent more than one beyond those that it may queue. */
   #countInTurn(socket: Queue): boolean {
     if (socket.destroyed) return false
     const count = (socket[IN_TURN] ?? 0) + 1
@@ -82,8 +82,8 @@ export class Pipelines {
   #cut(socket: Queue): void {
     this.#options.onCut('pipelined')
     socket.destroy()
-    // Node would make a request and a response of each that has arrived, which costs seven times as much as to stop here. The
-    // property is not documented; without it all works, and costs more.
+    // Node would create a request and a response for each that has arrived, at seven times the cost. The property is not
+    // documented; without it the result is the same, at a higher cost.
     if (typeof socket.parser?.onIncoming === 'function') socket.parser.onIncoming = () => NOT_HTTP
   }
 }

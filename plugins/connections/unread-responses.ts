@@ -4,12 +4,12 @@ import type { Socket } from 'node:net'
 import type { Refusal } from '../../services/hub/refusals.ts'
 import { isHttp2, type RawResponse } from '../response-sink.ts'
 
-/** What an answer weighs beside its bytes, about. */
+/** Approximate memory of a response beside its bytes. */
 const RESPONSE_BYTES = 1_024
-/** One connection may take a quarter of all. */
+/** One connection may hold a quarter of the total. */
 const SHARE = 1 / 4
 
-/** Where answers leave one after the other: an HTTP/1 connection, or an HTTP/2 stream. */
+/** The queue on which responses leave in order: an HTTP/1 connection, or an HTTP/2 stream. */
 type Outlet = Socket | ServerHttp2Stream
 
 interface Backlog {
@@ -25,22 +25,22 @@ export interface UnreadOptions {
 }
 
 /**
- * The answers that have been written and not left yet, because their clients do not read. Bounded in bytes and in time. An
- * answer that the kernel takes at once, as it does nearly always, is never listed.
+ * The responses that were written and have not left yet, because their clients do not read. Bounded in bytes and in time. A
+ * response that the kernel takes at once, as it mostly does, is never listed.
  */
 export class UnreadResponses {
   readonly #options: UnreadOptions
   /** The outlet that has waited longest is the first. */
   readonly #backlogs = new Map<Outlet, Backlog>()
   readonly #watched = new WeakSet<Outlet>()
-  /** Of all answers that are listed, as of when each was last looked at. */
+  /** Bytes of all listed responses, as of the last look at each. */
   #bytes = 0
 
   constructor(options: UnreadOptions) {
     this.#options = options
   }
 
-  /** Lists an answer that was written to its end. */
+  /** Lists a response that was written to its end. */
   add(response: RawResponse): void {
     if (response.writableLength === 0) return
     const outlet = outletOf(response)
@@ -48,16 +48,16 @@ export class UnreadResponses {
     const backlog = this.#backlogs.get(outlet) ?? this.#begin(outlet, response)
     if (backlog.responses.has(response)) return
     backlog.responses.add(response)
-    this.#weigh(backlog, backlog.bytes + response.writableLength + RESPONSE_BYTES)
+    this.#setBytes(backlog, backlog.bytes + response.writableLength + RESPONSE_BYTES)
     response.once('finish', () => this.#remove(outlet, response))
     const { maxBytes } = this.#options
     if (backlog.bytes > maxBytes * SHARE) this.#cut(outlet, backlog, 'unread')
     if (this.#bytes > maxBytes) this.#makeRoom()
   }
 
-  /** Cuts the outlets that have waited longest, and more than need be, so that the next answer need not look again. */
+  /** Cuts the outlets that have waited longest, and more than needed, so that the next response need not check again. */
   #makeRoom(): void {
-    for (const backlog of this.#backlogs.values()) this.#weigh(backlog, unreadOf(backlog))
+    for (const backlog of this.#backlogs.values()) this.#setBytes(backlog, unreadOf(backlog))
     for (const [outlet, backlog] of this.#backlogs) {
       if (this.#bytes <= this.#options.maxBytes * (1 - SHARE)) return
       this.#cut(outlet, backlog, 'unread')
@@ -68,14 +68,14 @@ export class UnreadResponses {
     const { stallTimeout } = this.#options
     const backlog = { responses: new Set<RawResponse>(), cut: cutterOf(response), bytes: 0 }
     this.#backlogs.set(outlet, backlog)
-    // Node's timeout sees that part of a write has left; the length of what is unsent changes with whole writes only.
+    // Node's timeout notices partial writes; `writableLength` changes only with whole ones.
     if (stallTimeout > 0) outlet.setTimeout(stallTimeout)
     if (!this.#watched.has(outlet)) {
       this.#watched.add(outlet)
-      outlet.once('close', () => this.#forget(outlet))
+      outlet.once('close', () => this.#unlist(outlet))
       outlet.on('timeout', () => {
         const stalled = this.#backlogs.get(outlet)
-        // Otherwise it is a connection that has been idle.
+        // Otherwise the connection is merely idle.
         if (stalled !== undefined) this.#cut(outlet, stalled, 'stalled')
       })
     }
@@ -85,23 +85,23 @@ export class UnreadResponses {
   #remove(outlet: Outlet, response: RawResponse): void {
     const backlog = this.#backlogs.get(outlet)
     if (backlog === undefined || !backlog.responses.delete(response)) return
-    if (backlog.responses.size === 0) this.#forget(outlet)
+    if (backlog.responses.size === 0) this.#unlist(outlet)
   }
 
   #cut(outlet: Outlet, backlog: Backlog, reason: Refusal): void {
-    this.#forget(outlet)
+    this.#unlist(outlet)
     backlog.cut()
     this.#options.onCut(reason)
   }
 
-  #forget(outlet: Outlet): void {
+  #unlist(outlet: Outlet): void {
     const backlog = this.#backlogs.get(outlet)
     if (backlog === undefined) return
     this.#backlogs.delete(outlet)
     this.#bytes -= backlog.bytes
   }
 
-  #weigh(backlog: Backlog, bytes: number): void {
+  #setBytes(backlog: Backlog, bytes: number): void {
     this.#bytes += bytes - backlog.bytes
     backlog.bytes = bytes
   }

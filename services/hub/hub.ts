@@ -25,8 +25,8 @@ import { Publisher, type PublishOptions, type PublishReceipt, type Targeted } fr
 import { noRefusals, type Refusal } from './refusals.ts'
 
 /**
- * Publishes and delivers events. A publish appends to the event log; each event comes from the log's tail and is delivered then.
- * The hub knows nothing of HTTP: streams are opened on sinks.
+ * Publishes and delivers events. A publish appends to the event log; each event comes from the log's tail and is delivered
+ * then. The hub knows nothing of HTTP: streams are opened on sinks.
  */
 export class Hub<Events extends object = EventMap> {
   readonly options: ResolvedOptions
@@ -137,10 +137,12 @@ export class Hub<Events extends object = EventMap> {
   }
 
   /**
-   * Closes all streams of a user, or one stream, on any node. They are closed for good (`kicked`): an event source that reconnects
-   * by itself is answered 204. With `reconnect: true` the clients may reconnect.
-   * @returns the number of closed streams. A node that does not answer within two seconds is not counted; it closes them later.
-   * @throws {ClusterUnavailableError} when other nodes may not have received the command. The streams of this node are closed.
+   * Closes all streams of a user, or one stream, on any node. They are closed for good (`kicked`): an event source that
+   * reconnects by itself is answered 204. With `reconnect: true` the clients may reconnect.
+   * @returns the number of closed streams. A node that does not answer within two seconds is not counted; it closes them
+   * later.
+   * @throws {ClusterUnavailableError} when other nodes may not have received the command. The streams of this node are
+   * closed.
    */
   async disconnect(
     target: string | Stream | { readonly stream: string },

@@ -47,9 +47,9 @@ export interface HubOptions {
    */
   readonly stallTimeout?: number | undefined
   /**
-   * Maximum age of a stream. It is closed (`expired`) by then, up to a quarter earlier so that streams that were opened together
-   * do not end together; the client may reconnect. Use it to move streams to new nodes, or to authenticate users again.
-   * Finite streams that a producer feeds are exempt, because they cannot be resumed. 0 is no limit.
+   * Maximum age of a stream. It is closed (`expired`) by then, up to a quarter earlier so that streams that were opened
+   * together do not end together; the client may reconnect. Use it to move streams to new nodes, or to authenticate users
+   * again. Finite streams that a producer feeds are exempt, because they cannot be resumed. 0 is no limit.
    * @default 0
    */
   readonly maxStreamAge?: number | undefined

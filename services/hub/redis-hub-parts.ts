@@ -6,8 +6,8 @@ import { type RedisLog, type RedisLogOptions, redisLink, redisLogOn } from '../e
 
 export interface RedisHubOptions extends RedisLogOptions {
   /**
-   * How long a silent node counts as alive, in milliseconds, 500 to 600,000. A crashed node is counted for so long at most; a node
-   * whose event loop is blocked for longer counts as dead.
+   * How long a silent node counts as alive, in milliseconds, 500 to 600,000. A crashed node is counted for so long at most; a
+   * node whose event loop is blocked for longer counts as dead.
    * @default 10_000
    */
   readonly lease?: number | undefined
@@ -26,8 +26,9 @@ export interface SharedParts extends RedisHubParts {
 }
 
 /**
- * Connects a hub to one Redis (7 or later) or Valkey, in which nodes share events and history, presence, limits per user, and the
- * closing of streams. Spread the result into the hub's options, `{ ...(await redisHub({ url })), … }`. That hub closes it.
+ * Connects a hub to one Redis (7 or later) or Valkey, in which nodes share events and history, presence, limits per user, and
+ * the closing of streams. Spread the result into the hub's options, `{ ...(await redisHub({ url })), … }`. That hub closes
+ * it.
  * @throws {InvalidOptionError} for bad options, and when the package `redis` is not installed.
  * @throws {LogUnavailableError} when Redis cannot be reached within five seconds, unless `startDegraded`.
  */

@@ -1,6 +1,6 @@
 /**
- * Reasons for which a request or a connection is refused or cut: a closed catalogue, counted in `stats()`. Streams have their own
- * reasons, see `close-reason.ts`.
+ * Reasons for which a request or a connection is refused or cut: a closed catalogue, counted in `stats()`. Streams have their
+ * own reasons, see `close-reason.ts`.
  *
  * - `unauthenticated`, `forbidden`, `rateLimited`: answered 401, 403 or 429.
  * - `connections`, `connectionsOfAddress`: the process, or one address, has its maximum of connections.

@@ -76,7 +76,7 @@ t.test('a producer that fails is logged, and its stream closed for good', async 
       how
     )
     t.equal(host.errors.length, 1, how)
-    t.match(host.errors[0], 'what a stream was fed with failed')
+    t.match(host.errors[0], 'the source of a stream failed')
   }
 })
 
