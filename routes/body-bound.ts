@@ -21,6 +21,8 @@ export function boundBodies(app: FastifyInstance, maxBytes = MAX_BYTES): void {
     let own = 0
     return (bytes) => {
       if (total + bytes > maxBytes) return false
+      // The event "close" does not come again: bytes that are counted now would stay counted.
+      if (isClosed(reply)) return true
       if (own === 0) reply.raw.once('close', () => (total -= own))
       own += bytes
       total += bytes
@@ -66,4 +68,10 @@ export function boundBodies(app: FastifyInstance, maxBytes = MAX_BYTES): void {
     Object.defineProperty(counted, 'receivedEncodedLength', { get: () => received })
     done(null, payload.pipe(counted))
   })
+}
+
+/** Whether the client left before its body was read, for example while a host looked up who it is. */
+function isClosed({ raw }: FastifyReply): boolean {
+  const { stream } = raw as { stream?: { readonly destroyed: boolean } }
+  return raw.destroyed || raw.socket?.destroyed === true || stream?.destroyed === true
 }

@@ -3,6 +3,7 @@ import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { hubApp } from '../../app.ts'
+import { boundBodies } from '../../routes/body-bound.ts'
 import { isTooComplex } from '../../routes/json-body.ts'
 import { readApiKeys } from '../../standalone/read-api-keys.ts'
 import { failOnWarnings } from '../support/build.ts'
@@ -85,6 +86,45 @@ t.test('bodies share a bound of bytes: excess ones are 503 until others have end
     if (status === 503) continue
     t.equal(status, 400, 'an empty batch is read, and refused for its content')
     break
+  }
+})
+
+t.test('a client that leaves before its body is read does not stay counted', async (t) => {
+  const app = Fastify({ bodyLimit: MIB })
+  t.teardown(() => app.close())
+  let onArrival = () => {}
+  let onOver = () => {}
+  const arrived = new Promise<void>((resolve) => {
+    onArrival = resolve
+  })
+  const over = new Promise<void>((resolve) => {
+    onOver = resolve
+  })
+  app.addHook('onRequest', async (request) => {
+    if (request.headers.slow === undefined) return
+    const closed = new Promise((resolve) => request.raw.socket.once('close', resolve))
+    onArrival()
+    await closed
+    // After the response has emitted "close".
+    await new Promise((resolve) => setImmediate(resolve))
+  })
+  boundBodies(app, 100_000)
+  app.addHook('preParsing', async (request) => {
+    if (request.headers.slow !== undefined) onOver()
+  })
+  app.post('/', async () => 'taken')
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const body = { 'content-length': 60_000 }
+  const gone = begin(app, '/', KEY, { ...body, slow: 'yes' })
+  await arrived
+  gone.destroy()
+  await over
+  for (let round = 0; round < 3; round++) {
+    const sent = begin(app, '/', KEY, body)
+    sent.end(`"${'x'.repeat(59_998)}"`)
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    response.resume()
+    t.equal(response.statusCode, 200)
   }
 })
 
