@@ -104,7 +104,7 @@ module.exports = {
     { name: 'no-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
     {
       name: 'no-undeclared',
-      comment: 'An optional peer counts as no package of this one, and as a peer.',
+      comment: 'dependency-cruiser reports an optional peer as npm-no-pkg and as npm-peer.',
       severity: 'error',
       from: {},
       to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm-peer'] }

@@ -38,14 +38,14 @@ export interface HubAppOptions {
    */
   readonly authentication?: Omit<AuthenticationOptions, 'origins'> | undefined
   /**
-   * Whether an open hub serves only requests for a name of this machine, so that no page of another site can reach it by a name of
-   * its own (DNS rebinding).
+   * Whether an open hub serves only requests for a name of this machine, so that no page of another site can reach it by its
+   * own name (DNS rebinding).
    * @default true
    */
   readonly loopbackOnly?: boolean | undefined
   /**
-   * Calls per second that publish, close streams, or issue a ticket: per API key, and per address without a key. As many requests
-   * with bad credentials are accepted from one address. 0 is no limit.
+   * Calls per second that publish, close streams, or issue a ticket: per API key, and per address without a key. As many
+   * requests with bad credentials are accepted from one address. 0 is no limit.
    * @default 0
    */
   readonly rateLimit?: number | undefined
@@ -66,7 +66,7 @@ const OPTIONS = [
 /** At most how often refused connections are logged, in milliseconds. */
 const REPORT_INTERVAL = 10_000
 
-/** The standalone hub as one plugin: the hub, its HTTP API and the console. Everything about the process is in `server.ts`. */
+/** The standalone hub as one plugin: the hub, its HTTP API and the console. `server.ts` runs it as a process. */
 async function app(instance: FastifyInstance, options: HubAppOptions): Promise<void> {
   const hasHub = instance.hasDecorator('sse')
   try {
@@ -90,7 +90,7 @@ async function setUp(instance: FastifyInstance, options: HubAppOptions, hasHub: 
   const keys =
     options.authentication && (await authentication(instance, { ...options.authentication, origins: corsOrigins }))
   const isOpen = keys === undefined
-  const access = isOpen ? open() : locked(keys)
+  const access = isOpen ? openAccess() : protectedAccess(keys)
   // Options of the hub win over those that the app derives from its own.
   if (!hasHub) await instance.register(sseHub, { ...access.identity, onlineCounts: isOpen, ...hub })
   if (options.connections !== undefined) reportRefusals(instance, options.connections)
@@ -117,7 +117,7 @@ async function serve(
     })
   }
   await scope.register(async (api) => {
-    // Before anything is read or looked up: a refusal costs next to nothing.
+    // Before the body is read and credentials are checked, so that a refusal is cheap.
     api.addHook(
       'onRequest',
       before((request) => checkOrigin(request, corsOrigins))
@@ -133,14 +133,14 @@ async function serve(
     }
     guardMutations(api, guards)
     await api.register(hubRoutes, routes)
-    // The demo task publishes. On a locked hub that takes a publisher's credentials, which an event source cannot send.
+    // The demo task publishes. On a protected hub that needs a publisher's credentials, which an event source cannot send.
     if (isOpen) await api.register(demoTask)
   })
   plainProbeRoute(scope)
   await scope.register(demoUiPlugin)
 }
 
-/** Counts what the guard refuses. An attack is one line of the log in ten seconds, not one for each connection. */
+/** Counts the refusals of the guard, and logs them once in ten seconds, not per connection. */
 function reportRefusals(app: FastifyInstance, guard: ConnectionGuard): void {
   let refused: Partial<Refused> | undefined
   guard.onRefusal = (reason) => {
@@ -161,15 +161,15 @@ interface Access {
   readonly routes: HubRoutesOptions
 }
 
-/** Anybody is who he says he is: for a hub that only this machine can reach, or that stands behind a proxy that checks. */
-function open(): Access {
+/** Trusts the user in the query: for a hub that only this machine can reach, or that is behind an authenticating proxy. */
+function openAccess(): Access {
   return {
     identity: { authenticate: identityOfQuery, authorizeTopic: () => true },
     routes: { authorize: () => true }
   }
 }
 
-function locked(keys: Authentication): Access {
+function protectedAccess(keys: Authentication): Access {
   const { authenticate, authorizeTopic, nameOfPublisher: publisherOf, ...rest } = keys
   const { authorize, issueTicket, revokeTickets } = rest
   return {
@@ -183,12 +183,12 @@ function identityOfQuery(request: FastifyRequest): StreamIdentity | undefined {
   return typeof user === 'string' ? { user } : undefined
 }
 
-/** A probe tells nothing that a foreign page could use, and names no host. */
+/** Probes are exempt: they often name no host, and a foreign page cannot use their response. */
 function checkCaller(request: FastifyRequest): void {
   if (!isProbe(request)) checkHost(request)
 }
 
-/** A hook without a promise: it runs before every call. */
+/** Creates a synchronous hook, without the cost of a promise per call. */
 function before(check: (request: FastifyRequest) => void): onRequestHookHandler {
   return (request, _reply, done) => {
     try {
@@ -201,7 +201,7 @@ function before(check: (request: FastifyRequest) => void): onRequestHookHandler 
   }
 }
 
-/** Puts hooks before the bodies of all routes that change something. */
+/** Runs hooks before the body is read, on all routes that change state. */
 function guardMutations(api: FastifyInstance, guards: readonly onRequestHookHandler[]): void {
   api.addHook('onRoute', (route) => {
     const methods = [route.method].flat()

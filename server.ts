@@ -16,10 +16,10 @@ import { type HistoryStore, openHistory } from './standalone/stores.ts'
 
 /** How long a stop may take, in milliseconds. */
 const STOP_WITHIN = 10_000
-/** Signals that follow the first within this time repeat it, in milliseconds: npm and systemd both hand on what all have got. */
+/** A signal within this time after the first repeats it, in milliseconds: npm and systemd both forward signals. */
 const SAME_SIGNAL_WITHIN = 500
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const
-/** Thousands of event sources may return at once; those that find no room are let in by TCP a second later. */
+/** Thousands of event sources may reconnect at once; TCP delays connections beyond the backlog by a second. */
 const BACKLOG = 4_096
 /** A name of 256 bytes, each of them percent-encoded. */
 const MAX_PARAM_LENGTH = 768
@@ -32,7 +32,7 @@ async function main(): Promise<void> {
   try {
     await serve(server, environment, history, guard)
   } catch (error) {
-    // What is left open would keep the process alive.
+    // Open connections and timers would keep the process alive.
     if (server.hasDecorator('sse')) {
       const report = (err: unknown) => server.log.error({ err }, 'a hub that did not start could not be closed')
       await server.close().catch(report)
@@ -50,7 +50,7 @@ async function serve(
   const { authentication, loopbackOnly, rateLimit } = environment
   const { heartbeatInterval, reconnectionTime, maxStreamAge, retention, corsOrigins } = environment
   const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, openingRate, maxEventBytes, stallTimeout } = environment
-  const { log, cluster, tickets, told, warning } = history
+  const { log, cluster, tickets, description, warning } = history
   await server.register(hubApp, {
     hub: {
       log,
@@ -75,20 +75,20 @@ async function serve(
     handleNotFound: true
   })
   closeInOrder(server)
-  // Without a line for each request this would be silent, too.
+  // Request logging is off, so errors are logged here.
   server.addHook('onError', async (request, _reply, error) => {
     if ((error.statusCode ?? 500) >= 500) request.log.error({ err: error }, 'a request failed')
   })
   stopInOrder(server, environment.drainDelay)
   await listen(server, environment)
-  announce(server, environment, told)
-  // Also where nothing is logged: history that is not kept must not surprise anybody.
+  announce(server, environment, description)
+  // Also with LOG_LEVEL=silent: the operator must know that history is not kept.
   if (warning !== undefined) process.stderr.write(`fastify-sse-hub: WARNING: ${warning}\n`)
 }
 
 /**
- * Ends the streams and the process, with exit code 0, after a signal to stop and the drain delay; another signal ends the delay.
- * A fault that nothing caught stops the process, too, without a delay.
+ * Closes the streams and ends the process with exit code 0, after a signal to stop and the drain delay. Another signal ends the
+ * delay. An uncaught error stops the process without a delay.
  */
 function stopInOrder(server: FastifyInstance, delay: number): void {
   const skip: closeWithGrace.AllEvents[] = [...STOP_SIGNALS, 'beforeExit']
@@ -97,7 +97,7 @@ function stopInOrder(server: FastifyInstance, delay: number): void {
     else await server.sse.drain({ delay })
     await server.close()
   })
-  // Left to itself close-with-grace would break off at a second signal.
+  // By default close-with-grace exits at once at a second signal.
   let stoppingSince: number | undefined
   const stop = () => {
     if (stoppingSince === undefined) {
@@ -127,7 +127,7 @@ function connectionLimits(environment: Environment): ConnectionLimits {
   return { maxConnections, maxConnectionsPerAddress, maxUnreadBytes, requestTimeout, stallTimeout, isProxy }
 }
 
-/** Whether a peer is one of the proxies. Where only their number is known, every peer is one. */
+/** Returns the test whether a peer is a proxy. If only the number of proxies is set, every peer is one. */
 function proxyTest(trustProxy: Environment['trustProxy']): (address: string) => boolean {
   if (!Array.isArray(trustProxy)) return () => trustProxy !== false && trustProxy !== 0
   const proxies = new BlockList()
@@ -142,15 +142,15 @@ function proxyTest(trustProxy: Environment['trustProxy']): (address: string) => 
 
 function createServer({ logLevel, trustProxy, tls }: Environment, { serverFactory }: ConnectionGuard): FastifyInstance {
   const options: FastifyServerOptions = {
-    // A line for each request would be most of the work of publishing.
+    // Logging each request would cost more than publishing.
     logController: new LogController({ disableRequestLogging: true }),
     logger: { level: logLevel, serializers: redactingSerializers },
     frameworkErrors: answerUnreadableUrl,
     serverFactory,
-    // A number says how many proxies stand in front.
+    // A number is the number of proxies in front of the hub.
     trustProxy: typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    // While it stops, too, an event source is told to come back later: a 503 it would take as the end for good.
+    // A closing server sends event sources a retryable rejection: a 503 would end them for good.
     return503OnClosing: false
   }
   if (tls === undefined) return Fastify(options)
@@ -159,7 +159,7 @@ function createServer({ logLevel, trustProxy, tls }: Environment, { serverFactor
     createSecureContext(https)
   } catch (error) {
     throw new EnvironmentError(
-      `HUB_TLS_CERT and HUB_TLS_KEY are no certificate with its key: ${(error as Error).message}`
+      `HUB_TLS_CERT and HUB_TLS_KEY are not a certificate with its key: ${(error as Error).message}`
     )
   }
   return Fastify({ ...options, http2: true, https } as FastifyServerOptions)
@@ -173,12 +173,12 @@ function read(name: string, path: string): Buffer {
   }
 }
 
-function announce(server: FastifyInstance, { host, tls, authentication }: Environment, history: string): void {
+function announce(server: FastifyInstance, { host, tls, authentication }: Environment, store: string): void {
   const { port } = server.server.address() as AddressInfo
   const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
   if (authentication === undefined)
-    server.log.info('without authentication: whoever reaches this address may read and send')
-  server.log.info(history)
+    server.log.info('without authentication: every client that reaches this address may read and publish')
+  server.log.info(store)
   process.stdout.write(`fastify-sse-hub: open ${tls ? 'https' : 'http'}://${name}:${port}/\n`)
 }
 

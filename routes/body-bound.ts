@@ -2,21 +2,21 @@ import { Transform } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { TooManyBodiesError } from '../services/errors.ts'
 
-/** Bytes of all bodies that are being received and processed, above which more of them are refused. */
+/** Maximum number of bytes of all bodies that are being received and processed. */
 const MAX_BYTES = 67_108_864
-/** A body up to this size is not counted: the number of connections bounds these. */
+/** Bodies up to this size are not counted: the number of connections bounds them. */
 const UNCOUNTED = 16_384
 const RETRY_AFTER = '1'
 const BODILESS = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
- * Bounds the memory that request bodies take together: each counts with its length, from its first byte until its response
- * ends. A body beyond the bound is refused with 503 and `Retry-After`.
+ * Bounds the memory of all request bodies: each counts with its length, from its first byte until its response ends. A body
+ * beyond the bound is refused with 503 and `Retry-After`.
  */
 export function boundBodies(app: FastifyInstance, maxBytes = MAX_BYTES): void {
   let total = 0
 
-  /** Makes the function that counts bytes of one request, and returns whether there is room for them. */
+  /** Creates the function that counts bytes of one request; it returns false if they exceed the bound. */
   const counter = (reply: FastifyReply): ((bytes: number) => boolean) => {
     let own = 0
     return (bytes) => {
@@ -46,13 +46,13 @@ export function boundBodies(app: FastifyInstance, maxBytes = MAX_BYTES): void {
     }
     if (length !== undefined) {
       const bytes = Number(length)
-      // Fastify refuses a body that is longer than the route's limit by its length, without reading it.
+      // A body whose length exceeds the route's limit is refused by Fastify, unread.
       const isCounted = bytes > UNCOUNTED && bytes <= request.routeOptions.bodyLimit
       if (isCounted && !counter(reply)(bytes)) done(refuse(reply))
       else done(null, payload)
       return
     }
-    // Without a length each chunk counts when it arrives.
+    // Without a length, each chunk is counted on arrival.
     const count = counter(reply)
     let received = 0
     const counted = new Transform({
@@ -64,7 +64,7 @@ export function boundBodies(app: FastifyInstance, maxBytes = MAX_BYTES): void {
     })
     payload.once('error', (error) => counted.destroy(error))
     payload.once('close', () => payload.readableEnded || counted.destroy(new Error('the request was aborted')))
-    // Fastify holds the body against the route's limit by this property.
+    // Fastify compares this property with the route's limit.
     Object.defineProperty(counted, 'receivedEncodedLength', { get: () => received })
     done(null, payload.pipe(counted))
   })

@@ -12,7 +12,7 @@ const DEFAULT_STEP = 1_000
 const DEFAULT_STEPS = 10
 /** An hour, in milliseconds. */
 const MAX_STEP = 3_600_000
-/** Tasks that run at a time, and events of theirs that are remembered: it is a demo, and open to whoever finds it. */
+/** Maximum number of running tasks, and of their events that are remembered: every caller may use the demo. */
 const MAX_RUNNING = 100
 const MAX_REMEMBERED = 10_000
 
@@ -25,10 +25,9 @@ export interface DemoTaskOptions {
 }
 
 /**
- * `GET /tasks/demo?steps=10`: a task that reports a step a second and then ends, as a finite stream.
+ * `GET /tasks/demo?steps=10`: a task that reports one step per second and then ends, as a finite stream.
  *
- * An event source that is cut comes back to the same URL, so the URL cannot say which task it was following; the last event
- * that it was given can.
+ * An event source reconnects to the same URL, so its last event ID, not the URL, identifies the task that it was following.
  */
 export async function demoTask(root: FastifyInstance, { step = DEFAULT_STEP }: DemoTaskOptions): Promise<void> {
   wholeNumber('demoTask.step', step, 1, MAX_STEP)
@@ -56,7 +55,7 @@ export async function demoTask(root: FastifyInstance, { step = DEFAULT_STEP }: D
   async function run(topic: string, steps: number): Promise<void> {
     running++
     try {
-      // The first one at once: from then on the client has a last event ID that tells its task from all others.
+      // The first event at once: from then on the client's last event ID identifies its task.
       for (let done = 0; done <= steps; done++) {
         if (done > 0) await wait(step, undefined, { signal: stop.signal, ref: false })
         remember(topic, await app.sse.publish(topic, { event: 'progress', data: { step: done, steps } }))

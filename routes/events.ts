@@ -16,7 +16,7 @@ export function eventStreamRoute(
     })
 }
 
-/** `?topics=a,b` and `?topics=a&topics=b` say the same. */
+/** `?topics=a,b` and `?topics=a&topics=b` are equivalent. */
 function topicList(topics: string | string[] | undefined): string[] {
   return [topics ?? []].flat().flatMap((list) => list.split(',').filter((topic) => topic !== ''))
 }

@@ -12,33 +12,33 @@ import { type IssueTicket, type RevokeTickets, revokeTicketsRoute, ticketsRoute 
 import { userRoutes } from './users.ts'
 
 export interface HubRoutesOptions {
-  /** Under which path the routes are mounted. Fastify's own option. */
+  /** Path under which the routes are mounted. Fastify's own option. */
   readonly prefix?: string
   /**
-   * Tells whose stream `GET /events` is.
-   * @default what the hub was registered with
+   * Identifies the user of `GET /events`.
+   * @default the `authenticate` of the hub
    */
   readonly authenticate?: Authenticate | undefined
   /**
    * Decides about the topics of `GET /events?topics=`.
-   * @default what the hub was registered with; without any, no topic may be asked for
+   * @default the `authorizeTopic` of the hub; without one a client may request no topics
    */
   readonly authorizeTopic?: AuthorizeTopic | undefined
   /**
-   * Decides who may publish, close streams, and read presence, history and counts. Asked in `onRequest`, before the body is
-   * read, so a host that authenticates by a hook does it in `onRequest`, too. For a batch it is asked first with the empty
-   * target (may the caller publish anything?), and then for the target of each event.
+   * Decides who may publish, close streams, and read presence, history and counts. It runs in `onRequest`, before the body is
+   * read, so a host that authenticates by a hook must do so in `onRequest`, too. For a batch it runs first with the empty
+   * target (may the caller publish at all?), and then with the target of each event.
    * @default undefined: those routes do not exist
    */
   readonly authorize?: Authorize | undefined
   /**
-   * Which publisher sent a request, by a name that stays: idempotency keys of different publishers never meet. An
+   * Names the publisher of a request, by a stable name: idempotency keys of different publishers never collide. An
    * `Authentication` has such a function.
    * @default undefined: all callers are one publisher
    */
   readonly publisherOf?: PublisherOf | undefined
   /**
-   * Makes tickets for `POST /tickets`. An `Authentication` has such a function.
+   * Issues tickets for `POST /tickets`. An `Authentication` has such a function.
    * @default undefined: the route does not exist
    */
   readonly issueTicket?: IssueTicket | undefined
@@ -60,7 +60,10 @@ function checkOptions(options: HubRoutesOptions): void {
   for (const name of FUNCTIONS) checkFunction(`hubRoutes.${name}`, options[name])
 }
 
-/** The HTTP API of the hub, for a host to mount under a prefix: without `authorize` nobody may publish, close streams or read. */
+/**
+ * The HTTP API of the hub, to mount under a prefix. Without `authorize` the routes to publish, close streams and read are
+ * absent.
+ */
 export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions): Promise<void> {
   checkOptions(options)
   const { authenticate, authorizeTopic, authorize, publisherOf } = options

@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import { JsonTooComplexError } from '../services/errors.ts'
 
-/** Twice as deep as the data of an event may nest, so that data which is a little too deep is refused with its own error. */
+/** Twice the depth of event data, so that data which is a little too deep is refused with its own error. */
 const MAX_DEPTH = 128
 /**
- * Values in a body: parsing, checking and serializing cost more for each value than for its bytes. A million short ones block the
- * event loop for about a second.
+ * Maximum number of values in a body: parsing, checking and serializing cost more per value than per byte. A million short
+ * values block the event loop for about a second.
  */
 const MAX_VALUES = 200_000
 
@@ -18,8 +18,8 @@ const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 
 /**
- * Accepts JSON bodies only: any page in a browser could send a form or plain text without a preflight. Names that reach into
- * prototypes are refused, whatever the host has set.
+ * Accepts JSON bodies only: any page in a browser could send a form or plain text without a preflight. Property names that
+ * reach into prototypes are always refused, also if the host's parser allows them.
  */
 export function takeJsonOnly(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
@@ -30,7 +30,7 @@ export function takeJsonOnly(app: FastifyInstance): void {
   })
 }
 
-/** Whether a text nests deeper, or has more values, than any body may. Looks at each character once and parses nothing. */
+/** Whether a text exceeds the maximum depth or number of values. Reads each character once, and parses nothing. */
 export function isTooComplex(text: string): boolean {
   let depth = 0
   let values = 1

@@ -7,13 +7,13 @@ import { Batch, Draft, type DraftBody, Receipt, Receipts, TopicParams, UserParam
 
 /** A quote or a control character takes six characters of JSON at most. */
 const JSON_BYTES_A_BYTE = 6
-/** Room for everything about an event that is not its data, and for some blanks. */
+/** Bytes for all properties of an event except its data, and for some whitespace. */
 const REST_BYTES = 16_384
 const MIB = 1_048_576
-/** A batch is read into memory whole before it is checked. */
+/** Maximum size of a batch, which is read into memory before it is checked. */
 const MAX_BATCH_BYTES = 8 * MIB
 
-/** Which publisher sent a request: idempotency keys of different publishers never meet. */
+/** Names the publisher of a request: idempotency keys of different publishers never collide. */
 export type PublisherOf = (request: FastifyRequest) => string | undefined
 
 /** `POST /broadcast`, `/users/:user/events`, `/topics/:topic/events` and, for batches, `/events`. */
@@ -82,7 +82,7 @@ export function publishRoutes(root: FastifyInstance, guard: Guard, publisherOf: 
   )
 }
 
-/** The key of the header, unless the event has one of its own. In a batch each event gets one that is made of it. */
+/** Adds the idempotency key of the header, unless the event has its own. In a batch each event's key gets a suffix. */
 function withKey<Event extends DraftBody>(request: FastifyRequest, event: Event, suffix = ''): Event {
   const key = request.headers['idempotency-key']
   if (typeof key !== 'string' || event.idempotencyKey !== undefined) return event

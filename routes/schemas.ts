@@ -7,24 +7,26 @@ import {
 } from '../services/access/ticket-issuer.ts'
 import { MAX_LAST } from '../services/streams/stream-request.ts'
 
-/** How many users or topics one event may be addressed to over HTTP. */
+/** Maximum number of users, and of topics, of one target over HTTP. */
 const MAX_TARGETS = 1_000
 
 const Name = Type.String({ minLength: 1, maxLength: 256 })
 
 const Strict = { additionalProperties: false }
 
-/** An event as a publisher sends it. What JSON Schema cannot say (bytes, reserved names) the hub checks. */
+/** A draft as a publisher sends it. The hub checks bytes and reserved names, which JSON Schema cannot express. */
 const draft = {
-  event: Type.Optional(Type.String({ description: 'The name that clients listen for; "message" if left out' })),
-  data: Type.Unknown({ description: 'A string goes out as it is, anything else as JSON' }),
-  ttl: Type.Optional(Type.Integer({ minimum: 1, description: 'Not replayed after so many milliseconds' })),
-  collapseKey: Type.Optional(Type.String({ description: 'Only the newest event of a key is replayed' })),
-  transient: Type.Optional(Type.Boolean({ description: 'Without id and history' })),
-  idempotencyKey: Type.Optional(
-    Type.String({ description: 'The same key again publishes nothing; wins over the header' })
+  event: Type.Optional(Type.String({ description: 'The event name that clients listen for; "message" by default' })),
+  data: Type.Unknown({ description: 'A string is sent unchanged, any other value as JSON' }),
+  ttl: Type.Optional(
+    Type.Integer({ minimum: 1, description: 'Time in milliseconds after which the event is not replayed' })
   ),
-  final: Type.Optional(Type.Boolean({ description: 'Ends the streams that follow the topic' }))
+  collapseKey: Type.Optional(Type.String({ description: 'Only the newest event with a key is replayed' })),
+  transient: Type.Optional(Type.Boolean({ description: 'Whether the event has no id and no history' })),
+  idempotencyKey: Type.Optional(
+    Type.String({ description: 'An event with a known key is not published again; wins over the header' })
+  ),
+  final: Type.Optional(Type.Boolean({ description: 'Whether the event ends the streams that follow the topic' }))
 }
 
 export const Draft = Type.Object(draft, Strict)
@@ -53,7 +55,7 @@ export const UserParams = Type.Object({ user: Name })
 export const TopicParams = Type.Object({ topic: Name })
 export const StreamParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) })
 
-/** Other parameters are the host's: its `authenticate` may read them. */
+/** Other parameters are allowed: the host's `authenticate` may read them. */
 export const StreamQuery = Type.Object({
   topics: Type.Optional(Type.Union([Type.Array(Type.String()), Type.String()])),
   from: Type.Optional(Type.Literal('oldest')),
@@ -93,19 +95,23 @@ export const OnlineUsers = Type.Object({
 export const TicketBody = Type.Object(
   {
     user: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 256, description: 'Whom it is for; a subscriber may leave it out' })
+      Type.String({
+        minLength: 1,
+        maxLength: 256,
+        description: 'The user of the ticket; by default the subscriber who requests it'
+      })
     ),
     topics: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 257 }), {
         maxItems: MAX_TICKET_TOPICS,
-        description: 'What may be asked for with it: names, or beginnings of names with *'
+        description: 'Topics that the ticket grants: names, or prefixes with *'
       })
     ),
     ttl: Type.Optional(
       Type.Integer({
         minimum: MIN_TICKET_TTL,
         maximum: MAX_TICKET_TTL,
-        description: `In milliseconds; ${DEFAULT_TICKET_TTL} if left out`
+        description: `In milliseconds; ${DEFAULT_TICKET_TTL} by default`
       })
     )
   },
@@ -120,7 +126,7 @@ export const TaskQuery = Type.Object(
     steps: Type.Optional(Type.Integer({ minimum: 1, maximum: 600 })),
     user: Type.Optional(Name),
     ticket: Type.Optional(Type.String({ maxLength: 256 })),
-    // What polyfills bring instead of the header.
+    // Polyfills send these instead of the header.
     lastEventId: Type.Optional(Type.String()),
     last_event_id: Type.Optional(Type.String()),
     'Last-Event-ID': Type.Optional(Type.String())

@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Guard } from './guard.ts'
 
-/** Marks the routes that answer supervisors and load balancers. */
+/** Marks the routes for supervisors and load balancers. */
 const PROBE = { config: { isProbe: true } as object }
 
-/** Whether a request asks for liveness or readiness. Load balancers send such requests by address, or without any `Host`. */
+/** Whether a request asks for liveness or readiness. Load balancers send the address as `Host`, or no `Host`. */
 export function isProbe({ routeOptions }: FastifyRequest): boolean {
   return (routeOptions.config as { isProbe?: boolean }).isProbe === true
 }
@@ -20,7 +20,7 @@ export function healthRoutes(app: FastifyInstance): void {
   })
 }
 
-/** `OPTIONS /` is readiness, too: it is what HAProxy's `option httpchk` sends when no path is set. */
+/** `OPTIONS /` is readiness, too: HAProxy's `option httpchk` sends it when no path is set. */
 export function plainProbeRoute(app: FastifyInstance): void {
   app.options('/', PROBE, async (_request, reply) => {
     const isReady = await app.sse.ready()

@@ -3,10 +3,10 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Ticket, TicketRequest } from '../services/access/ticket-issuer.ts'
 import { Revoked, TicketBody, TicketReceipt, UserParams } from './schemas.ts'
 
-/** Issues a ticket, or throws the refusal. */
+/** Issues a ticket, or throws an error if the caller may not have it. */
 export type IssueTicket = (request: FastifyRequest, ticketRequest: Partial<TicketRequest>) => Promise<Ticket>
 
-/** Revokes the tickets of a user and resolves with their number, or throws the refusal. */
+/** Revokes the tickets of a user and resolves with their number, or throws an error if the caller may not do so. */
 export type RevokeTickets = (request: FastifyRequest, user: string) => Promise<number>
 
 /** `DELETE /users/:user/tickets`. Streams stay open: `DELETE /users/:user/streams` closes them. */

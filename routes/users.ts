@@ -14,7 +14,7 @@ import {
 
 const userOf = (request: FastifyRequest) => (request.params as { user: string }).user
 
-/** `/users`: who is online, what is held for a user, and the closing of streams. */
+/** `/users` and `/streams`: presence, the history of a user, and the closing of streams. */
 export function userRoutes(root: FastifyInstance, guard: Guard): void {
   const app = root.withTypeProvider<TypeBoxTypeProvider>()
   const readUser = guard((request) => [{ verb: 'read', user: userOf(request) }])
@@ -36,7 +36,7 @@ export function userRoutes(root: FastifyInstance, guard: Guard): void {
     { schema: { params: UserParams, querystring: PageQuery, response: { 200: History } }, onRequest: readUser },
     (request) => {
       const { after, limit } = request.query
-      // As with an event source, an empty cursor is none.
+      // An empty cursor means no cursor, as for event sources.
       return app.sse.history({ user: request.params.user }, { after: after || undefined, limit })
     }
   )

@@ -113,7 +113,7 @@ export const ForeignOriginError = createError(
 )
 export const ForeignHostError = createError(
   'SSE_HUB_ERR_FOREIGN_HOST',
-  'An open hub answers only by the names of this machine; set keys, or HUB_AUTH=none, to serve it by another name',
+  'An open hub serves only requests for a name of this machine; set keys, or HUB_AUTH=none, to serve other names',
   403
 )
 export const InvalidTicketError = createError('SSE_HUB_ERR_INVALID_TICKET', 'Invalid ticket: %s', 400, TypeError)

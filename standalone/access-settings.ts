@@ -6,13 +6,13 @@ import { algorithmsOf, keyFingerprint } from '../services/access/jwt-keys.ts'
 import { readApiKeys } from './read-api-keys.ts'
 import { fail, splitList, type Variables, wholeNumber } from './values.ts'
 
-/** Who may do what. */
+/** Access control of the standalone hub. */
 export interface Access {
   /** Undefined if the hub is open. */
   readonly authentication: AuthenticationSettings | undefined
-  /** Whether it answers by the names of this machine alone: an open hub that was not told to be open. */
+  /** Whether the hub serves only requests for a name of this machine: it is open, but `HUB_AUTH` is not "none". */
   readonly loopbackOnly: boolean
-  /** Calls a second; 0 is no limit. */
+  /** Calls per second; 0 is no limit. */
   readonly rateLimit: number
 }
 
@@ -31,13 +31,13 @@ export const ACCESS_NAMES = [
   'HUB_RATE_LIMIT'
 ]
 
-/** Where keys are needed, so many calls a second are more than a publisher makes, and fewer than hurt. */
+/** Default rate, unless only this machine is served: above the rate of a publisher, below a harmful one. */
 const DEFAULT_RATE_LIMIT = 1_000
 const MAX_RATE_LIMIT = 1_000_000
-/** The one that is in use, and the one that takes its place. */
+/** The key in use, and its successor. */
 const MAX_TOKEN_KEYS = 2
 const MAX_CLAIM_LENGTH = 1_024
-/** RFC 6265's token. */
+/** A cookie name: `token` of RFC 6265. */
 const COOKIE_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
 
 export function readAccess(env: Variables, host: string): Access {
@@ -45,12 +45,12 @@ export function readAccess(env: Variables, host: string): Access {
   if (auth !== undefined && auth !== 'none') fail('HUB_AUTH', 'is "none", or left out')
   const authentication = readAuthentication(env)
   if (authentication !== undefined && auth === 'none') {
-    fail('HUB_AUTH', 'is "none" although there are keys: leave out one or the other')
+    fail('HUB_AUTH', 'is "none" although keys are set: leave out one of them')
   }
   if (authentication === undefined && auth === undefined && !isLoopback(host)) {
     fail(
       'HUB_AUTH',
-      `must be set to "none" to serve ${host} without authentication: whoever reaches the port may read and send. ` +
+      `must be "none" to serve ${host} without authentication: then every client that reaches the port may read and publish. ` +
         'Or set HUB_API_KEYS and HUB_JWT_SECRET'
     )
   }
@@ -74,7 +74,7 @@ function readAuthentication(env: Variables): AuthenticationSettings | undefined 
   const subscriberKeys = subscribers?.keys.map(keyFingerprint) ?? []
   if (publishers?.keys.some((key) => subscriberKeys.includes(keyFingerprint(key)))) {
     const name = env.HUB_PUBLISH_JWT_SECRET ? 'HUB_PUBLISH_JWT_SECRET' : 'HUB_PUBLISH_JWT_PUBLIC_KEY'
-    fail(name, 'is not the key of the subscribers, or everybody who signs for them could publish')
+    fail(name, 'must differ from the key of the subscribers: otherwise every issuer of their tokens could publish')
   }
   return { subscribers, publishers, apiKeys, cookie }
 }
@@ -82,7 +82,7 @@ function readAuthentication(env: Variables): AuthenticationSettings | undefined 
 function tokens(env: Variables, prefix: string): TokenOptions | undefined {
   const [secretName, keyName] = [`${prefix}_SECRET`, `${prefix}_PUBLIC_KEY`] as const
   const { [secretName]: secret, [keyName]: publicKey } = env
-  if (secret && publicKey) fail(keyName, `and ${secretName} are not set both: one of them says how tokens are signed`)
+  if (secret && publicKey) fail(keyName, `and ${secretName} exclude each other: one of them verifies tokens`)
   const keys = secret ? secrets(secretName, secret) : publicKey ? publicKeys(keyName, publicKey) : []
   const audience = claim(env, `${prefix}_AUDIENCE`)
   const issuer = claim(env, `${prefix}_ISSUER`)
@@ -97,14 +97,14 @@ function secrets(name: string, text: string): string[] {
 }
 
 function publicKeys(name: string, text: string): string[] {
-  // Where a value cannot have several lines, they are written as \n.
+  // A value that cannot contain line breaks has them as \n.
   const pem = text.includes('-----BEGIN') ? text.replaceAll('\\n', '\n') : readPem(name, text)
   return checked(name, pem.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g) ?? [])
 }
 
 function checked(name: string, keys: readonly string[]): string[] {
   if (keys.length === 0 || keys.length > MAX_TOKEN_KEYS)
-    fail(name, `is one key, or two with a blank between them; got ${keys.length}`)
+    fail(name, `is one key, or two separated by a space; got ${keys.length}`)
   for (const key of keys) {
     try {
       algorithmsOf(key)

@@ -4,23 +4,23 @@ import { readRedisUrl } from '../services/redis/url.ts'
 import { ACCESS_NAMES, type Access, readAccess } from './access-settings.ts'
 import { fail, oneOf, splitList, type Variables, wholeNumber } from './values.ts'
 
-/** What the standalone hub is told by its environment, checked, with nothing left open. */
+/** The settings of the standalone hub, read from the environment, checked, and with defaults filled in. */
 export interface Environment extends Access {
   readonly host: string
   readonly port: number
   readonly logLevel: string
   readonly corsOrigins: readonly string[]
   readonly trustProxy: boolean | number | string[]
-  /** Paths of the certificate and key; with them it speaks HTTPS and HTTP/2. */
+  /** Paths of the certificate and key; with them the hub serves HTTPS and HTTP/2. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined
   readonly heartbeatInterval: number | undefined
   readonly reconnectionTime: number | undefined
-  /** For how long it serves on after a signal to stop while it says that it is not ready, in milliseconds. */
+  /** How long the hub serves on, not ready, after a signal to stop, in milliseconds. */
   readonly drainDelay: number
   readonly maxStreamAge: number | undefined
-  /** `memory`, the path of a folder, or the URL of a Redis, with a `prefix` perhaps. */
+  /** `memory`, the path of a folder, or the URL of a Redis, optionally with `?prefix=`. */
   readonly store: string
-  /** Whether nothing names a store: then a missing package, or a folder that cannot be made, is no reason not to start. */
+  /** Whether `HUB_STORE` is unset: then the hub also starts if the package is missing or the folder cannot be created. */
   readonly isDefaultStore: boolean
   readonly retention: Partial<Retention>
   readonly maxStreams: number | undefined
@@ -28,7 +28,7 @@ export interface Environment extends Access {
   readonly maxStreamsPerAddress: number | undefined
   readonly openingRate: number | undefined
   readonly maxEventBytes: number | undefined
-  /** Of streams, and of all other answers. */
+  /** For streams, and for all other responses. */
   readonly stallTimeout: number | undefined
   readonly maxConnections: number | undefined
   readonly maxConnectionsPerAddress: number | undefined
@@ -45,7 +45,7 @@ const DAY = 86_400_000
 /** Under the working directory. */
 const DEFAULT_STORE = './fastify-sse-hub-data'
 
-/** Every variable that the hub reads. Any other that begins with `HUB_` is a misspelled one, and stops the start. */
+/** All variables that the hub reads. Any other that begins with `HUB_` is misspelled, and stops the start. */
 const NAMES = [
   'HOST',
   'PORT',
@@ -78,14 +78,15 @@ const NAMES = [
 ]
 
 /**
- * Reads and checks the environment. A variable that is empty counts as left out: that is how compose files leave one out.
- * @throws {EnvironmentError} naming the first variable that is wrong, and what it takes.
+ * Reads and checks the environment. An empty variable counts as unset, because compose files set empty ones.
+ * @throws {EnvironmentError} naming the first invalid variable, and the values that it takes.
  */
 export function readEnvironment(env: Variables): Environment {
   const misspelled = Object.keys(env).find(
     (name) => name.startsWith('HUB_') && !NAMES.includes(name) && !isServiceLink(name, env[name])
   )
-  if (misspelled !== undefined) fail(misspelled, `is no setting of this version; there are ${NAMES.join(', ')}`)
+  if (misspelled !== undefined)
+    fail(misspelled, `is not a setting of this version; its settings are ${NAMES.join(', ')}`)
   const number = (name: string, min: number, max: number) => wholeNumber(env, name, min, max)
   const host = env.HOST || '127.0.0.1'
   return {
@@ -122,31 +123,31 @@ export function readEnvironment(env: Variables): Environment {
   }
 }
 
-/** What Kubernetes sets in every container beside a service that is called "hub". */
+/** Whether Kubernetes sets the variable in every container beside a service named "hub". */
 function isServiceLink(name: string, value = ''): boolean {
   if (name === 'HUB_PORT') return /^(tcp|udp|sctp):/.test(value)
   return /^HUB_(SERVICE_(HOST|PORT)|PORT_\d)/.test(name)
 }
 
-/** Where history is kept; what looks like something else than a folder is no folder that anybody meant. */
+/** The store of the history. Text that looks like a URL is not accepted as the path of a folder. */
 function store(text: string | undefined): string {
   if (!text) return DEFAULT_STORE
   if (/^rediss?[:+]/.test(text)) return redisStore(text)
   const isMemory = text.trim().toLowerCase() === 'memory'
   if ((isMemory && text !== 'memory') || /^[a-z][a-z\d+.-]+:/i.test(text) || text.includes('\0')) {
-    // Not repeated: it may have a password in it.
+    // The message does not repeat the value: it may contain a password.
     fail('HUB_STORE', 'is "memory", the path of a folder, or a redis:// or rediss:// URL')
   }
   return text
 }
 
-/** Never repeated in what is wrong with it: it may have a password in it. */
+/** No message repeats the URL: it may contain a password. */
 function redisStore(text: string): string {
   const [address = '', ...parameters] = text.split('?')
   if (!/:\/\/[^/]/.test(address) || address.includes('#') || readRedisUrl(address) === undefined) {
     fail(
       'HUB_STORE',
-      'is no URL like redis://user:password@host:6379/0, redis+sentinel://host,host/name or redis+cluster://host,host'
+      'is not a URL like redis://user:password@host:6379/0, redis+sentinel://host,host/name or redis+cluster://host,host'
     )
   }
   const unknown = [...new URLSearchParams(parameters.join('?')).keys()].find((name) => name !== 'prefix')
@@ -157,7 +158,7 @@ function redisStore(text: string): string {
 function origins(text: string | undefined): string[] {
   const list = splitList(text)
   for (const origin of list) {
-    // A pattern would be an origin like any other, and match none.
+    // A pattern would be compared as an origin, and match none.
     if (!URL.canParse(origin) || new URL(origin).origin !== origin || origin.includes('*')) {
       fail(
         'HUB_CORS_ORIGIN',
@@ -168,7 +169,7 @@ function origins(text: string | undefined): string[] {
   return list
 }
 
-/** `true`, a number of proxies, or their addresses: what Fastify's `trustProxy` takes. */
+/** `true`, a number of proxies, or their addresses, for Fastify's `trustProxy`. */
 function trustProxy(text: string | undefined): boolean | number | string[] {
   if (text === undefined || text === '' || text === 'false') return false
   if (text === 'true') return true
@@ -180,7 +181,7 @@ function trustProxy(text: string | undefined): boolean | number | string[] {
   return list
 }
 
-/** Whether it is an address, or a range of them like 10.0.0.0/8. */
+/** Whether the text is an address, or a range like 10.0.0.0/8. */
 function isAddress(text: string): boolean {
   const [address = '', bits = '1', ...rest] = text.split('/')
   const family = isIP(address)

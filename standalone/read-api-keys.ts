@@ -5,15 +5,17 @@ import { fail, splitList } from './values.ts'
 
 const NAME = 'HUB_API_KEYS'
 const MAX_KEYS = 1_000
-/** The one that is in use, and the one that takes its place. */
+/** The key in use, and its successor. */
 const MAX_KEYS_OF_ID = 2
 const ID = /^[\w-]{1,64}$/
-/** A key has no dot, which tells tokens from keys, and `=` only at its end (RFC 6750 §2.1). 32 characters of hex are 128 bits. */
+/**
+ * A key has no dot, which distinguishes it from tokens, and `=` only at its end (RFC 6750 §2.1). 32 hex digits are 128 bits.
+ */
 const KEY = /^(?=.{32,256}$)[A-Za-z0-9_~+/-]+=*$/
 const HASH = /^sha256-([0-9a-f]{64})$/i
 
 /**
- * Reads `id:key:scope,scope; id:key:scope`, or the path of a file with such entries, one a line. For the key there may stand
+ * Reads `id:key:scope,scope; id:key:scope`, or the path of a file with one such entry per line. The key may be replaced by
  * `sha256-` and the SHA-256 of the key in hex. No message repeats any part of a key.
  */
 export function readApiKeys(text: string | undefined): readonly ApiKey[] {
@@ -27,7 +29,7 @@ export function readApiKeys(text: string | undefined): readonly ApiKey[] {
   for (const [index, key] of keys.entries()) {
     const before = keys.slice(0, index)
     if (before.some(({ hash }) => Buffer.compare(hash, key.hash) === 0))
-      fail(NAME, `has a key twice: entry ${index + 1}`)
+      fail(NAME, `has a duplicate key: entry ${index + 1}`)
     if (before.filter(({ id }) => id === key.id).length >= MAX_KEYS_OF_ID) {
       fail(NAME, `has at most ${MAX_KEYS_OF_ID} keys of one id: the old one and the new one; see "${key.id}"`)
     }

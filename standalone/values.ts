@@ -1,7 +1,7 @@
-/** The variables of the process. */
+/** The environment variables of the process. */
 export type Variables = Readonly<Record<string, string | undefined>>
 
-/** A setting that cannot be right. The message begins with the name of the variable. */
+/** An invalid setting. The message begins with the name of the variable. */
 export class EnvironmentError extends Error {}
 
 export function fail(name: string, why: string): never {
@@ -16,7 +16,7 @@ export function wholeNumber(env: Variables, name: string, min: number, max: numb
   return value
 }
 
-/** A number as it was written. Other text is not repeated: it may be a secret that was set under the wrong name. */
+/** A number as it was written. Other text is not repeated: it may be a secret under the wrong name. */
 function shown(text: string): string {
   return /^[-+\d.eE_, ]{1,20}$/.test(text) ? JSON.stringify(text) : `text of ${text.length} characters`
 }
@@ -25,7 +25,7 @@ export function oneOf(name: string, value: string, values: readonly string[]): s
   return values.includes(value) ? value : fail(name, `is one of ${values.join(', ')}`)
 }
 
-/** The parts of a list that is separated by commas, without blanks around them and without empty ones. */
+/** The parts of a list, trimmed and without empty ones. */
 export function splitList(text: string | undefined, separator: string | RegExp = ','): string[] {
   return (text ?? '')
     .split(separator)

@@ -53,7 +53,7 @@ t.test('every setting in the documentation exists', async (t) => {
     } catch (error) {
       complaint = (error as Error).message
     }
-    t.notMatch(complaint, 'is no setting', name)
+    t.notMatch(complaint, 'is not a setting', name)
   }
 })
 

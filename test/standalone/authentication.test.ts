@@ -154,8 +154,8 @@ t.test('impossible API keys stop the start', async (t) => {
     [`backend:${KEY}:,`, /scopes/],
     [`backend:${KEY}:publsh`, /scopes.*"backend"/],
     [`backend:${KEY}:publish,user:`, /scopes/],
-    [`a:${KEY}:publish;b:${KEY}:read`, /twice: entry 2/],
-    [`a:${KEY}:publish;b:sha256-${hashSecret(KEY).toString('hex')}:read`, /twice: entry 2/],
+    [`a:${KEY}:publish;b:${KEY}:read`, /duplicate key: entry 2/],
+    [`a:${KEY}:publish;b:sha256-${hashSecret(KEY).toString('hex')}:read`, /duplicate key: entry 2/],
     [[KEY, OTHER, 'z'.repeat(32)].map((key) => `a:${key}:read`).join(';'), /at most 2 keys of one id.*"a"/],
     [Array.from({ length: 1_001 }, (_, at) => `k${at}:${`${at}`.padStart(40, 'k')}:read`).join(';'), /at most 1000/]
   ]
@@ -197,7 +197,7 @@ t.test('impossible keys of tokens stop the start', async (t) => {
     const publicKey = `${prefix}_PUBLIC_KEY`
     const wrong: [string, string, RegExp][] = [
       [secret, 'short-secret', /32 bytes/],
-      [secret, SECRET, /one key, or two with a blank/],
+      [secret, SECRET, /one key, or two separated by a space/],
       [secret, [KEY, OTHER, ONE_WORD_SECRET].join(' '), /one key, or two/],
       [publicKey, '/none/key.pem', /ENOENT/],
       [publicKey, 'MIIB', /PEM/],

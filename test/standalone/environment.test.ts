@@ -103,7 +103,7 @@ t.test('an unknown variable with the prefix of the hub is an error', async (t) =
     stops(t, { [name]: '5' }, name)
     stops(t, { [name]: '' }, name)
   }
-  t.throws(() => readEnvironment({ HUB_X: '1' }), { message: /there are HOST, PORT, LOG_LEVEL, HUB_STORE, / })
+  t.throws(() => readEnvironment({ HUB_X: '1' }), { message: /its settings are HOST, PORT, LOG_LEVEL, HUB_STORE, / })
 })
 
 for (const [name, [min, max, value]] of Object.entries(NUMBERS)) {
