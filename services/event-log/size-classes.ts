@@ -19,8 +19,8 @@ export class SizeClasses<Item extends Weighed> {
 
   /** Call it when the bytes of an item have changed; `before` is their number at the last call. */
   update(item: Item, before: number): void {
-    const from = classOf(before)
-    const to = classOf(item.bytes)
+    const from = sizeClassOf(before)
+    const to = sizeClassOf(item.bytes)
     if (from === to) return
     if (from !== 0) this.#take(item, this.#classes[from] as Item[])
     if (to === 0) return
@@ -49,6 +49,6 @@ export class SizeClasses<Item extends Weighed> {
 }
 
 /** 0 for 0 bytes, else one more than the exponent of the power of two below. */
-function classOf(bytes: number): number {
+export function sizeClassOf(bytes: number): number {
   return bytes === 0 ? 0 : Math.floor(Math.log2(bytes)) + 1
 }

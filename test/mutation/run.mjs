@@ -16,16 +16,20 @@ const LOG = [
   'event-log/memory',
   'event-log/memory-model',
   'event-log/idempotency-keys',
-  'services/hub'
+  'hub/hub'
+]
+const STREAM = [
+  ...['streams/event-stream', 'streams/delivery', 'hub/hub-endings', 'hub/hub-slow-log'],
+  ...['streams/stream-manager', 'streams/feed', 'hub/hub', 'model/reliability']
 ]
 /** The tests of a source, from `test/`. */
 const SOURCES = {
-  'services/events/cursor.ts': ['services/cursor', 'event-log/memory', 'services/event-stream'],
-  'services/events/wire-format.ts': ['services/event', 'conformance/event-stream', 'conformance/statements'],
-  'services/streams/event-stream.ts': [
-    ...['services/event-stream', 'services/delivery', 'services/hub-endings', 'services/hub-slow-log'],
-    ...['services/stream-keeper', 'services/producer', 'services/hub', 'model/reliability']
-  ],
+  'services/events/cursor.ts': ['events/cursor', 'event-log/memory', 'streams/event-stream'],
+  'services/events/wire-format.ts': ['events/draft', 'conformance/wire-format', 'conformance/statements'],
+  'services/streams/event-stream.ts': STREAM,
+  'services/streams/replay.ts': STREAM,
+  'services/streams/stream-position.ts': STREAM,
+  'services/streams/stream-output.ts': STREAM,
   'services/event-log/memory/memory-log.ts': LOG,
   'services/event-log/memory/memory-entry.ts': LOG,
   'services/event-log/memory/channel-history.ts': LOG,

@@ -1,5 +1,6 @@
 import type { Channel } from '../../events/channel.ts'
 import { type ChannelKind, kindOf } from '../retention.ts'
+import { sizeClassOf } from '../size-classes.ts'
 import { type ChannelRow, END, isPosition, type PositionRow, type Tables } from './tables.ts'
 
 /** Number of positions that are counted at once. */
@@ -144,11 +145,6 @@ export class ChannelPositions {
     const row = this.#tables.blocks.get([this.id, block])
     if (row !== undefined) this.#tables.blocks.putSync([this.id, block], [row[0], row[1] + 1])
   }
-}
-
-/** 0 for 0 bytes, else one more than the exponent of the power of two below. */
-export function sizeClassOf(bytes: number): number {
-  return bytes === 0 ? 0 : Math.floor(Math.log2(bytes)) + 1
 }
 
 /** Counts a channel's entries from one of them on. Without holes that is a difference, else a block is walked. */

@@ -1,6 +1,7 @@
 import type { Channel } from '../../events/channel.ts'
 import type { ChannelKind } from '../retention.ts'
-import { ChannelPositions, sizeClassOf } from './channel-positions.ts'
+import { sizeClassOf } from '../size-classes.ts'
+import { ChannelPositions } from './channel-positions.ts'
 import { firstClassOf, heaviestChannel } from './heaviest-channel.ts'
 import { channelRow, type State, type Tables } from './tables.ts'
 

@@ -2,7 +2,7 @@ import { parseCursor } from '../../events/cursor.ts'
 import type { Idempotency } from '../../events/log-event.ts'
 import type { Receipt } from '../event-log.ts'
 import { MAX_KEYS_OF_SCOPE } from '../memory/idempotency-keys.ts'
-import { sizeClassOf } from './channel-positions.ts'
+import { sizeClassOf } from '../size-classes.ts'
 import { entryAt } from './entries.ts'
 import { END, type KeyRow, type ScopeRow, type State, type Tables } from './tables.ts'
 
