@@ -21,7 +21,7 @@ export function boundBodies(app: FastifyInstance, maxBytes = MAX_BYTES): void {
     let own = 0
     return (bytes) => {
       if (total + bytes > maxBytes) return false
-      // The event "close" does not come again: bytes that are counted now would stay counted.
+      // The event "close" was emitted already: bytes that are counted now would never be subtracted.
       if (isClosed(reply)) return true
       if (own === 0) reply.raw.once('close', () => (total -= own))
       own += bytes
@@ -70,7 +70,7 @@ export function boundBodies(app: FastifyInstance, maxBytes = MAX_BYTES): void {
   })
 }
 
-/** Whether the client left before its body was read, for example while a host looked up who it is. */
+/** Whether the client left before its body was read, for example during the authentication of the host. */
 function isClosed({ raw }: FastifyReply): boolean {
   const { stream } = raw as { stream?: { readonly destroyed: boolean } }
   return raw.destroyed || raw.socket?.destroyed === true || stream?.destroyed === true

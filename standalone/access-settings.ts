@@ -42,10 +42,10 @@ const COOKIE_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
 
 export function readAccess(env: Variables, host: string): Access {
   const auth = env.HUB_AUTH || undefined
-  if (auth !== undefined && auth !== 'none') fail('HUB_AUTH', 'is "none", or left out')
+  if (auth !== undefined && auth !== 'none') fail('HUB_AUTH', 'is "none" or unset')
   const authentication = readAuthentication(env)
   if (authentication !== undefined && auth === 'none') {
-    fail('HUB_AUTH', 'is "none" although keys are set: leave out one of them')
+    fail('HUB_AUTH', 'is "none" although keys are set: unset one of them')
   }
   if (authentication === undefined && auth === undefined && !isLoopback(host)) {
     fail(

@@ -92,7 +92,8 @@ export class Http2Peers {
   }
 
   /**
-   * Each costs a whole request, and makes room for the next at once, so the limit of concurrent streams does not bound them.
+   * A cancelled stream costs a whole request, and makes room for the next at once: the limit of concurrent streams does not
+   * bound these.
    */
   #cancelled(peer: Peer): void {
     const { now, maxStreamsPerSession } = this.#options

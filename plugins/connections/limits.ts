@@ -99,7 +99,7 @@ const OTHERS = ['maxConnectionsPerAddress', 'isProxy', 'clock']
 export function resolveLimits(limits: ConnectionLimits): ResolvedLimits {
   const names = [...Object.keys(NUMBERS), ...OTHERS]
   const unknown = Object.keys(limits).find((name) => !names.includes(name))
-  if (unknown !== undefined) throw new InvalidOptionError(unknown, `is no limit; there are ${names.join(', ')}`)
+  if (unknown !== undefined) throw new InvalidOptionError(unknown, `is not a limit; the limits are ${names.join(', ')}`)
   const { isProxy = () => false, clock = systemClock } = limits
   const given = { ...limits, maxConnections: limits.maxConnections ?? descriptors() }
   const numbers = Object.fromEntries(

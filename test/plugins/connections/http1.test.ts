@@ -311,7 +311,7 @@ t.test('a guard without limits serves as Fastify does', async (t) => {
 
 t.test('an unknown or impossible limit is an error with its name', async (t) => {
   const wrong: [object, RegExp][] = [
-    [{ maxConnection: 1 }, /maxConnection: is no limit; there are maxConnections/],
+    [{ maxConnection: 1 }, /maxConnection: is not a limit; the limits are maxConnections/],
     [{ maxConnections: -1 }, /maxConnections: is a whole number from 0 .*got -1/],
     [{ maxConnectionsPerAddress: '1' }, /maxConnectionsPerAddress: .*got "1"/],
     [{ maxUnreadBytes: 1 }, /maxUnreadBytes: .*from 1048576/]
