@@ -1,7 +1,7 @@
 // Changes one place of a source at a time and runs its tests: `npm run mutate`. Prints the share of changes that a test
 // notices, and every change that none does. SEED, MINUTES (10) and ONLY (a part of a path) can be set.
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import ts from 'typescript'
@@ -85,9 +85,11 @@ function random() {
   return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
 }
 
-for (const folder of ['environment', 'plugins', 'routes', 'services', 'test']) {
+for (const folder of ['event-log-contract', 'standalone', 'plugins', 'routes', 'services', 'test']) {
   for (const path of list(folder)) compile(path, readFileSync(join(ROOT, path), 'utf8'))
 }
+for (const path of readdirSync(ROOT).filter((name) => name.endsWith('.ts')))
+  compile(path, readFileSync(join(ROOT, path), 'utf8'))
 function list(folder) {
   return ts.sys.readDirectory(join(ROOT, folder), ['.ts']).map((path) => path.slice(ROOT.length + 1))
 }
