@@ -53,7 +53,7 @@ export interface HubAppOptions {
   readonly connections?: ConnectionGuard | undefined
   /**
    * Whether the app answers requests below `prefix` that no route matches. Without a prefix that is the host's own handler, and
-   * Fastify allows one.
+   * Fastify allows one; its default answer and log line repeat the URL with its query, which may hold a ticket.
    * @default true with a prefix, false without
    */
   readonly handleNotFound?: boolean | undefined
