@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { extname } from 'node:path'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { extname, join } from 'node:path'
 import ts from 'typescript'
 
 /**
@@ -27,16 +26,13 @@ const RULES = [
 ]
 const PROSE = new Set(['.md', '.lua'])
 const CODE = new Set(['.ts', '.mjs', '.cjs', '.js'])
+const SKIPPED = new Set(['node_modules', 'dist', 'coverage'])
 const SELF = 'test/lint/prose'
 
-const tracked = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '--', ...process.argv.slice(2)], {
-  encoding: 'utf8'
-})
-const files = tracked
-  .split('\n')
-  .filter((path) => (PROSE.has(extname(path)) || CODE.has(extname(path))) && !path.startsWith(SELF))
+const paths = process.argv.slice(2)
+const files = (paths.length > 0 ? paths : ['.']).flatMap(filesIn).filter((path) => !path.startsWith(SELF))
 let found = 0
-for (const path of new Set(files)) for (const piece of piecesOf(path)) check(path, piece)
+for (const path of files) for (const piece of piecesOf(path)) check(path, piece)
 if (found > 0) {
   console.error(`${found} phrases that the prose rules exclude`)
   process.exitCode = 1
@@ -109,4 +105,11 @@ function codeOf(path, source) {
 
 function at(source, position, text) {
   return { line: source.slice(0, position).split('\n').length, text }
+}
+
+/** The files to check at a path or below it. */
+function filesIn(path) {
+  if (!statSync(path).isDirectory()) return PROSE.has(extname(path)) || CODE.has(extname(path)) ? [path] : []
+  const names = readdirSync(path).filter((name) => !SKIPPED.has(name) && !(name.startsWith('.') && name !== '.ci'))
+  return names.flatMap((name) => filesIn(join(path, name)))
 }
