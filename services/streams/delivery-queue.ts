@@ -9,11 +9,15 @@ const DELIVERIES_PER_CLOCK_READ = 16
 
 /** A stream as the queue sees it. */
 export interface Deliverable {
-  /** Writes the pending events. */
-  flush(): void
+  /** Writes the pending events. `now` is the monotonic time, as of a few deliveries ago at most. */
+  flush(now: number): void
   /** Reads and writes one page of history. */
   catchUp(): void
 }
+
+type Deliver = (stream: Deliverable, now: number) => void
+const FLUSH: Deliver = (stream, now) => stream.flush(now)
+const CATCH_UP: Deliver = (stream) => stream.catchUp()
 
 /**
  * The streams that have events to write. All events of one turn of the event loop leave in one write per stream. The queue
@@ -59,22 +63,26 @@ export class DeliveryQueue<Stream extends Deliverable> {
   readonly #run = (): void => {
     this.#isScheduled = false
     const begun = this.#clock.monotonic()
-    this.#pending = this.#work(this.#pending, (stream) => stream.flush(), DELIVERIES_PER_CLOCK_READ, begun + SLICE)
+    this.#pending = this.#work(this.#pending, FLUSH, DELIVERIES_PER_CLOCK_READ, begun, begun + SLICE)
     // The clock is read for each page of history. The first page is always read, or a busy hub would read none.
     const replaying = this.#replaying
     this.#replaying = []
-    const left = this.#work(replaying, (stream) => stream.catchUp(), 1, begun + HISTORY_SLICE)
+    const left = this.#work(replaying, CATCH_UP, 1, begun, begun + HISTORY_SLICE)
     this.#replaying = left.length === 0 ? this.#replaying : left.concat(this.#replaying)
     if (this.#pending.length > 0 || this.#replaying.length > 0) this.#schedule()
   }
 
   /** Returns the streams that remain when the time is over. */
-  #work(queue: Stream[], deliver: (stream: Stream) => void, perClockRead: number, until: number): Stream[] {
+  #work(queue: Stream[], deliver: Deliver, perClockRead: number, begun: number, until: number): Stream[] {
+    let now = begun
     for (let at = 0; at < queue.length; at++) {
-      if (at > 0 && at % perClockRead === 0 && this.#clock.monotonic() >= until) return queue.slice(at)
+      if (at > 0 && at % perClockRead === 0) {
+        now = this.#clock.monotonic()
+        if (now >= until) return queue.slice(at)
+      }
       const stream = queue[at] as Stream
       try {
-        deliver(stream)
+        deliver(stream, now)
       } catch (error) {
         this.#onError(stream, error)
       }

@@ -148,13 +148,13 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
     this.catchUpSoon()
   }
 
-  flush(): void {
+  flush(now: number): void {
     this.#isQueued = false
     if (this.#state === 'replaying') this.catchUpSoon()
     const pending = this.#pending
     if (pending === undefined || this.#state !== 'live') return
     this.#pending = undefined
-    const isTaken = this.#output.write(pending.bytes)
+    const isTaken = this.#output.write(pending.bytes, now)
     if (pending.cursor !== undefined) this.#position.sent(pending.cursor)
     if (pending.final && this.follows) this.close('finished')
     else if (!isTaken) this.#state = 'backpressured'
@@ -162,7 +162,7 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
 
   catchUp(): void {
     this.#isQueued = false
-    if (this.#pending !== undefined) this.flush()
+    if (this.#pending !== undefined) this.flush(this.#host.now)
     if (this.#state === 'replaying' && !this.isBackpressured) this.#replay.next()
   }
 
@@ -200,7 +200,7 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
     // Checked after each wait: pending events, or another caller that waits, may have filled the socket.
     while (this.#state !== 'live' || this.#pending !== undefined) {
       if (this.isClosed) return false
-      if (this.#state === 'live') this.flush()
+      if (this.#state === 'live') this.flush(this.#host.now)
       else await this.#untilLive()
     }
     if (!this.#output.write(new WireBytes(frame))) this.#state = 'backpressured'

@@ -34,10 +34,10 @@ export class StreamOutput<Stream extends { readonly isClosed: boolean }> {
     return this.#sink.unsent()
   }
 
-  /** Returns false if the socket is backpressured. */
-  write(bytes: WireBytes): boolean {
+  /** Returns false if the socket is backpressured. `now` is the monotonic time. */
+  write(bytes: WireBytes, now = this.#host.now): boolean {
     this.#isGreeted = true
-    this.lastWrite = this.#host.now
+    this.lastWrite = now
     if (this.#sink.write(bytes)) return true
     if (!this.isBackpressured && !this.#stream.isClosed) {
       this.isBackpressured = true

@@ -205,7 +205,7 @@ t.test('a stream closes once, for any reason, and is not written to afterwards',
   await hub.broadcast({ data: '2' })
   stream.startReplay()
   stream.catchUp()
-  stream.flush()
+  stream.flush(hub.options.clock.monotonic())
   await settle()
   t.same(reasons, ['kicked'])
   t.same(textOf(sink), ['1'])
