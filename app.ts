@@ -52,9 +52,9 @@ export interface HubAppOptions {
   /** The guard of the server's connections: `stats()` counts what it refuses, and the log reports it. */
   readonly connections?: ConnectionGuard | undefined
   /**
-   * Whether the app answers requests below `prefix` that no route matches. Without a prefix that is the host's own handler, and
-   * Fastify allows one; its default answer and log line repeat the URL with its query, which may hold a ticket.
-   * @default true with a prefix, false without
+   * Whether the app answers requests below `prefix` that no route matches. Fastify's own answer and log line repeat the URL with its
+   * query, which may hold a ticket. Fastify allows one handler: set it to false if the host sets its own for the same prefix later.
+   * @default true, unless the host has set its own already
    */
   readonly handleNotFound?: boolean | undefined
 }
@@ -106,16 +106,11 @@ async function serve(
   keys: Authentication | undefined,
   routes: HubRoutesOptions
 ): Promise<void> {
-  const { prefix = '', hub = {}, corsOrigins = [], loopbackOnly = true, rateLimit: perSecond = 0 } = options
+  const { hub = {}, corsOrigins = [], loopbackOnly = true, rateLimit: perSecond = 0 } = options
   const isOpen = keys === undefined
   if (isOpen && loopbackOnly) scope.addHook('onRequest', before(checkCaller))
   if (corsOrigins.length > 0) await scope.register(corsPlugin, { origins: corsOrigins })
-  if (options.handleNotFound ?? prefix !== '') {
-    scope.setNotFoundHandler(({ method, url }) => {
-      // Without the query, which may hold a ticket.
-      throw new NotFoundError(`${method} ${url.split('?', 1)[0]}`)
-    })
-  }
+  if (options.handleNotFound !== false) handleNotFound(scope, options)
   await scope.register(async (api) => {
     // Before the body is read and credentials are checked, so that a refusal is cheap.
     api.addHook(
@@ -138,6 +133,19 @@ async function serve(
   })
   plainProbeRoute(scope)
   await scope.register(demoUiPlugin)
+}
+
+/** Sets a handler for requests that no route matches, unless the host has set its own for the same prefix. */
+function handleNotFound(scope: FastifyInstance, options: HubAppOptions): void {
+  try {
+    scope.setNotFoundHandler(({ method, url }) => {
+      // Without the query, which may hold a ticket.
+      throw new NotFoundError(`${method} ${url.split('?', 1)[0]}`)
+    })
+  } catch (error) {
+    // Fastify has no other way to ask.
+    if (options.handleNotFound || !(error as Error).message.startsWith('Not found handler already set')) throw error
+  }
 }
 
 /** Counts the refusals of the guard, and logs them once in ten seconds, not per connection. */

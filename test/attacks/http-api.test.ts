@@ -30,7 +30,7 @@ async function build(t: Test, authentication?: typeof KEYS): Promise<Fuzzed> {
   })
   t.teardown(() => app.close())
   const routes = collectRoutes(app)
-  await app.register(hubApp, { authentication, loopbackOnly: false, handleNotFound: true })
+  await app.register(hubApp, { authentication, loopbackOnly: false })
   await app.ready()
   return { app, routes, errors }
 }

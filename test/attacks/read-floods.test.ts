@@ -31,7 +31,7 @@ t.setTimeout(120_000)
 async function node(t: Test, log: EventLog | undefined): Promise<{ app: FastifyInstance; url: string }> {
   const app = Fastify({ forceCloseConnections: true })
   t.teardown(() => app.close())
-  await app.register(hubApp, { hub: { log }, loopbackOnly: false, handleNotFound: true })
+  await app.register(hubApp, { hub: { log }, loopbackOnly: false })
   return { app, url: await app.listen({ host: '127.0.0.1', port: 0 }) }
 }
 

@@ -16,7 +16,7 @@ async function build(
 ): Promise<FastifyInstance> {
   const app = Fastify(server)
   t.teardown(() => app.close())
-  await app.register(hubApp, { handleNotFound: true, ...options })
+  await app.register(hubApp, options)
   return app
 }
 

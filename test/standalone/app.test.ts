@@ -12,7 +12,7 @@ const ORIGIN = 'https://app.example'
 async function build(t: Test, options: HubAppOptions = {}): Promise<FastifyInstance> {
   const app = Fastify()
   t.teardown(() => app.close())
-  await app.register(hubApp, { handleNotFound: true, ...options })
+  await app.register(hubApp, options)
   return app
 }
 
@@ -215,3 +215,23 @@ t.test('an option that the app does not know stops the start', async (t) => {
   t.teardown(() => app.close())
   await t.rejects(async () => app.register(hubApp, { corsOrigin: [] } as never), { code: 'SSE_HUB_ERR_INVALID_OPTION' })
 })
+
+t.test(
+  "at the root the app leaves unknown paths to the host's handler, or else answers without the query",
+  async (t) => {
+    const own = Fastify()
+    t.teardown(() => own.close())
+    own.setNotFoundHandler((_request, reply) => reply.code(404).send({ from: 'the host' }))
+    await own.register(hubApp)
+    t.same((await own.inject('/nowhere')).json(), { from: 'the host' })
+    const later = Fastify()
+    t.teardown(() => later.close())
+    await later.register(hubApp, { handleNotFound: false })
+    later.setNotFoundHandler((_request, reply) => reply.code(404).send({ from: 'the host' }))
+    t.same((await later.inject('/nowhere')).json(), { from: 'the host' })
+    const app = await build(t)
+    const unknown = await app.inject('/nowhere?ticket=secret')
+    t.match(unknown.json(), { code: 'SSE_HUB_ERR_NOT_FOUND' })
+    t.notMatch(unknown.payload, 'secret')
+  }
+)

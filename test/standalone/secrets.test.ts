@@ -44,7 +44,6 @@ t.test('no log line of any level and no answer has a secret in it', async (t) =>
   await app.register(hubApp, {
     corsOrigins: ['https://app.example'],
     rateLimit: 1_000_000,
-    handleNotFound: true,
     authentication: {
       subscribers: { keys: [SUBSCRIBER_SECRET], audience: 'hub' },
       publishers: { keys: [PUBLISHER_SECRET] },
