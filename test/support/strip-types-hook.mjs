@@ -9,8 +9,8 @@ mkdirSync(CACHE, { recursive: true })
 /** Loads TypeScript with its types blanked out, so that every line and column stays where it is. */
 export async function load(url, context, next) {
   if (!url.startsWith('file:') || !url.endsWith('.ts')) return next(url, context)
-  const loaded = await next(url, { ...context, format: 'module' })
-  return { ...loaded, source: await strip(String(loaded.source)) }
+  // Not `next`: the test runner's own hook compiles each file in each process, and coverage would mix the offsets of both.
+  return { format: 'module', shortCircuit: true, source: await strip(readFileSync(new URL(url), 'utf8')) }
 }
 
 async function strip(source) {
