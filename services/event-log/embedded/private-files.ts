@@ -52,9 +52,11 @@ function restrict(path: string, mode: number): string | undefined {
   const before = statSync(path).mode & 0o777
   if ((before & ~mode) === 0) return undefined
   const change = `${path} had the mode ${before.toString(8)}`
+  // Rights are only taken away: a folder that its owner has made read-only stays so.
+  const after = before & mode
   try {
-    chmodSync(path, mode)
-    return `${change}, and has ${mode.toString(8)} now: only its owner reads it`
+    chmodSync(path, after)
+    return `${change}, and has ${after.toString(8)} now: only its owner reads it`
   } catch (error) {
     return `${change}, which lets others read it and cannot be changed: ${(error as Error).message}`
   }
