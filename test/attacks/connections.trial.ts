@@ -14,6 +14,8 @@ import { ServerProcess } from '../support/server-process.ts'
 t.setTimeout(600_000)
 
 const KEY = 'k'.repeat(43)
+/** The attackers' key: each key has its own rate. */
+const ATTACKER_KEY = 'a'.repeat(43)
 /** The maximum delay that the server may cause the innocent user, in milliseconds. */
 const PATIENCE = 1_000
 /**
@@ -129,7 +131,7 @@ const ATTACKS: Record<'HTTP' | 'HTTPS', Record<string, (crowd: Crowd) => Promise
       }),
     'never finishes bodies': (crowd) =>
       crowd.http2(50, (client) => {
-        const headers = { 'content-type': 'application/json', authorization: `Bearer ${KEY}` }
+        const headers = { 'content-type': 'application/json', authorization: `Bearer ${ATTACKER_KEY}` }
         for (let stream = 1; stream < 40; stream += 2) {
           client.request(stream, 'POST', '/broadcast', { headers, flags: FLAG.endHeaders })
           client.send(frame(FRAME.data, FLAG.none, stream, Buffer.from('{')))
@@ -175,7 +177,11 @@ async function start(t: Test, protocol: keyof typeof ATTACKS) {
     t,
     {
       ...(protocol === 'HTTPS' ? tls : {}),
-      ...{ HUB_API_KEYS: `all:${KEY}:publish,ticket,read`, HOST: '127.0.0.1', LOG_LEVEL: 'warn' },
+      ...{
+        HUB_API_KEYS: `all:${KEY}:publish,ticket,read; attacker:${ATTACKER_KEY}:publish`,
+        HOST: '127.0.0.1',
+        LOG_LEVEL: 'warn'
+      },
       ...{ HUB_MAX_CONNECTIONS_PER_ADDRESS: '1000', HUB_REQUEST_TIMEOUT: '5000', HUB_STALL_TIMEOUT: '5000' }
     },
     [process.execPath, join(await compiledHub(), 'server.js')]
