@@ -58,11 +58,20 @@ t.test('the package of the server asks for what the library was tested with', as
   const read = (path: string) => JSON.parse(readFileSync(join(ROOT, path), 'utf8'))
   const library = read('package.json')
   const { version, engines, dependencies } = read('server-package/package.json')
-  const { 'fastify-sse-hub': own, ...others } = dependencies
+  // Fastify's own light-my-request 6.8 needs Node 22.
+  const { 'fastify-sse-hub': own, 'light-my-request': _, ...others } = dependencies
   t.same({ version, engines, own }, { version: library.version, engines: library.engines, own: library.version })
   for (const [name, range] of Object.entries(others)) t.equal(range, library.devDependencies[name], name)
   const optional = Object.keys(library.peerDependenciesMeta)
   t.same(Object.keys(others).sort(), [...optional, 'fastify'].sort())
+})
+
+t.test('the package of the server installs without a warning about engines', async (t) => {
+  const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'server-package', 'package.json'), 'utf8'))
+  const { 'fastify-sse-hub': _, ...others } = dependencies
+  const cwd = t.testdir({ 'package.json': JSON.stringify({ name: 'server', private: true, dependencies: others }) })
+  const { stderr } = await run('npm', ['install', '--dry-run', '--prefer-offline', '--no-audit', '--no-fund'], { cwd })
+  t.notMatch(stderr, 'EBADENGINE')
 })
 
 t.test('a user of the library installs at most 12 packages and 8 MB beyond Fastify', async (t) => {
