@@ -24,7 +24,7 @@ const RULES = [
   [/\b(?:he|him|his|she|her)\b/i, 'say "the user", "the client"'],
   [/\bwho is (?:level|behind|full|there|away|alone|late|slow)\b/i, 'name the noun']
 ]
-const PROSE = new Set(['.md', '.lua'])
+const PROSE = new Set(['.css', '.lua', '.md'])
 const CODE = new Set(['.ts', '.mjs', '.cjs', '.js'])
 const SKIPPED = new Set(['node_modules', 'dist', 'coverage'])
 const SELF = 'test/lint/prose'
@@ -53,8 +53,9 @@ function piecesOf(path) {
   const source = readFileSync(path, 'utf8')
   const extension = extname(path)
   if (extension === '.md') return markdownOf(source)
-  if (extension === '.lua')
-    return [...source.matchAll(/--(.*)/g)].map((match) => at(source, match.index, match[1].trim()))
+  const comments = { '.lua': /--(.*)/g, '.css': /\/\*(.*?)\*\//gs }[extension]
+  if (comments !== undefined)
+    return [...source.matchAll(comments)].map((match) => at(source, match.index, match[1].trim()))
   return codeOf(path, source)
 }
 
