@@ -59,9 +59,7 @@ export interface HubAppOptions {
   readonly handleNotFound?: boolean | undefined
 }
 
-const OPTIONS = [
-  ...(['hub', 'corsOrigins', 'authentication', 'loopbackOnly', 'rateLimit', 'connections', 'handleNotFound'] as const)
-]
+const OPTIONS = ['hub', 'corsOrigins', 'authentication', 'loopbackOnly', 'rateLimit', 'connections', 'handleNotFound']
 
 /** At most how often refused connections are logged, in milliseconds. */
 const REPORT_INTERVAL = 10_000

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { algorithmsOf, keyFingerprint } from '../services/access/jwt-keys.ts'
-import { explainMissing } from './optional-package.ts'
+import { explainMissing } from '../services/optional-package.ts'
 
 /** The tokens that are accepted. */
 export interface TokenOptions {

@@ -43,6 +43,20 @@ export function wholeNumber(name: string, value: unknown, min: number, max: numb
   return value as number
 }
 
+/**
+ * Resolves options that are whole numbers by a table of default, minimum and maximum.
+ * @throws {InvalidOptionError}
+ */
+export function wholeNumbers<Name extends string>(
+  table: Readonly<Record<Name, readonly [preset: number, min: number, max: number]>>,
+  given: Readonly<Partial<Record<NoInfer<Name>, unknown>>>
+): Record<Name, number> {
+  const entries = Object.entries(table) as [Name, readonly [number, number, number]][]
+  return Object.fromEntries(
+    entries.map(([name, [preset, min, max]]) => [name, wholeNumber(name, given[name] ?? preset, min, max)])
+  ) as Record<Name, number>
+}
+
 /** @throws {InvalidOptionError} */
 export function checkClock(clock: unknown): void {
   if (!hasMethods(clock, ['now', 'monotonic', 'every', 'random']))

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../../services/clock.ts'
 import { InvalidOptionError } from '../../services/errors.ts'
-import { wholeNumber } from '../../services/option-checks.ts'
+import { wholeNumber, wholeNumbers } from '../../services/option-checks.ts'
 
 /** Bounds on the connections of a server. Durations are in milliseconds, sizes in bytes. */
 export interface ConnectionLimits {
@@ -102,12 +102,7 @@ export function resolveLimits(limits: ConnectionLimits): ResolvedLimits {
   if (unknown !== undefined) throw new InvalidOptionError(unknown, `is not a limit; the limits are ${names.join(', ')}`)
   const { isProxy = () => false, clock = systemClock } = limits
   const given = { ...limits, maxConnections: limits.maxConnections ?? descriptors() }
-  const numbers = Object.fromEntries(
-    Object.entries(NUMBERS).map(([name, [preset, min, max]]) => [
-      name,
-      wholeNumber(name, given[name as keyof typeof NUMBERS] ?? preset, min, max)
-    ])
-  ) as Record<keyof typeof NUMBERS, number>
+  const numbers = wholeNumbers(NUMBERS, given)
   const share = Math.ceil(numbers.maxConnections / 4)
   const perAddress = limits.maxConnectionsPerAddress
   return {

@@ -224,13 +224,11 @@ export class Hub<Events extends object = EventMap> {
 
   /** Counts of this node, and the number of streams and users of all nodes. Its cost does not grow with them. */
   stats(): HubStats {
-    const { opened, closed, rejected, registry } = this.manager
-    const { size: streams, users } = registry
-    const { elsewhere } = this.#cluster
+    const { opened, closed, rejected, registry, online } = this.manager
     return {
-      streams,
-      users,
-      cluster: { streams: streams + elsewhere.streams, users: users + elsewhere.users },
+      streams: registry.size,
+      users: registry.users,
+      cluster: online,
       published: this.#publisher.published,
       opened,
       closed: { ...closed },

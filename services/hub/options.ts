@@ -6,7 +6,7 @@ import type { EventLog } from '../event-log/event-log.ts'
 import { IDEMPOTENCY_WINDOW } from '../event-log/idempotency.ts'
 import { type Retention, resolveRetention } from '../event-log/retention.ts'
 import { MAX_RECONNECTION_TIME } from '../events/wire-format.ts'
-import { checkClock, hasMethods, show, wholeNumber } from '../option-checks.ts'
+import { checkClock, hasMethods, show, wholeNumbers } from '../option-checks.ts'
 import type { StreamSettings } from '../streams/stream-settings.ts'
 
 /** Hub options. Durations are in milliseconds, sizes in bytes. */
@@ -149,12 +149,7 @@ export const HUB_OPTION_NAMES: readonly string[] = [...Object.keys(NUMBERS), ...
 
 /** @throws {InvalidOptionError} naming the option, the values that it takes, and the value that was given. */
 export function resolveOptions(options: HubOptions): ResolvedOptions {
-  const numbers = Object.fromEntries(
-    Object.entries(NUMBERS).map(([name, [preset, min, max]]) => [
-      name,
-      wholeNumber(name, options[name as keyof typeof NUMBERS] ?? preset, min, max)
-    ])
-  ) as Record<keyof typeof NUMBERS, number>
+  const numbers = wholeNumbers(NUMBERS, options)
   const {
     welcome = true,
     onlineCounts = true,

@@ -231,11 +231,12 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
   welcome(stream: EventStream, resumed: boolean, replayed: number): Welcome | undefined {
     if (!this.#options.welcome) return undefined
     const { heartbeatInterval, onlineCounts } = this.#options
-    const online = onlineCounts ? { online: this.#online() } : {}
+    const online = onlineCounts ? { online: this.online } : {}
     return { stream: stream.id, user: stream.user, ...online, heartbeatInterval, resumed, replayed }
   }
 
-  #online(): { users: number; streams: number } {
+  /** Open streams of all nodes, and users who have one; see `Cluster.elsewhere`. */
+  get online(): { users: number; streams: number } {
     const { users, streams } = this.#cluster.elsewhere
     return { users: this.registry.users + users, streams: this.registry.size + streams }
   }

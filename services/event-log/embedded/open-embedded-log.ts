@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../../clock.ts'
 import { InvalidOptionError } from '../../errors.ts'
-import { checkClock } from '../../option-checks.ts'
+import { checkClock, checkNames } from '../../option-checks.ts'
 import type { EventLog, HealthCheck } from '../event-log.ts'
 import { resolveIdempotencyWindow } from '../idempotency.ts'
 import type { Retention } from '../retention.ts'
@@ -62,8 +62,7 @@ const PROCESS_WARNINGS: StoreLogger = {
  * @throws {LogStoreError} when the content of the folder cannot be read; the content is not changed.
  */
 export async function embeddedLog(options: EmbeddedLogOptions): Promise<EventLog & HealthCheck> {
-  const unknown = Object.keys(options).find((name) => !NAMES.includes(name))
-  if (unknown !== undefined) throw new InvalidOptionError(unknown, `is unknown; expected one of ${NAMES.join(', ')}`)
+  checkNames('', options, NAMES)
   const {
     path,
     durability = 'sync',

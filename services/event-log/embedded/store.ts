@@ -4,6 +4,7 @@ import type { RootDatabase } from 'lmdb'
 import type { Clock } from '../../clock.ts'
 import { LogInUseError, LogStoreError, MissingPackageError } from '../../errors.ts'
 import { newEpoch, newWitness } from '../../events/cursor.ts'
+import { explainMissing } from '../../optional-package.ts'
 import { randomText } from '../../random.ts'
 import { newWitnessKey, Witnesses, type WitnessKeys, withKey } from '../witnesses.ts'
 import { checkBeginning, checkFile } from './check-file.ts'
@@ -170,16 +171,10 @@ function checkData(folder: string, check: (path: string) => void): void {
 }
 
 async function importLmdb(): Promise<typeof import('lmdb')> {
-  try {
-    const lmdb = await import('lmdb')
-    // Any version satisfies the peer dependency, so that hosts with an older one can install the package.
-    if (!('version' in lmdb)) throw new MissingPackageError(OF_LOG, 'lmdb 3', 'lmdb@3')
-    return lmdb
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ERR_MODULE_NOT_FOUND') throw new MissingPackageError(OF_LOG, 'lmdb', 'lmdb')
-    throw error
-  }
+  const lmdb = await import('lmdb').catch(explainMissing(OF_LOG, 'lmdb'))
+  // Any version satisfies the peer dependency, so that hosts with an older one can install the package.
+  if (!('version' in lmdb)) throw new MissingPackageError(OF_LOG, 'lmdb 3', 'lmdb@3')
+  return lmdb
 }
 
 /** Whether the folder has no finished store yet. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts'
 import { systemClock } from '../../clock.ts'
 import { InvalidOptionError, LogUnavailableError } from '../../errors.ts'
-import { wholeNumber } from '../../option-checks.ts'
+import { checkNames, wholeNumber } from '../../option-checks.ts'
 import { messageOf } from '../../redis/client.ts'
 import { openerFor, type RedisTemplate, type RedisTemplateFactory } from '../../redis/client-factory.ts'
 import { RedisConnection } from '../../redis/connection.ts'
@@ -125,9 +125,7 @@ export async function redisLog(options: RedisLogOptions): Promise<RedisLog> {
 
 /** Opens the event log over an existing connection, which is closed with the log. */
 export async function redisLogOn(link: RedisLink, options: RedisLogOptions): Promise<RedisLog> {
-  for (const name of Object.keys(options)) {
-    if (!NAMES.includes(name)) throw new InvalidOptionError(name, `is unknown; expected one of ${NAMES.join(', ')}`)
-  }
+  checkNames('', options, NAMES)
   const { startDegraded = false, clock, logger } = options
   const parts = {
     retention: resolveRetention(options.retention ?? {}),

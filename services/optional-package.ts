@@ -1,4 +1,4 @@
-import { MissingPackageError } from '../services/errors.ts'
+import { MissingPackageError } from './errors.ts'
 
 /**
  * Handles the rejection of `import()` of an optional peer: `import('cookie').catch(explainMissing(…))`. Bundlers accept this
