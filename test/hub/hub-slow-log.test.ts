@@ -1,33 +1,9 @@
-import t, { type Test } from 'tap'
-import { MemoryLog } from '../../services/event-log/memory/memory-log.ts'
-import { DEFAULT_RETENTION } from '../../services/event-log/retention.ts'
+import t from 'tap'
 import { formatCursor } from '../../services/events/cursor.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { FakeSink, settle } from '../support/fake-sink.ts'
-import { SlowLog } from '../support/slow-log.ts'
+import { answerAll, memoryLog, startSlowHub } from '../support/slow-hub.ts'
 import { startHub } from '../support/test-hub.ts'
-
-function memoryLog(clock: FakeClock, retention: Partial<typeof DEFAULT_RETENTION> = {}): MemoryLog {
-  return new MemoryLog({ clock, idempotencyWindow: 60_000, retention: { ...DEFAULT_RETENTION, ...retention } })
-}
-
-/** A hub over a log that answers when the test calls `log.answer()`. */
-async function startSlowHub(
-  t: Test,
-  { retention = {}, isSlow = true, isLagging = false, evaluatesLate = true }: SlowHubOptions = {}
-) {
-  const clock = new FakeClock()
-  const log = new SlowLog(memoryLog(clock, retention), { isSlow, isLagging, chance: () => (evaluatesLate ? 0.99 : 0) })
-  return { ...(await startHub(t, { log, clock })), log }
-}
-
-interface SlowHubOptions {
-  readonly retention?: Partial<typeof DEFAULT_RETENTION>
-  readonly isSlow?: boolean
-  readonly isLagging?: boolean
-  /** Whether a read returns the events at the time of the answer, not of the call. */
-  readonly evaluatesLate?: boolean
-}
 
 /** Room for the reconnection time, but not for the welcome. */
 const ROOM_TO_BEGIN = 20
@@ -38,15 +14,6 @@ function textOf(sink: FakeSink): string[] {
 
 function namesOf(sink: FakeSink): string[] {
   return sink.events.map(({ event, data }) => (event === 'message' ? data : event))
-}
-
-/** Answers the calls of the log until no call waits. */
-async function answerAll(log: SlowLog): Promise<void> {
-  for (let round = 0; round < 50; round++) {
-    await settle(2)
-    if (log.waiting === 0) return
-    log.answer()
-  }
 }
 
 t.test('the first bytes do not wait for the log', async (t) => {

@@ -6,32 +6,21 @@ import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { compiledHub } from '../support/compiled-hub.ts'
+import { preloadedLibrary } from '../support/preloaded-library.ts'
+import { skipTest } from '../support/programs.ts'
 
 const SUPPORT = join(import.meta.dirname, '..', 'support')
 const run = promisify(execFile)
 
-/** The compiled library that delays the disk; undefined where it cannot be compiled. */
-function compiled(folder: string): string | undefined {
-  const library = join(folder, 'held-disk.so')
-  try {
-    execFileSync('cc', ['-shared', '-fPIC', '-o', library, join(SUPPORT, 'held-disk.c'), '-ldl'], { stdio: 'ignore' })
-    execFileSync('mkfifo', [join(folder, 'waits'), join(folder, 'goes')], { stdio: 'ignore' })
-  } catch {
-    return undefined
-  }
-  return process.platform === 'linux' ? library : undefined
-}
-
 t.test('while the disk is slow, the event loop turns, and no reader sees an event that is not on it', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'held-disk-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  const library = compiled(folder)
+  const library = preloadedLibrary(folder, 'held-disk')
   if (library === undefined) {
     const why = 'a C compiler for Linux is not installed: apt-get install gcc libc6-dev'
-    if (process.env.CI === 'true') return t.fail(why)
-    t.comment(why)
-    return t.pass(why, { skip: why })
+    return skipTest(t, why)
   }
+  execFileSync('mkfifo', [join(folder, 'waits'), join(folder, 'goes')], { stdio: 'ignore' })
   const embedded = pathToFileURL(join(await compiledHub(), 'embedded.js')).href
   // It ends by itself only if its event loop answers the disk; otherwise it is killed.
   const { stdout } = await run(

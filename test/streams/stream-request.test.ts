@@ -1,28 +1,10 @@
-import t, { type Test } from 'tap'
-import { MemoryLog } from '../../services/event-log/memory/memory-log.ts'
-import { DEFAULT_RETENTION } from '../../services/event-log/retention.ts'
-import { FakeClock } from '../support/fake-clock.ts'
+import t from 'tap'
 import { FakeSink, settle } from '../support/fake-sink.ts'
-import { SlowLog } from '../support/slow-log.ts'
+import { answerAll, startSlowHub } from '../support/slow-hub.ts'
 import { startHub } from '../support/test-hub.ts'
 
 const namesOf = (sink: FakeSink) => sink.events.map(({ event, data }) => (event === 'message' ? data : event))
 const welcomeOf = (sink: FakeSink) => JSON.parse(sink.events[0]?.data ?? 'null')
-
-async function startSlowHub(t: Test, evaluatesLate: boolean) {
-  const clock = new FakeClock()
-  const memory = new MemoryLog({ clock, idempotencyWindow: 60_000, retention: DEFAULT_RETENTION })
-  const log = new SlowLog(memory, { isSlow: true, chance: () => (evaluatesLate ? 0.99 : 0) })
-  return { ...(await startHub(t, { log, clock })), log }
-}
-
-async function answerAll(log: SlowLog): Promise<void> {
-  for (let round = 0; round < 50; round++) {
-    await settle(2)
-    if (log.waiting === 0) return
-    log.answer()
-  }
-}
 
 t.test('events sent in the listener of "open" arrive after the welcome, in order, transient or not', async (t) => {
   const { hub, open } = await startHub(t)
@@ -71,7 +53,7 @@ for (const evaluatesLate of [true, false]) {
   const when = evaluatesLate ? 'and answers late' : 'and has read before'
 
   t.test(`a stream that waits for its log, ${when}, gets each event once and in order`, async (t) => {
-    const { hub, open, log } = await startSlowHub(t, evaluatesLate)
+    const { hub, open, log } = await startSlowHub(t, { evaluatesLate })
     await hub.send('alice', { data: 'old' })
     const { sink } = open({ from: 'oldest' })
     await settle()

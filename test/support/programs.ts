@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import type { Test } from 'tap'
 
 /**
  * The reason why a test that needs a program is skipped, or false if the program runs. In CI, where everything is
@@ -12,4 +13,14 @@ export function without(
   const reason = `${program} is not installed: ${install}`
   if (process.env.CI === 'true') throw new Error(reason)
   return reason
+}
+
+/** Skips the running test because the machine lacks something. In CI, where nothing is lacking, the test fails. */
+export function skipTest(t: Test, why: string): void {
+  if (process.env.CI === 'true') {
+    t.fail(why)
+    return
+  }
+  t.comment(why)
+  t.pass(why, { skip: why })
 }
