@@ -1,9 +1,12 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Acknowledgements } from '../../services/cluster/redis/acknowledgements.ts'
+import { BEGIN, JOIN, RENEW, WRITE } from '../../services/cluster/redis/cluster-scripts.ts'
 import { parseNodeCommand } from '../../services/cluster/redis/command-stream.ts'
 import { Counts } from '../../services/cluster/redis/counts.ts'
+import { Membership } from '../../services/cluster/redis/membership.ts'
 import { PresenceChanges, parseText, textOf } from '../../services/cluster/redis/presence-changes.ts'
+import type { LuaScript, RedisLink } from '../../services/redis/link.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { settle } from '../support/fake-sink.ts'
 import { NodeNetwork } from '../support/node-network.ts'
@@ -172,4 +175,42 @@ t.test('changes hold one entry per stream, and restored ones do not overwrite ne
   })
   changes.putBack(batch)
   t.equal(changes.isEmpty, false)
+})
+
+// Membership
+
+t.test('a node that leaves while its changes are written does not join anew', async (t) => {
+  const answers = new Map<LuaScript, unknown>([
+    [BEGIN, '0-0'],
+    [JOIN, 1],
+    [RENEW, [0, 0, 0, 0, 0]]
+  ])
+  const ran: LuaScript[] = []
+  let write = (_answer: unknown) => {}
+  const link = {
+    isUp: true,
+    untilUp: async () => {},
+    onUp: () => () => {},
+    run: async (script: LuaScript) => {
+      ran.push(script)
+      if (script !== WRITE) return answers.get(script) ?? 0
+      return new Promise((resolve) => {
+        write = resolve
+      })
+    }
+  } as Partial<RedisLink> as RedisLink
+  const node = new TestNode(new NodeNetwork().nodes())
+  const clock = new FakeClock()
+  const [onJoined, onLiveNodes] = [() => {}, () => {}]
+  const membership = new Membership(node, { link, key: 'k', lease: 10_000, clock, onJoined, onLiveNodes })
+  await membership.join()
+  membership.note(node.open('alice'), 'opened')
+  const written = membership.written()
+  membership.refreshSoon()
+  await settle()
+  await membership.leave()
+  write([0])
+  await written
+  await settle()
+  t.equal(ran.filter((script) => script === BEGIN).length, 1)
 })

@@ -167,6 +167,8 @@ export class Membership {
       let dead: string[]
       do {
         if (this.isMember) await this.written()
+        // A node that has left meanwhile must not join anew.
+        if (this.#hasLeft) return
         if (!this.isMember) await this.#enter()
         dead = await this.#renew()
         // The lease may have expired meanwhile.
