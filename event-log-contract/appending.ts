@@ -128,7 +128,7 @@ export function appending<Log extends EventLog>(define: Define<Log>): void {
     const log = await given.log()
     const before = await log.append(
       AWKWARD.map((text, index) =>
-        draft('t:awkward', text, { event: AWKWARD_NAMES[index] ?? 'message', final: index % 2 === 0 })
+        draft('t:awkward', text, { event: AWKWARD_NAMES[index] ?? 'message', final: FINALS[index % 3] ?? false })
       )
     )
     const { events } = await readAll(log, 't:awkward', 'oldest')
@@ -136,7 +136,7 @@ export function appending<Log extends EventLog>(define: Define<Log>): void {
     for (const [index, event] of events.entries()) {
       assert.equal(event.data, AWKWARD[index])
       assert.equal(event.event, AWKWARD_NAMES[index] ?? 'message')
-      assert.equal(event.final, index % 2 === 0)
+      assert.equal(event.final, FINALS[index % 3])
       assert.deepEqual(event.channels, ['t:awkward'])
       assert.equal(event.frame, undefined)
       assert.ok(Number.isFinite(event.time) && event.time > 0, 'the time is one since the epoch')
@@ -191,6 +191,7 @@ export function appending<Log extends EventLog>(define: Define<Log>): void {
   })
 }
 
+const FINALS = [true, false, 'failed'] as const
 const AWKWARD = [
   '',
   ' ',

@@ -20,7 +20,7 @@ export function lasting<Log extends EventLog>(define: Define<Log>): void {
     const log = await given.log()
     await log.append([
       draft(['u:alice', 't:news'], 'a', { event: 'é☃', final: true }),
-      draft('everyone', '\0\r\n💥'),
+      draft('everyone', '\0\r\n💥', { final: 'failed' }),
       draft('u:alice', 'gone', { transient: true })
     ])
     await log.append(named('b', 200).map((text) => draft('u:alice', text)))

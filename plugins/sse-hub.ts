@@ -161,19 +161,22 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     checkFollowOptions(options)
     checkRequest(request, reply)
     topicChannel(topic)
-    let { user } = options
+    const { user } = options
+    let opening: StreamIdentity | { user: string | null } = { user: user ?? null }
     if (options.requested) {
       const identity =
         user === undefined
           ? await this.#identities.identify(request, options)
           : this.#identities.checked({ user }, 'follow()')
       if (identity === NO_ANSWER) return this.#reject(request, reply)
-      this.manager.admission.check(identity)
-      const isAllowed = await this.#identities.authorize(request, identity, [topic], options)
+      this.manager.admission.check({ user: identity.user, topics: [topic], expiresAt: identity.expiresAt })
+      const granted = allTopics(identity.topics ?? [])
+      const asked = granted.includes(topic) ? [] : [topic]
+      const isAllowed = await this.#identities.authorize(request, identity, asked, options)
       if (isAllowed === NO_ANSWER) return this.#reject(request, reply)
-      user = identity.user
+      opening = { user: identity.user, expiresAt: identity.expiresAt }
     }
-    return this.#open(request, reply, { user: user ?? null, topics: [topic], follows: true, from: 'oldest' })
+    return this.#open(request, reply, { ...opening, topics: [topic], follows: true, from: 'oldest' })
   }
 
   async #stream(

@@ -44,11 +44,12 @@ export class HubStream extends EventTarget {
     this.#wish = wish
   }
 
-  /** Opens the source. A stream that is opened again requests the events that it missed, unless it was finished. */
+  /** Opens the source. A stream that is opened again requests the events that it missed, unless it came to its end. */
   start() {
     clearTimeout(this.#return)
     const url = new URL(this.#path, document.baseURI)
-    if (this.reason !== 'finished' && this.lastEventId) url.searchParams.set('lastEventId', this.lastEventId)
+    const hasEnded = this.reason === 'finished' || this.reason === 'failed'
+    if (!hasEnded && this.lastEventId) url.searchParams.set('lastEventId', this.lastEventId)
     this.#become('connecting')
     if (hasKey()) void this.#showTicket(url)
     else this.#open(url)

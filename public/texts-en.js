@@ -18,6 +18,7 @@ const CLOSED = {
   expired: 'expired',
   kicked: 'kicked',
   finished: 'finished',
+  failed: 'failed',
   shutdown: 'the hub shuts down',
   error: 'an error in the hub'
 }

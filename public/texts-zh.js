@@ -17,6 +17,7 @@ const CLOSED = {
   expired: '已过期',
   kicked: '被移出',
   finished: '已完成',
+  failed: '已失败',
   shutdown: '中心正在关闭',
   error: '中心出错'
 }

@@ -26,7 +26,10 @@ const draft = {
   idempotencyKey: Type.Optional(
     Type.String({ description: 'An event with a known key is not published again; wins over the header' })
   ),
-  final: Type.Optional(Type.Boolean({ description: 'Whether the event ends the streams that follow the topic' }))
+  final: Type.Optional(Type.Boolean({ description: 'Whether the event ends the streams that follow the topic' })),
+  fail: Type.Optional(
+    Type.Boolean({ description: 'Whether the event is final, and the topic has failed: the close reason is "failed"' })
+  )
 }
 
 export const Draft = Type.Object(draft, Strict)
@@ -57,6 +60,13 @@ export const StreamParams = Type.Object({ id: Type.String({ minLength: 1, maxLen
 
 /** Other parameters are allowed: the host's `authenticate` may read them. */
 export const StreamQuery = Type.Object({
+  follow: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 256,
+      description: 'A topic whose events are sent, from the oldest to the final one'
+    })
+  ),
   topics: Type.Optional(Type.Union([Type.Array(Type.String()), Type.String()])),
   from: Type.Optional(Type.Literal('oldest')),
   last: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_LAST }))

@@ -42,6 +42,12 @@ export interface EventHandling {
    * @default false
    */
   readonly final?: boolean | undefined
+  /**
+   * The event is final, and its topic has failed: the streams that `follow()` it end with the close reason `failed` instead of
+   * `finished`. The event says why.
+   * @default false
+   */
+  readonly fail?: boolean | undefined
 }
 
 /**
@@ -74,7 +80,7 @@ const MAX_NAME_BYTES = 128
 const MAX_KEY_BYTES = 256
 /** A year: beyond any retention, and small enough for safe sums with dates. */
 const MAX_TTL = 31_536_000_000
-const DRAFT_PROPERTIES = ['data', 'event', 'ttl', 'collapseKey', 'transient', 'idempotencyKey', 'final']
+const DRAFT_PROPERTIES = ['data', 'event', 'ttl', 'collapseKey', 'transient', 'idempotencyKey', 'final', 'fail']
 /** The properties of an event in a batch. */
 export const TARGETED_PROPERTIES = ['to', ...DRAFT_PROPERTIES]
 /** No honest publisher nests JSON deeper, and deeper JSON breaks the parsers of some clients. */
@@ -97,19 +103,29 @@ export function prepareEvent(draft: AnyDraft, maxEventBytes: number, properties 
       `An event has no ${JSON.stringify(unknown.slice(0, 40))}; it has ${properties.join(', ')}`
     )
   }
-  const { ttl, collapseKey, idempotencyKey, transient = false, final = false } = draft
+  const { ttl, collapseKey, idempotencyKey, transient = false, fail = false, final = fail } = draft
   checkTtl(ttl)
   checkKey('collapseKey', collapseKey)
   checkKey('idempotencyKey', idempotencyKey)
   checkFlag('transient', transient)
+  checkFlag('fail', fail)
   checkFlag('final', final)
+  if (fail && !final) throw new InvalidDraftError('An event with fail is final; leave final out')
   if (transient && final) {
     throw new InvalidDraftError(
       'A final event cannot be transient: a disconnected client would wait for the end for ever'
     )
   }
   const event = checkEventName(draft.event ?? 'message')
-  return { event, data: dataText(draft.data, maxEventBytes), ttl, collapseKey, idempotencyKey, transient, final }
+  return {
+    event,
+    data: dataText(draft.data, maxEventBytes),
+    ttl,
+    collapseKey,
+    idempotencyKey,
+    transient,
+    final: fail ? 'failed' : final
+  }
 }
 
 /** @throws {InvalidEventNameError | ReservedEventNameError} */

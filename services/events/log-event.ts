@@ -1,6 +1,9 @@
 import type { Channel } from './channel.ts'
 import type { Cursor } from './cursor.ts'
 
+/** Whether an event ends the streams that follow its topic: `true` with success, `failed` with a failure. */
+export type Final = boolean | 'failed'
+
 /** An event on its way into the log. */
 export interface NewEvent {
   /** The channels that file the event: at least one, none twice. */
@@ -14,7 +17,7 @@ export interface NewEvent {
   readonly idempotency?: Idempotency | undefined
   /** The tail dispatches the event, but the log neither numbers nor retains it. */
   readonly transient: boolean
-  readonly final: boolean
+  readonly final: Final
   /** The number of open streams that the event is addressed to, stored with the idempotency key for a repeated receipt. */
   readonly streams: number
 }
@@ -44,7 +47,7 @@ export interface LogEvent {
    * earlier. Undefined if the log dispatches events at the moment of their append.
    */
   readonly appendedAt?: number | undefined
-  readonly final: boolean
+  readonly final: Final
   /** The event's wire text, which the hub encodes once for all streams. */
   frame: string | undefined
 }

@@ -1,4 +1,4 @@
-import { CLOSED_FOR_GOOD, type CloseReason } from '../events/close-reason.ts'
+import { CLOSED_FOR_GOOD, type CloseReason, endReason } from '../events/close-reason.ts'
 import type { Cursor } from '../events/cursor.ts'
 import { finalCloseFrame, retryableCloseFrame } from '../events/hub-frames.ts'
 import type { LogEvent } from '../events/log-event.ts'
@@ -156,7 +156,7 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
     this.#pending = undefined
     const isTaken = this.#output.write(pending.bytes, now)
     if (pending.cursor !== undefined) this.#position.sent(pending.cursor)
-    if (pending.final && this.follows) this.close('finished')
+    if (pending.final && this.follows) this.close(endReason(pending.final))
     else if (!isTaken) this.#state = 'backpressured'
   }
 

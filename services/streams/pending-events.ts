@@ -1,5 +1,5 @@
 import type { Cursor } from '../events/cursor.ts'
-import type { LogEvent } from '../events/log-event.ts'
+import type { Final, LogEvent } from '../events/log-event.ts'
 import { WireBytes } from '../events/wire-bytes.ts'
 import { formatEvent } from '../events/wire-format.ts'
 
@@ -21,8 +21,8 @@ export class PendingEvents {
   readonly #event: LogEvent
   /** The cursor of the last event that is in the log, if there is one. */
   readonly cursor: Cursor | undefined
-  /** Whether one of the events is final. */
-  readonly final: boolean
+  /** Whether one of the events is final, and how the first of these ends a topic. */
+  readonly final: Final
   /** The approximate number of bytes. */
   readonly size: number
   #branch: PendingEvents | undefined
@@ -32,7 +32,7 @@ export class PendingEvents {
     this.#before = before
     this.#event = event
     this.cursor = event.cursor ?? before?.cursor
-    this.final = event.final || before?.final === true
+    this.final = before?.final || event.final
     this.size = frameOf(event).length + (before === undefined ? 0 : before.size)
   }
 

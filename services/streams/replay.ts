@@ -1,6 +1,6 @@
 import type { ReadFrom, ReadResult } from '../event-log/event-log.ts'
 import { channelsHeard } from '../events/channel.ts'
-import type { CloseReason } from '../events/close-reason.ts'
+import { type CloseReason, endReason } from '../events/close-reason.ts'
 import type { Cursor } from '../events/cursor.ts'
 import { type Welcome, welcomeFrame } from '../events/hub-frames.ts'
 import type { LogEvent } from '../events/log-event.ts'
@@ -134,7 +134,8 @@ export class Replay<Stream extends ReplayedStream> {
   /** Closes a stream whose client was cut after the final event and before the `hub.close`: no event is to come. */
   #onNewest({ events: [newest] }: ReadResult): void {
     this.#mayHaveEnded = false
-    if (newest?.final && (newest.cursor?.seq ?? 0) <= this.#position.reached) this.#stream.close('finished')
+    if (newest?.final && (newest.cursor?.seq ?? 0) <= this.#position.reached)
+      this.#stream.close(endReason(newest.final))
     else this.#stream.catchUpSoon()
   }
 
@@ -199,7 +200,7 @@ export class Replay<Stream extends ReplayedStream> {
       this.#output.write(new WireBytes(text))
       if (last?.cursor) this.#position.sent(last.cursor)
       if (follows && last?.final) {
-        this.#stream.close('finished')
+        this.#stream.close(endReason(last.final))
         return false
       }
     }

@@ -127,6 +127,13 @@ export const APPENDING: readonly BrokenLog[] = [
     }
   },
   {
+    fault: 'stores a failure as a success',
+    caughtBy: 'returns texts and names as they were appended, with any content',
+    spoil(log) {
+      changeEvents(log, (event) => ({ ...event, final: event.final !== false }))
+    }
+  },
+  {
     fault: 'truncates long data',
     caughtBy: 'takes an event of a mebibyte',
     spoil(log) {

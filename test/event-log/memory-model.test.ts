@@ -59,7 +59,7 @@ const draft: fc.Arbitrary<NewEvent> = fc.record({
     { nil: undefined, freq: 5 }
   ),
   transient: fc.constant(false as boolean),
-  final: fc.boolean(),
+  final: fc.constantFrom<NewEvent['final'][]>(false, true, 'failed'),
   streams: fc.nat(9)
 })
 

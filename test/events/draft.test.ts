@@ -229,6 +229,16 @@ t.test('a flag is true or false, and a final event cannot be transient', async (
   refuses(t, { data: '', transient: true, final: true }, 'INVALID_DRAFT', /cannot be transient/)
 })
 
+t.test('an event with fail is final', async (t) => {
+  t.equal(prepareEvent({ data: '', fail: true }, PLENTY).final, 'failed')
+  t.equal(prepareEvent({ data: '', fail: true, final: true }, PLENTY).final, 'failed')
+  t.equal(prepareEvent({ data: '', fail: false, final: true }, PLENTY).final, true)
+  t.equal(prepareEvent({ data: '', fail: false }, PLENTY).final, false)
+  for (const fail of [null, 0, 1, 'true', {}]) refuses(t, { data: '', fail }, 'INVALID_DRAFT', /^fail is true or false/)
+  refuses(t, { data: '', fail: true, final: false }, 'INVALID_DRAFT', /fail is final/)
+  refuses(t, { data: '', fail: true, transient: true }, 'INVALID_DRAFT', /cannot be transient/)
+})
+
 t.test('data is turned into text once for all streams, and nothing is published if that fails', async (t) => {
   const hub = new Hub({}, { error: (details) => t.fail('logged an error', details), warn() {} })
   await hub.start()

@@ -106,6 +106,46 @@ t.test('a client that got the final event, but was cut before the end, gets the 
   t.same(lastOf(sink), { reason: 'finished', reconnect: false })
 })
 
+t.test('a failed topic ends its followers for good with another reason, live and from history', async (t) => {
+  const { hub, open } = await startHub(t)
+  await hub.publish('tasks/1', { data: '1' })
+  const live = open(TASK)
+  const subscriber = open({ topics: ['tasks/1'] })
+  await settle()
+  const { id } = await hub.publish('tasks/1', { data: 'the disk is full', fail: true })
+  await hub.publish('tasks/1', { data: 'an end that comes too late', final: true })
+  await settle()
+  const late = open(TASK)
+  await settle()
+  for (const { sink } of [live, late]) {
+    t.same(textOf(sink), ['1', 'the disk is full'])
+    t.same(lastOf(sink), { reason: 'failed', reconnect: false })
+    t.ok(isEnded(sink.events.at(-1)?.lastEventId ?? ''), 'a client that returns is answered 204')
+  }
+  t.notOk(subscriber.sink.isEnded, 'a stream that subscribes goes on')
+  t.equal(hub.stats().closed.failed, 2)
+  const { events } = await hub.history({ topic: 'tasks/1' })
+  t.equal(events[1]?.id, id)
+})
+
+t.test('a client that got the failure, but was cut before the end, learns at once that it was one', async (t) => {
+  const { hub, open } = await startHub(t)
+  await hub.publish('tasks/1', { data: '1' })
+  const { id } = await hub.publish('tasks/1', { data: '2', fail: true })
+  const { sink } = open({ ...TASK, lastEventId: id })
+  await settle()
+  t.same(textOf(sink), [])
+  t.same(lastOf(sink), { reason: 'failed', reconnect: false })
+})
+
+t.test('a failure is not a repeat of a success with the same idempotency key', async (t) => {
+  const { hub } = await startHub(t)
+  await hub.publish('tasks/1', { data: '1', final: true, idempotencyKey: 'k' })
+  await t.rejects(hub.publish('tasks/1', { data: '1', fail: true, idempotencyKey: 'k' }), {
+    code: 'SSE_HUB_ERR_IDEMPOTENCY_KEY_REUSED'
+  })
+})
+
 t.test('a client that only subscribes reconnects after a final event, and its stream stays open', async (t) => {
   const { hub, open } = await startHub(t)
   const { id } = await hub.publish('tasks/1', { data: '1', final: true })

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { Channel } from '../../events/channel.ts'
 import { type Cursor, formatCursor } from '../../events/cursor.ts'
-import type { LogEvent } from '../../events/log-event.ts'
+import type { Final, LogEvent } from '../../events/log-event.ts'
 import type { EntryFields, EntryRow, Tables } from './tables.ts'
 
 /** The row of an entry. Its checksum covers its number and all its fields, so that damage to any of them shows. */
@@ -31,7 +31,7 @@ export function eventOf(cursor: Cursor | null, row: TransientFields | EntryField
   return { cursor, id, channels, event, data, time, final, frame: undefined }
 }
 
-type TransientFields = [witness: null, number, number, Channel[], string, string, boolean]
+type TransientFields = [witness: null, number, number, Channel[], string, string, Final]
 
 function checksum(seq: number, row: EntryFields | EntryRow): number {
   const [witness, time, appendedAt, channels, event, data, final] = row
@@ -45,7 +45,7 @@ function isEntry(row: unknown): row is EntryRow {
     [witness, event, data].every((text) => typeof text === 'string') &&
     Number.isFinite(time) &&
     Number.isFinite(appendedAt) &&
-    typeof final === 'boolean' &&
+    (typeof final === 'boolean' || final === 'failed') &&
     Array.isArray(channels) &&
     channels.every((channel) => typeof channel === 'string')
   )

@@ -1,5 +1,6 @@
 import type { Database, Key, RootDatabase } from 'lmdb'
 import type { Channel } from '../../events/channel.ts'
+import type { Final } from '../../events/log-event.ts'
 
 // All rows are arrays of plain values: MessagePack encodes them compactly, and any version can read them.
 
@@ -11,7 +12,7 @@ export type EntryFields = [
   channels: Channel[],
   event: string,
   data: string,
-  final: boolean
+  final: Final
 ]
 export type EntryRow = [...fields: EntryFields, checksum: number]
 

@@ -1,6 +1,6 @@
 import type { Channel } from '../../events/channel.ts'
 import { type Cursor, formatCursor } from '../../events/cursor.ts'
-import type { LogEvent, NewEvent } from '../../events/log-event.ts'
+import type { Final, LogEvent, NewEvent } from '../../events/log-event.ts'
 import { dataBytes } from '../../events/wire-format.ts'
 
 // Measured on a 64-bit Node 20 over 100,000 events of 100 bytes that had been delivered: 717 bytes each in one channel, of which
@@ -19,7 +19,7 @@ export class MemoryEntry implements LogEvent {
   readonly event: string
   readonly data: string
   readonly time: number
-  readonly final: boolean
+  readonly final: Final
   frame: string | undefined = undefined
 
   /** Monotonic time of the append, for the age. */

@@ -1,6 +1,6 @@
 import type { Channel } from '../../events/channel.ts'
 import { type Cursor, formatCursor } from '../../events/cursor.ts'
-import type { LogEvent, NewEvent } from '../../events/log-event.ts'
+import type { Final, LogEvent, NewEvent } from '../../events/log-event.ts'
 import { isEventName } from '../../events/wire-format.ts'
 
 // An entry is text: a line of its own witness, its time and its expiry, which the script writes; a line of its channels, a line
@@ -24,9 +24,20 @@ export function headerOf(event: NewEvent, witness: string): EntryHeader {
   return [witness, transient ? 1 : 0, ttl, once, streams, channels, collapseText(collapseKey)]
 }
 
+/** The character before an event's name. */
+const MARKS = new Map<Final, string>([
+  [false, '-'],
+  [true, '!'],
+  ['failed', 'x']
+])
+
+function finalIn(mark: string | undefined): Final {
+  return mark === 'x' ? 'failed' : mark === '!'
+}
+
 /** The text of an event, but for its first line. */
 export function textOf({ channels, collapseKey, event, final, data }: NewEvent): string {
-  return `${JSON.stringify(channels)}\n${collapseText(collapseKey)}\n${final ? '!' : '-'}${JSON.stringify(event)}\n${data}`
+  return `${JSON.stringify(channels)}\n${collapseText(collapseKey)}\n${MARKS.get(final)}${JSON.stringify(event)}\n${data}`
 }
 
 function collapseText(collapseKey: string | undefined): string {
@@ -60,7 +71,7 @@ export function parseEntry(text: string, seq: number | null, epoch: string): Ent
       event,
       data: text.slice(fourth + 1),
       time: Number(time),
-      final: text[third + 1] === '!',
+      final: finalIn(text[third + 1]),
       frame: undefined,
       collapseKey: collapse === '' ? undefined : (JSON.parse(collapse) as string),
       expiresAt: Number(expiresAt) < 0 ? undefined : Number(expiresAt)
