@@ -4,6 +4,7 @@ import { checkFunction, checkNames, REGISTER_OPTIONS } from '../services/option-
 import { boundBodies } from './body-bound.ts'
 import { eventStreamRoute } from './events.ts'
 import { type Authorize, guardWith } from './guard.ts'
+import { historyRoutes } from './histories.ts'
 import { useHubSchemas } from './hub-schemas.ts'
 import { takeJsonOnly } from './json-body.ts'
 import { type PublisherOf, publishRoutes } from './publish.ts'
@@ -79,5 +80,6 @@ export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions)
   const guard = guardWith(authorize)
   publishRoutes(app, guard, publisherOf)
   userRoutes(app, guard)
+  historyRoutes(app, guard)
   statsRoute(app, guard)
 }

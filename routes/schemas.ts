@@ -91,6 +91,10 @@ export const History = Type.Object({
   cursor: Type.String()
 })
 
+export const Head = Type.Object({
+  cursor: Type.String({ description: 'The newest position of the log, for ?lastEventId= or ?after=' })
+})
+
 export const UserPresence = Type.Object({
   user: Type.String(),
   online: Type.Boolean(),

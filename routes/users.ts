@@ -1,20 +1,11 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Guard } from './guard.ts'
-import {
-  Closed,
-  CloseQuery,
-  History,
-  OnlineUsers,
-  PageQuery,
-  StreamParams,
-  UserParams,
-  UserPresence
-} from './schemas.ts'
+import { Closed, CloseQuery, OnlineUsers, PageQuery, StreamParams, UserParams, UserPresence } from './schemas.ts'
 
 const userOf = (request: FastifyRequest) => (request.params as { user: string }).user
 
-/** `/users` and `/streams`: presence, the history of a user, and the closing of streams. */
+/** `/users` and `/streams`: presence, and the closing of streams. */
 export function userRoutes(root: FastifyInstance, guard: Guard): void {
   const app = root.withTypeProvider<TypeBoxTypeProvider>()
   const readUser = guard((request) => [{ verb: 'read', user: userOf(request) }])
@@ -29,16 +20,6 @@ export function userRoutes(root: FastifyInstance, guard: Guard): void {
     '/users/:user',
     { schema: { params: UserParams, response: { 200: UserPresence } }, onRequest: readUser },
     (request) => app.sse.presence(request.params.user)
-  )
-
-  app.get(
-    '/users/:user/events',
-    { schema: { params: UserParams, querystring: PageQuery, response: { 200: History } }, onRequest: readUser },
-    (request) => {
-      const { after, limit } = request.query
-      // An empty cursor means no cursor, as for event sources.
-      return app.sse.history({ user: request.params.user }, { after: after || undefined, limit })
-    }
   )
 
   app.delete(

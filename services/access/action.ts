@@ -4,4 +4,4 @@ import type { Target } from '../events/target.ts'
 export type HubAction =
   | { readonly verb: 'publish'; readonly target: Target }
   | { readonly verb: 'close'; readonly user?: string; readonly stream?: string }
-  | { readonly verb: 'read'; readonly user?: string }
+  | { readonly verb: 'read'; readonly user?: string; readonly topic?: string; readonly everyone?: true }

@@ -9,7 +9,7 @@ export interface Scopes {
   readonly topics: readonly NamePattern[]
   /** May close streams of any user. */
   readonly close: boolean
-  /** May read presence, history and counts of any user. */
+  /** May read presence and counts, and the history of any user, of any topic and for everyone. */
   readonly read: boolean
   /** May issue and revoke tickets for any user, and so act as that user. */
   readonly ticket: boolean

@@ -27,6 +27,9 @@ const GUARDED: [InjectOptions['method'] & string, string, unknown, HubAction[]][
   ['GET', '/users', undefined, [{ verb: 'read' }]],
   ['GET', '/users/alice', undefined, [{ verb: 'read', user: 'alice' }]],
   ['GET', '/users/alice/events', undefined, [{ verb: 'read', user: 'alice' }]],
+  ['GET', '/topics/news/events', undefined, [{ verb: 'read', topic: 'news' }]],
+  ['GET', '/broadcast', undefined, [{ verb: 'read', everyone: true }]],
+  ['GET', '/cursor', undefined, [{ verb: 'read' }]],
   ['DELETE', '/users/alice/streams', undefined, [{ verb: 'close', user: 'alice' }]],
   ['DELETE', '/streams/abc', undefined, [{ verb: 'close', stream: 'abc' }]],
   ['GET', '/stats', undefined, [{ verb: 'read' }]]

@@ -332,6 +332,7 @@ t.test('a batch with one invalid event publishes nothing', async (t) => {
     [[good, { to: {}, data: 1 }], 400, 'SSE_HUB_ERR_INVALID_REQUEST', /^body\/1\/to: /],
     [[good, { to: { users: [] }, data: 1 }], 400, 'SSE_HUB_ERR_INVALID_REQUEST', /^body\/1\/to\/users: /],
     [[good, { to: { user: ['bob'] }, data: 1 }], 400, 'SSE_HUB_ERR_INVALID_REQUEST', /^body\/1\/to\/user: Unexpected/],
+    [[good, { ...good, evnet: 'x' }], 400, 'SSE_HUB_ERR_INVALID_REQUEST', /^body\/1\/evnet: Unexpected property/],
     [[good, { to: { users: 'bob' }, data: 1 }], 400, 'SSE_HUB_ERR_INVALID_REQUEST', /^body\/1\/to\/users: /],
     [[good, { to: { everyone: false }, data: 1 }], 400, 'SSE_HUB_ERR_INVALID_REQUEST', /^body\/1\/to\/everyone: /],
     [[good, { to: { users: ['a\nb'] }, data: 1 }], 400, 'SSE_HUB_ERR_INVALID_USER', /well-formed string/],

@@ -124,7 +124,7 @@ t.test('an empty history is complete', async (t) => {
 
 t.test('pages have bounds, and invalid or misspelled parameters are refused', async (t) => {
   const { app } = await buildRoutes(t)
-  for (const route of ['/users', '/users/alice/events']) {
+  for (const route of ['/users', '/users/alice/events', '/topics/news/events', '/broadcast']) {
     for (const query of [
       'limit=0',
       'limit=1001',
@@ -199,4 +199,31 @@ t.test('the parameter reconnect is true or false', async (t) => {
     const response = await host.app.inject({ method: 'DELETE', url: `/hub/users/alice/streams${query}` })
     t.match(response.json(), { statusCode: 400, code: 'SSE_HUB_ERR_INVALID_REQUEST' }, query)
   }
+})
+
+t.test('a DELETE with a JSON content type and no body is accepted', async (t) => {
+  const host = await buildRoutes(t)
+  const url = await host.listen()
+  const types = ['application/json', 'application/json; charset=utf-8']
+  const noChunk = () => new ReadableStream({ start: (controller) => controller.close() })
+  const bodies: [string, () => RequestInit & { duplex?: 'half' }][] = [
+    ['no body', () => ({})],
+    ['a length of 0', () => ({ body: '' })],
+    ['no chunk', () => ({ body: noChunk(), duplex: 'half' })]
+  ]
+  for (const type of types) {
+    for (const [how, bodyOf] of bodies) {
+      const client = await host.client(`${url}/hub/events?user=alice`)
+      const headers = { 'content-type': type }
+      const response = await fetch(`${url}/hub/users/alice/streams`, { method: 'DELETE', headers, ...bodyOf() })
+      t.same([response.status, await response.json()], [200, { closed: 1 }], `${type}, ${how}`)
+      await client.end()
+    }
+  }
+  const wrong = await fetch(`${url}/hub/users/alice/streams`, {
+    method: 'DELETE',
+    headers: { 'content-type': 'application/json' },
+    body: '{'
+  })
+  t.equal(wrong.status, 400, 'a body that is there is read')
 })
