@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict'
 import type { EventLog } from '../services/event-log/event-log.ts'
 import type { Channel } from '../services/events/channel.ts'
-import { type ContractParts, cursorOf, type Define, draft, headOf, named, readAll, texts, textsOf } from './given.ts'
+import {
+  type ContractParts,
+  cursorOf,
+  type Define,
+  draft,
+  headOf,
+  idempotent,
+  named,
+  readAll,
+  texts,
+  textsOf
+} from './given.ts'
 
 /** Retention, eviction, and the gaps of readers. */
 export function retaining<Log extends EventLog>(define: Define<Log>, parts: ContractParts<Log>): void {
@@ -221,5 +232,30 @@ export function retaining<Log extends EventLog>(define: Define<Log>, parts: Cont
     assert.ok(chatty.events.length >= 1 && chatty.events.length <= 40, `${chatty.events.length} events of 5,000 bytes`)
     assert.ok(log.stats().bytes <= 200_000, `${log.stats().bytes} bytes`)
     assert.equal(texts(chatty).at(-1), '20'.padStart(5_000))
+  })
+
+  define('keeps the history of users while a publisher floods topics, everyone and keys', async (given) => {
+    const log = await given.log({ bytes: 200_000 })
+    const start = await headOf(log)
+    // Less than the share of users: the flooded kinds of history have shares of their own.
+    await log.append(named('a', 10).map((text) => draft('u:alice', text.padStart(300))))
+    const flood = 'x'.repeat(2_000)
+    for (const round of named('', 40)) {
+      await log.append([
+        ...named('', 5).map((number) => draft(`t:reports/${number}`, flood)),
+        ...named('', 2).map(() => draft('everyone', flood)),
+        ...named('', 10).map((number) =>
+          draft('t:keys', number, { idempotency: idempotent(`${round} ${number}`, { scope: 'flood' }) })
+        )
+      ])
+    }
+    const mine = await readAll(log, 'u:alice', start)
+    assert.deepEqual([mine.gap, mine.evicted], [undefined, 0])
+    assert.deepEqual(
+      texts(mine).map((text) => text.trim()),
+      named('a', 10)
+    )
+    assert.equal((await readAll(log, 't:reports/1', start)).gap, 'evicted')
+    assert.ok(log.stats().bytes <= 200_000, `${log.stats().bytes} bytes`)
   })
 }

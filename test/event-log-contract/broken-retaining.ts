@@ -180,6 +180,18 @@ export const RETAINING: readonly BrokenLog[] = [
     }
   },
   {
+    fault: 'evicts the history of users first when the total bytes are exceeded',
+    caughtBy: 'keeps the history of users while a publisher floods topics, everyone and keys',
+    spoil({ store }) {
+      store.shrink = () => {
+        while (store.stats().bytes > store.bounds.retention.bytes) {
+          const users = store.allRetained().flatMap(({ draft }) => draft.channels.filter((of) => of.startsWith('u:')))
+          store.evictOldest(users[0] ?? (store.allRetained()[0]?.draft.channels[0] as 'everyone'))
+        }
+      }
+    }
+  },
+  {
     fault: 'has no bound for the total bytes',
     caughtBy: 'keeps no more text in all than its bound, and evicts from the heaviest channel',
     spoil({ store }) {

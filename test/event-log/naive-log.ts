@@ -13,6 +13,7 @@ import {
   type Tail,
   type TailListener
 } from '../../services/event-log/event-log.ts'
+import { evictionSourceOf, kindOf } from '../../services/event-log/retention.ts'
 import type { Channel } from '../../services/events/channel.ts'
 import { type Cursor, formatCursor, newEpoch, newWitness, sameEpoch } from '../../services/events/cursor.ts'
 import type { GapReason } from '../../services/events/gap-reason.ts'
@@ -161,7 +162,12 @@ export class NaiveStore {
   shrink(): void {
     while (this.stats().bytes > this.bounds.retention.bytes) {
       const channels = [...new Set(this.allRetained().flatMap(({ draft }) => draft.channels))]
-      const [heaviest] = channels.sort((a, b) => this.weight(b) - this.weight(a))
+      const weights = { keys: 0, topic: 0, everyone: 0, user: 0 }
+      for (const channel of channels) weights[kindOf(channel)] += this.weight(channel)
+      const source = evictionSourceOf(weights, this.bounds.retention.bytes)
+      const [heaviest] = channels
+        .filter((channel) => kindOf(channel) === source)
+        .sort((a, b) => this.weight(b) - this.weight(a))
       if (heaviest === undefined) return
       this.evictOldest(heaviest)
     }
