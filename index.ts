@@ -52,4 +52,5 @@ export type { OnlinePage, OnlineUser, StreamPresence, UserPresence } from './ser
 export type { PublishOptions, PublishReceipt } from './services/hub/publisher.ts'
 export type { Refusal, Refused } from './services/hub/refusals.ts'
 export type { Produced, Producer } from './services/streams/feed.ts'
-export type { Stream } from './services/streams/stream.ts'
+export type { Stream, StreamDraft } from './services/streams/stream.ts'
+export type { WelcomeFunction } from './services/streams/welcome-fields.ts'

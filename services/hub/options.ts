@@ -8,6 +8,7 @@ import { type Retention, resolveRetention } from '../event-log/retention.ts'
 import { MAX_RECONNECTION_TIME } from '../events/wire-format.ts'
 import { checkClock, hasMethods, show, wholeNumbers } from '../option-checks.ts'
 import type { StreamSettings } from '../streams/stream-settings.ts'
+import type { WelcomeFunction } from '../streams/welcome-fields.ts'
 
 /** Hub options. Durations are in milliseconds, sizes in bytes. */
 export interface HubOptions {
@@ -55,9 +56,11 @@ export interface HubOptions {
   readonly maxStreamAge?: number | undefined
   /**
    * Whether each stream begins with `hub.welcome`. Without it a client learns the reconnection time from `hub.close` alone.
+   * A function returns fields for the data of `hub.welcome` beside the hub's own: at once, as a plain object of at most 16,384
+   * characters of JSON. If it fails, the error is logged, and the welcome is sent without them.
    * @default true
    */
-  readonly welcome?: boolean | undefined
+  readonly welcome?: boolean | WelcomeFunction | undefined
   /**
    * Whether `hub.welcome` has `online`, the number of users and streams of the whole hub.
    * @default true
@@ -119,7 +122,6 @@ export interface ResolvedOptions extends StreamSettings {
   readonly cluster: Cluster
   readonly retention: Retention
   readonly idempotencyWindow: number
-  readonly maxEventBytes: number
   readonly maxBatch: number
 }
 
@@ -158,9 +160,10 @@ export function resolveOptions(options: HubOptions): ResolvedOptions {
     cluster = SINGLE_NODE,
     clock = systemClock
   } = options
-  for (const [name, value] of Object.entries({ welcome, onlineCounts })) {
-    if (typeof value !== 'boolean') throw new InvalidOptionError(name, `is true or false; got ${show(value)}`)
-  }
+  if (typeof onlineCounts !== 'boolean')
+    throw new InvalidOptionError('onlineCounts', `is true or false; got ${show(onlineCounts)}`)
+  if (typeof welcome !== 'boolean' && typeof welcome !== 'function')
+    throw new InvalidOptionError('welcome', `is true, false or a function; got ${show(welcome)}`)
   if (onUserLimit !== 'replace' && onUserLimit !== 'reject') {
     throw new InvalidOptionError('onUserLimit', `is "replace" or "reject"; got ${show(onUserLimit)}`)
   }

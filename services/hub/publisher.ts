@@ -17,7 +17,7 @@ export interface PublishReceipt<Id extends string | null = string> {
   /**
    * How many open streams of all nodes the event was addressed to when it was accepted. A stream of another node that listens
    * to several topics of the event, or to its user and its topic, may be counted for each. A node that could not be reached is
-   * not counted.
+   * not counted. Of this node's streams, a transient event counts only those that will get it.
    */
   readonly streams: number
 }

@@ -1,8 +1,10 @@
 import { CLOSED_FOR_GOOD, type CloseReason, endReason } from '../events/close-reason.ts'
 import type { Cursor } from '../events/cursor.ts'
+import { type AnyDraft, prepareEvent } from '../events/draft.ts'
 import { finalCloseFrame, retryableCloseFrame } from '../events/hub-frames.ts'
 import type { LogEvent } from '../events/log-event.ts'
 import { WireBytes } from '../events/wire-bytes.ts'
+import { formatEvent } from '../events/wire-format.ts'
 import type { Deliverable } from './delivery-queue.ts'
 import type { PendingEvents } from './pending-events.ts'
 import { Replay, type ReplayedStream } from './replay.ts'
@@ -13,6 +15,8 @@ import { StreamPosition } from './stream-position.ts'
 
 /** A stream with more pending bytes than this reads them from the log instead. */
 const MAX_PENDING = 524_288
+/** The properties of an event that is sent to one stream: without an id and a history, the others have no meaning. */
+const SENT_PROPERTIES = ['data', 'event']
 /** How long the last bytes of a stream may take, in milliseconds; longer would delay a shutdown. */
 const END_GRACE = 5_000
 const SHUTDOWN_GRACE = 400
@@ -53,7 +57,6 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
   #isQueued = false
   #pending: PendingEvents | undefined
   #abort: AbortController | undefined
-  #liveWaiters: (() => void)[] | undefined
 
   constructor(host: StreamHost<EventStream>, sink: Sink, init: StreamInit) {
     this.id = init.id
@@ -174,7 +177,7 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
   }
 
   onReplayed(): void {
-    this.#enter(this.isBackpressured ? 'backpressured' : 'live')
+    this.#state = this.isBackpressured ? 'backpressured' : 'live'
   }
 
   /**
@@ -189,40 +192,30 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
     const isAhead = !this.follows && this.#state === 'live' && this.#position.isAhead(head)
     const isTaken = this.#output.write(isAhead ? bytes : bare)
     if (isAhead) this.#position.sent(head)
-    if (!isTaken && this.#state === 'live') this.#enter('backpressured')
+    if (!isTaken && this.#state === 'live') this.#state = 'backpressured'
+  }
+
+  /** Sends an event to this stream alone; see `Stream.send`. */
+  async send(draft: AnyDraft): Promise<boolean> {
+    const { event, data } = prepareEvent(draft, this.#host.maxEventBytes, SENT_PROPERTIES)
+    return this.write(formatEvent({ event, data }))
   }
 
   /**
-   * Writes one of the host's own events to this stream alone: without id, without history. Resolves with true once the stream
-   * has taken the event and can take more, and with false when the stream is closed.
+   * Writes an event that is for this stream alone, after all events that the stream has been assigned. Resolves with true once
+   * the socket has taken it and can take more, and with false when the stream is closed before that.
    */
-  async send(frame: string): Promise<boolean> {
-    // Checked after each wait: pending events, or another caller that waits, may have filled the socket.
-    while (this.#state !== 'live' || this.#pending !== undefined) {
-      if (this.isClosed) return false
-      if (this.#state === 'live') this.flush(this.#host.now)
-      else await this.#untilLive()
+  write(frame: string): boolean | Promise<boolean> {
+    // Pending events come first; they may fill the socket, or end the stream.
+    if (this.#pending !== undefined) this.flush(this.#host.now)
+    if (this.#state === 'live') {
+      if (this.#output.write(new WireBytes(frame))) return true
+      this.#state = 'backpressured'
+      return new Promise((resolve) => this.#replay.onceTaken(resolve))
     }
-    if (!this.#output.write(new WireBytes(frame))) this.#state = 'backpressured'
-    await this.#untilLive()
-    return !this.isClosed
-  }
-
-  async #untilLive(): Promise<void> {
-    while (this.#state === 'replaying' || this.#state === 'backpressured') {
-      await new Promise<void>((resolve) => {
-        this.#liveWaiters ??= []
-        this.#liveWaiters.push(resolve)
-      })
-    }
-  }
-
-  #enter(state: State): void {
-    this.#state = state
-    if (state !== 'live' && state !== 'closed') return
-    const waiters = this.#liveWaiters
-    this.#liveWaiters = undefined
-    if (waiters !== undefined) for (const resolve of waiters) resolve()
+    if (!this.isClosed && !this.#replay.hasRoom) this.close('slow')
+    if (this.isClosed) return false
+    return new Promise((resolve) => this.#replay.keep({ text: frame, onTaken: resolve }))
   }
 
   /**
@@ -233,7 +226,7 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
     if (this.#state === 'closed') return false
     const pending = this.#state === 'live' ? this.#pending : undefined
     this.#pending = undefined
-    this.#enter('closed')
+    this.#state = 'closed'
     if (reason !== 'client') {
       if (pending?.cursor !== undefined) this.#position.sent(pending.cursor)
       const last = this.#closeFrame(reason, reconnect)
@@ -255,8 +248,10 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
 
   onDrain(): void {
     this.#output.onDrain()
-    if (this.#state === 'backpressured') this.#enter('live')
-    else if (this.#state === 'replaying') this.catchUpSoon()
+    this.#replay.onDrain()
+    if (this.#state === 'backpressured') {
+      if (this.#replay.writeKept()) this.#state = 'live'
+    } else if (this.#state === 'replaying') this.catchUpSoon()
   }
 
   onClose(): void {

@@ -46,7 +46,7 @@ export async function feed(stream: EventStream, producer: Producer, maxEventByte
       isDone = step.done === true
       if (isDone) break
       const frame = frameOfProduced(step.value, decoder, maxEventBytes)
-      if (frame !== undefined && !(await stream.send(frame))) return
+      if (frame !== undefined && !(await stream.write(frame))) return
     }
     stream.close('finished')
   } catch (error) {

@@ -5,6 +5,7 @@ import type { Cursor } from '../events/cursor.ts'
 import { type Welcome, welcomeFrame } from '../events/hub-frames.ts'
 import type { LogEvent } from '../events/log-event.ts'
 import { WireBytes } from '../events/wire-bytes.ts'
+import { type KeptEvent, KeptEvents } from './kept-events.ts'
 import { OpeningEvents } from './opening-events.ts'
 import { frameOf } from './pending-events.ts'
 import type { StreamHost } from './stream-host.ts'
@@ -43,6 +44,7 @@ export class Replay<Stream extends ReplayedStream> {
   readonly #output: StreamOutput<Stream>
   readonly #position: StreamPosition
   #opening: OpeningEvents | undefined
+  #kept: KeptEvents | undefined
   #isReading = false
   /** The current read began before a discontinuity: its page may be of an earlier epoch of the log. */
   #isOutdated = false
@@ -59,24 +61,61 @@ export class Replay<Stream extends ReplayedStream> {
 
   /** Whether a transient event that came now would be written in its turn. */
   get takesTransient(): boolean {
-    return this.isOpening && (this.#opening?.hasRoom ?? true)
+    return this.isOpening && this.hasRoom
+  }
+
+  /** Whether another event without a position may wait for its turn. */
+  get hasRoom(): boolean {
+    return this.#kept?.hasRoom ?? true
   }
 
   /** Takes an event that the log's tail dispatched while the stream is opening. */
   onEvent(event: LogEvent): void {
     this.#opening ??= new OpeningEvents()
-    this.#opening.add(event, this.#host.head.seq)
+    if (this.#opening.add(event) && event.cursor === null && this.hasRoom) this.keep({ text: frameOf(event), event })
+  }
+
+  /** Keeps an event until the stream has been sent all events that the log's tail has dispatched. */
+  keep(kept: KeptEvent): void {
+    this.#kept ??= new KeptEvents()
+    this.#kept.add(kept, this.#host.head.seq)
+  }
+
+  /** Calls back when the full socket that an event was written to can take more, or the stream closes. */
+  onceTaken(onTaken: (isTaken: boolean) => void): void {
+    this.#kept ??= new KeptEvents()
+    this.#kept.wrote(onTaken)
+  }
+
+  /** The socket can take more. */
+  onDrain(): void {
+    this.#kept?.settle()
+  }
+
+  /** Writes all kept events of a stream that was sent every other event. Returns false if the socket is full. */
+  writeKept(): boolean {
+    if (this.#kept === undefined || this.#kept.isEmpty) return true
+    return this.#write(this.#kept.takeBefore(Number.POSITIVE_INFINITY))
+  }
+
+  #write(text: string): boolean {
+    const isTaken = this.#output.write(new WireBytes(text))
+    if (isTaken) this.#kept?.settle()
+    return isTaken
   }
 
   /** Goes on after a discontinuity. */
   restart(): void {
-    this.#opening?.moveTo(this.#host.head.seq)
+    this.#opening?.restart()
+    this.#kept?.moveTo(this.#host.head.seq)
     this.#isOutdated = this.#isReading
   }
 
   /** The stream is closed. */
   release(): void {
     this.#opening = undefined
+    this.#kept?.close()
+    this.#kept = undefined
   }
 
   /** Reads and writes one page, unless a read is on its way. */
@@ -89,8 +128,10 @@ export class Replay<Stream extends ReplayedStream> {
   /** A stream that a producer feeds has no history: it resumes nothing, and no id names a position to return to. */
   #openFed(): void {
     const text = this.#welcome(false, 0, undefined)
+    if (this.#stream.isClosed) return
     if (text === '') this.#output.greet()
     else this.#output.write(new WireBytes(text))
+    if (!this.#output.isBackpressured) this.writeKept()
     this.isOpening = false
     this.#stream.onReplayed()
   }
@@ -144,20 +185,19 @@ export class Replay<Stream extends ReplayedStream> {
     const isOutdated = this.#isOutdated
     this.#isOutdated = false
     this.#writeOpening(page)
-    if (!this.#writeEvents(page.events)) return
+    // The host's `welcome` function may close the stream.
+    if (this.#stream.isClosed || !this.#writeEvents(page.events)) return
     this.#position.skipTo(page.next)
     if (isOutdated || page.remaining > 0 || this.#host.head.seq > page.next.seq) {
       if (!this.#output.isBackpressured) this.#stream.catchUpSoon()
     } else if (this.#mayHaveEnded && page.events.length === 0) this.#read({ last: 1 }, NEWEST_ALONE)
-    else if (this.#endOpening()) this.#stream.onReplayed()
+    else if (this.#end()) this.#stream.onReplayed()
   }
 
-  /** Writes the remaining transient events of the opening. Returns false if they have to wait for the socket. */
-  #endOpening(): boolean {
-    if (this.#opening !== undefined && !this.#opening.isEmpty) {
-      if (this.#output.isBackpressured) return false
-      this.#output.write(new WireBytes(this.#opening.takeBefore(Number.POSITIVE_INFINITY)))
-    }
+  /** Writes the remaining kept events. Returns false if they have to wait for the socket. */
+  #end(): boolean {
+    if (this.#output.isBackpressured && this.#kept?.isEmpty === false) return false
+    this.writeKept()
     this.isOpening = false
     this.#opening = undefined
     return true
@@ -173,6 +213,7 @@ export class Replay<Stream extends ReplayedStream> {
       text = this.#welcome(this.#position.resumes && gap === undefined, replayed, cursor)
       if (text !== '') this.#position.welcomed(cursor)
     }
+    if (this.#stream.isClosed) return
     if (gap !== undefined) text += this.#position.reportGap(page, gap)
     if (text !== '') this.#output.write(new WireBytes(text))
     else this.#output.greet()
@@ -194,10 +235,10 @@ export class Replay<Stream extends ReplayedStream> {
       let last: LogEvent | undefined
       while (at < events.length && text.length < PIECE && !(follows && last?.final)) {
         last = events[at++] as LogEvent
-        if (this.#opening !== undefined) text += this.#opening.takeBefore(last.cursor?.seq ?? 0)
+        if (this.#kept !== undefined) text += this.#kept.takeBefore(last.cursor?.seq ?? 0)
         text += frameOf(last)
       }
-      this.#output.write(new WireBytes(text))
+      this.#write(text)
       if (last?.cursor) this.#position.sent(last.cursor)
       if (follows && last?.final) {
         this.#stream.close(endReason(last.final))

@@ -11,6 +11,7 @@ export interface StreamHost<Stream> {
   readonly head: Cursor
   /** The monotonic time in milliseconds. */
   readonly now: number
+  readonly maxEventBytes: number
   flushSoon(stream: Stream): void
   catchUpSoon(stream: Stream): void
   /** Reading history failed. The host calls `startReplay` later; a stream without a welcome closes itself instead. */

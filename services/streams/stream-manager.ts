@@ -19,6 +19,7 @@ import { StreamMaintenance } from './stream-maintenance.ts'
 import { StreamRegistry } from './stream-registry.ts'
 import { beginning, NO_HISTORY, type StreamRequest } from './stream-request.ts'
 import type { StreamSettings } from './stream-settings.ts'
+import { welcomeFields } from './welcome-fields.ts'
 
 /**
  * How many streams were closed for each reason. `cut` counts the streams that `disconnect()` closed with `reconnect: true`, and
@@ -232,7 +233,27 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     if (!this.#options.welcome) return undefined
     const { heartbeatInterval, onlineCounts } = this.#options
     const online = onlineCounts ? { online: this.online } : {}
-    return { stream: stream.id, user: stream.user, ...online, heartbeatInterval, resumed, replayed }
+    const welcome = { stream: stream.id, user: stream.user, ...online, heartbeatInterval, resumed, replayed }
+    return { ...welcome, ...this.#hostFields(stream) }
+  }
+
+  /** A mistake of the host's `welcome` function must not keep a stream from opening. */
+  #hostFields(stream: EventStream): object {
+    const { welcome } = this.#options
+    if (typeof welcome !== 'function') return {}
+    try {
+      return welcomeFields(welcome, stream)
+    } catch (error) {
+      this.#logger.error(
+        { err: error, stream: stream.id },
+        'the welcome has no fields of the host: its function failed'
+      )
+      return {}
+    }
+  }
+
+  get maxEventBytes(): number {
+    return this.#options.maxEventBytes
   }
 
   /** Open streams of all nodes, and users who have one; see `Cluster.elsewhere`. */

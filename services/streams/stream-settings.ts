@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import type { WelcomeFunction } from './welcome-fields.ts'
 
 /** The options of a hub that concern streams, with defaults filled in; see `HubOptions`. */
 export interface StreamSettings {
@@ -6,7 +7,8 @@ export interface StreamSettings {
   readonly reconnectionTime: number
   readonly stallTimeout: number
   readonly maxStreamAge: number
-  readonly welcome: boolean
+  readonly welcome: boolean | WelcomeFunction
+  readonly maxEventBytes: number
   readonly onlineCounts: boolean
   readonly maxTopics: number
   readonly maxStreams: number

@@ -1,5 +1,11 @@
 import type { CloseReason } from '../events/close-reason.ts'
 
+/** An event that is sent to one stream; `event` is `message` if left out. */
+export interface StreamDraft {
+  readonly event?: string | undefined
+  readonly data: unknown
+}
+
 /** An open event stream, as host code sees it: what `connect()` resolves with, and what the hub's events carry. */
 export interface Stream {
   /** The id that `DELETE /streams/:id` and `disconnect({ stream })` take; `hub.welcome` carries it. */
@@ -13,6 +19,14 @@ export interface Stream {
   /** Aborts when the stream closes for any reason: stops work that is done for this stream alone. */
   readonly signal: AbortSignal
   readonly isClosed: boolean
+  /**
+   * Sends an event to this stream alone, without an id and without history, after all events that the stream has been
+   * assigned. A replaying or backpressured stream keeps up to 128 KiB of such events; one more closes it (`slow`), and its
+   * client may reconnect.
+   * @returns true once the socket has taken the event and can take more; false if the stream is closed before that.
+   * @throws the error of an invalid event, as `Hub.send` does; any property but `event` and `data` is an error.
+   */
+  send(draft: StreamDraft): Promise<boolean>
   /**
    * Sends the pending events and a last `hub.close`, and ends the response.
    * @param reason the reason that the client and `stats()` report. Default `kicked`.

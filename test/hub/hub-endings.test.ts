@@ -57,7 +57,7 @@ t.test('a stream that ends while its history is written is closed for good', asy
   await settle()
   t.ok(stream.isClosed)
   t.notOk(stream.close('kicked'))
-  t.notOk(await stream.send('data: too late\n\n'))
+  t.notOk(await stream.write('data: too late\n\n'))
 })
 
 t.test('a stream that follows gets neither events for everyone nor events for its user', async (t) => {
@@ -279,11 +279,11 @@ t.test('the signal of a stream is aborted when the stream closes, and from the s
 t.test('an event that the host sends on a stream follows the pending events, and has no id', async (t) => {
   const { hub, open } = await startHub(t)
   const { sink, stream } = open()
-  const sent = stream.send('data: mine\n\n')
   hub.send('alice', { data: '1' })
+  const sent = stream.write('data: mine\n\n')
   t.equal(await sent, true)
   hub.send('alice', { data: '2' })
-  t.equal(await stream.send('data: mine too\n\n'), true)
+  t.equal(await stream.write('data: mine too\n\n'), true)
   t.match(sink.published, [
     { data: '1' },
     { data: 'mine', id: undefined },
@@ -299,7 +299,7 @@ t.test('events that the host sends on a backpressured stream wait, and stay in o
   sink.room = 0
   const done: number[] = []
   const sent = [1, 2, 3].map(async (at) => {
-    const isTaken = await stream.send(`data: ${at}\n\n`)
+    const isTaken = await stream.write(`data: ${at}\n\n`)
     done.push(at)
     return isTaken
   })
@@ -321,7 +321,7 @@ t.test('an event that the host sends is not lost if the pending events fill the 
   await settle()
   sink.room = 0
   hub.send('alice', { data: '1' })
-  const sent = stream.send('data: mine\n\n')
+  const sent = stream.write('data: mine\n\n')
   await settle()
   t.same(textOf(sink), ['1'])
   sink.drain()
@@ -334,11 +334,11 @@ t.test('sending an event on a stream rejects if the stream closes meanwhile', as
   const { sink, stream } = open()
   await settle()
   sink.room = 0
-  const sent = [stream.send('data: 1\n\n'), stream.send('data: 2\n\n')]
+  const sent = [stream.write('data: 1\n\n'), stream.write('data: 2\n\n')]
   await settle()
   sink.disconnect()
   t.same(await Promise.all(sent), [false, false])
-  t.equal(await stream.send('data: 3\n\n'), false)
+  t.equal(await stream.write('data: 3\n\n'), false)
 })
 
 t.test('every id on a stream is a cursor that resumes, or an end', async (t) => {

@@ -129,3 +129,35 @@ t.test(
     t.equal(sink.published.length, counted + 1)
   }
 )
+
+t.test('events sent to a stream that follows a topic arrive after its replay, transient ones too', async (t) => {
+  const { hub, open } = await startHub(t)
+  await hub.publish('task', { data: 'old' })
+  hub.on('open', () => {
+    void hub.publish('task', { data: 'T1', transient: true })
+    void hub.publish('task', { data: 'E1' })
+  })
+  const { sink } = open({ user: null, topics: ['task'], follows: true, from: 'oldest' })
+  t.equal((await hub.publish('task', { data: 'T2', transient: true })).streams, 1)
+  t.equal((await hub.broadcast({ data: 'not followed', transient: true })).streams, 0)
+  await hub.publish('task', { data: 'end', final: true })
+  await settle()
+  t.same(namesOf(sink), ['hub.welcome', 'old', 'T1', 'E1', 'T2', 'end', 'hub.close'])
+})
+
+t.test('a receipt counts no stream that was closed or replaced in the same turn', async (t) => {
+  const { hub, open } = await startHub(t, { maxStreamsPerUser: 1 })
+  const first = open()
+  hub.manager.admission.admit('alice', '')
+  const second = open()
+  const counts = [hub.send('alice', { data: 'T', transient: true }), hub.send('alice', { data: 'E' })]
+  second.stream.close()
+  counts.push(hub.send('alice', { data: 'T', transient: true }), hub.send('alice', { data: 'E' }))
+  t.same(
+    (await Promise.all(counts)).map(({ streams }) => streams),
+    [1, 1, 0, 0]
+  )
+  await settle()
+  t.same(namesOf(first.sink), ['hub.close'])
+  t.equal(first.sink.isEnded, true)
+})
