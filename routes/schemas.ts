@@ -51,7 +51,19 @@ export const TargetedDraft = Type.Object(
 
 export const Batch = Type.Array(TargetedDraft, { minItems: 1 })
 
-export const Receipt = Type.Object({ id: Type.Union([Type.String(), Type.Null()]), streams: Type.Integer() })
+export const Receipt = Type.Object({
+  id: Type.Union([Type.String(), Type.Null()]),
+  streams: Type.Integer(),
+  users: Type.Optional(
+    Type.Object(
+      {},
+      {
+        additionalProperties: Type.Integer(),
+        description: 'The streams of each user, where the target names several'
+      }
+    )
+  )
+})
 export const Receipts = Type.Array(Receipt)
 
 export const UserParams = Type.Object({ user: Name })

@@ -21,7 +21,8 @@ import { type HubEventMap, HubEvents } from './hub-events.ts'
 import type { HubStats } from './hub-stats.ts'
 import { type HubOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { type OnlinePage, Presence, type UserPresence } from './presence.ts'
-import { Publisher, type PublishOptions, type PublishReceipt, type Targeted } from './publisher.ts'
+import type { PublishReceipt } from './publish-receipt.ts'
+import { Publisher, type PublishOptions, type Targeted } from './publisher.ts'
 import { noRefusals, type Refusal } from './refusals.ts'
 
 /**

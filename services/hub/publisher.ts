@@ -8,19 +8,9 @@ import type { NewEvent } from '../events/log-event.ts'
 import { channelsOf, type Target } from '../events/target.ts'
 import { checkNames } from '../option-checks.ts'
 import type { HubEvents } from './hub-events.ts'
-import type { Presence } from './presence.ts'
-
-/** The receipt of a published event. Only a transient event has no id. */
-export interface PublishReceipt<Id extends string | null = string> {
-  /** The event's cursor, or null if it is transient. */
-  readonly id: Id
-  /**
-   * How many open streams of all nodes the event was addressed to when it was accepted. A stream of another node that listens
-   * to several topics of the event, or to its user and its topic, may be counted for each. A node that could not be reached is
-   * not counted. Of this node's streams, a transient event counts only those that will get it.
-   */
-  readonly streams: number
-}
+import type { OnlineUser, Presence } from './presence.ts'
+import { type PublishReceipt, receiptOf } from './publish-receipt.ts'
+import { type CountsElsewhere, countElsewhere, countedUsers } from './receiver-counts.ts'
 
 export interface PublishOptions {
   /**
@@ -39,6 +29,12 @@ export interface PublisherParts {
   readonly presence: Presence
   readonly events: HubEvents
   readonly options: { readonly maxEventBytes: number; readonly maxBatch: number }
+}
+
+/** An event to append, with its number of streams on this node for each of several users. */
+interface Publication {
+  readonly newEvent: NewEvent
+  readonly users: readonly OnlineUser[] | undefined
 }
 
 /** Appends events to the log, and counts the streams that they are addressed to. */
@@ -82,33 +78,42 @@ export class Publisher {
     return this.#append(drafts.map((draft) => this.#prepare(draft?.to, draft, options, TARGETED_PROPERTIES)))
   }
 
-  #prepare(target: Target, draft: AnyDraft, options: PublishOptions | undefined, properties?: string[]): NewEvent {
+  #prepare(target: Target, draft: AnyDraft, options: PublishOptions | undefined, properties?: string[]): Publication {
     if (options !== undefined) checkNames('publishing', options, ['publisher'])
     const prepared = prepareEvent(draft, this.#options.maxEventBytes, properties)
     const channels = channelsOf(target)
     const idempotency = idempotencyOf(prepared, channels, options?.publisher)
     const { event, data, ttl, collapseKey, transient, final } = prepared
     const streams = this.#presence.countReceivers(channels, transient)
-    return { channels, event, data, ttl, collapseKey, idempotency, transient, final, streams }
+    // The log stores the sum alone with an idempotency key, and a repeated receipt equals the first.
+    const users = idempotency === undefined ? countedUsers(target) : undefined
+    return {
+      newEvent: { channels, event, data, ttl, collapseKey, idempotency, transient, final, streams },
+      users: users?.map((user) => ({ user, streams: this.#presence.countReceivers([`u:${user}`], transient) }))
+    }
   }
 
-  /** Appends a batch. `streams` of each event counts the streams of this node. */
-  #append(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
+  /** Appends a batch. The counts of each publication are those of this node. */
+  #append(publications: readonly Publication[]): Promise<PublishReceipt<string | null>[]> {
     const isSingleNode = this.#cluster.isSingleNode && this.#lastPending === undefined
-    return isSingleNode || events.length === 0 ? this.#appendOnSingleNode(events) : this.#appendInCluster(events)
+    return isSingleNode || publications.length === 0
+      ? this.#appendOnSingleNode(publications)
+      : this.#appendInCluster(publications)
   }
 
-  async #appendOnSingleNode(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
-    if (events.length === 0) return []
+  async #appendOnSingleNode(publications: readonly Publication[]): Promise<PublishReceipt<string | null>[]> {
+    if (publications.length === 0) return []
+    const events = publications.map(({ newEvent }) => newEvent)
     const offline = this.#events.has('undelivered') ? events.map((event) => this.#offlineUsers(event)) : []
     const receipts = await this.#log.append(events)
     this.published += events.length
     this.#emitUndelivered(offline, events, receipts)
-    return receipts.map(({ id, streams }) => ({ id, streams }))
+    return receipts.map((receipt, at) => receiptOf(receipt, publications[at]?.users))
   }
 
-  async #appendInCluster(events: readonly NewEvent[]): Promise<PublishReceipt<string | null>[]> {
-    const counts = this.#countElsewhere(events)
+  async #appendInCluster(publications: readonly Publication[]): Promise<PublishReceipt<string | null>[]> {
+    const events = publications.map(({ newEvent }) => newEvent)
+    const counts = this.#countElsewhere(publications)
     const offline = this.#events.has('undelivered') ? this.#offlineEverywhere(events) : undefined
     const hasKey = events.some(({ idempotency }) => idempotency !== undefined)
     let counted: readonly NewEvent[] = events
@@ -118,20 +123,22 @@ export class Publisher {
       this.#lastPending = pending
       const [elsewhere] = await pending
       if (this.#lastPending === pending) this.#lastPending = undefined
-      counted = events.map((event, at) => ({ ...event, streams: event.streams + (elsewhere[at] as number) }))
+      counted = events.map((event, at) => ({ ...event, streams: event.streams + (elsewhere[at]?.streams ?? 0) }))
     }
     const [receipts, elsewhere, users] = await Promise.all([this.#log.append(counted), counts, offline])
     this.published += events.length
     if (users !== undefined) this.#emitUndelivered(users, events, receipts)
-    return receipts.map(({ id, streams }, at) => ({
-      id,
-      streams: counted === events ? streams + (elsewhere[at] as number) : streams
-    }))
+    return receipts.map((receipt, at) => {
+      const { streams = 0, users: usersElsewhere = [] } = elsewhere[at] ?? {}
+      const own = publications[at]?.users
+      const both = own?.map((count, index) => ({ ...count, streams: count.streams + (usersElsewhere[index] ?? 0) }))
+      return receiptOf(counted === events ? { ...receipt, streams: receipt.streams + streams } : receipt, both)
+    })
   }
 
   /** Streams of nodes that cannot be reached count as none: an outage must not prevent publishing. The cluster logs it. */
-  #countElsewhere(events: readonly NewEvent[]): Promise<readonly number[]> {
-    return this.#cluster.countListeners(events.map(({ channels }) => channels)).catch(() => events.map(() => 0))
+  #countElsewhere(publications: readonly Publication[]): Promise<readonly CountsElsewhere[]> {
+    return countElsewhere(this.#cluster, publications).catch(() => [])
   }
 
   /** The users of each event who are offline on all nodes; none if that is uncertain, because the host may e-mail them. */

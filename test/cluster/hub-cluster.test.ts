@@ -118,6 +118,12 @@ t.test('a receipt counts the streams of all nodes', async (t) => {
   for (const { hub } of hubs) {
     t.equal((await hub.send('alice', { data: '' })).streams, 2)
     t.equal((await hub.send(['alice', 'bob', 'carol'], { data: '' })).streams, 3)
+    t.match(await hub.send(['alice', 'bob', 'carol'], { data: '' }), {
+      streams: 3,
+      users: { alice: 2, bob: 1, carol: 0 }
+    })
+    const [both] = await hub.publishBatch([{ to: { users: ['alice', 'bob'], everyone: true }, data: '' }])
+    t.match(both, { streams: 3, users: { alice: 2, bob: 1 } })
     t.equal((await hub.publish('news', { data: '' })).streams, 3)
     t.equal((await hub.broadcast({ data: '' })).streams, 3)
     const batch = await hub.publishBatch([

@@ -399,3 +399,38 @@ t.test('a hub that is started twice delivers once', async (t) => {
   await settle()
   t.same(textOf(sink), ['1'])
 })
+
+t.test('a receipt for several users counts the streams of each', async (t) => {
+  const { hub, open } = await startHub(t)
+  open()
+  open()
+  open({ user: 'bob', topics: ['news'] })
+  open({ user: '__proto__' })
+  const plain = (receipt: { streams: number; users?: object }) => [receipt.streams, receipt.users]
+  t.same(plain(await hub.send('alice', { data: '' })), [2, undefined], 'the sum says it')
+  t.same(plain(await hub.send(['alice', 'alice'], { data: '' })), [2, undefined])
+  t.same(plain(await hub.send(['alice', 'bob', 'carol'], { data: '' })), [3, { alice: 2, bob: 1, carol: 0 }])
+  const { users = {} } = await hub.send(['alice', '__proto__'], { data: '', transient: true })
+  t.same(Object.entries(users), [
+    ['alice', 2],
+    ['__proto__', 1]
+  ])
+  const [mixed, topic] = await hub.publishBatch([
+    { to: { users: ['alice', 'bob'], topics: ['news'] }, data: '' },
+    { to: { topics: ['news'] }, data: '' }
+  ])
+  t.same(
+    [mixed, topic].map((receipt) => receipt && plain(receipt)),
+    [
+      [3, { alice: 2, bob: 1 }],
+      [1, undefined]
+    ]
+  )
+  const many = Array.from({ length: 1_001 }, (_, at) => `user ${at}`)
+  t.equal(Object.keys((await hub.send(many.slice(1), { data: '' })).users ?? {}).length, 1_000)
+  t.equal((await hub.send(many, { data: '' })).users, undefined)
+  const once = { data: '', idempotencyKey: 'k' }
+  const first = await hub.send(['alice', 'bob'], once)
+  t.same(plain(first), [3, undefined], 'the log stores the sum alone')
+  t.same(await hub.send(['alice', 'bob'], once), first)
+})

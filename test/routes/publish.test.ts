@@ -291,7 +291,7 @@ t.test('a batch is published as a whole, in order, with nothing between', async 
   ])
   t.equal(response.statusCode, 202)
   t.match(response.json(), [
-    { id: /.+/, streams: 2 },
+    { id: /.+/, streams: 2, users: { alice: 1, bob: 1 } },
     { id: /.+/, streams: 1 },
     { id: /.+/, streams: 2 },
     { id: null, streams: 2 }
