@@ -80,6 +80,16 @@ export interface Cluster {
    */
   close(command: CloseCommand): Promise<number>
 
+  /**
+   * Takes a role that one node at a time has, or extends the time for which this node has it.
+   * @returns for how many milliseconds after the call this node has the role; 0 while another node has it.
+   * @throws {ClusterUnavailableError}
+   */
+  hold(role: string): Promise<number>
+
+  /** Gives up a role, if this node has it. Never rejects: a role ends by itself. */
+  release(role: string): Promise<void>
+
   /** Leaves the cluster, which then counts nothing of this node, and closes all resources. Never rejects. */
   leave(): Promise<void>
 }

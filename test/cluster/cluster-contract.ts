@@ -258,4 +258,26 @@ export function clusterContract(t: Test, makeWorld: (t: Test) => Promise<World>)
     await untilSame(() => one.nodes.countListeners([...users, ...topics, [EVERYONE]]) as Promise<number[]>, expected)
     await untilSame(() => one.nodes.elsewhere.streams, two.size)
   })
+
+  t.test('one node at a time has a role, and another takes it after a release or a death', async (t) => {
+    const world = await makeWorld(t)
+    const [one, two, three] = (await join(world, 3)) as [TestNode, TestNode, TestNode]
+    const hold = (node: TestNode, role = 'mail') => node.nodes.hold(role)
+    const firsts = await Promise.all([one, two, three].map((node) => hold(node, 'race')))
+    t.equal(firsts.filter((time) => time > 0).length, 1, 'of simultaneous ones')
+    t.ok((await hold(one)) > 0)
+    t.ok((await hold(one)) > 0, 'which may extend it')
+    t.equal(await hold(two), 0)
+    t.ok((await hold(two, 'other')) > 0, 'roles are independent')
+    await two.nodes.release('mail')
+    t.equal(await hold(three), 0, 'a node releases only its own role')
+    await one.nodes.release('mail')
+    t.ok((await hold(two)) > 0)
+    world.kill(two.nodes)
+    await until(
+      () => hold(three),
+      (time) => time > 0,
+      'the role of a node that died'
+    )
+  })
 }

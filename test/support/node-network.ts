@@ -6,6 +6,8 @@ import { compareNames } from '../../services/events/utf8-order.ts'
 /** Nodes of one process that call each other directly: the behaviour of the port, without a store between. */
 export class NodeNetwork {
   readonly #members = new Set<NetworkNodes>()
+  /** The node that has each role. */
+  readonly roles = new Map<string, NetworkNodes>()
   /** Whether no node reaches another. */
   isDown = false
 
@@ -106,6 +108,19 @@ export class NetworkNodes implements Cluster {
   async close(command: CloseCommand): Promise<number> {
     this.#check()
     return this.#others.reduce((sum, node) => sum + (node.#local?.close(command, 0) ?? 0), 0)
+  }
+
+  async hold(role: string): Promise<number> {
+    this.#check()
+    const { roles } = this.#network
+    const holder = roles.get(role)
+    if (holder !== undefined && holder !== this && this.#members.has(holder)) return 0
+    roles.set(role, this)
+    return 1_000
+  }
+
+  async release(role: string): Promise<void> {
+    if (this.#network.roles.get(role) === this) this.#network.roles.delete(role)
   }
 
   async leave(): Promise<void> {

@@ -6,6 +6,7 @@
 --   KEYS[1]:written         sorted set: node, by when all its changes were last known to be written
 --   KEYS[1]:users           set: users with a stream on any node
 --   KEYS[1]:said            stream: messages of nodes to all others
+--   KEYS[1]:role:<role>     string: the node that has the role, until the key expires
 --   KEYS[1]:<node>:users    sorted set: users with a stream on the node, by name
 --   KEYS[1]:<node>:u:<user> sorted set: the user's streams on the node, by when they were opened
 --   KEYS[1]:<node>:counts   hash: streams, everyone, t:<topic>, and f:<user>: the user's streams that listen only to topics
@@ -23,6 +24,7 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local int = function(number) return string.format('%.0f', number) end
 local usersOf = function(node) return NODES .. ':' .. node .. ':users' end
 local countsOf = function(node) return NODES .. ':' .. node .. ':counts' end
+local roleKey = function(role) return NODES .. ':role:' .. role end
 local streamsOf = function(node, user) return NODES .. ':' .. node .. ':u:' .. user end
 
 local isIn = function(leases, node)

@@ -7,7 +7,7 @@ import { randomText } from '../../random.ts'
 import { LinkError, type LuaScript, type RedisArgument, type RedisLink } from '../../redis/link.ts'
 import type { CloseCommand, Cluster, LocalNode, StreamEntry } from '../cluster.ts'
 import { Acknowledgements } from './acknowledgements.ts'
-import { ANSWER, COMMAND, COUNT, OF_USER, RESERVE, USERS } from './cluster-scripts.ts'
+import { ANSWER, COMMAND, COUNT, OF_USER, RESERVE, ROLE, USERS } from './cluster-scripts.ts'
 import { CommandStream, type NodeCommand } from './command-stream.ts'
 import { Counts } from './counts.ts'
 import { Membership } from './membership.ts'
@@ -46,7 +46,7 @@ export class RedisCluster implements Cluster {
   readonly #clock: Clock
   readonly #acknowledgements: Acknowledgements
   readonly #counts: Counts
-  /** Identifies this node's own commands. */
+  /** Identifies this node's own commands and roles, also when it has joined anew. */
   readonly #self = randomText(10)
   readonly #reservations = new Map<string, Reservation>()
   #local: LocalNode | undefined
@@ -168,6 +168,20 @@ export class RedisCluster implements Cluster {
     const message: NodeCommand = { command, from: this.#self, id }
     const send = async () => (await this.#query(COMMAND, [JSON.stringify(message)])) as string[]
     return this.#acknowledgements.gather(id, CLOSE_WITHIN, send)
+  }
+
+  async hold(role: string): Promise<number> {
+    try {
+      const isHeld = (await this.#link.run(ROLE, this.#key, [this.#self, role, String(this.#lease)])) === 1
+      return isHeld ? this.#lease : 0
+    } catch (error) {
+      throw new ClusterUnavailableError((error as Error).message)
+    }
+  }
+
+  async release(role: string): Promise<void> {
+    // If Redis cannot be reached, the role ends with its lease. The membership logs the outage.
+    await this.#link.run(ROLE, this.#key, [this.#self, role, '0']).catch(() => undefined)
   }
 
   async leave(): Promise<void> {
