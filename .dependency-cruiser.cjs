@@ -15,6 +15,7 @@ const ROOMS = {
   'access/ticket-scripts': ['redis'],
   cluster: ['events'],
   'cluster/redis': ['events', 'cluster', 'redis'],
+  queues: ['events', 'event-log', 'cluster'],
   streams: ['events', 'event-log', 'cluster'],
   hub: [
     'events',

@@ -13,6 +13,7 @@ import { Tickets } from './services/access/ticket-issuer.ts'
 import { closeParts } from './services/hub/close-parts.ts'
 import { type Environment, EnvironmentError, readEnvironment } from './standalone/environment.ts'
 import { type HistoryStore, openHistory } from './standalone/stores.ts'
+import { startWebhooks } from './standalone/webhooks/start-webhooks.ts'
 
 /** How long a stop may take, in milliseconds. */
 const STOP_WITHIN = 10_000
@@ -74,6 +75,7 @@ async function serve(
     rateLimit,
     handleNotFound: true
   })
+  if (environment.webhooks !== undefined) await startWebhooks(server, environment.webhooks)
   closeInOrder(server)
   // Request logging is off, so errors are logged here.
   server.addHook('onError', async (request, _reply, error) => {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { isIP } from 'node:net'
 import type { TokenOptions } from '../plugins/token-verifier.ts'
 import type { ApiKey } from '../services/access/api-keys.ts'
 import { algorithmsOf, keyFingerprint } from '../services/access/jwt-keys.ts'
+import { isLoopback } from './loopback.ts'
 import { readApiKeys } from './read-api-keys.ts'
 import { fail, splitList, type Variables, wholeNumber } from './values.ts'
 
@@ -130,9 +130,4 @@ function readPem(name: string, path: string): string {
       `is a PEM or the path of one; it cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'error'}`
     )
   }
-}
-
-function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host === '::1') return true
-  return isIP(host) === 4 && host.startsWith('127.')
 }

@@ -3,6 +3,7 @@ import type { Retention } from '../services/event-log/retention.ts'
 import { readRedisUrl } from '../services/redis/url.ts'
 import { ACCESS_NAMES, type Access, readAccess } from './access-settings.ts'
 import { fail, oneOf, splitList, type Variables, wholeNumber } from './values.ts'
+import { readWebhooks, WEBHOOK_NAMES, type WebhookSettings } from './webhooks/webhook-settings.ts'
 
 /** The settings of the standalone hub, read from the environment, checked, and with defaults filled in. */
 export interface Environment extends Access {
@@ -34,6 +35,7 @@ export interface Environment extends Access {
   readonly maxConnectionsPerAddress: number | undefined
   readonly maxUnreadBytes: number | undefined
   readonly requestTimeout: number | undefined
+  readonly webhooks: WebhookSettings | undefined
 }
 
 export { EnvironmentError } from './values.ts'
@@ -74,7 +76,8 @@ const NAMES = [
   'HUB_REQUEST_TIMEOUT',
   'HUB_TLS_CERT',
   'HUB_TLS_KEY',
-  'HUB_TRUST_PROXY'
+  'HUB_TRUST_PROXY',
+  ...WEBHOOK_NAMES
 ]
 
 /**
@@ -89,6 +92,13 @@ export function readEnvironment(env: Variables): Environment {
     fail(misspelled, `is not a setting of this version; its settings are ${NAMES.join(', ')}`)
   const number = (name: string, min: number, max: number) => wholeNumber(env, name, min, max)
   const host = env.HOST || '127.0.0.1'
+  const retention: Partial<Retention> = defined({
+    user: number('HUB_HISTORY_PER_USER', 0, 10_000_000),
+    topic: number('HUB_HISTORY_PER_TOPIC', 0, 10_000_000),
+    everyone: number('HUB_HISTORY_EVERYONE', 0, 10_000_000),
+    age: number('HUB_HISTORY_AGE', 1, 3_650 * DAY),
+    bytes: number('HUB_HISTORY_BYTES', 0, Number.MAX_SAFE_INTEGER)
+  })
   return {
     ...readAccess(env, host),
     host,
@@ -103,13 +113,7 @@ export function readEnvironment(env: Variables): Environment {
     maxStreamAge: number('HUB_MAX_STREAM_AGE', 0, 365 * DAY),
     store: store(env.HUB_STORE),
     isDefaultStore: !env.HUB_STORE,
-    retention: defined({
-      user: number('HUB_HISTORY_PER_USER', 0, 10_000_000),
-      topic: number('HUB_HISTORY_PER_TOPIC', 0, 10_000_000),
-      everyone: number('HUB_HISTORY_EVERYONE', 0, 10_000_000),
-      age: number('HUB_HISTORY_AGE', 1, 3_650 * DAY),
-      bytes: number('HUB_HISTORY_BYTES', 0, Number.MAX_SAFE_INTEGER)
-    }),
+    retention,
     maxStreams: number('HUB_MAX_STREAMS', 0, 10_000_000),
     maxStreamsPerUser: number('HUB_MAX_STREAMS_PER_USER', 0, 10_000_000),
     maxStreamsPerAddress: number('HUB_MAX_STREAMS_PER_ADDRESS', 0, 10_000_000),
@@ -119,7 +123,8 @@ export function readEnvironment(env: Variables): Environment {
     maxConnections: number('HUB_MAX_CONNECTIONS', 0, 10_000_000),
     maxConnectionsPerAddress: number('HUB_MAX_CONNECTIONS_PER_ADDRESS', 0, 10_000_000),
     maxUnreadBytes: number('HUB_MAX_UNREAD_BYTES', 1_048_576, Number.MAX_SAFE_INTEGER),
-    requestTimeout: number('HUB_REQUEST_TIMEOUT', 100, DAY)
+    requestTimeout: number('HUB_REQUEST_TIMEOUT', 100, DAY),
+    webhooks: readWebhooks(env, retention)
   }
 }
 

@@ -20,6 +20,7 @@ import { checkLimit, type HistoryOf, type HistoryQuery } from './history-query.t
 import { type HubEventMap, HubEvents } from './hub-events.ts'
 import type { HubStats } from './hub-stats.ts'
 import { type HubOptions, type ResolvedOptions, resolveOptions } from './options.ts'
+import type { Outbox } from './outbox.ts'
 import { type OnlinePage, Presence, type UserPresence } from './presence.ts'
 import type { PublishReceipt } from './publish-receipt.ts'
 import { Publisher, type PublishOptions, type Targeted } from './publisher.ts'
@@ -33,38 +34,41 @@ export class Hub<Events extends object = EventMap> {
   readonly options: ResolvedOptions
   /** @internal Opens, feeds and closes the streams of this node. */
   readonly manager: StreamManager
-  readonly #log: EventLog
-  readonly #cluster: Cluster
+  /** @internal */
+  readonly log: EventLog
+  /** @internal */
+  readonly cluster: Cluster
   readonly #localNode: NodeStreams
   readonly #events: HubEvents
   readonly #presence: Presence
   readonly #publisher: Publisher
   readonly #drainDelay: DrainDelay
   readonly #refused = noRefusals()
+  readonly #furtherStats: Record<string, () => object> = {}
   #started: Promise<void> | undefined
   #disposed: Promise<void> | undefined
 
   /** @throws {InvalidOptionError} */
   constructor(options: HubOptions, logger: Logger) {
     this.options = resolveOptions(options)
-    this.#log = this.options.log ?? new MemoryLog(this.options)
+    this.log = this.options.log ?? new MemoryLog(this.options)
     this.#events = new HubEvents(logger)
-    this.#cluster = this.options.cluster
-    const parts = { log: this.#log, cluster: this.#cluster, options: this.options, logger }
+    this.cluster = this.options.cluster
+    const parts = { log: this.log, cluster: this.cluster, options: this.options, logger }
     const listener: StreamListener = {
       onOpen: (stream) => this.#events.emit('open', stream),
       onClose: (stream, reason) => this.#events.emit('close', stream, reason)
     }
     this.manager = new StreamManager({ ...parts, listener })
     this.#localNode = new NodeStreams(this.manager.registry, this.options, logger)
-    this.#presence = new Presence(this.manager.registry, this.#cluster)
+    this.#presence = new Presence(this.manager.registry, this.cluster)
     this.#drainDelay = new DrainDelay(this.options.clock)
     this.#publisher = new Publisher({ ...parts, events: this.#events, presence: this.#presence })
   }
 
   /** Begins to read the log's tail, and joins the cluster. Nothing is delivered before. */
   start(): Promise<void> {
-    this.#started ??= this.manager.start().then(() => this.#cluster.join(this.#localNode))
+    this.#started ??= this.manager.start().then(() => this.cluster.join(this.#localNode))
     return this.#started
   }
 
@@ -163,7 +167,7 @@ export class Hub<Events extends object = EventMap> {
     const here = this.#localNode.close(command)
     const isDone = 'streams' in command.of && here > 0
     // Also if this node seems to be the only one: a node that is cut off executes the command when it is back.
-    return isDone ? here : here + (await this.#cluster.close(command))
+    return isDone ? here : here + (await this.cluster.close(command))
   }
 
   /**
@@ -204,7 +208,7 @@ export class Hub<Events extends object = EventMap> {
    * page begins with the oldest retained event, and `complete` is false.
    */
   async history(of: HistoryOf, query: HistoryQuery = {}): Promise<HistoryPage> {
-    return readHistory(this.#log, of, query)
+    return readHistory(this.log, of, query)
   }
 
   /**
@@ -216,6 +220,12 @@ export class Hub<Events extends object = EventMap> {
     if (!this.manager.isHeadKnown)
       throw new LogUnavailableError('The event log has not been reached yet. Try again later')
     return formatCursor(this.manager.head)
+  }
+
+  /** @internal Stores entries of the outbox together with events that are published from now on. */
+  use(outbox: Outbox, name: string, stats: () => object): void {
+    this.#publisher.outbox = outbox
+    this.#furtherStats[name] = stats
   }
 
   /** @internal Counts a request or connection that was refused before a stream was opened. */
@@ -234,14 +244,15 @@ export class Hub<Events extends object = EventMap> {
       opened,
       closed: { ...closed },
       refused: { ...this.#refused, ...rejected },
-      log: this.#log.stats()
+      log: this.log.stats(),
+      ...Object.fromEntries(Object.entries(this.#furtherStats).map(([name, read]) => [name, read()]))
     }
   }
 
   /** Readiness: whether the hub accepts events and opens streams now. */
   async ready(): Promise<boolean> {
     if (this.manager.isClosing || this.#drainDelay.hasBegun) return false
-    const log = this.#log as EventLog & Partial<HealthCheck>
+    const log = this.log as EventLog & Partial<HealthCheck>
     return log.ready === undefined || (await log.ready())
   }
 
@@ -282,9 +293,9 @@ export class Hub<Events extends object = EventMap> {
       await this.manager.stop()
     } finally {
       try {
-        await this.#cluster.leave()
+        await this.cluster.leave()
       } finally {
-        await this.#log.close()
+        await this.log.close()
       }
     }
   }

@@ -8,6 +8,7 @@ import type { NewEvent } from '../events/log-event.ts'
 import { channelsOf, type Target } from '../events/target.ts'
 import { checkNames } from '../option-checks.ts'
 import type { HubEvents } from './hub-events.ts'
+import type { Outbox } from './outbox.ts'
 import type { OnlineUser, Presence } from './presence.ts'
 import { type PublishReceipt, receiptOf } from './publish-receipt.ts'
 import { type CountsElsewhere, countElsewhere, countedUsers } from './receiver-counts.ts'
@@ -41,6 +42,7 @@ interface Publication {
 export class Publisher {
   /** Number of accepted events. */
   published = 0
+  outbox: Outbox | undefined
   readonly #log: EventLog
   readonly #cluster: Cluster
   readonly #presence: Presence
@@ -104,8 +106,8 @@ export class Publisher {
   async #appendOnSingleNode(publications: readonly Publication[]): Promise<PublishReceipt<string | null>[]> {
     if (publications.length === 0) return []
     const events = publications.map(({ newEvent }) => newEvent)
-    const offline = this.#events.has('undelivered') ? events.map((event) => this.#offlineUsers(event)) : []
-    const receipts = await this.#log.append(events)
+    const offline = this.#needsOffline ? events.map((event) => this.#offlineUsers(event)) : []
+    const receipts = await this.#appendToLog(events, offline)
     this.published += events.length
     this.#emitUndelivered(offline, events, receipts)
     return receipts.map((receipt, at) => receiptOf(receipt, publications[at]?.users))
@@ -114,18 +116,20 @@ export class Publisher {
   async #appendInCluster(publications: readonly Publication[]): Promise<PublishReceipt<string | null>[]> {
     const events = publications.map(({ newEvent }) => newEvent)
     const counts = this.#countElsewhere(publications)
-    const offline = this.#events.has('undelivered') ? this.#offlineEverywhere(events) : undefined
+    const offline = this.#needsOffline ? this.#offlineEverywhere(events) : undefined
     const hasKey = events.some(({ idempotency }) => idempotency !== undefined)
     let counted: readonly NewEvent[] = events
-    if (hasKey || this.#lastPending !== undefined) {
-      // The log stores the first receipt with the key, so the count must be complete before.
-      const pending = Promise.all([counts, this.#lastPending])
+    let stored: readonly string[][] = []
+    if (hasKey || this.outbox !== undefined || this.#lastPending !== undefined) {
+      // The log stores the first receipt with the key, and the outbox's entries with the event, so both must be complete before.
+      const pending = Promise.all([counts, this.outbox && offline, this.#lastPending])
       this.#lastPending = pending
-      const [elsewhere] = await pending
+      const [elsewhere, users = []] = await pending
+      stored = users
       if (this.#lastPending === pending) this.#lastPending = undefined
       counted = events.map((event, at) => ({ ...event, streams: event.streams + (elsewhere[at]?.streams ?? 0) }))
     }
-    const [receipts, elsewhere, users] = await Promise.all([this.#log.append(counted), counts, offline])
+    const [receipts, elsewhere, users] = await Promise.all([this.#appendToLog(counted, stored), counts, offline])
     this.published += events.length
     if (users !== undefined) this.#emitUndelivered(users, events, receipts)
     return receipts.map((receipt, at) => {
@@ -134,6 +138,22 @@ export class Publisher {
       const both = own?.map((count, index) => ({ ...count, streams: count.streams + (usersElsewhere[index] ?? 0) }))
       return receiptOf(counted === events ? { ...receipt, streams: receipt.streams + streams } : receipt, both)
     })
+  }
+
+  get #needsOffline(): boolean {
+    return this.outbox !== undefined || this.#events.has('undelivered')
+  }
+
+  /** Appends the events, each right after the outbox's entry for it, and returns the receipts of the events. */
+  async #appendToLog(events: readonly NewEvent[], offline: readonly string[][]): Promise<readonly Receipt[]> {
+    const { outbox } = this
+    const entries = outbox === undefined ? [] : events.map((event, at) => outbox.entryFor(event, offline[at] ?? []))
+    if (!entries.some((entry) => entry !== undefined)) return this.#log.append(events)
+    const batch = events.flatMap((event, at) => [entries[at] ?? [], event].flat())
+    const receipts = await this.#log.append(batch)
+    outbox?.onAppended()
+    const own = new Set(events)
+    return receipts.filter((_receipt, at) => own.has(batch[at] as NewEvent))
   }
 
   /** Streams of nodes that cannot be reached count as none: an outage must not prevent publishing. The cluster logs it. */

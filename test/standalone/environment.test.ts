@@ -48,7 +48,10 @@ const TEXTS = [
   'HUB_CORS_ORIGIN',
   'HUB_TLS_CERT',
   'HUB_TLS_KEY',
-  'HUB_TRUST_PROXY'
+  'HUB_TRUST_PROXY',
+  'HUB_WEBHOOK_URL',
+  'HUB_WEBHOOK_SECRET',
+  'HUB_WEBHOOK_ALLOW_HTTP'
 ]
 
 /** Checks that the start fails with the name of the variable. */
@@ -66,6 +69,7 @@ t.test('without variables the hub serves only this machine', async (t) => {
     ...{ stallTimeout: undefined, maxConnections: undefined, maxConnectionsPerAddress: undefined },
     ...{ maxUnreadBytes: undefined, requestTimeout: undefined },
     tls: undefined,
+    webhooks: undefined,
     heartbeatInterval: undefined,
     reconnectionTime: undefined,
     drainDelay: 0,
