@@ -49,7 +49,7 @@ async function serve(
   guard: ConnectionGuard
 ): Promise<void> {
   const { authentication, loopbackOnly, rateLimit } = environment
-  const { heartbeatInterval, reconnectionTime, maxStreamAge, retention, corsOrigins } = environment
+  const { heartbeatInterval, reconnectionTime, maxStreamAge, presenceGrace, retention, corsOrigins } = environment
   const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, openingRate, maxEventBytes, stallTimeout } = environment
   const { log, cluster, tickets, description, warning } = history
   await server.register(hubApp, {
@@ -64,6 +64,7 @@ async function serve(
       maxStreamsPerUser,
       maxStreamsPerAddress,
       openingRate,
+      presenceGrace,
       maxEventBytes,
       stallTimeout,
       paceConnections: true

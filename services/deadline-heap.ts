@@ -19,6 +19,10 @@ export class DeadlineHeap<Item> {
     this.#compact()
   }
 
+  deadlineOf(item: Item): number | undefined {
+    return this.#live.get(item)
+  }
+
   delete(item: Item): void {
     if (this.#live.delete(item)) this.#compact()
   }

@@ -28,6 +28,7 @@ export interface Environment extends Access {
   readonly maxStreamsPerUser: number | undefined
   readonly maxStreamsPerAddress: number | undefined
   readonly openingRate: number | undefined
+  readonly presenceGrace: number | undefined
   readonly maxEventBytes: number | undefined
   /** For streams, and for all other responses. */
   readonly stallTimeout: number | undefined
@@ -68,6 +69,7 @@ const NAMES = [
   'HUB_MAX_STREAMS_PER_USER',
   'HUB_MAX_STREAMS_PER_ADDRESS',
   'HUB_OPENING_RATE',
+  'HUB_PRESENCE_GRACE',
   'HUB_MAX_EVENT_BYTES',
   'HUB_STALL_TIMEOUT',
   'HUB_MAX_CONNECTIONS',
@@ -118,6 +120,7 @@ export function readEnvironment(env: Variables): Environment {
     maxStreamsPerUser: number('HUB_MAX_STREAMS_PER_USER', 0, 10_000_000),
     maxStreamsPerAddress: number('HUB_MAX_STREAMS_PER_ADDRESS', 0, 10_000_000),
     openingRate: number('HUB_OPENING_RATE', 0, 10_000),
+    presenceGrace: number('HUB_PRESENCE_GRACE', 0, 3_600_000),
     maxEventBytes: number('HUB_MAX_EVENT_BYTES', 1, 1_048_576),
     stallTimeout: number('HUB_STALL_TIMEOUT', 0, DAY),
     maxConnections: number('HUB_MAX_CONNECTIONS', 0, 10_000_000),

@@ -38,8 +38,11 @@ export interface Cluster {
    */
   opened(stream: StreamEntry): void
 
-  /** Removes a stream that was closed here, or that was reserved and will not be opened. */
-  closed(stream: StreamEntry): void
+  /**
+   * Removes a stream that was closed here, or that was reserved and will not be opened. If it was the last one of its user on any
+   * node, the user is reported as offline unless a new one is opened within `absence` milliseconds.
+   */
+  closed(stream: StreamEntry, absence: number): void
 
   /**
    * Registers a stream before it is opened, if its user has fewer than `limit` on all nodes; checks and registers atomically.
@@ -60,6 +63,12 @@ export interface Cluster {
    * @throws {ClusterUnavailableError}
    */
   countOfUser(user: string): Promise<number>
+
+  /**
+   * Whether each of the users has a stream on the other nodes, in one round trip.
+   * @throws {ClusterUnavailableError}
+   */
+  states(users: readonly string[]): Promise<readonly UserState[]>
 
   /**
    * Lists the streams of a user on the other nodes.
@@ -105,6 +114,21 @@ export interface StreamEntry {
   readonly since: number
 }
 
+/** A user, as the other nodes know the user. */
+export interface UserState {
+  readonly isOnline: boolean
+  /** The rest of the leave grace of a user who is offline on every node, in milliseconds; 0 when it is over. */
+  readonly grace: number
+}
+
+/** A user came online, or has been offline for longer than the leave grace. */
+export interface PresenceChange {
+  readonly user: string
+  readonly isOnline: boolean
+  /** When it came true: in milliseconds since the Unix epoch, on the clock of the node or of the store. */
+  readonly at: number
+}
+
 /** Which streams to close, and why: all of a user, or some by their ids. */
 export interface CloseCommand {
   readonly of: { readonly user: string } | { readonly streams: readonly string[] }
@@ -118,6 +142,12 @@ export interface LocalNode {
   readonly logger: Logger
   /** Number of streams of a user above which the oldest is closed; 0 without a limit, or with one that rejects. */
   readonly replaceAbove: number
+  /** How long a user may be without a stream before the user is offline, in milliseconds. */
+  readonly presenceGrace: number
+  /** The same for the users of a node that leaves: it asks its clients to return after a while. */
+  readonly drainGrace: number
+  /** Whether the host wants changes of presence. Nodes whose hosts do not leave them to other nodes. */
+  readonly isWatching: boolean
   /** Number of streams, and of users with a stream. */
   readonly size: number
   readonly users: number
@@ -125,6 +155,8 @@ export interface LocalNode {
   countOfUser(user: string): number
   /** Counts the streams that listen to a channel. */
   countListeners(channel: Channel): number
+  /** Takes changes of presence. Each is reported once, to one node. Must not throw. */
+  report(changes: readonly PresenceChange[]): void
   /**
    * Executes a command, and returns how many streams it closed.
    * @param age age of the command in milliseconds: it does not apply to streams that were opened since then.

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Channel } from '../events/channel.ts'
 import type { CloseReason } from '../events/close-reason.ts'
 import type { Logger } from '../logger.ts'
-import type { CloseCommand, LocalNode, StreamEntry } from './cluster.ts'
+import type { CloseCommand, LocalNode, PresenceChange, StreamEntry } from './cluster.ts'
 
 /** A command up to this age applies to all open streams, because its age is not exact. */
 const FRESH = 1_000
@@ -29,20 +29,40 @@ interface LocalNodeOptions {
   readonly clock: Clock
   readonly onUserLimit: 'replace' | 'reject'
   readonly maxStreamsPerUser: number
+  readonly presenceGrace: number
+}
+
+/** The hub, which takes changes of presence. */
+interface PresenceWatcher {
+  readonly drainGrace: number
+  readonly isWatching: boolean
+  report(changes: readonly PresenceChange[]): void
 }
 
 /** This node's streams, for queries and commands of the other nodes. */
 export class NodeStreams implements LocalNode {
   readonly logger: Logger
   readonly replaceAbove: number
+  readonly presenceGrace: number
   readonly #registry: LocalStreams
+  readonly #watcher: PresenceWatcher
   readonly #now: () => number
 
-  constructor(registry: LocalStreams, options: LocalNodeOptions, logger: Logger) {
+  constructor(registry: LocalStreams, options: LocalNodeOptions, logger: Logger, watcher: PresenceWatcher) {
     this.logger = logger
+    this.#watcher = watcher
+    this.presenceGrace = options.presenceGrace
     this.replaceAbove = options.onUserLimit === 'replace' ? options.maxStreamsPerUser : 0
     this.#registry = registry
     this.#now = () => options.clock.monotonic()
+  }
+
+  get drainGrace(): number {
+    return this.#watcher.drainGrace
+  }
+
+  get isWatching(): boolean {
+    return this.#watcher.isWatching
   }
 
   get size(): number {
@@ -63,6 +83,10 @@ export class NodeStreams implements LocalNode {
 
   countListeners(channel: Channel): number {
     return this.#registry.countListeners([channel])
+  }
+
+  report(changes: readonly PresenceChange[]): void {
+    this.#watcher.report(changes)
   }
 
   close(command: CloseCommand, age = 0): number {

@@ -16,12 +16,28 @@ export interface Undelivered {
   readonly data: string
 }
 
+/** A user came online, or went offline: over all nodes. */
+export interface PresenceEvent {
+  readonly user: string
+  /**
+   * ISO 8601: when the user's first stream was opened, or when the leave grace ended after the last one was closed.
+   */
+  readonly at: string
+}
+
 /** The events that a hub emits to its host. */
 export interface HubEventMap {
   /** A stream was opened. */
   open: [stream: Stream]
   /** A stream was closed; see {@link CloseReason}. */
   close: [stream: Stream, reason: CloseReason]
+  /** A user who was offline has opened a stream. Emitted once, by one node. */
+  online: [presence: PresenceEvent]
+  /**
+   * A user has had no stream on any node for longer than `presenceGrace`. Emitted once, by one node. A page that is reloaded, or
+   * a client that returns to another node, is silent.
+   */
+  offline: [presence: PresenceEvent]
   /** An event reached no stream of a user; the host may send an e-mail or a web push instead. */
   undelivered: [event: Undelivered]
 }

@@ -1,5 +1,6 @@
 import type { CloseCommand, Cluster } from '../cluster/cluster.ts'
 import { NodeStreams } from '../cluster/local-node.ts'
+import { singleNode } from '../cluster/single-node.ts'
 import { InvalidRequestError, LogUnavailableError } from '../errors.ts'
 import type { EventLog, HealthCheck } from '../event-log/event-log.ts'
 import { MemoryLog } from '../event-log/memory/memory-log.ts'
@@ -22,6 +23,7 @@ import type { HubStats } from './hub-stats.ts'
 import { type HubOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import type { Outbox } from './outbox.ts'
 import { type OnlinePage, Presence, type UserPresence } from './presence.ts'
+import { PresenceReporter } from './presence-reporter.ts'
 import type { PublishReceipt } from './publish-receipt.ts'
 import { Publisher, type PublishOptions, type Targeted } from './publisher.ts'
 import { noRefusals, type Refusal } from './refusals.ts'
@@ -53,14 +55,15 @@ export class Hub<Events extends object = EventMap> {
     this.options = resolveOptions(options)
     this.log = this.options.log ?? new MemoryLog(this.options)
     this.#events = new HubEvents(logger)
-    this.cluster = this.options.cluster
+    this.cluster = this.options.cluster ?? singleNode(this.options.clock)
     const parts = { log: this.log, cluster: this.cluster, options: this.options, logger }
     const listener: StreamListener = {
       onOpen: (stream) => this.#events.emit('open', stream),
       onClose: (stream, reason) => this.#events.emit('close', stream, reason)
     }
     this.manager = new StreamManager({ ...parts, listener })
-    this.#localNode = new NodeStreams(this.manager.registry, this.options, logger)
+    const watcher = new PresenceReporter(this.#events, this.manager)
+    this.#localNode = new NodeStreams(this.manager.registry, this.options, logger, watcher)
     this.#presence = new Presence(this.manager.registry, this.cluster)
     this.#drainDelay = new DrainDelay(this.options.clock)
     this.#publisher = new Publisher({ ...parts, events: this.#events, presence: this.#presence })

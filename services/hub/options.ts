@@ -110,6 +110,12 @@ export interface HubOptions {
    */
   readonly openingRate?: number | undefined
   /**
+   * How long a user may be without an open stream before the user is offline for the hub's events `offline` and `undelivered`.
+   * Choose it longer than one and a half of `reconnectionTime`.
+   * @default 5_000
+   */
+  readonly presenceGrace?: number | undefined
+  /**
    * The source of time and of random numbers.
    * @default the system's
    */
@@ -119,7 +125,7 @@ export interface HubOptions {
 /** The options with all defaults filled in. */
 export interface ResolvedOptions extends StreamSettings {
   readonly log: EventLog | undefined
-  readonly cluster: Cluster
+  readonly cluster: Cluster | undefined
   readonly retention: Retention
   readonly idempotencyWindow: number
   readonly maxBatch: number
@@ -141,10 +147,15 @@ const NUMBERS = {
   maxStreams: [0, 0, 10_000_000],
   maxStreamsPerUser: [100, 0, 10_000_000],
   maxStreamsPerAddress: [0, 0, 10_000_000],
-  openingRate: [20, 0, 10_000]
+  openingRate: [20, 0, 10_000],
+  presenceGrace: [5_000, 0, 3_600_000]
 } as const
 
 const OTHERS = ['log', 'cluster', 'retention', 'welcome', 'onlineCounts', 'onUserLimit', 'clock']
+
+const CLUSTER_METHODS = Object.entries(SINGLE_NODE).flatMap(([name, value]) =>
+  typeof value === 'function' ? [name] : []
+)
 
 /** The names of all options of the hub. */
 export const HUB_OPTION_NAMES: readonly string[] = [...Object.keys(NUMBERS), ...OTHERS]
@@ -152,14 +163,7 @@ export const HUB_OPTION_NAMES: readonly string[] = [...Object.keys(NUMBERS), ...
 /** @throws {InvalidOptionError} naming the option, the values that it takes, and the value that was given. */
 export function resolveOptions(options: HubOptions): ResolvedOptions {
   const numbers = wholeNumbers(NUMBERS, options)
-  const {
-    welcome = true,
-    onlineCounts = true,
-    onUserLimit = 'replace',
-    log,
-    cluster = SINGLE_NODE,
-    clock = systemClock
-  } = options
+  const { welcome = true, onlineCounts = true, onUserLimit = 'replace', log, cluster, clock = systemClock } = options
   if (typeof onlineCounts !== 'boolean')
     throw new InvalidOptionError('onlineCounts', `is true or false; got ${show(onlineCounts)}`)
   if (typeof welcome !== 'boolean' && typeof welcome !== 'function')
@@ -170,12 +174,7 @@ export function resolveOptions(options: HubOptions): ResolvedOptions {
   if (log !== undefined && !hasMethods(log, ['append', 'read', 'tail', 'close', 'stats'])) {
     throw new InvalidOptionError('log', 'is an event log: append, read, tail, close and stats')
   }
-  if (
-    !hasMethods(
-      cluster,
-      Object.keys(SINGLE_NODE).filter((name) => !['isSingleNode', 'isSettled', 'elsewhere'].includes(name))
-    )
-  ) {
+  if (cluster !== undefined && !hasMethods(cluster, CLUSTER_METHODS)) {
     throw new InvalidOptionError('cluster', 'is a cluster: join, leave and the methods between')
   }
   checkClock(clock)

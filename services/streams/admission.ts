@@ -101,6 +101,6 @@ export class Admission {
 
   /** Releases a reservation whose stream is not opened, because its client has left or another limit refuses it. */
   release(reserved: StreamEntry): void {
-    this.#cluster.closed(reserved)
+    this.#cluster.closed(reserved, this.#options.presenceGrace)
   }
 }

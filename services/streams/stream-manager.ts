@@ -264,9 +264,18 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
 
   /** Between half and one and a half of the option. Streams that close together return at about a thousand per second. */
   reconnectionTime(isClosing: boolean): number {
-    const { reconnectionTime, clock } = this.#options
+    return this.#reconnectionTime(isClosing, this.#options.clock.random())
+  }
+
+  #reconnectionTime(isClosing: boolean, random: number): number {
+    const { reconnectionTime } = this.#options
     const spread = isClosing ? Math.max(reconnectionTime, this.registry.size, this.#cut) : reconnectionTime
-    return Math.min(MAX_RECONNECTION_TIME, Math.round(reconnectionTime / 2 + clock.random() * spread))
+    return Math.min(MAX_RECONNECTION_TIME, Math.round(reconnectionTime / 2 + random * spread))
+  }
+
+  /** How long a user whose stream the hub closes for now may be away: as long as the client was asked to wait, and the grace. */
+  get drainGrace(): number {
+    return this.#options.presenceGrace + this.#reconnectionTime(true, 1)
   }
 
   onBackpressure(stream: EventStream): void {
@@ -274,8 +283,10 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
   }
 
   onClosed(stream: EventStream, reason: CloseReason, reconnect: boolean): void {
+    const isAskedToReturn = reconnect && reason !== 'client'
+    const absence = isAskedToReturn ? this.drainGrace : this.#options.presenceGrace
     this.registry.delete(stream)
-    this.#cluster.closed(stream)
+    this.#cluster.closed(stream, absence)
     this.#maintenance.delete(stream)
     this.closed[reason === 'kicked' && reconnect ? 'cut' : reason]++
     this.#listener.onClose(stream, reason)

@@ -16,5 +16,6 @@ export interface StreamSettings {
   readonly onUserLimit: 'replace' | 'reject'
   readonly maxStreamsPerAddress: number
   readonly openingRate: number
+  readonly presenceGrace: number
   readonly clock: Clock
 }

@@ -202,7 +202,7 @@ export function clusterContract(t: Test, makeWorld: (t: Test) => Promise<World>)
         const entries = nodes.flatMap((node) => Array.from({ length: 4 }, () => ({ node, entry: makeEntry(user) })))
         const answers = await Promise.all(entries.map(({ node, entry }) => node.nodes.reserve(entry, 5)))
         t.equal(answers.filter((isIn) => isIn).length, 5)
-        for (const [at, { node, entry }] of entries.entries()) if (answers[at]) node.nodes.closed(entry)
+        for (const [at, { node, entry }] of entries.entries()) if (answers[at]) node.nodes.closed(entry, 0)
         await until(
           () => (nodes[0] as TestNode).nodes.reserve(makeEntry(user), 1),
           (isIn) => isIn,

@@ -137,14 +137,14 @@ t.test('nodes and a failing Redis', { skip: withoutRedis }, async (t) => {
     // script.
     const late = makeEntry('alice')
     t.equal(await two.node.nodes.reserve(late, 1), true, 'in doubt the stream is admitted')
-    two.node.nodes.closed(late)
+    two.node.nodes.closed(late, 0)
     two.proxy.delay = 0
     await untilSame(() => one.node.nodes.countOfUser('other'), 1)
     two.proxy.delay = 100
     await server.send(['SCRIPT', 'FLUSH'])
     const given = makeEntry('alice')
     const asking = two.node.nodes.reserve(given, 1)
-    two.node.nodes.closed(given)
+    two.node.nodes.closed(given, 0)
     await asking
     two.proxy.delay = 0
     await new Promise((resolve) => setTimeout(resolve, 500))

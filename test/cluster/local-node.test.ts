@@ -9,10 +9,11 @@ const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
 t.comment(`TEST_SEED=${seed}`)
 
 const LOGGER = { error: () => {}, warn: () => {} }
+const WATCHER = { drainGrace: 0, isWatching: false, report: () => {} }
 
 t.test('a late command spares streams that were opened after it was given', async (t) => {
   const { hub, clock, open } = await startHub(t)
-  const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER)
+  const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER, WATCHER)
   const before = open()
   clock.advance(5_000)
   const after = open()
@@ -26,7 +27,7 @@ t.test('a late command spares streams that were opened after it was given', asyn
 
 t.test('a fresh command applies to all open streams, though the clock was set back meanwhile', async (t) => {
   const { hub, clock, open } = await startHub(t)
-  const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER)
+  const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER, WATCHER)
   const { sink } = open()
   await settle()
   clock.wall -= 3_600_000
@@ -36,7 +37,7 @@ t.test('a fresh command applies to all open streams, though the clock was set ba
 
 t.test('streams are closed by their ids, if they exist', async (t) => {
   const { hub, open } = await startHub(t)
-  const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER)
+  const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER, WATCHER)
   const [one, two, three] = [open(), open({ user: 'bob' }), open()]
   await settle()
   const streams = [one.stream.id, 'none', two.stream.id, one.stream.id]
@@ -52,7 +53,7 @@ t.test('only a limit that replaces closes the oldest stream', async (t) => {
     [{ maxStreamsPerUser: 0 }, 0]
   ] as const) {
     const { hub } = await startHub(t, options)
-    t.equal(new NodeStreams(hub.manager.registry, hub.options, LOGGER).replaceAbove, expected)
+    t.equal(new NodeStreams(hub.manager.registry, hub.options, LOGGER, WATCHER).replaceAbove, expected)
   }
 })
 

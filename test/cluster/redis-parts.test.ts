@@ -152,7 +152,7 @@ t.test('changes hold one entry per stream, and restored ones do not overwrite ne
   changes.note(stream, 'opened')
   const batch = changes.take()
   t.same(JSON.parse(batch.json), {
-    opened: [['alice', `${stream.id} ["news"]`, stream.since, true]],
+    opened: [['alice', `${stream.id} ["news"]`, stream.since, true, false]],
     closed: [],
     counts: [
       ['streams', 1],
@@ -162,11 +162,11 @@ t.test('changes hold one entry per stream, and restored ones do not overwrite ne
   })
   t.equal(changes.isEmpty, true)
   node.end(stream)
-  changes.note(stream, 'closed')
+  changes.note(stream, 'closed', 5_000)
   changes.putBack(batch)
   t.same(JSON.parse(changes.take().json), {
     opened: [],
-    closed: [['alice', `${stream.id} ["news"]`]],
+    closed: [['alice', `${stream.id} ["news"]`, 5_000]],
     counts: [
       ['streams', 0],
       ['everyone', 0],
@@ -181,7 +181,7 @@ t.test('changes hold one entry per stream, and restored ones do not overwrite ne
 
 t.test('a node that leaves while its changes are written does not join anew', async (t) => {
   const answers = new Map<LuaScript, unknown>([
-    [BEGIN, '0-0'],
+    [BEGIN, ['0-0', 'life']],
     [JOIN, 1],
     [RENEW, [0, 0, 0, 0, 0]]
   ])
@@ -209,7 +209,7 @@ t.test('a node that leaves while its changes are written does not join anew', as
   membership.refreshSoon()
   await settle()
   await membership.leave()
-  write([0])
+  write([0, 0])
   await written
   await settle()
   t.equal(ran.filter((script) => script === BEGIN).length, 1)

@@ -23,7 +23,8 @@ const NUMBERS = {
   maxStreams: [0, 0, MANY],
   maxStreamsPerUser: [100, 0, MANY],
   maxStreamsPerAddress: [0, 0, MANY],
-  openingRate: [20, 0, 10_000]
+  openingRate: [20, 0, 10_000],
+  presenceGrace: [5_000, 0, HOUR]
 } as const
 
 /** Default, minimum and maximum of each bound of the retention. */
@@ -61,7 +62,7 @@ t.test('without options, every option has its default', async (t) => {
     onlineCounts: true,
     onUserLimit: 'replace',
     log: undefined,
-    cluster: SINGLE_NODE,
+    cluster: undefined,
     clock: systemClock
   }
   t.strictSame(resolve({}), { ...numbers, ...others, retention })

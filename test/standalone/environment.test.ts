@@ -21,6 +21,7 @@ const NUMBERS: Record<string, [number, number, (name: Record<string, string>) =>
   HUB_MAX_STREAMS_PER_USER: [0, 10_000_000, (env) => readEnvironment(env).maxStreamsPerUser],
   HUB_MAX_STREAMS_PER_ADDRESS: [0, 10_000_000, (env) => readEnvironment(env).maxStreamsPerAddress],
   HUB_OPENING_RATE: [0, 10_000, (env) => readEnvironment(env).openingRate],
+  HUB_PRESENCE_GRACE: [0, 3_600_000, (env) => readEnvironment(env).presenceGrace],
   HUB_MAX_EVENT_BYTES: [1, 1_048_576, (env) => readEnvironment(env).maxEventBytes],
   HUB_STALL_TIMEOUT: [0, DAY, (env) => readEnvironment(env).stallTimeout],
   HUB_MAX_CONNECTIONS: [0, 10_000_000, (env) => readEnvironment(env).maxConnections],
@@ -82,7 +83,8 @@ t.test('without variables the hub serves only this machine', async (t) => {
     maxStreams: undefined,
     maxStreamsPerUser: undefined,
     maxStreamsPerAddress: undefined,
-    openingRate: undefined
+    openingRate: undefined,
+    presenceGrace: undefined
   }
   t.strictSame(readEnvironment({}), {
     ...{ host: '127.0.0.1', port: 3000, logLevel: 'info', corsOrigins: [], trustProxy: false, retention: {} },

@@ -1,4 +1,4 @@
-import type { CloseCommand, Cluster, LocalNode, StreamEntry } from '../../services/cluster/cluster.ts'
+import type { CloseCommand, Cluster, LocalNode, StreamEntry, UserState } from '../../services/cluster/cluster.ts'
 import { ClusterUnavailableError } from '../../services/errors.ts'
 import { type Channel, channelsHeard } from '../../services/events/channel.ts'
 import { compareNames } from '../../services/events/utf8-order.ts'
@@ -88,6 +88,11 @@ export class NetworkNodes implements Cluster {
 
   async countOfUser(user: string): Promise<number> {
     return (await this.ofUser(user)).length
+  }
+
+  async states(users: readonly string[]): Promise<readonly UserState[]> {
+    this.#check()
+    return users.map((user) => ({ isOnline: this.#others.some((node) => node.#ofUser(user).length > 0), grace: 0 }))
   }
 
   async ofUser(user: string): Promise<readonly StreamEntry[]> {

@@ -1,10 +1,16 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { CloseCommand, Cluster, LocalNode, StreamEntry } from '../../services/cluster/cluster.ts'
+import type { CloseCommand, Cluster, LocalNode, PresenceChange, StreamEntry } from '../../services/cluster/cluster.ts'
 import { type Channel, channelsHeard } from '../../services/events/channel.ts'
 
 const PATIENCE = 10_000
 
 let opened = 0
+
+interface TestNodeOptions {
+  readonly replaceAbove?: number
+  readonly presenceGrace?: number
+  readonly isWatching?: boolean
+}
 
 /** A node that has streams without a hub. */
 export class TestNode implements LocalNode {
@@ -18,11 +24,20 @@ export class TestNode implements LocalNode {
     error: (_details: object, message: string) => this.warnings.push(message),
     warn: (_details: object, message: string) => this.warnings.push(message)
   }
+  /** The changes of presence that were reported to this node: `+user` or `-user`. */
+  readonly reports: string[] = []
+  readonly presenceGrace: number
+  readonly drainGrace: number
+  isWatching: boolean
   readonly #streams = new Map<string, StreamEntry>()
 
-  constructor(nodes: Cluster, { replaceAbove = 0 }: { replaceAbove?: number } = {}) {
+  constructor(nodes: Cluster, options: TestNodeOptions = {}) {
+    const { replaceAbove = 0, presenceGrace = 300, isWatching = false } = options
     this.nodes = nodes
     this.replaceAbove = replaceAbove
+    this.presenceGrace = presenceGrace
+    this.drainGrace = presenceGrace
+    this.isWatching = isWatching
   }
 
   get size(): number {
@@ -47,6 +62,10 @@ export class TestNode implements LocalNode {
     ).length
   }
 
+  report(changes: readonly PresenceChange[]): void {
+    for (const { user, isOnline } of changes) this.reports.push(`${isOnline ? '+' : '-'}${user}`)
+  }
+
   close({ of, reason }: CloseCommand, age: number): number {
     const streams = [...this.#streams.values()].filter(({ id, user }) =>
       'user' in of ? user === of.user : of.streams.includes(id)
@@ -68,7 +87,7 @@ export class TestNode implements LocalNode {
 
   end(stream: StreamEntry): void {
     this.#streams.delete(stream.id)
-    this.nodes.closed(stream)
+    this.nodes.closed(stream, this.presenceGrace)
   }
 }
 

@@ -5,6 +5,9 @@
 --   KEYS[1]:joining         sorted set: nodes that write their streams, and do not count yet, by their deadline
 --   KEYS[1]:written         sorted set: node, by when all its changes were last known to be written
 --   KEYS[1]:users           set: users with a stream on any node
+--   KEYS[1]:due             sorted set: +user who came online, or -user whose leave grace is running, by when to report it
+--   KEYS[1]:claim:<node>    the last reports that the node took, for a minute; here a node has one name as long as it runs
+--   KEYS[1]:life            text that is new when Redis has lost the data of the cluster
 --   KEYS[1]:said            stream: messages of nodes to all others
 --   KEYS[1]:role:<role>     string: the node that has the role, until the key expires
 --   KEYS[1]:<node>:users    sorted set: users with a stream on the node, by name
@@ -15,7 +18,7 @@
 
 local NODES, ME = KEYS[1], ARGV[1]
 local JOINING, WRITTEN = NODES .. ':joining', NODES .. ':written'
-local USERS, COMMANDS = NODES .. ':users', NODES .. ':said'
+local USERS, DUE, COMMANDS = NODES .. ':users', NODES .. ':due', NODES .. ':said'
 local call = redis.call
 
 local time = call('TIME')
@@ -48,19 +51,25 @@ local others = function() return without(call('ZRANGEBYSCORE', NODES, '(' .. int
 -- Sends a message to all nodes, which read it in order, once.
 local send = function(text) return call('XADD', COMMANDS, 'MAXLEN', '~', '10000', '*', 'said', text) end
 
--- Deletes a user without streams on a node.
-local forget = function(node, user)
+-- The user has a stream on some node. Reports users who had none, and whose leave grace was over, unless `isKnown`.
+local arrive = function(user, isKnown, delay)
+  if call('SADD', USERS, user) == 0 or call('ZREM', DUE, '-' .. user) == 1 or isKnown then return 0 end
+  call('ZADD', DUE, now + delay, '+' .. user)
+  return 1
+end
+
+-- Deletes a user without streams on a node, and reports the user after `absence` milliseconds if no other node has one.
+local forget = function(node, user, absence)
   call('ZREM', usersOf(node), user)
   for _, leases in ipairs({ NODES, JOINING }) do
     for _, other in ipairs(without(call('ZRANGE', leases, 0, -1), node)) do
       if call('EXISTS', streamsOf(other, user)) == 1 then return end
     end
   end
-  call('SREM', USERS, user)
+  if call('SREM', USERS, user) == 1 then call('ZADD', DUE, now + absence, '-' .. user) end
 end
 
 local remember = function(user, stream, since)
   call('ZADD', streamsOf(ME, user), since, stream)
   call('ZADD', usersOf(ME), 0, user)
-  call('SADD', USERS, user)
 end

@@ -2,10 +2,11 @@ import type { Clock } from '../../clock.ts'
 import { randomText } from '../../random.ts'
 import { LinkError, type LuaScript, type RedisArgument, type RedisLink, RedisReplyError } from '../../redis/link.ts'
 import type { LocalNode, StreamEntry } from '../cluster.ts'
-import { BEGIN, JOIN, RENEW, REPLACE, WRITE } from './cluster-scripts.ts'
+import { BEGIN, CLAIM, JOIN, RENEW, REPLACE, WRITE } from './cluster-scripts.ts'
 import { Replacing, type SuspectEntry } from './node-replacement.ts'
 import { announceLeave, sweepNode } from './node-sweep.ts'
 import { type Batch, type Change, PresenceChanges } from './presence-changes.ts'
+import { PresenceReports } from './presence-reports.ts'
 
 export interface MembershipOptions {
   readonly link: RedisLink
@@ -49,6 +50,7 @@ export class Membership {
   readonly #local: LocalNode
   readonly #changes: PresenceChanges
   readonly #replacing: Replacing
+  readonly #reports: PresenceReports
   readonly #stops: (() => void)[] = []
   /** It writes under a name that does not count yet. */
   #isJoining = false
@@ -56,6 +58,9 @@ export class Membership {
   #former: string[] = []
   /** Number of other nodes before this one had to join anew, and until when it waits for them. */
   #missing = { count: 0, until: 0 }
+  /** Of the data in Redis: it changes when Redis has lost them. */
+  #life: string | undefined
+  #isLost = false
   #renewedAt = 0
   /** Number of changes, and of consecutive differences between Redis and this node without changes in flight. */
   #noted = 0
@@ -73,6 +78,13 @@ export class Membership {
     this.#replacing = new Replacing({
       clock: options.clock,
       replace: (users, mayRequest) => this.#replace(users, mayRequest)
+    })
+    const { clock, lease } = options
+    this.#reports = new PresenceReports({
+      local,
+      clock,
+      // While a node is missing, its users are not known to be offline.
+      claim: async (args) => (this.isSettled ? this.run(CLAIM, [...args, String(lease)]) : undefined)
     })
   }
 
@@ -97,11 +109,12 @@ export class Membership {
     await this.written()
   }
 
-  note(stream: StreamEntry, change: Change): void {
+  note(stream: StreamEntry, change: Change, absence = 0): void {
+    this.#changes.noteUser(stream, change, absence)
     // A node that is about to join writes all its streams.
     if (!this.isMember && !this.#isJoining) return
     this.#noted++
-    this.#changes.note(stream, change)
+    this.#changes.note(stream, change, absence)
     if (this.#isDue) return
     this.#isDue = true
     setImmediate(() => {
@@ -129,9 +142,10 @@ export class Membership {
     this.#replacing.close()
     const hasName = this.isMember || this.#isJoining
     this.#forgetOthers()
+    await this.#reports.close()
     if (!hasName || !this.#options.link.isUp) return
     const names = [...this.#former, this.name]
-    await announceLeave(this.#options, names, REDIS_TIMEOUT).catch((error: unknown) => {
+    await announceLeave(this.#options, names, this.#local.drainGrace, REDIS_TIMEOUT).catch((error: unknown) => {
       const message = 'this node could not leave the cluster; the other nodes count it until its lease expires'
       this.#local.logger.warn({ err: error }, message)
     })
@@ -174,7 +188,9 @@ export class Membership {
         // The lease may have expired meanwhile.
       } while (!this.isMember && !this.#hasLeft)
       this.#log(undefined)
-      for (const node of dead) if (!this.#hasLeft) await sweepNode(this.#options, this.name, node)
+      const { presenceGrace } = this.#local
+      for (const node of dead) if (!this.#hasLeft) await sweepNode(this.#options, this.name, node, presenceGrace)
+      await this.#reports.take()
     } catch (error) {
       const { clock, lease } = this.#options
       if (clock.monotonic() - this.#renewedAt >= lease) this.#forgetOthers()
@@ -190,17 +206,23 @@ export class Membership {
     this.#isJoining = true
     this.#changes.noteAll()
     try {
-      const last = await this.run(BEGIN, [String(lease)])
+      const [last, life] = (await this.run(BEGIN, [String(lease)])) as [string, string]
+      this.#isLost = this.#life !== undefined && this.#life !== life
       while (!this.#changes.isEmpty) await this.#writeBatch(this.#changes.take())
       const former = JSON.stringify(this.#former)
+      const gone = JSON.stringify(this.#isLost ? this.#changes.users.gone : [])
       // From here on the name may count, even if the call fails.
       this.#former = [...this.#former, this.name].slice(-MAX_FORMER)
-      if ((await this.run(JOIN, [String(lease), former])) !== 1) throw new Error('writing all streams took too long')
+      if ((await this.run(JOIN, [String(lease), former, gone])) !== 1)
+        throw new Error('writing all streams took too long')
       this.#former = [this.name]
+      this.#life = life
+      this.#changes.users.clear()
       this.isMember = !this.#hasLeft
       if (this.isMember) onJoined(String(last))
     } finally {
       this.#isJoining = false
+      this.#isLost = false
       if (!this.isMember) this.#changes.clear()
     }
   }
@@ -246,9 +268,11 @@ export class Membership {
 
   /** @throws when the batch was not written, or that is unknown. */
   async #writeBatch(batch: Batch): Promise<void> {
-    const answer = await this.run(WRITE, [String(this.#local.replaceAbove), batch.json])
+    const answer = await this.run(WRITE, [String(this.#local.replaceAbove), batch.json, this.#isLost ? '1' : ''])
     if (!Array.isArray(answer)) throw new Error('the lease has expired')
-    const [now, ...users] = answer as [number, ...string[]]
+    const [now, arrived, ...users] = answer as [number, number, ...string[]]
+    this.#changes.written(batch)
+    if (arrived > 0) this.#reports.takeSoon()
     this.#replacing.suspect(users, batch.opened, now)
   }
 

@@ -1,5 +1,6 @@
 import { EVERYONE } from '../../events/channel.ts'
 import type { LocalNode, StreamEntry } from '../cluster.ts'
+import { UnwrittenUsers } from './unwritten-users.ts'
 
 /** The change of a stream since it was last written. */
 export type Change = 'opened' | 'present' | 'closed'
@@ -7,6 +8,8 @@ export type Change = 'opened' | 'present' | 'closed'
 interface Entry {
   readonly stream: StreamEntry
   readonly change: Change
+  /** The leave grace of its user in milliseconds, if it was closed. */
+  readonly absence: number
 }
 
 /** Changes on their way to Redis. */
@@ -28,6 +31,7 @@ const MAX_STREAMS = 250
 export class PresenceChanges {
   readonly #local: LocalNode
   readonly #entries = new Map<string, Entry>()
+  readonly users = new UnwrittenUsers()
 
   constructor(local: LocalNode) {
     this.#local = local
@@ -37,8 +41,16 @@ export class PresenceChanges {
     return this.#entries.size === 0
   }
 
-  note(stream: StreamEntry, change: Change): void {
-    this.#entries.set(stream.id, { stream, change })
+  note(stream: StreamEntry, change: Change, absence = 0): void {
+    this.#entries.set(stream.id, { stream, change, absence })
+  }
+
+  /** Notes who came and left, also while nothing can be written. */
+  noteUser({ user }: StreamEntry, change: Change, absence: number): void {
+    if (user === null) return
+    const count = this.#local.countOfUser(user)
+    if (change === 'opened' && count === 1) this.users.opened(user)
+    else if (change === 'closed' && count === 0) this.users.closed(user, absence)
   }
 
   /** Begins anew with all streams of this node. */
@@ -62,6 +74,11 @@ export class PresenceChanges {
     return { entries, opened, json: JSON.stringify(this.#describe(entries)) }
   }
 
+  /** Redis has a batch. */
+  written({ entries }: Batch): void {
+    for (const { stream } of entries) if (stream.user !== null) this.users.written(stream.user)
+  }
+
   /** Takes back a batch that was not written; later changes take precedence. */
   putBack({ entries }: Batch): void {
     for (const entry of entries) if (!this.#entries.has(entry.stream.id)) this.#entries.set(entry.stream.id, entry)
@@ -74,13 +91,13 @@ export class PresenceChanges {
       ['streams', this.#local.size],
       ['everyone', this.#local.countListeners(EVERYONE)]
     ])
-    for (const { stream, change } of entries) {
+    for (const { stream, change, absence } of entries) {
       const { user, topics, follows, since } = stream
       for (const topic of topics) counts.set(`t:${topic}`, this.#local.countListeners(`t:${topic}`))
       if (user === null) continue
       if (follows) counts.set(`f:${user}`, this.#local.countOfUser(user) - this.#local.countListeners(`u:${user}`))
-      if (change === 'closed') closed.push([user, textOf(stream)])
-      else opened.push([user, textOf(stream), since, change === 'opened'])
+      if (change === 'closed') closed.push([user, textOf(stream), absence])
+      else opened.push([user, textOf(stream), since, change === 'opened', this.users.mayBeNew(user)])
     }
     return { opened, closed, counts: [...counts] }
   }

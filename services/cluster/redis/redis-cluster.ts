@@ -5,9 +5,9 @@ import { compareNames } from '../../events/utf8-order.ts'
 import { wholeNumber } from '../../option-checks.ts'
 import { randomText } from '../../random.ts'
 import { LinkError, type LuaScript, type RedisArgument, type RedisLink } from '../../redis/link.ts'
-import type { CloseCommand, Cluster, LocalNode, StreamEntry } from '../cluster.ts'
+import type { CloseCommand, Cluster, LocalNode, StreamEntry, UserState } from '../cluster.ts'
 import { Acknowledgements } from './acknowledgements.ts'
-import { ANSWER, COMMAND, COUNT, OF_USER, RESERVE, ROLE, USERS } from './cluster-scripts.ts'
+import { ANSWER, COMMAND, COUNT, OF_USER, RESERVE, ROLE, STATES, USERS } from './cluster-scripts.ts'
 import { CommandStream, type NodeCommand } from './command-stream.ts'
 import { Counts } from './counts.ts'
 import { Membership } from './membership.ts'
@@ -96,10 +96,10 @@ export class RedisCluster implements Cluster {
     this.#membership?.note(stream, 'opened')
   }
 
-  closed(stream: StreamEntry): void {
+  closed(stream: StreamEntry, absence: number): void {
     const reservation = this.#reservations.get(stream.id)
     if (reservation !== undefined) reservation.isReleased = true
-    this.#membership?.note(stream, 'closed')
+    this.#membership?.note(stream, 'closed', absence)
   }
 
   async reserve(stream: StreamEntry, limit: number): Promise<boolean> {
@@ -108,7 +108,8 @@ export class RedisCluster implements Cluster {
     const requesting = this.#requestReservation(stream, limit, reservation).finally(() => {
       this.#reservations.delete(stream.id)
       // The reservation may have been made only after its release.
-      if (reservation.isReleased) this.#membership?.note(stream, 'closed')
+      const { presenceGrace = 0 } = this.#local ?? {}
+      if (reservation.isReleased) this.#membership?.note(stream, 'closed', presenceGrace)
     })
     try {
       return await this.#inTime(requesting, RESERVE_WITHIN)
@@ -141,6 +142,12 @@ export class RedisCluster implements Cluster {
 
   async countOfUser(user: string): Promise<number> {
     return (await this.#query(OF_USER, [user, '1'])) as number
+  }
+
+  async states(users: readonly string[]): Promise<readonly UserState[]> {
+    if (users.length === 0) return []
+    const found = (await this.#query(STATES, [JSON.stringify(users)])) as number[]
+    return found.map((state) => ({ isOnline: state > 0, grace: Math.max(0, -state) }))
   }
 
   async ofUser(user: string): Promise<Pick<StreamEntry, 'id' | 'since' | 'topics'>[]> {

@@ -6,6 +6,9 @@
 if not isLive(ME) then return false end
 call('ZADD', NODES, now + tonumber(ARGV[2]), ME)
 if ARGV[3] == '1' then call('ZADD', WRITTEN, now, ME) end
+-- Reports that no node has taken: their hosts do not want any.
+call('ZREMRANGEBYSCORE', DUE, '-inf', int(now - 600000))
+call('ZREMRANGEBYRANK', DUE, 0, -1000001)
 local live, streams = others(), 0
 for _, node in ipairs(live) do streams = streams + tonumber(call('HGET', countsOf(node), 'streams') or 0) end
 local users = call('ZCARD', usersOf(ME))
