@@ -4,7 +4,7 @@ import type { QueueEntry } from '../../services/queues/logged-queue.ts'
 
 /** The content of a queue entry. An entry about an event is stored right before the event, in the same append. */
 export type Notice =
-  | { readonly type: 'user.online' | 'user.offline'; readonly user: string }
+  | { readonly type: 'user.online' | 'user.offline'; readonly user: string; readonly at: string }
   | { readonly type: 'event.undelivered'; readonly users: readonly string[] }
 
 /** A webhook message: what is sent, the same in each attempt. */
@@ -20,7 +20,7 @@ export type NoMessage = 'superseded' | 'evicted'
 /** Creates the message of a queue entry, and reads the event that it is about. */
 export async function messageOf(log: EventLog, entry: QueueEntry): Promise<WebhookMessage | NoMessage> {
   const notice = JSON.parse(entry.data) as Notice
-  const data = 'users' in notice ? await eventOf(log, entry, notice.users) : { user: notice.user }
+  const data = 'users' in notice ? await eventOf(log, entry, notice.users) : { user: notice.user, at: notice.at }
   if (typeof data === 'string') return data
   const body = JSON.stringify({ type: notice.type, timestamp: new Date(entry.time).toISOString(), data })
   // The specification signs the id, the time and the body with full stops between: an id has none.

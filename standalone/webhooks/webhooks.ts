@@ -40,6 +40,8 @@ export class Webhooks implements Outbox {
     this.#writer = new QueueWriter({ queue: this.#queue, log, clock, logger })
     this.#deliveries = new WebhookDeliveries({ log, clock, logger, signers, receiver })
     hub.use(this, 'webhooks', () => this.stats())
+    hub.on('online', ({ user, at }) => this.#add({ type: 'user.online', user, at }))
+    hub.on('offline', ({ user, at }) => this.#add({ type: 'user.offline', user, at }))
   }
 
   start(): void {
@@ -75,5 +77,9 @@ export class Webhooks implements Outbox {
 
   onAppended(): void {
     this.#queue.notify()
+  }
+
+  #add(notice: Notice): void {
+    this.#writer.add(JSON.stringify(notice))
   }
 }

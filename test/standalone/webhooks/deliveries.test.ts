@@ -1,6 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
+import { LogUnavailableError } from '../../../services/errors.ts'
+import { MemoryLog } from '../../../services/event-log/memory/memory-log.ts'
+import { resolveRetention } from '../../../services/event-log/retention.ts'
 import type { HubOptions } from '../../../services/hub/options.ts'
 import { type WebhookStats, Webhooks } from '../../../standalone/webhooks/webhooks.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -53,12 +56,14 @@ async function start(t: Test, { secrets = [SECRET], timeout = 10 * SECOND, ...op
 t.test('an event that reaches no stream of a user is sent to the receiver, signed', async (t) => {
   const { hub, receiver, open, stats } = await start(t)
   open({ user: 'bob' })
+  await receiver.until(() => receiver.attempts.length === 1, 'the presence of bob')
   const { id } = await hub.send(['alice', 'bob', 'carol'], { event: 'order', data: { number: 7 } })
   await hub.send('bob', { data: 'bob is here' })
   await hub.publish('news', { data: 'topics have no absent users' })
   await hub.send('alice', { data: 'last' })
-  await receiver.until(() => receiver.attempts.length === 2, 'two messages')
-  const [first, last] = receiver.attempts
+  await receiver.until(() => receiver.attempts.length === 3, 'three messages')
+  const [online, first, last] = receiver.attempts
+  t.match(online?.body, { type: 'user.online', data: { user: 'bob' } })
   t.match(first, {
     id: /^msg_[0-9a-z_]+$/,
     path: '/hooks?key=canary',
@@ -70,8 +75,39 @@ t.test('an event that reaches no stream of a user is sent to the receiver, signe
   })
   t.match(last?.body.data, { users: ['alice'], event: 'message', data: 'last' })
   t.same(receiver.forged, [])
-  await receiver.until(() => stats().webhooks.delivered === 2, 'the count').catch(() => undefined)
-  t.match(stats().webhooks, { delivered: 2, failed: 0, dropped: 0, gaps: 0, disabled: false })
+  await receiver.until(() => stats().webhooks.delivered === 3, 'the count').catch(() => undefined)
+  t.match(stats().webhooks, { delivered: 3, failed: 0, dropped: 0, gaps: 0, disabled: false })
+})
+
+t.test('a user who comes online, and one who stays offline, are sent to the receiver', async (t) => {
+  const { receiver, open, advance, advanceUntil } = await start(t)
+  const types = () => receiver.messages.map(({ body }) => `${body.type} ${body.data.user}`)
+  const first = open({ user: 'bob' })
+  await receiver.until(() => receiver.attempts.length === 1, 'the first message')
+  first.stream.close('client')
+  await advance(SECOND)
+  const second = open({ user: 'bob' })
+  await advance(MINUTE)
+  second.stream.close('client')
+  await advanceUntil(() => receiver.attempts.length === 2, 'the second message')
+  t.same(types(), ['user.online bob', 'user.offline bob'], 'a page that is reloaded is silent')
+  t.match(receiver.messages[1]?.body.data.at, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
+})
+
+t.test('changes of presence wait in memory while the log accepts nothing', async (t) => {
+  const options = { retention: resolveRetention({}), idempotencyWindow: 300 * SECOND, clock: new FakeClock() }
+  const log = new MemoryLog(options)
+  let isDown = true
+  const append = log.append.bind(log)
+  log.append = (events) => (isDown ? Promise.reject(new LogUnavailableError('it is down')) : append(events))
+  const { receiver, open, advanceUntil, logged, stats } = await start(t, { log })
+  open({ user: 'bob' })
+  await advanceUntil(() => logged.some(({ message }) => message.includes('wait in memory')), 'the warning')
+  t.equal(receiver.attempts.length, 0)
+  isDown = false
+  await advanceUntil(() => receiver.attempts.length === 1, 'the message')
+  t.match(receiver.attempts[0]?.body, { type: 'user.online', data: { user: 'bob' } })
+  t.equal(stats().webhooks.dropped, 0)
 })
 
 t.test('an event that is transient, repeated, or replaced by a newer one is not sent', async (t) => {
@@ -250,9 +286,10 @@ t.test('no log line has the path of the URL or the secret', async (t) => {
 t.test('no stream and no page of history has an entry of the queue', async (t) => {
   const { hub, open, receiver } = await start(t)
   const { sink } = open({ user: 'bob', topics: ['webhooks'] })
+  await receiver.until(() => receiver.attempts.length === 1, 'the presence of bob')
   await hub.send('alice', { data: 'absent' })
   await hub.broadcast({ data: 'for all' })
-  await receiver.until(() => receiver.attempts.length === 1, 'the message')
+  await receiver.until(() => receiver.attempts.length === 2, 'the message')
   t.same(
     sink.published.map(({ data }) => data),
     ['for all']
