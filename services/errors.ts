@@ -25,6 +25,11 @@ export const TooManyTopicsError = createError(
   400,
   RangeError
 )
+export const TopicsFixedError = createError(
+  'SSE_HUB_ERR_TOPICS_FIXED',
+  'The topics of a stream that follows a topic, or that a producer feeds, do not change; open another stream',
+  409
+)
 export const InvalidTargetError = createError(
   'SSE_HUB_ERR_INVALID_TARGET',
   'Name the target of the event: one or more users, one or more topics, or everyone; got %s',

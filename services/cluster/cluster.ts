@@ -38,6 +38,9 @@ export interface Cluster {
    */
   opened(stream: StreamEntry): void
 
+  /** Registers the new topics of a stream that is open here. `former` are the topics that it had before. */
+  changed(stream: StreamEntry, former: readonly string[]): void
+
   /**
    * Removes a stream that was closed here, or that was reserved and will not be opened. If it was the last one of its user on any
    * node, the user is reported as offline unless a new one is opened within `absence` milliseconds.

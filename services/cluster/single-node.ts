@@ -16,6 +16,7 @@ export const SINGLE_NODE: Cluster = {
   elsewhere: NONE,
   join: async () => {},
   opened: () => {},
+  changed: () => {},
   closed: () => {},
   reserve: async () => true,
   countListeners: async (targets) => targets.map(() => 0),

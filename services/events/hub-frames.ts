@@ -29,6 +29,11 @@ export function welcomeFrame(welcome: Welcome, reconnectionTime: number, cursor:
   return formatEvent({ event: 'hub.welcome', data, reconnectionTime, id: cursor && formatCursor(cursor) })
 }
 
+/** Reports the topics of a stream after a change. Events of new topics come after it, and after `cursor`. */
+export function topicsFrame(topics: readonly string[], cursor: Cursor | undefined): string {
+  return formatEvent({ event: 'hub.topics', data: JSON.stringify({ topics }), id: cursor && formatCursor(cursor) })
+}
+
 /** The first bytes of a stream whose welcome has to wait, or that has none: they open the client's event source. */
 export const GREETING = formatComment('')
 

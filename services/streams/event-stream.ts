@@ -1,8 +1,9 @@
 import { CLOSED_FOR_GOOD, type CloseReason, endReason } from '../events/close-reason.ts'
 import type { Cursor } from '../events/cursor.ts'
 import { type AnyDraft, prepareEvent } from '../events/draft.ts'
-import { finalCloseFrame, retryableCloseFrame } from '../events/hub-frames.ts'
+import { finalCloseFrame, retryableCloseFrame, topicsFrame } from '../events/hub-frames.ts'
 import type { LogEvent } from '../events/log-event.ts'
+import { namedTopics } from '../events/topic-names.ts'
 import { WireBytes } from '../events/wire-bytes.ts'
 import { formatEvent } from '../events/wire-format.ts'
 import type { Deliverable } from './delivery-queue.ts'
@@ -39,7 +40,7 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
   readonly user: string | null
   readonly address: string
   /** The topics that the stream listens to. */
-  readonly topics: readonly string[]
+  topics: readonly string[]
   /** Whether the stream listens to its topics alone, and ends after their first final event. */
   readonly follows: boolean
   /** When the stream was opened, in milliseconds since the epoch. */
@@ -147,8 +148,13 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
     if (this.#state === 'closed' || this.isFed) return
     this.#pending = undefined
     this.#state = 'replaying'
-    this.#replay.restart()
     this.catchUpSoon()
+  }
+
+  /** The tail has lost events, and the log may have lost or replaced some. */
+  onDiscontinuity(): void {
+    if (this.#state !== 'closed' && !this.isFed) this.#replay.restart()
+    this.startReplay()
   }
 
   flush(now: number): void {
@@ -193,6 +199,44 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
     const isTaken = this.#output.write(isAhead ? bytes : bare)
     if (isAhead) this.#position.sent(head)
     if (!isTaken && this.#state === 'live') this.#state = 'backpressured'
+  }
+
+  subscribe(topics: string | readonly string[]): Promise<boolean> {
+    return this.#changeTopics(topics, (named, current) => [...current, ...named])
+  }
+
+  unsubscribe(topics: string | readonly string[]): Promise<boolean> {
+    return this.#changeTopics(topics, (named, current) => current.filter((topic) => !named.includes(topic)))
+  }
+
+  async #changeTopics(
+    topics: string | readonly string[],
+    update: (named: readonly string[], current: readonly string[]) => readonly string[]
+  ): Promise<boolean> {
+    const named = namedTopics(topics)
+    return this.#host.changeTopics(this, (current) => update(named, current))
+  }
+
+  /** The stream listens to these topics now, and to the added ones from the host's head on. Reports it to the client. */
+  setTopics(topics: readonly string[], added: readonly string[]): void {
+    this.topics = topics
+    // Events that were assigned before the change precede its report.
+    if (this.#pending !== undefined) this.flush(this.#host.now)
+    if (this.isClosed) return
+    const start = this.#position.newest(this.#host.head)
+    const isKnown = start.witness !== ''
+    const report = { text: topicsFrame(topics, isKnown ? start : undefined), bare: topicsFrame(topics, undefined) }
+    if (this.#state === 'replaying') {
+      this.#replay.onTopics(added, start, report)
+      return
+    }
+    // The stream was assigned all events up to the head, so a later read begins there.
+    this.#position.skipTo(start)
+    if (this.#state === 'backpressured') this.#replay.keep(report)
+    else {
+      this.#position.sent(start)
+      if (!this.#output.write(new WireBytes(report.text))) this.#state = 'backpressured'
+    }
   }
 
   /** Sends an event to this stream alone; see `Stream.send`. */

@@ -9,11 +9,14 @@ export interface KeptEvent {
   readonly text: string
   /** The transient event; undefined for one that was sent to the stream alone. */
   readonly event?: LogEvent | undefined
+  /** A report of the stream's topics without an id; where there is no room, it replaces earlier reports. */
+  readonly bare?: string | undefined
   /** Called once: with true when the socket has taken the text and can take more, with false when the stream closes before. */
   readonly onTaken?: ((isTaken: boolean) => void) | undefined
 }
 
 interface Entry extends KeptEvent {
+  text: string
   /** The sequence number of the last event of the log before it. */
   after: number
 }
@@ -39,13 +42,32 @@ export class KeptEvents {
 
   /** @param after the sequence number of the newest event of the log. */
   add(kept: KeptEvent, after: number): void {
+    // The newest report says all, and a client that changes its topics and never reads must not cost more and more memory.
+    if (kept.bare !== undefined && !this.hasRoom) this.#retain(({ bare }) => bare === undefined)
     this.#entries.push({ ...kept, after })
     this.#bytes += kept.text.length + ENTRY_BYTES
   }
 
   /** After a discontinuity the sequence begins anew: the kept events then follow the head of the log. */
   moveTo(head: number): void {
-    for (const entry of this.#entries) entry.after = head
+    for (const entry of this.#entries) {
+      entry.after = head
+      if (entry.bare === undefined) continue
+      this.#bytes += entry.bare.length - entry.text.length
+      entry.text = entry.bare
+    }
+  }
+
+  /** Drops the transient events that the stream no longer listens to. */
+  retainHeard(isHeard: (event: LogEvent) => boolean): void {
+    this.#retain(({ event }) => event === undefined || isHeard(event))
+  }
+
+  #retain(isRetained: (entry: Entry) => boolean): void {
+    const entries = this.#entries
+    this.#entries = entries.filter(isRetained)
+    if (this.#entries.length === entries.length) return
+    this.#bytes = this.#entries.reduce((sum, { text }) => sum + text.length + ENTRY_BYTES, 0)
   }
 
   /** The text of the events before this sequence number, which the caller writes at once. Removes them. */

@@ -1,5 +1,5 @@
 import type { ReadFrom, ReadResult } from '../event-log/event-log.ts'
-import { channelsHeard } from '../events/channel.ts'
+import { type Channel, channelsHeard } from '../events/channel.ts'
 import { type CloseReason, endReason } from '../events/close-reason.ts'
 import type { Cursor } from '../events/cursor.ts'
 import { type Welcome, welcomeFrame } from '../events/hub-frames.ts'
@@ -11,6 +11,7 @@ import { frameOf } from './pending-events.ts'
 import type { StreamHost } from './stream-host.ts'
 import type { StreamOutput } from './stream-output.ts'
 import type { StreamPosition } from './stream-position.ts'
+import { TopicStarts } from './topic-starts.ts'
 
 /** How many events are read from the log at a time: a page is written in well under a millisecond. */
 const PAGE = 128
@@ -45,7 +46,10 @@ export class Replay<Stream extends ReplayedStream> {
   readonly #position: StreamPosition
   #opening: OpeningEvents | undefined
   #kept: KeptEvents | undefined
+  #starts: TopicStarts | undefined
   #isReading = false
+  /** Topics were removed while the log was read. */
+  #hasRemoved = false
   /** The current read began before a discontinuity: its page may be of an earlier epoch of the log. */
   #isOutdated = false
   /** The followed topic may have ended with the very event that the client's cursor names. */
@@ -72,7 +76,14 @@ export class Replay<Stream extends ReplayedStream> {
   /** Takes an event that the log's tail dispatched while the stream is opening. */
   onEvent(event: LogEvent): void {
     this.#opening ??= new OpeningEvents()
+    // The replay counts no event of a topic that was added after the opening as history.
+    if (event.cursor !== null && this.#starts !== undefined && !this.#isHeard(event)) return
     if (this.#opening.add(event) && event.cursor === null && this.hasRoom) this.keep({ text: frameOf(event), event })
+  }
+
+  #isHeard(event: LogEvent): boolean {
+    const channels = this.#channels()
+    return event.channels.some((channel) => channels.includes(channel))
   }
 
   /** Keeps an event until the stream has been sent all events that the log's tail has dispatched. */
@@ -104,8 +115,24 @@ export class Replay<Stream extends ReplayedStream> {
     return isTaken
   }
 
+  /**
+   * The topics have changed, those that were added from `start` on.
+   * @param report the text of `hub.topics`, and that without an id.
+   */
+  onTopics(added: readonly string[], start: Cursor, report: { text: string; bare: string }): void {
+    this.#starts ??= new TopicStarts()
+    this.#starts.delete(added)
+    this.#starts.add(added, start)
+    this.#hasRemoved = this.#isReading
+    const { user, topics, follows } = this.#stream
+    const channels = new Set(channelsHeard(user, topics, follows))
+    this.#kept?.retainHeard((event) => event.channels.some((channel) => channels.has(channel)))
+    this.keep(report)
+  }
+
   /** Goes on after a discontinuity. */
   restart(): void {
+    this.#starts?.restart(this.#host.head)
     this.#opening?.restart()
     this.#kept?.moveTo(this.#host.head.seq)
     this.#isOutdated = this.#isReading
@@ -139,9 +166,9 @@ export class Replay<Stream extends ReplayedStream> {
   #read(from: ReadFrom, limit: number): void {
     this.#isReading = true
     try {
-      const { user, topics, follows } = this.#stream
+      this.#starts?.reach(this.#position.cursor)
       // Built for each read: a node holds thousands of idle streams, and they read nothing.
-      const channels = channelsHeard(user, topics, follows)
+      const channels = this.#channels()
       const isWanted = () => !this.#stream.isClosed
       const result = this.#host.log.read({ channels, from, limit, isTailed: true, isWanted })
       if (result instanceof Promise) this.#await(result, limit)
@@ -149,6 +176,12 @@ export class Replay<Stream extends ReplayedStream> {
     } catch (error) {
       this.#onReadFailure(error)
     }
+  }
+
+  /** The channels whose events the stream receives at its position. */
+  #channels(): Channel[] {
+    const { user, topics, follows } = this.#stream
+    return channelsHeard(user, this.#starts?.begun(topics) ?? topics, follows)
   }
 
   #await(reading: Promise<ReadResult>, limit: number): void {
@@ -181,10 +214,11 @@ export class Replay<Stream extends ReplayedStream> {
   }
 
   /** Writes a page. Then the replay reads the next page, or has reached the head. */
-  #writePage(page: ReadResult): void {
+  #writePage(read: ReadResult): void {
     const isOutdated = this.#isOutdated
     this.#isOutdated = false
-    this.#writeOpening(page)
+    const page = this.#withoutOtherTopics(read)
+    this.#writeOpening(page, read)
     // The host's `welcome` function may close the stream.
     if (this.#stream.isClosed || !this.#writeEvents(page.events)) return
     this.#position.skipTo(page.next)
@@ -194,27 +228,37 @@ export class Replay<Stream extends ReplayedStream> {
     else if (this.#end()) this.#stream.onReplayed()
   }
 
+  /** The part of a page that is before the next start of a topic, without events of topics removed since the read began. */
+  #withoutOtherTopics(read: ReadResult): ReadResult {
+    const page = this.#starts?.cut(read) ?? read
+    if (!this.#hasRemoved) return page
+    this.#hasRemoved = false
+    const channels = new Set(this.#channels())
+    return { ...page, events: page.events.filter((event) => event.channels.some((channel) => channels.has(channel))) }
+  }
+
   /** Writes the remaining kept events. Returns false if they have to wait for the socket. */
   #end(): boolean {
     if (this.#output.isBackpressured && this.#kept?.isEmpty === false) return false
     this.writeKept()
     this.isOpening = false
     this.#opening = undefined
+    this.#starts = undefined
     return true
   }
 
   /** Writes the welcome before the first page, and a gap that the client does not know of before any page. */
-  #writeOpening(page: ReadResult): void {
+  #writeOpening(page: ReadResult, read: ReadResult): void {
     const gap = this.#position.gapIn(page)
     let text = ''
     if (!this.isWelcome) {
       const cursor = this.#position.welcome(page, gap)
-      const replayed = this.#opening?.historyIn(page) ?? page.events.length + page.remaining
+      const replayed = this.#opening?.historyIn(read) ?? read.events.length + read.remaining
       text = this.#welcome(this.#position.resumes && gap === undefined, replayed, cursor)
       if (text !== '') this.#position.welcomed(cursor)
     }
     if (this.#stream.isClosed) return
-    if (gap !== undefined) text += this.#position.reportGap(page, gap)
+    if (gap !== undefined) text += this.#position.reportGap(page, gap, read.events[0]?.id ?? null)
     if (text !== '') this.#output.write(new WireBytes(text))
     else this.#output.greet()
   }

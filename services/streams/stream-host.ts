@@ -23,6 +23,8 @@ export interface StreamHost<Stream> {
   welcome(stream: Stream, resumed: boolean, replayed: number): Welcome | undefined
   /** A jittered reconnection time in milliseconds: for a stream that opens, or for one of many that close. */
   reconnectionTime(isClosing: boolean): number
+  /** Changes the topics of an open stream; see `TopicChanges.change`. */
+  changeTopics(stream: Stream, update: (topics: readonly string[]) => readonly string[]): Promise<boolean>
   onBackpressure(stream: Stream): void
   onClosed(stream: Stream, reason: CloseReason, reconnect: boolean): void
 }

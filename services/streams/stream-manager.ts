@@ -19,6 +19,7 @@ import { StreamMaintenance } from './stream-maintenance.ts'
 import { StreamRegistry } from './stream-registry.ts'
 import { beginning, NO_HISTORY, type StreamRequest } from './stream-request.ts'
 import type { StreamSettings } from './stream-settings.ts'
+import { TopicChanges, type TopicUpdate } from './topic-changes.ts'
 import { welcomeFields } from './welcome-fields.ts'
 
 /**
@@ -72,6 +73,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
   readonly #queue: DeliveryQueue<EventStream>
   readonly #readFailures: ReadFailures
   readonly #maintenance: StreamMaintenance
+  readonly #topicChanges: TopicChanges
   #tail: Tail | undefined
   #draining: Promise<void> | undefined
   /** The number of streams when the drain began: they all return at about the same time. */
@@ -90,6 +92,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     this.#queue = new DeliveryQueue(clock, onError)
     this.#readFailures = new ReadFailures(this.#logger, () => clock.monotonic())
     const head = () => this.head
+    this.#topicChanges = new TopicChanges({ ...parts, registry, head })
     this.#maintenance = new StreamMaintenance({ options: this.#options, head, onError })
   }
 
@@ -172,6 +175,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
         this.#logger.error({ err: error, id: event.id }, 'an event of the log could not be delivered')
       }
     }
+    this.#topicChanges.onHead(this.head.seq)
   }
 
   #offer(event: LogEvent): void {
@@ -191,7 +195,8 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
 
   onDiscontinuity(position: Cursor): void {
     this.head = position
-    for (const stream of this.registry.all()) stream.startReplay()
+    for (const stream of this.registry.all()) stream.onDiscontinuity()
+    this.#topicChanges.onHead(Number.POSITIVE_INFINITY)
   }
 
   /** Whether so many streams are replaying that returning clients should wait. */
@@ -276,6 +281,10 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
   /** How long a user whose stream the hub closes for now may be away: as long as the client was asked to wait, and the grace. */
   get drainGrace(): number {
     return this.#options.presenceGrace + this.#reconnectionTime(true, 1)
+  }
+
+  changeTopics(stream: EventStream, update: TopicUpdate): Promise<boolean> {
+    return this.#topicChanges.change(stream, update)
   }
 
   onBackpressure(stream: EventStream): void {

@@ -65,6 +65,12 @@ export class StreamPosition {
     this.#from = cursor
   }
 
+  /** The newer of the head and this position: all that follows it is new to the stream. */
+  newest(head: Cursor): Cursor {
+    const { cursor } = this
+    return cursor !== undefined && isSameEpoch(cursor, head) && cursor.seq > head.seq ? cursor : head
+  }
+
   /** Whether the hub's head is newer than the client's last id, and of the same epoch. */
   isAhead(head: Cursor): boolean {
     if (head.seq <= this.#lastSent) return false
@@ -117,10 +123,13 @@ export class StreamPosition {
     if (cursor !== undefined) this.#lastSent = cursor.seq
   }
 
-  /** The `hub.gap` event as wire text. The gap then counts as reported. */
-  reportGap(page: ReadResult, reason: GapReason): string {
+  /**
+   * The `hub.gap` event as wire text. The gap then counts as reported.
+   * @param oldest the id of the first event that remains.
+   */
+  reportGap(page: ReadResult, reason: GapReason, oldest: string | null): string {
     const next = page.events.length === 0 ? page.next : undefined
-    const frame = gapFrame({ from: this.cursor, oldest: page.events[0]?.id ?? null, reason }, next)
+    const frame = gapFrame({ from: this.cursor, oldest, reason }, next)
     if (next !== undefined) this.#lastSent = next.seq
     this.#reportedGap = page.evicted
     // This log does not have the client's position. That is reported once, even if no later event can be written yet.

@@ -48,6 +48,12 @@ export class StreamRegistry {
     for (const topic of stream.topics) this.#byTopic.delete(topicChannel(topic), stream)
   }
 
+  /** An open stream changes its topics. */
+  changeTopics(stream: EventStream, added: readonly string[], removed: readonly string[]): void {
+    for (const topic of removed) this.#byTopic.delete(topicChannel(topic), stream)
+    for (const topic of added) this.#byTopic.add(topicChannel(topic), stream)
+  }
+
   get(id: string): EventStream | undefined {
     return this.#byId.get(id)
   }

@@ -20,6 +20,21 @@ export interface Stream {
   readonly signal: AbortSignal
   readonly isClosed: boolean
   /**
+   * Listens to further topics, from now on: events that were published before the call are not delivered, and all that are
+   * published after the promise is fulfilled are, in order and once. The client gets `hub.topics` before the first of them.
+   * @returns false if the stream is closed before.
+   * @throws {TooManyTopicsError | LogUnavailableError | TopicsFixedError} and then nothing has changed. The topics of a stream
+   * that follows a topic, or that a producer feeds, do not change.
+   */
+  subscribe(topics: string | readonly string[]): Promise<boolean>
+  /**
+   * Stops listening to topics: nothing that is for them alone is sent once the promise is fulfilled, not even events of before
+   * that a slow stream has not been sent yet. The client gets `hub.topics`.
+   * @returns false if the stream is closed before.
+   * @throws {TopicsFixedError}
+   */
+  unsubscribe(topics: string | readonly string[]): Promise<boolean>
+  /**
    * Sends an event to this stream alone, without an id and without history, after all events that the stream has been
    * assigned. A replaying or backpressured stream keeps up to 128 KiB of such events; one more closes it (`slow`), and its
    * client may reconnect.

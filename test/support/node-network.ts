@@ -66,6 +66,10 @@ export class NetworkNodes implements Cluster {
     for (const node of [...this.#members]) node.#local?.close({ of: { streams: excess }, reason: 'replaced' }, 0)
   }
 
+  changed(stream: StreamEntry): void {
+    this.#streams.set(stream.id, stream)
+  }
+
   closed(stream: StreamEntry): void {
     this.#streams.delete(stream.id)
   }

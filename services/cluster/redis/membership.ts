@@ -109,12 +109,13 @@ export class Membership {
     await this.written()
   }
 
-  note(stream: StreamEntry, change: Change, absence = 0): void {
+  /** @param former the topics that the stream had before, if they have changed. */
+  note(stream: StreamEntry, change: Change, absence = 0, former?: readonly string[]): void {
     this.#changes.noteUser(stream, change, absence)
     // A node that is about to join writes all its streams.
     if (!this.isMember && !this.#isJoining) return
     this.#noted++
-    this.#changes.note(stream, change, absence)
+    this.#changes.note(stream, change, absence, former)
     if (this.#isDue) return
     this.#isDue = true
     setImmediate(() => {

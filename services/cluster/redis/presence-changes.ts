@@ -10,6 +10,10 @@ interface Entry {
   readonly change: Change
   /** The leave grace of its user in milliseconds, if it was closed. */
   readonly absence: number
+  /** The topics that the stream may be written with, if they have changed since. */
+  readonly former?: readonly string[] | undefined
+  /** All topics that the stream has had since: their counts are written. */
+  readonly counted?: ReadonlySet<string> | undefined
 }
 
 /** Changes on their way to Redis. */
@@ -41,8 +45,14 @@ export class PresenceChanges {
     return this.#entries.size === 0
   }
 
-  note(stream: StreamEntry, change: Change, absence = 0): void {
-    this.#entries.set(stream.id, { stream, change, absence })
+  /** @param topics the topics that the stream had before, if they have changed. */
+  note(stream: StreamEntry, change: Change, absence = 0, topics?: readonly string[]): void {
+    const unwritten = this.#entries.get(stream.id)
+    const former = unwritten?.former ?? topics
+    const counted = topics === undefined ? unwritten?.counted : new Set([...(unwritten?.counted ?? []), ...topics])
+    // A stream that has changed its topics has still just been opened.
+    const isNew = topics !== undefined && unwritten?.change === 'opened'
+    this.#entries.set(stream.id, { stream, change: isNew ? 'opened' : change, absence, former, counted })
   }
 
   /** Notes who came and left, also while nothing can be written. */
@@ -81,7 +91,11 @@ export class PresenceChanges {
 
   /** Takes back a batch that was not written; later changes take precedence. */
   putBack({ entries }: Batch): void {
-    for (const entry of entries) if (!this.#entries.has(entry.stream.id)) this.#entries.set(entry.stream.id, entry)
+    for (const entry of entries) {
+      const later = this.#entries.get(entry.stream.id) ?? entry
+      const counted = new Set([...(entry.counted ?? []), ...(later.counted ?? [])])
+      this.#entries.set(entry.stream.id, { ...later, former: entry.former ?? later.former, counted })
+    }
   }
 
   #describe(entries: readonly Entry[]) {
@@ -91,11 +105,12 @@ export class PresenceChanges {
       ['streams', this.#local.size],
       ['everyone', this.#local.countListeners(EVERYONE)]
     ])
-    for (const { stream, change, absence } of entries) {
+    for (const { stream, change, absence, former, counted = [] } of entries) {
       const { user, topics, follows, since } = stream
-      for (const topic of topics) counts.set(`t:${topic}`, this.#local.countListeners(`t:${topic}`))
+      for (const topic of [...topics, ...counted]) counts.set(`t:${topic}`, this.#local.countListeners(`t:${topic}`))
       if (user === null) continue
       if (follows) counts.set(`f:${user}`, this.#local.countOfUser(user) - this.#local.countListeners(`u:${user}`))
+      if (former !== undefined) closed.push([user, textOf({ id: stream.id, topics: former }), absence])
       if (change === 'closed') closed.push([user, textOf(stream), absence])
       else opened.push([user, textOf(stream), since, change === 'opened', this.users.mayBeNew(user)])
     }
@@ -104,7 +119,7 @@ export class PresenceChanges {
 }
 
 /** A stream as text in Redis: its id, and its topics if it has any. */
-export function textOf({ id, topics }: StreamEntry): string {
+export function textOf({ id, topics }: Pick<StreamEntry, 'id' | 'topics'>): string {
   return topics.length === 0 ? id : `${id} ${JSON.stringify(topics)}`
 }
 

@@ -96,6 +96,10 @@ export class RedisCluster implements Cluster {
     this.#membership?.note(stream, 'opened')
   }
 
+  changed(stream: StreamEntry, former: readonly string[]): void {
+    this.#membership?.note(stream, 'present', 0, former)
+  }
+
   closed(stream: StreamEntry, absence: number): void {
     const reservation = this.#reservations.get(stream.id)
     if (reservation !== undefined) reservation.isReleased = true
