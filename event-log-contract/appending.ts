@@ -143,6 +143,27 @@ export function appending<Log extends EventLog>(define: Define<Log>): void {
     }
   })
 
+  define(
+    'returns the users that an event excepts, from history and from the tail, and none for other events',
+    async (given) => {
+      const log = await given.log()
+      const listener = await given.listener(log)
+      const excepts = [undefined, ['alice'], ['é☃💥 "\\', '__proto__', 'a b'], named('user ', 100)]
+      await log.append(excepts.map((except, at) => draft(['t:room', 'u:bob'], `${at}`, { except })))
+      await log.append([draft('t:room', 'typing', { except: ['alice'], transient: true }), draft('t:room', 'end')])
+      await listener.met('end')
+      const page = await readAll(log, 't:room', 'oldest')
+      assert.deepEqual(
+        page.events.map(({ except }) => except),
+        [...excepts, undefined]
+      )
+      assert.deepEqual(
+        listener.events.map(({ except }) => except),
+        [...excepts, ['alice'], undefined]
+      )
+    }
+  )
+
   define('takes an event of a mebibyte', async (given) => {
     const log = await given.log()
     const text = '☃ snow'.repeat(131_072)

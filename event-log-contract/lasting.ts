@@ -19,7 +19,7 @@ export function lasting<Log extends EventLog>(define: Define<Log>): void {
   define('has everything that was acknowledged when it is opened again, as it was', async (given) => {
     const log = await given.log()
     await log.append([
-      draft(['u:alice', 't:news'], 'a', { event: 'é☃', final: true }),
+      draft(['u:alice', 't:news'], 'a', { event: 'é☃', final: true, except: ['bob', 'é"'] }),
       draft('everyone', '\0\r\n💥', { final: 'failed' }),
       draft('u:alice', 'gone', { transient: true })
     ])

@@ -5,6 +5,7 @@ import {
   MAX_TICKET_TTL,
   MIN_TICKET_TTL
 } from '../services/access/ticket-issuer.ts'
+import { MAX_EXCEPTED } from '../services/events/target.ts'
 import { MAX_LAST } from '../services/streams/stream-request.ts'
 
 /** Maximum number of users, and of topics, of one target over HTTP. */
@@ -40,7 +41,13 @@ export const TargetedDraft = Type.Object(
       {
         users: Type.Optional(Type.Array(Name, { minItems: 1, maxItems: MAX_TARGETS })),
         topics: Type.Optional(Type.Array(Name, { minItems: 1, maxItems: MAX_TARGETS })),
-        everyone: Type.Optional(Type.Literal(true))
+        everyone: Type.Optional(Type.Literal(true)),
+        except: Type.Optional(
+          Type.Object(
+            { users: Type.Array(Name, { minItems: 1, maxItems: MAX_EXCEPTED }) },
+            { ...Strict, description: 'Users whose streams do not receive the event' }
+          )
+        )
       },
       { ...Strict, minProperties: 1 }
     ),

@@ -57,9 +57,14 @@ export interface Cluster {
    * Counts, for each target, the streams of the other nodes that listen to at least one of its channels. Exact for one channel,
    * for several users, and for everyone with any other channels; a stream that listens to several of the topics of a target, or
    * to its user and its topic, may be counted for each of them.
+   * @param except for each target, the users whose streams are not counted; undefined if no target excepts any. A stream of
+   * such a user that only follows topics may still be counted.
    * @throws {ClusterUnavailableError}
    */
-  countListeners(targets: readonly (readonly Channel[])[]): Promise<readonly number[]>
+  countListeners(
+    targets: readonly (readonly Channel[])[],
+    except?: readonly (readonly string[])[]
+  ): Promise<readonly number[]>
 
   /**
    * Counts the streams of a user on the other nodes.

@@ -17,7 +17,8 @@ const MAX_PUBLISHER_BYTES = 1_024
 export function idempotencyOf(
   { event, data, ttl, collapseKey, idempotencyKey, transient, final }: PreparedEvent,
   channels: readonly Channel[],
-  publisher = ''
+  publisher = '',
+  except?: readonly string[] | undefined
 ): Idempotency | undefined {
   if (publisher !== '' && !isBoundedText(publisher, MAX_PUBLISHER_BYTES)) {
     throw new InvalidDraftError(
@@ -28,7 +29,15 @@ export function idempotencyOf(
   return {
     scope: scopeOf(publisher),
     key: short([idempotencyKey, ...[...channels].sort()]),
-    digest: short([event, data, ttl, collapseKey, transient, final])
+    digest: short([
+      event,
+      data,
+      ttl,
+      collapseKey,
+      transient,
+      final,
+      ...(except === undefined ? [] : [[...except].sort()])
+    ])
   }
 }
 

@@ -18,6 +18,8 @@ export interface NewEvent {
   /** The tail dispatches the event, but the log neither numbers nor retains it. */
   readonly transient: boolean
   readonly final: Final
+  /** Users whose streams do not receive the event: the log stores and returns their names, and does not interpret them. */
+  readonly except?: readonly string[] | undefined
   /** The number of open streams that the event is addressed to, stored with the idempotency key for a repeated receipt. */
   readonly streams: number
 }
@@ -48,6 +50,8 @@ export interface LogEvent {
    */
   readonly appendedAt?: number | undefined
   readonly final: Final
+  /** Users whose streams do not receive the event. */
+  readonly except?: readonly string[] | undefined
   /** The event's wire text, which the hub encodes once for all streams. */
   frame: string | undefined
 }

@@ -11,9 +11,13 @@ export interface Target {
   readonly users?: readonly string[] | undefined
   readonly topics?: readonly string[] | undefined
   readonly everyone?: boolean | undefined
+  /** Users whose streams do not receive the event, at most 100: everyone on a topic but its sender. */
+  readonly except?: { readonly users: readonly string[] } | undefined
 }
 
-const PROPERTIES = ['users', 'topics', 'everyone']
+const PROPERTIES = ['users', 'topics', 'everyone', 'except']
+/** The log stores the names with the event. */
+export const MAX_EXCEPTED = 100
 
 /**
  * The channels of a target, none twice.
@@ -37,6 +41,24 @@ export function channelsOf(target: Target): Channel[] {
   if (target.everyone) channels.add(EVERYONE)
   if (channels.size === 0) throw new InvalidTargetError('nobody')
   return [...channels]
+}
+
+/**
+ * The users whom a target excepts, none twice.
+ * @throws {InvalidTargetError | InvalidUserError}
+ */
+export function exceptedUsers({ except }: Target): readonly string[] | undefined {
+  if (except === undefined) return undefined
+  if (typeof except !== 'object' || except === null || !Array.isArray(except.users))
+    throw new InvalidTargetError(`except: ${describe(except)}; it is an object with users`)
+  const unknown = unknownName(except, ['users'])
+  if (unknown !== undefined)
+    throw new InvalidTargetError(`the unknown property ${JSON.stringify(unknown.slice(0, 40))} of except`)
+  const users = [...new Set(names('except.users', except.users))]
+  for (const user of users) userChannel(user)
+  if (users.length > MAX_EXCEPTED)
+    throw new InvalidTargetError(`${users.length} excepted users; a target excepts at most ${MAX_EXCEPTED}`)
+  return users
 }
 
 function names(word: string, value: unknown): readonly string[] {

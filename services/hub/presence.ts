@@ -41,8 +41,10 @@ export class Presence {
   }
 
   /** How many open streams of this node an event would be assigned to: a transient one only to those that keep up. */
-  countReceivers(channels: readonly Channel[], isTransient: boolean): number {
-    return isTransient ? this.#registry.countReceptive(channels) : this.#registry.countListeners(channels)
+  countReceivers(channels: readonly Channel[], isTransient: boolean, except?: readonly string[]): number {
+    return isTransient
+      ? this.#registry.countReceptive(channels, except)
+      : this.#registry.countListeners(channels, except)
   }
 
   /** How many open streams of this node listen to at least one of the channels. */

@@ -1,11 +1,11 @@
 import type { Cluster } from '../cluster/cluster.ts'
-import { BatchTooLargeError, InvalidRequestError } from '../errors.ts'
+import { BatchTooLargeError, InvalidDraftError, InvalidRequestError } from '../errors.ts'
 import type { EventLog, Receipt } from '../event-log/event-log.ts'
 import { userOfChannel } from '../events/channel.ts'
 import { type AnyDraft, prepareEvent, TARGETED_PROPERTIES } from '../events/draft.ts'
 import { idempotencyOf } from '../events/idempotency-scope.ts'
 import type { NewEvent } from '../events/log-event.ts'
-import { channelsOf, type Target } from '../events/target.ts'
+import { channelsOf, exceptedUsers, type Target } from '../events/target.ts'
 import { checkNames } from '../option-checks.ts'
 import type { HubEvents } from './hub-events.ts'
 import type { Outbox } from './outbox.ts'
@@ -19,6 +19,12 @@ export interface PublishOptions {
    * @default one publisher for the whole process
    */
   readonly publisher?: string | undefined
+  /**
+   * Users whose streams do not receive the event, at most 100: everyone on a topic but its sender. An event of a batch names
+   * them in its target.
+   * @default every stream of the target receives it
+   */
+  readonly except?: Target['except']
 }
 
 /** A draft of a batch, with its target. */
@@ -31,6 +37,8 @@ export interface PublisherParts {
   readonly events: HubEvents
   readonly options: { readonly maxEventBytes: number; readonly maxBatch: number }
 }
+
+const PUBLISH_OPTIONS = ['publisher', 'except']
 
 /** An event to append, with its number of streams on this node for each of several users. */
 interface Publication {
@@ -65,7 +73,8 @@ export class Publisher {
     draft: AnyDraft,
     options: PublishOptions | undefined
   ): Promise<PublishReceipt<string | null>> {
-    const [receipt] = await this.#append([this.#prepare(target, draft, options)])
+    const to = options?.except === undefined ? target : { ...target, except: options.except }
+    const [receipt] = await this.#append([this.#prepare(to, draft, options)])
     return receipt as PublishReceipt<string | null>
   }
 
@@ -81,17 +90,22 @@ export class Publisher {
   }
 
   #prepare(target: Target, draft: AnyDraft, options: PublishOptions | undefined, properties?: string[]): Publication {
-    if (options !== undefined) checkNames('publishing', options, ['publisher'])
+    if (options !== undefined) checkNames('publishing', options, PUBLISH_OPTIONS)
     const prepared = prepareEvent(draft, this.#options.maxEventBytes, properties)
     const channels = channelsOf(target)
-    const idempotency = idempotencyOf(prepared, channels, options?.publisher)
+    const except = exceptedUsers(target)
+    if (except !== undefined && prepared.final)
+      throw new InvalidDraftError(
+        'A final event excepts no user: a stream of that user would wait for the end for ever'
+      )
+    const idempotency = idempotencyOf(prepared, channels, options?.publisher, except)
     const { event, data, ttl, collapseKey, transient, final } = prepared
-    const streams = this.#presence.countReceivers(channels, transient)
+    const streams = this.#presence.countReceivers(channels, transient, except)
     // The log stores the sum alone with an idempotency key, and a repeated receipt equals the first.
     const users = idempotency === undefined ? countedUsers(target) : undefined
     return {
-      newEvent: { channels, event, data, ttl, collapseKey, idempotency, transient, final, streams },
-      users: users?.map((user) => ({ user, streams: this.#presence.countReceivers([`u:${user}`], transient) }))
+      newEvent: { channels, event, data, ttl, collapseKey, idempotency, transient, final, except, streams },
+      users: users?.map((user) => ({ user, streams: this.#presence.countReceivers([`u:${user}`], transient, except) }))
     }
   }
 
@@ -175,10 +189,11 @@ export class Publisher {
   }
 
   /** The users whom the event is addressed to and who have no stream on this node. */
-  #offlineUsers({ channels }: NewEvent): string[] {
-    return channels
+  #offlineUsers({ channels, except }: NewEvent): string[] {
+    const users = channels
       .filter((channel) => channel.startsWith('u:') && this.#presence.countListeners([channel]) === 0)
       .map((channel) => userOfChannel(channel) as string)
+    return except === undefined ? users : users.filter((user) => !except.includes(user))
   }
 
   #emitUndelivered(offline: readonly string[][], events: readonly NewEvent[], receipts: readonly Receipt[]): void {

@@ -20,7 +20,7 @@ export interface CountsElsewhere {
 }
 
 interface Counted {
-  readonly newEvent: { readonly channels: readonly Channel[] }
+  readonly newEvent: { readonly channels: readonly Channel[]; readonly except?: readonly string[] | undefined }
   readonly users: readonly OnlineUser[] | undefined
 }
 
@@ -31,11 +31,15 @@ interface Counted {
  */
 export async function countElsewhere(cluster: Cluster, publications: readonly Counted[]): Promise<CountsElsewhere[]> {
   const targets: (readonly Channel[])[] = []
+  const except: (readonly string[])[] = []
   for (const { newEvent, users } of publications) {
+    const before = targets.length
     if (!isSum(newEvent.channels, users)) targets.push(newEvent.channels)
     for (const { user } of users ?? []) targets.push([`u:${user}`])
+    for (let at = before; at < targets.length; at++) except.push(newEvent.except ?? [])
   }
-  const counts = (await cluster.countListeners(targets)).values()
+  const isExcepting = publications.some(({ newEvent }) => newEvent.except !== undefined)
+  const counts = (await cluster.countListeners(targets, isExcepting ? except : undefined)).values()
   const next = () => counts.next().value ?? 0
   return publications.map(({ newEvent, users }) => {
     const streams = isSum(newEvent.channels, users) ? undefined : next()

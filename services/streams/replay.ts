@@ -5,6 +5,7 @@ import type { Cursor } from '../events/cursor.ts'
 import { type Welcome, welcomeFrame } from '../events/hub-frames.ts'
 import type { LogEvent } from '../events/log-event.ts'
 import { WireBytes } from '../events/wire-bytes.ts'
+import { addressedTo } from './excepted-users.ts'
 import { type KeptEvent, KeptEvents } from './kept-events.ts'
 import { OpeningEvents } from './opening-events.ts'
 import { frameOf } from './pending-events.ts'
@@ -214,7 +215,8 @@ export class Replay<Stream extends ReplayedStream> {
   }
 
   /** Writes a page. Then the replay reads the next page, or has reached the head. */
-  #writePage(read: ReadResult): void {
+  #writePage(found: ReadResult): void {
+    const read = addressedTo(this.#stream.user, found)
     const isOutdated = this.#isOutdated
     this.#isOutdated = false
     const page = this.#withoutOtherTopics(read)

@@ -184,9 +184,10 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     // A stream takes no transient event from before its opening: another node may have delivered it to the client.
     const isTransient = cursor === null && appendedAt !== undefined
     const openedBy = isTransient ? appendedAt + TIME_TOLERANCE : Number.POSITIVE_INFINITY
+    const excepted = event.except && new Set<string | null>(event.except)
     for (const channel of event.channels) {
       for (const stream of this.registry.listeners(channel)) {
-        if (stream.openedAt > openedBy) continue
+        if (stream.openedAt > openedBy || excepted?.has(stream.user)) continue
         alone ??= new PendingEvents(event)
         stream.offer(event, alone)
       }

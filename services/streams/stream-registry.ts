@@ -1,4 +1,4 @@
-import { type Channel, EVERYONE, topicChannel, userOfChannel } from '../events/channel.ts'
+import { type Channel, channelsHeard, EVERYONE, topicChannel, userOfChannel } from '../events/channel.ts'
 import { CompactIndex } from './compact-index.ts'
 import type { EventStream } from './event-stream.ts'
 import { OrderedNames } from './ordered-names.ts'
@@ -89,16 +89,24 @@ export class StreamRegistry {
   }
 
   /** The number of streams that listen to at least one of the channels and would take a transient event now. */
-  countReceptive(channels: readonly Channel[]): number {
+  countReceptive(channels: readonly Channel[], except: readonly string[] = []): number {
     const streams = new Set<EventStream>()
     for (const channel of channels) {
       for (const stream of this.listeners(channel)) if (stream.takesTransient) streams.add(stream)
     }
+    for (const user of except) for (const stream of this.ofUser(user)) streams.delete(stream)
     return streams.size
   }
 
-  /** The number of streams that listen to at least one of the channels. */
-  countListeners(channels: readonly Channel[]): number {
+  /** The number of streams that listen to at least one of the channels, without those of the excepted users. */
+  countListeners(channels: readonly Channel[], except?: readonly string[]): number {
+    const count = this.#countAll(channels)
+    if (except === undefined || count === 0) return count
+    const excepted = except.flatMap((user) => [...this.ofUser(user)].filter((stream) => isListening(stream, channels)))
+    return count - excepted.length
+  }
+
+  #countAll(channels: readonly Channel[]): number {
     const [first] = channels
     if (first === undefined) return 0
     if (channels.length === 1) return this.#countOf(first)
@@ -118,6 +126,11 @@ export class StreamRegistry {
     if (this.#following === 0) return this.#byUser.count(user)
     return [...this.listeners(channel)].length
   }
+}
+
+/** Whether the stream listens to at least one of the channels. */
+function isListening({ user, topics, follows }: EventStream, channels: readonly Channel[]): boolean {
+  return channelsHeard(user, topics, follows).some((channel) => channels.includes(channel))
 }
 
 function* notFollowing(streams: Iterable<EventStream>): Generator<EventStream> {

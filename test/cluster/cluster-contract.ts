@@ -85,6 +85,14 @@ export function clusterContract(t: Test, makeWorld: (t: Test) => Promise<World>)
     )
     three.end(last)
     await untilSame(ask, [1, 2, 3, 1, 0, 2, 2, 3])
+    const asked = [['t:news'], ['u:alice', 'u:bob'], [EVERYONE], ['t:news', 'u:bob'], ['t:task'], ['t:news']] as const
+    const except = [['alice'], ['bob', 'nobody'], ['alice', 'bob'], ['bob'], ['alice'], []]
+    t.same(await one.nodes.countListeners(asked, except), [1, 1, 0, 2, 1, 3], 'without the excepted users')
+    const [without, all] = await Promise.all([
+      one.nodes.countListeners([['t:news']], [['bob']]),
+      one.nodes.countListeners([['t:news'], ['u:bob']])
+    ])
+    t.same([without, all], [[2], [3, 1]], 'also in one query with others that except no user')
   })
 
   t.test('topics and users with strange names are kept apart', async (t) => {

@@ -134,6 +134,13 @@ export const APPENDING: readonly BrokenLog[] = [
     }
   },
   {
+    fault: 'forgets the excepted users of stored events',
+    caughtBy: 'returns the users that an event excepts, from history and from the tail, and none for other events',
+    spoil(log) {
+      changeEvents(log, (event) => ({ ...event, except: undefined }))
+    }
+  },
+  {
     fault: 'truncates long data',
     caughtBy: 'takes an event of a mebibyte',
     spoil(log) {

@@ -59,6 +59,7 @@ const draft: fc.Arbitrary<NewEvent> = fc.record({
     { nil: undefined, freq: 5 }
   ),
   transient: fc.constant(false as boolean),
+  except: fc.constantFrom(undefined, ['alice']),
   final: fc.constantFrom<NewEvent['final'][]>(false, true, 'failed'),
   streams: fc.nat(9)
 })
@@ -198,13 +199,14 @@ function sameStats(
 
 function simple({ events, next, evicted, gap, remaining }: ReadResult): object {
   const given = events.map((event) => ({ ...event, cursor: event.cursor?.seq, id: null, frame: undefined }))
-  const plain = given.map(({ cursor, channels, event, data, time, final }) => ({
+  const plain = given.map(({ cursor, channels, event, data, time, final, except }) => ({
     cursor,
     channels,
     event,
     data,
     time,
-    final
+    final,
+    except
   }))
   return { events: plain, next: next.seq, evicted, gap, isLast: remaining === 0 }
 }

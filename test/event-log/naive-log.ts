@@ -123,10 +123,10 @@ export class NaiveStore {
     return receipt
   }
 
-  make({ channels, event, data, final, transient }: NewEvent): LogEvent {
+  make({ channels, event, data, final, except, transient }: NewEvent): LogEvent {
     const cursor = transient ? null : { seq: this.state.head.seq + 1, witness: newWitness(this.epoch) }
     const id = cursor === null ? null : formatCursor(cursor)
-    return { cursor, id, channels, event, data, time: this.clock.now(), final, frame: undefined }
+    return { cursor, id, channels, event, data, time: this.clock.now(), final, except, frame: undefined }
   }
 
   file(draft: NewEvent, event: LogEvent, cursor: Cursor): void {

@@ -333,6 +333,19 @@ t.test('a batch with one invalid event publishes nothing', async (t) => {
     [[good, { to: { users: [] }, data: 1 }], 400, 'SSE_HUB_ERR_INVALID_REQUEST', /^body\/1\/to\/users: /],
     [[good, { to: { user: ['bob'] }, data: 1 }], 400, 'SSE_HUB_ERR_INVALID_REQUEST', /^body\/1\/to\/user: Unexpected/],
     [[good, { ...good, evnet: 'x' }], 400, 'SSE_HUB_ERR_INVALID_REQUEST', /^body\/1\/evnet: Unexpected property/],
+    [
+      [good, { to: { everyone: true, except: {} }, data: 1 }],
+      400,
+      'SSE_HUB_ERR_INVALID_REQUEST',
+      /^body\/1\/to\/except\/users: /
+    ],
+    [
+      [good, { to: { everyone: true, except: { users: [], topics: [] } }, data: 1 }],
+      400,
+      'SSE_HUB_ERR_INVALID_REQUEST',
+      /^body\/1\/to\/except/
+    ],
+    [[good, { to: { except: { users: ['a'] } }, data: 1 }], 400, 'SSE_HUB_ERR_INVALID_TARGET', /got nobody/],
     [[good, { to: { users: 'bob' }, data: 1 }], 400, 'SSE_HUB_ERR_INVALID_REQUEST', /^body\/1\/to\/users: /],
     [[good, { to: { everyone: false }, data: 1 }], 400, 'SSE_HUB_ERR_INVALID_REQUEST', /^body\/1\/to\/everyone: /],
     [[good, { to: { users: ['a\nb'] }, data: 1 }], 400, 'SSE_HUB_ERR_INVALID_USER', /well-formed string/],
@@ -346,4 +359,26 @@ t.test('a batch with one invalid event publishes nothing', async (t) => {
   }
   t.equal(app.sse.stats().published, 0)
   t.same((await app.sse.history({ user: 'alice' })).events, [])
+})
+
+t.test('an event of a batch reaches everyone on a topic but the excepted users', async (t) => {
+  const host = await buildRoutes(t)
+  const url = `${await host.listen()}/hub/events?topics=room&user=`
+  const alice = await host.client(`${url}alice`)
+  const bob = await host.client(`${url}bob`)
+  const response = await post(host.app, BATCH_ROUTE, [
+    { to: { topics: ['room'], except: { users: ['alice'] } }, data: 1 },
+    { to: { topics: ['room'] }, data: 2 }
+  ])
+  t.match(response.json(), [{ streams: 1 }, { streams: 2 }])
+  t.same(
+    (await alice.count(1)).map(({ data }) => data),
+    ['2']
+  )
+  t.same(
+    (await bob.count(2)).map(({ data }) => data),
+    ['1', '2']
+  )
+  const { events } = (await host.app.inject('/hub/topics/room/events')).json()
+  t.equal(events.length, 2)
 })

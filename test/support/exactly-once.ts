@@ -78,7 +78,7 @@ export class Publisher {
       const receipts = (await this.#post('/events', events)) as { id: string }[]
       receipts.forEach(({ id }, at) => {
         const { to, data } = events[at] as { to: Target; data: string }
-        this.#note(id, channelsOf(to), data)
+        this.#note(id, channelsOf(to), data, to.except?.users)
       })
       return
     }
@@ -95,6 +95,11 @@ export class Publisher {
   }
 
   #target(): Target {
+    const except = this.#random.chance(0.3) ? { users: [0, 1, 2].map(() => this.#random.pick(USERS)) } : undefined
+    return { ...this.#receivers(), except }
+  }
+
+  #receivers(): Target {
     const kind = this.#random.weighted({ users: 40, topics: 40, everyone: 20 })
     if (kind === 'everyone') return { everyone: true }
     const names = [...new Set([0, 1].map(() => this.#random.pick(kind === 'users' ? USERS : TOPICS)))]
@@ -106,8 +111,8 @@ export class Publisher {
     return `${this.#name} ${++this.#count} ${'.'.repeat(size)}`
   }
 
-  #note(id: string, channels: string[], data: string): void {
-    this.log.push({ id, channels, data, at: performance.now() })
+  #note(id: string, channels: string[], data: string, except?: string[]): void {
+    this.log.push({ id, channels, data, except, at: performance.now() })
   }
 
   async #post(path: string, body: unknown): Promise<unknown> {
@@ -140,6 +145,7 @@ interface Target {
   readonly users?: string[]
   readonly topics?: string[]
   readonly everyone?: boolean
+  readonly except?: { readonly users: string[] } | undefined
 }
 
 function channelsOf({ users = [], topics = [], everyone = false }: Target): string[] {
@@ -161,6 +167,7 @@ export class Subscriber {
   received = 0
   readonly #servers: readonly Server[]
   readonly #path: string
+  readonly #user: string
   readonly #listensTo: string[]
   readonly #random: Random
   #server: Server | undefined
@@ -169,6 +176,7 @@ export class Subscriber {
 
   constructor(servers: readonly Server[], user: string, topics: readonly string[], random: Random) {
     this.#servers = servers
+    this.#user = user
     this.#path = `/events?user=${user}&topics=${topics.join()}`
     this.#listensTo = channelsOf({ users: [user], topics: [...topics], everyone: true })
     this.#random = random
@@ -219,6 +227,7 @@ export class Subscriber {
     this.received += published.length
     const at = performance.now()
     this.log.push({
+      user: this.#user,
       listensTo: this.#listensTo,
       startsAfter: this.#lastEventId ?? events[0]?.id,
       openedAt: 0,

@@ -82,11 +82,15 @@ export class NetworkNodes implements Cluster {
     return true
   }
 
-  async countListeners(targets: readonly (readonly Channel[])[]): Promise<readonly number[]> {
+  async countListeners(
+    targets: readonly (readonly Channel[])[],
+    except: readonly (readonly string[])[] = []
+  ): Promise<readonly number[]> {
     this.#check()
-    return targets.map((channels) => {
+    return targets.map((channels, at) => {
       const streams = this.#others.flatMap((node) => [...node.#streams.values()])
-      return streams.filter((stream) => heardBy(stream).some((channel) => channels.includes(channel))).length
+      const counted = streams.filter(({ user }) => user === null || except[at]?.includes(user) !== true)
+      return counted.filter((stream) => heardBy(stream).some((channel) => channels.includes(channel))).length
     })
   }
 

@@ -11,6 +11,8 @@ export interface PublishedLog {
   /** Its channels, in any notation that `listensTo` of the clients uses too. */
   readonly channels: readonly string[]
   readonly data: string
+  /** Users whose clients do not get it. */
+  readonly except?: readonly string[] | undefined
   readonly at: number
   /** Whether it may be missing without a gap: it had a TTL, or a newer event may have collapsed it. */
   readonly mayExpire?: boolean
@@ -26,6 +28,8 @@ export interface ClientRecord {
 /** A client's records of one connection. */
 export interface ConnectionLog {
   readonly listensTo: readonly string[]
+  /** The user, where events may except users. */
+  readonly user?: string
   /** The id that the client sent, or the hub's head if it sent no id; undefined if it requested history. */
   readonly startsAfter: string | undefined
   readonly openedAt: number
@@ -108,8 +112,9 @@ class Book {
 }
 
 function judgeConnection(book: Book, connection: ConnectionLog, verdict: Verdict): void {
-  const { listensTo, startsAfter, openedAt, records, isComplete } = connection
-  const isAddressed = (event: PublishedLog) => event.channels.some((channel) => listensTo.includes(channel))
+  const { listensTo, user, startsAfter, openedAt, records, isComplete } = connection
+  const isAddressed = ({ channels, except }: PublishedLog) =>
+    channels.some((channel) => listensTo.includes(channel)) && (user === undefined || except?.includes(user) !== true)
   // A log counts evictions by channel. An event in several channels of a client may still be retained in one.
   const isInSeveralChannels = (event: PublishedLog) =>
     event.channels.filter((channel) => listensTo.includes(channel)).length > 1

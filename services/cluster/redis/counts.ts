@@ -1,9 +1,11 @@
 import type { Channel } from '../../events/channel.ts'
 
 type Targets = readonly (readonly Channel[])[]
+type Excepted = readonly (readonly string[])[]
 
 interface Query {
   readonly targets: Targets
+  readonly except: Excepted | undefined
   readonly resolve: (counts: readonly number[]) => void
   readonly reject: (error: unknown) => void
 }
@@ -13,16 +15,16 @@ const MAX_TARGETS = 500
 
 /** Joins the queries of one turn of the event loop into one script, so that not every publish runs one. */
 export class Counts {
-  readonly #run: (targets: Targets) => Promise<readonly number[]>
+  readonly #run: (targets: Targets, except: Excepted | undefined) => Promise<readonly number[]>
   #queries: Query[] = []
 
-  constructor(run: (targets: Targets) => Promise<readonly number[]>) {
+  constructor(run: (targets: Targets, except: Excepted | undefined) => Promise<readonly number[]>) {
     this.#run = run
   }
 
-  count(targets: Targets): Promise<readonly number[]> {
+  count(targets: Targets, except?: Excepted): Promise<readonly number[]> {
     return new Promise((resolve, reject) => {
-      this.#queries.push({ targets, resolve, reject })
+      this.#queries.push({ targets, except, resolve, reject })
       if (this.#queries.length === 1) setImmediate(() => this.#runAll())
     })
   }
@@ -42,7 +44,13 @@ export class Counts {
   }
 
   #runTogether(queries: readonly Query[]): void {
-    this.#run(queries.flatMap(({ targets }) => targets)).then(
+    const except = queries.some((query) => query.except !== undefined)
+      ? queries.flatMap((query) => query.except ?? query.targets.map(() => []))
+      : undefined
+    this.#run(
+      queries.flatMap(({ targets }) => targets),
+      except
+    ).then(
       (counts) => {
         let at = 0
         for (const { targets, resolve } of queries) {

@@ -60,7 +60,10 @@ export class RedisCluster implements Cluster {
     this.#lease = wholeNumber('lease', lease, 500, 600_000)
     this.#clock = clock
     this.#acknowledgements = new Acknowledgements(clock)
-    this.#counts = new Counts((targets) => this.#query(COUNT, [JSON.stringify(targets)]) as Promise<number[]>)
+    this.#counts = new Counts((targets, except) => {
+      const args = [JSON.stringify(targets), except === undefined ? '' : JSON.stringify(except)]
+      return this.#query(COUNT, args) as Promise<number[]>
+    })
   }
 
   get isSingleNode(): boolean {
@@ -140,8 +143,11 @@ export class RedisCluster implements Cluster {
     }
   }
 
-  countListeners(targets: readonly (readonly Channel[])[]): Promise<readonly number[]> {
-    return this.#counts.count(targets)
+  countListeners(
+    targets: readonly (readonly Channel[])[],
+    except?: readonly (readonly string[])[]
+  ): Promise<readonly number[]> {
+    return this.#counts.count(targets, except)
   }
 
   async countOfUser(user: string): Promise<number> {

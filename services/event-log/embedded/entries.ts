@@ -5,8 +5,9 @@ import type { Final, LogEvent } from '../../events/log-event.ts'
 import type { EntryFields, EntryRow, Tables } from './tables.ts'
 
 /** The row of an entry. Its checksum covers its number and all its fields, so that damage to any of them shows. */
-export function entryRow(seq: number, fields: EntryFields): EntryRow {
-  return [...fields, checksum(seq, fields)]
+export function entryRow(seq: number, fields: EntryFields, except: readonly string[] | undefined): EntryRow {
+  const sum = checksum(seq, fields, except)
+  return except === undefined ? [...fields, sum] : [...fields, sum, [...except]]
 }
 
 /**
@@ -21,32 +22,39 @@ export function entryAt(tables: Pick<Tables, 'entries'>, seq: number): EntryRow 
     // The row is not MessagePack: the entry is lost, and its readers report a gap.
     return undefined
   }
-  return isEntry(row) && row[7] === checksum(seq, row) ? row : undefined
+  return isEntry(row) && row[7] === checksum(seq, row, row[8]) ? row : undefined
 }
 
 /** The event of a row that was checked, or, without a cursor, of a transient event. */
-export function eventOf(cursor: Cursor | null, row: TransientFields | EntryFields | EntryRow): LogEvent {
+export function eventOf(
+  cursor: Cursor | null,
+  row: TransientFields | EntryFields | EntryRow,
+  except: readonly string[] | undefined
+): LogEvent {
   const [, time, , channels, event, data, final] = row
   const id = cursor === null ? null : formatCursor(cursor)
-  return { cursor, id, channels, event, data, time, final, frame: undefined }
+  return { cursor, id, channels, event, data, time, final, except, frame: undefined }
 }
 
 type TransientFields = [witness: null, number, number, Channel[], string, string, Final]
 
-function checksum(seq: number, row: EntryFields | EntryRow): number {
+function checksum(seq: number, row: EntryFields | EntryRow, except: readonly string[] | undefined): number {
   const [witness, time, appendedAt, channels, event, data, final] = row
-  return crc32(`${seq} ${witness} ${time} ${appendedAt} ${final} ${event}\n${channels.join('\n')}\n\n${data}`)
+  const text = `${seq} ${witness} ${time} ${appendedAt} ${final} ${event}\n${channels.join('\n')}\n\n${data}`
+  return crc32(except === undefined ? text : `${except.join('\n')}\n\n${text}`)
 }
 
 function isEntry(row: unknown): row is EntryRow {
   if (!Array.isArray(row)) return false
-  const [witness, time, appendedAt, channels, event, data, final] = row
+  const [witness, time, appendedAt, channels, event, data, final, , except = []] = row
   return (
     [witness, event, data].every((text) => typeof text === 'string') &&
     Number.isFinite(time) &&
     Number.isFinite(appendedAt) &&
     (typeof final === 'boolean' || final === 'failed') &&
     Array.isArray(channels) &&
-    channels.every((channel) => typeof channel === 'string')
+    channels.every((channel) => typeof channel === 'string') &&
+    Array.isArray(except) &&
+    except.every((user) => typeof user === 'string')
   )
 }

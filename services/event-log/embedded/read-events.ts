@@ -81,7 +81,7 @@ function eventAt({ tables, recent }: ReadingParts, seq: number): LogEvent | unde
   if (known !== undefined) return known
   const row = entryAt(tables, seq)
   if (row === undefined) return undefined
-  const event = eventOf({ seq, witness: row[0] }, row)
+  const event = eventOf({ seq, witness: row[0] }, row, row[8])
   recent.add(event)
   return event
 }

@@ -15,10 +15,16 @@ export class RetainedEntries {
   }
 
   /** @param until log time at which the entry expires; 0 if it does not. */
-  add(seq: number, fields: EntryFields, { channels }: Pick<NewEvent, 'channels'>, bytes: number, until: number): void {
+  add(
+    seq: number,
+    fields: EntryFields,
+    { channels, except }: Pick<NewEvent, 'channels' | 'except'>,
+    bytes: number,
+    until: number
+  ): void {
     const { entries, shared, expiring } = this.#tables
     const state = this.#state
-    entries.putSync(seq, entryRow(seq, fields))
+    entries.putSync(seq, entryRow(seq, fields, except))
     state.events++
     state.bytes += bytes
     if (state.oldest > seq) {

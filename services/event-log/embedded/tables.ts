@@ -14,7 +14,8 @@ export type EntryFields = [
   data: string,
   final: Final
 ]
-export type EntryRow = [...fields: EntryFields, checksum: number]
+/** The last field is missing for an event that excepts no user, as in rows of earlier versions. */
+export type EntryRow = [...fields: EntryFields, checksum: number, except?: readonly string[]]
 
 /** An entry's position in one channel: all that eviction needs, so that it need not read the entry. */
 export type PositionRow = [

@@ -16,6 +16,7 @@ export function weightOf(event: NewEvent): number {
     row += Buffer.byteLength(channel)
     positions += POSITION_OVERHEAD
   }
+  if (event.except !== undefined) for (const user of event.except) row += Buffer.byteLength(user) + 3
   if (event.collapseKey !== undefined) positions += 2 * event.channels.length * Buffer.byteLength(event.collapseKey)
   return (row > INLINE ? Math.ceil((row + 16) / PAGE) * PAGE : row) + positions
 }

@@ -20,6 +20,7 @@ export class MemoryEntry implements LogEvent {
   readonly data: string
   readonly time: number
   readonly final: Final
+  readonly except: readonly string[] | undefined
   frame: string | undefined = undefined
 
   /** Monotonic time of the append, for the age. */
@@ -41,10 +42,12 @@ export class MemoryEntry implements LogEvent {
     this.data = event.data
     this.time = time
     this.final = event.final
+    this.except = event.except
     this.appendedAt = appendedAt
     this.collapseKey = event.collapseKey
     this.bytes = inMemory(event.data) + inFrame(event.data) + event.event.length + ENTRY_OVERHEAD
     this.bytes += event.collapseKey?.length ?? 0
+    if (event.except !== undefined) for (const user of event.except) this.bytes += user.length + POSITION_OVERHEAD
     for (const channel of event.channels) this.bytes += channel.length + POSITION_OVERHEAD
     this.retained = event.channels.length
   }

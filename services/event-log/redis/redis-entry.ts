@@ -4,7 +4,7 @@ import type { Final, LogEvent, NewEvent } from '../../events/log-event.ts'
 import { isEventName } from '../../events/wire-format.ts'
 
 // An entry is text: a line of its own witness, its time and its expiry, which the script writes; a line of its channels, a line
-// of its collapse key, a line of its name, each as JSON, so that none of them contains a line break; and its unescaped data.
+// of its collapse key, a line of its name and of the users that it excepts, each as JSON, so that none of them contains a line break; and its unescaped data.
 
 /** The fields of an event that a script reads besides its text: see append.lua. */
 export type EntryHeader = readonly [
@@ -36,8 +36,10 @@ function finalIn(mark: string | undefined): Final {
 }
 
 /** The text of an event, but for its first line. */
-export function textOf({ channels, collapseKey, event, final, data }: NewEvent): string {
-  return `${JSON.stringify(channels)}\n${collapseText(collapseKey)}\n${MARKS.get(final)}${JSON.stringify(event)}\n${data}`
+export function textOf({ channels, collapseKey, event, final, except, data }: NewEvent): string {
+  // A node of an earlier version reads no name in an array, and reports a gap.
+  const name = JSON.stringify(except === undefined ? event : [event, ...except])
+  return `${JSON.stringify(channels)}\n${collapseText(collapseKey)}\n${MARKS.get(final)}${name}\n${data}`
 }
 
 function collapseText(collapseKey: string | undefined): string {
@@ -61,8 +63,9 @@ export function parseEntry(text: string, seq: number | null, epoch: string): Ent
   if (first === -1 || second === -1 || third === -1 || fourth === -1 || !/^[0-9a-z]{6}$/.test(witness)) return undefined
   try {
     const collapse = text.slice(second + 1, third)
-    const event: unknown = JSON.parse(text.slice(third + 2, fourth))
-    if (!isEventName(event)) return undefined
+    const name: unknown = JSON.parse(text.slice(third + 2, fourth))
+    const [event, ...except]: unknown[] = Array.isArray(name) ? name : [name]
+    if (!isEventName(event) || !except.every((user) => typeof user === 'string')) return undefined
     const cursor: Cursor | null = seq === null ? null : { seq, witness: epoch + witness }
     return {
       cursor,
@@ -72,6 +75,7 @@ export function parseEntry(text: string, seq: number | null, epoch: string): Ent
       data: text.slice(fourth + 1),
       time: Number(time),
       final: finalIn(text[third + 1]),
+      except: except.length === 0 ? undefined : (except as string[]),
       frame: undefined,
       collapseKey: collapse === '' ? undefined : (JSON.parse(collapse) as string),
       expiresAt: Number(expiresAt) < 0 ? undefined : Number(expiresAt)
