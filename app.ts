@@ -10,6 +10,7 @@ import { rateLimit } from './plugins/rate-limit.ts'
 import { type SseHubOptions, type StreamIdentity, sseHub } from './plugins/sse-hub.ts'
 import { demoTask } from './routes/demo-task.ts'
 import { type HubRoutesOptions, hubRoutes } from './routes/hub-routes.ts'
+import { identifiesSubscribers } from './routes/me.ts'
 import { isProbe, plainProbeRoute } from './routes/status.ts'
 import { InvalidOptionError, NotFoundError } from './services/errors.ts'
 import { closeParts } from './services/hub/close-parts.ts'
@@ -118,7 +119,9 @@ async function serve(
     api.addHook('onError', async (_request, reply, error) => {
       if (error.statusCode === 401) reply.header('www-authenticate', 'Bearer')
     })
-    const guards: onRequestHookHandler[] = isOpen ? [] : [before(keys.requireCredentials)]
+    const guards: onRequestHookHandler[] = isOpen
+      ? []
+      : [before((request) => identifiesSubscribers(request.routeOptions) || keys.requireCredentials(request))]
     if (perSecond > 0 && !isOpen) limitFailures(api, { perSecond, clock: hub.clock })
     if (perSecond > 0) {
       const callerOf = (request: FastifyRequest) => keys?.nameOfPublisher(request)
@@ -195,7 +198,7 @@ function checkCaller(request: FastifyRequest): void {
 }
 
 /** Creates a synchronous hook, without the cost of a promise per call. */
-function before(check: (request: FastifyRequest) => void): onRequestHookHandler {
+function before(check: (request: FastifyRequest) => unknown): onRequestHookHandler {
   return (request, _reply, done) => {
     try {
       check(request)

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { InvalidOptionError } from '../services/errors.ts'
+import { AuthenticationUnavailableError, InvalidOptionError } from '../services/errors.ts'
 import { topicChannel } from '../services/events/channel.ts'
 import type { EventMap } from '../services/events/draft.ts'
 import { closeParts } from '../services/hub/close-parts.ts'
@@ -121,6 +121,17 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     options: StreamOptions = {}
   ): Promise<Stream | undefined> {
     return this.#watch('stream', request, reply, this.#stream(request, reply, source, options))
+  }
+
+  /**
+   * The identity of the caller, by `authenticate`: for routes of a subscriber's own, beside its streams.
+   * @throws {UnauthenticatedError | AuthenticationUnavailableError}
+   */
+  async identify(request: AnyRequest, options: Pick<ConnectOptions, 'authenticate'> = {}): Promise<StreamIdentity> {
+    const identity = await this.#identities.identify(request, options)
+    if (identity === NO_ANSWER) throw new AuthenticationUnavailableError()
+    this.manager.admission.check(identity)
+    return identity
   }
 
   /** Closes every stream, and then their HTTP/2 sessions: a browser would keep them, and thus the server, open. */

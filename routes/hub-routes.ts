@@ -7,6 +7,7 @@ import { type Authorize, guardWith } from './guard.ts'
 import { historyRoutes } from './histories.ts'
 import { useHubSchemas } from './hub-schemas.ts'
 import { takeJsonOnly } from './json-body.ts'
+import { ownRoutes } from './me.ts'
 import { type PublisherOf, publishRoutes } from './publish.ts'
 import { healthRoutes, statsRoute } from './status.ts'
 import { type IssueTicket, type RevokeTickets, revokeTicketsRoute, ticketsRoute } from './tickets.ts'
@@ -16,7 +17,7 @@ export interface HubRoutesOptions {
   /** Path under which the routes are mounted. Fastify's own option. */
   readonly prefix?: string
   /**
-   * Identifies the user of `GET /events`.
+   * Identifies the user of `GET /events` and of `/me`.
    * @default the `authenticate` of the hub
    */
   readonly authenticate?: Authenticate | undefined
@@ -73,6 +74,7 @@ export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions)
   takeJsonOnly(app)
   boundBodies(app)
   eventStreamRoute(app, { authenticate, authorizeTopic })
+  ownRoutes(app, { authenticate })
   healthRoutes(app)
   if (issueTicket !== undefined) ticketsRoute(app, issueTicket)
   if (revokeTickets !== undefined) revokeTicketsRoute(app, revokeTickets)

@@ -91,13 +91,14 @@ export const StreamQuery = Type.Object({
   last: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_LAST }))
 })
 
-export const PageQuery = Type.Object(
-  {
-    after: Type.Optional(Type.String({ maxLength: 256 })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 }))
-  },
-  Strict
-)
+const page = {
+  after: Type.Optional(Type.String({ maxLength: 256 })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 }))
+}
+
+export const PageQuery = Type.Object(page, Strict)
+/** Other parameters are allowed, as for streams. */
+export const OwnPageQuery = Type.Object(page)
 
 export const CloseQuery = Type.Object({ reconnect: Type.Optional(Type.Boolean()) }, Strict)
 export const Closed = Type.Object({ closed: Type.Integer() })

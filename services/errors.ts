@@ -148,8 +148,18 @@ export const LogLostError = createError(
   'The event log lost its folder %s: %s. It accepts no more events; restore the folder, or stop the process that took it, and restart the hub',
   503
 )
+export const AuthenticationUnavailableError = createError(
+  'SSE_HUB_ERR_AUTHENTICATION_UNAVAILABLE',
+  'The caller could not be identified now; try again later',
+  503
+)
 // Transient errors carry `retry-after` in seconds: Fastify sends the headers of an error.
-for (const { prototype } of [HubClosedError, LogUnavailableError, ClusterUnavailableError]) {
+for (const { prototype } of [
+  HubClosedError,
+  LogUnavailableError,
+  ClusterUnavailableError,
+  AuthenticationUnavailableError
+]) {
   Object.defineProperty(prototype, 'headers', { value: { 'retry-after': '1' } })
 }
 
