@@ -2,6 +2,7 @@ import type { EventLog } from '../services/event-log/event-log.ts'
 import { appending } from './appending.ts'
 import { closing } from './closing.ts'
 import { cutting } from './cutting.ts'
+import { ageingInboxes, inboxes, lastingInboxes, sharedInboxes } from './filing-inboxes.ts'
 import { type ContractParts, definer } from './given.ts'
 import { expiring, lasting } from './lasting.ts'
 import { model } from './model.ts'
@@ -37,14 +38,24 @@ export function eventLogContract<Log extends EventLog>(parts: ContractParts<Log>
   reading(define)
   recognising(define)
   retaining(define, parts)
+  inboxes(define)
   tailing(define)
   closing(define)
   model(define, parts)
   const { advance, unit = 1_000, reopen, secondNode, cut, rewind } = parts
-  if (advance !== undefined) timing(define, unit)
-  if (reopen !== undefined) lasting(define)
+  if (advance !== undefined) {
+    timing(define, unit)
+    ageingInboxes(define, unit)
+  }
+  if (reopen !== undefined) {
+    lasting(define)
+    lastingInboxes(define)
+  }
   if (reopen !== undefined && advance !== undefined) expiring(define, unit)
-  if (secondNode !== undefined) sharing(define)
+  if (secondNode !== undefined) {
+    sharing(define)
+    sharedInboxes(define)
+  }
   if (secondNode !== undefined && cut !== undefined) cutting(define)
   if (rewind !== undefined) rewinding(define)
 }

@@ -86,6 +86,8 @@ const EVERYTHING: Retention = {
   topic: 100_000,
   everyone: 100_000,
   age: 86_400_000,
+  inbox: 10_000,
+  inboxAge: 90 * 86_400_000,
   channelBytes: 1_000_000_000,
   bytes: 1_000_000_000
 }

@@ -49,7 +49,7 @@ export interface EventLog {
 
 /** The result of appending one event. */
 export interface Receipt {
-  /** The event's cursor as text, or null if it is transient. */
+  /** The event's cursor as text, or null if it is transient, or if its `retracts` or `replaces` did not apply. */
   readonly id: string | null
   /** `streams` of the event as it was appended. */
   readonly streams: number
@@ -125,6 +125,8 @@ export interface LogStats {
   readonly channels: number
   /** The number of the newest event; 0 in a new log. */
   readonly head: number
+  /** Whether an inbox has an event. */
+  readonly hasInboxes: boolean
 }
 
 /** The health of a log that can fail. The hub is ready only while the log is. */

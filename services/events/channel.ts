@@ -2,10 +2,13 @@ import { InvalidTopicError, InvalidUserError } from '../errors.ts'
 import { describe, isBoundedText } from '../text.ts'
 
 /**
- * The place where the log files an event: one user, one topic, or everyone. A prefix names the kind, so that the name of a
- * user can never stand for a topic or for everyone.
+ * The place where the log files an event: one user, one topic, everyone, a user's inbox (`i:`), or a user's read cursor (`r:`).
+ * A prefix names the kind, so that the name of a user can never stand for a topic or for everyone.
  */
-export type Channel = `u:${string}` | `t:${string}` | 'everyone'
+export type Channel = `u:${string}` | `t:${string}` | 'everyone' | InboxChannel
+
+/** A channel of the inbox. Streams do not listen to it: an event for one is filed under the user's channel as well. */
+export type InboxChannel = `i:${string}` | `r:${string}`
 
 /** The channel of all streams, except those that only follow a topic. */
 export const EVERYONE = 'everyone' satisfies Channel
@@ -23,6 +26,31 @@ export function userChannel(user: string): Channel {
 export function topicChannel(topic: string): Channel {
   if (!isName(topic)) throw new InvalidTopicError(describe(topic))
   return `t:${topic}`
+}
+
+/** The channel of a user's inbox. */
+export function inboxChannel(user: string): InboxChannel {
+  return `i:${user}`
+}
+
+/** The channel of a user's read cursor, of which the log retains the newest. */
+export function readChannel(user: string): InboxChannel {
+  return `r:${user}`
+}
+
+/** Whether a channel belongs to a user's inbox. */
+export function isInboxChannel(channel: Channel): channel is InboxChannel {
+  return channel.startsWith('i:') || channel.startsWith('r:')
+}
+
+/** The user whose inbox a channel belongs to; undefined for other channels. */
+export function userOfInbox(channel: Channel): string | undefined {
+  return isInboxChannel(channel) ? channel.slice(2) : undefined
+}
+
+/** The channels that are no inbox. */
+export function besidesInboxes(channels: readonly Channel[]): readonly Channel[] {
+  return channels.some(isInboxChannel) ? channels.filter((channel) => !isInboxChannel(channel)) : channels
 }
 
 /** The channels of a stream, each once: its topics and, unless it only follows those, its user and everyone. */

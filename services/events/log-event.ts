@@ -22,6 +22,18 @@ export interface NewEvent {
   readonly except?: readonly string[] | undefined
   /** The number of open streams that the event is addressed to, stored with the idempotency key for a repeated receipt. */
   readonly streams: number
+  /**
+   * The event replaces the event at this position, which is removed in the same append, without a gap: from the channels of
+   * this event, or, if it has none, from all its own. This event is then filed under those of them that are no inbox. Nothing is
+   * appended, and the receipt has neither id nor streams, unless each of the inboxes among the channels, and one of all channels,
+   * retains that event, and one of them is no inbox. An event whose name begins with `hub.` cannot be retracted.
+   */
+  readonly retracts?: Cursor | undefined
+  /**
+   * The number of the event of the same collapse key that each inbox among the channels retains, or 0. If another event was
+   * appended meanwhile, nothing is appended, and the receipt has neither id nor streams.
+   */
+  readonly replaces?: number | undefined
 }
 
 /** The values by which the log appends an event once: short texts that it compares and never interprets. */

@@ -19,7 +19,8 @@ t.setTimeout(120_000)
 const PLENTY = 1e12
 
 function memoryLog(retention: Partial<Retention> = {}): MemoryLog {
-  const plenty = { user: PLENTY, topic: PLENTY, everyone: PLENTY, age: PLENTY, channelBytes: PLENTY, bytes: PLENTY }
+  const counts = { user: PLENTY, topic: PLENTY, everyone: PLENTY, inbox: PLENTY }
+  const plenty = { ...counts, age: PLENTY, inboxAge: PLENTY, channelBytes: PLENTY, bytes: PLENTY }
   return new MemoryLog({ retention: { ...plenty, ...retention }, idempotencyWindow: 1_000, clock: new FakeClock() })
 }
 

@@ -13,9 +13,19 @@ import { NaiveStore } from './naive-log.ts'
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
 t.comment(`SEED=${seed}`)
 
-const CHANNELS: readonly Channel[] = ['u:alice', 'u:bob', 't:news', 't:__proto__', 'everyone', 'u:never']
+const CHANNELS: readonly Channel[] = [
+  'u:alice',
+  'i:alice',
+  'u:bob',
+  't:news',
+  't:__proto__',
+  'everyone',
+  'r:bob',
+  'u:never'
+]
 const DAY = 86_400_000
 const PLENTY = 1e12
+const MANY = { user: 1_000, topic: 1_000, everyone: 1_000, inbox: 1_000 }
 /** Maximum weights: of the marks of all empty channels, of a key, and of a scope. */
 const MAX_MARKS = 8 * 100
 const MAX_KEY = 400
@@ -27,7 +37,7 @@ const weigh = (draft: NewEvent) => new MemoryEntry(draft, { seq: 1, witness: '' 
 /** The weight of a channel that is not empty. */
 async function channelWeight(): Promise<number> {
   const log = new MemoryLog({
-    retention: { user: 1, topic: 1, everyone: 1, age: 1, channelBytes: 0, bytes: PLENTY },
+    retention: { user: 1, topic: 1, everyone: 1, age: 1, inbox: 1, inboxAge: 1, channelBytes: 0, bytes: PLENTY },
     idempotencyWindow: 1,
     clock: new FakeClock()
   })
@@ -47,7 +57,7 @@ const someOf = (items: readonly Channel[]) => fc.shuffledSubarray([...items], { 
 
 const draft: fc.Arbitrary<NewEvent> = fc.record({
   channels: someOf(CHANNELS.slice(0, -1)),
-  event: fc.constantFrom('message', 'é'),
+  event: fc.constantFrom('message', 'é', 'hub.read'),
   data: fc.oneof(
     { weight: 5, arbitrary: fc.constant('') },
     fc.constantFrom('x'.repeat(300), '☃'.repeat(200), 'x'.repeat(2_000))
@@ -83,6 +93,14 @@ const step = fc.oneof(
       )
     })
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      retract: fc.nat(1_000),
+      from: fc.option(someOf(['u:alice', 'i:alice', 't:news']), { nil: [] as Channel[] })
+    })
+  },
+  { weight: 1, arbitrary: fc.record({ replace: fc.nat(1_000) }) },
   { weight: 2, arbitrary: fc.record({ advance: fc.integer({ min: 1, max: 300 }) }) },
   { weight: 1, arbitrary: fc.record({ jump: fc.constantFrom(DAY, -DAY) }) },
   {
@@ -96,14 +114,18 @@ const step = fc.oneof(
 type Step = typeof step extends fc.Arbitrary<infer One> ? One : never
 
 const bounds = fc.record({
-  retention: fc.record({
-    user: fc.integer({ min: 0, max: 6 }),
-    topic: fc.integer({ min: 0, max: 40 }),
-    everyone: fc.integer({ min: 0, max: 6 }),
-    age: fc.constantFrom(100, 500, 2_000, PLENTY),
-    channelBytes: fc.constantFrom(0, 2_000, 10_000, PLENTY),
-    bytes: fc.constant(PLENTY)
-  }),
+  retention: fc
+    .record({
+      user: fc.integer({ min: 0, max: 6 }),
+      topic: fc.integer({ min: 0, max: 40 }),
+      everyone: fc.integer({ min: 0, max: 6 }),
+      age: fc.constantFrom(100, 500, 2_000, PLENTY),
+      inbox: fc.integer({ min: 1, max: 6 }),
+      inboxAge: fc.constantFrom(1, 800, 2_500, PLENTY),
+      channelBytes: fc.constantFrom(0, 2_000, 10_000, PLENTY),
+      bytes: fc.constant(PLENTY)
+    })
+    .map((retention) => ({ ...retention, inboxAge: Math.max(retention.inboxAge, retention.age + 1) })),
   idempotencyWindow: fc.constantFrom(100, 1_000)
 })
 
@@ -141,12 +163,26 @@ class Pair {
     if ('advance' in step) this.#clock.advance(step.advance)
     else if ('jump' in step) this.#clock.wall += step.jump
     else if ('append' in step) await this.#append(step.append)
+    else if ('retract' in step) await this.#retract(step.retract, step.from)
+    else if ('replace' in step) await this.#replace(step.replace % this.#cursors.length)
     else this.#read(step.read)
   }
 
-  async #append(events: readonly NewEvent[]): Promise<void> {
+  async #retract(number: number, channels: readonly Channel[]): Promise<void> {
+    const { log, plain } = this.#cursors[number % this.#cursors.length] as { log: Cursor; plain: Cursor }
+    const event = { channels, event: 'hub.retract', data: '', transient: false, final: false, streams: 0 }
+    await this.#append([{ ...event, retracts: log }], [{ ...event, retracts: plain }])
+  }
+
+  async #replace(replaces: number): Promise<void> {
+    const channels: Channel[] = ['u:bob', 'r:bob']
+    const event = { channels, event: 'hub.read', data: '', transient: false, final: false, streams: 0 }
+    await this.#append([{ ...event, collapseKey: 'p', replaces }])
+  }
+
+  async #append(events: readonly NewEvent[], plain: readonly NewEvent[] = events): Promise<void> {
     const receipts = await this.#log.append(events)
-    const expected = this.#plain.append(events)
+    const expected = this.#plain.append(plain)
     same(receipts.map(numbered), expected.map(numbered))
     receipts.forEach(({ id }, index) => {
       const [log, plain] = [parseCursor(id ?? ''), parseCursor(expected[index]?.id ?? '')]
@@ -176,19 +212,19 @@ class Pair {
         this.#compare({ channels: [channel], from: log, limit: 3 }, { channels: [channel], from: plain, limit: 3 })
       }
     }
-    const { events, bytes, channels, head } = this.#plain.stats()
+    const { events, bytes, channels, head, hasInboxes } = this.#plain.stats()
     const keys = 4 * MAX_KEY + MAX_SCOPE
-    sameStats(this.#log, { events, bytes: bytes + channels * perChannel, channels, head }, MAX_MARKS + keys)
+    sameStats(this.#log, { events, bytes: bytes + channels * perChannel, channels, head, hasInboxes }, MAX_MARKS + keys)
     this.#clock.advance(2 * PLENTY)
     this.#log.read({ channels: [], from: 'head', limit: 1 })
-    sameStats(this.#log, { events: 0, bytes: 0, channels: 0, head }, MAX_MARKS)
+    sameStats(this.#log, { events: 0, bytes: 0, channels: 0, head, hasInboxes: false }, MAX_MARKS)
   }
 }
 
 /** Compares the statistics, and the weight of the bookkeeping with its maximum. */
 function sameStats(
   log: MemoryLog,
-  expected: { events: number; bytes: number; channels: number; head: number },
+  expected: { events: number; bytes: number; channels: number; head: number; hasInboxes: boolean },
   bookkeeping: number
 ): void {
   const { bytes, ...stats } = log.stats()
@@ -238,7 +274,7 @@ t.test(
         fc.integer({ min: 0, max: 40_000 }),
         fc.array(fc.array(event, { maxLength: 4 }), { maxLength: 80, size: 'max' }),
         async (bytes, batches) => {
-          const retention = { user: 1_000, topic: 1_000, everyone: 1_000, age: PLENTY, channelBytes: PLENTY, bytes }
+          const retention = { ...MANY, age: PLENTY, inboxAge: PLENTY, channelBytes: PLENTY, bytes }
           const log = new MemoryLog({ retention, idempotencyWindow: 1, clock: new FakeClock() })
           const start = log.read({ channels: [], from: 'head', limit: 1 }).next
           const drafts: NewEvent[] = []
@@ -292,7 +328,13 @@ function checkCounted(
   const used = channels.filter((channel) => retainedOf(log, channel).length > 0)
   const retained = [...new Set(channels.flatMap((channel) => retainedOf(log, channel)))]
   const weight = retained.reduce((sum, seq) => sum + weigh(drafts[seq - 1] as NewEvent), used.length * perChannel)
-  const expected = { events: retained.length, bytes: weight, channels: used.length, head: drafts.length }
+  const expected = {
+    events: retained.length,
+    bytes: weight,
+    channels: used.length,
+    head: drafts.length,
+    hasInboxes: false
+  }
   sameStats(log, expected, MAX_MARKS)
   if (weight > bound) throw new Error(`${weight} bytes are over the bound of ${bound}`)
 }

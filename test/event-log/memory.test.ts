@@ -67,7 +67,7 @@ function report(log: MemoryLog, channel: Channel, from: ReadFrom) {
   return { texts, evicted, gap }
 }
 
-const NOTHING = { kind: 'memory', events: 0, bytes: 0, channels: 0 }
+const NOTHING = { kind: 'memory', events: 0, bytes: 0, channels: 0, hasInboxes: false }
 
 t.test('age, TTL and the window of idempotency keys do not depend on the wall clock', async (t) => {
   const { log, clock } = memoryLog({ age: 10_000 })

@@ -14,13 +14,13 @@ import {
   type TailListener
 } from '../../services/event-log/event-log.ts'
 import { evictionSourceOf, kindOf } from '../../services/event-log/retention.ts'
-import type { Channel } from '../../services/events/channel.ts'
+import { type Channel, isInboxChannel } from '../../services/events/channel.ts'
 import { type Cursor, formatCursor, newEpoch, newWitness, sameEpoch } from '../../services/events/cursor.ts'
 import type { GapReason } from '../../services/events/gap-reason.ts'
 import type { LogEvent, NewEvent } from '../../services/events/log-event.ts'
 
 /** The state of an event in one of its channels. */
-type Fate = 'retained' | 'evicted' | 'collapsed' | 'expired'
+type Fate = 'retained' | 'evicted' | 'collapsed' | 'expired' | 'retracted'
 
 interface Entry {
   readonly seq: number
@@ -79,10 +79,37 @@ export class NaiveStore {
   append(drafts: readonly NewEvent[]): Receipt[] {
     this.expire()
     this.refuse(drafts)
-    const receipts = drafts.map((draft) => this.known(draft) ?? this.accept(draft))
+    const receipts = drafts.map((draft) => {
+      const applied = this.apply(draft)
+      return applied === undefined
+        ? { id: null, streams: 0, isRepeat: false }
+        : (this.known(applied) ?? this.accept(applied))
+    })
     this.shrink()
     this.wake()
     return receipts
+  }
+
+  /** The event as it is appended, after the removal of the one that it retracts; undefined if it is not appended. */
+  apply(draft: NewEvent): NewEvent | undefined {
+    const { retracts, replaces, channels } = draft
+    if (retracts !== undefined) return this.retract(draft, retracts)
+    if (replaces === undefined) return draft
+    const newest = (channel: Channel) =>
+      this.retained(channel).find(({ draft: { collapseKey } }) => collapseKey === draft.collapseKey)?.seq ?? 0
+    return channels.filter(isInboxChannel).every((channel) => newest(channel) === replaces) ? draft : undefined
+  }
+
+  retract(draft: NewEvent, { seq, witness }: Cursor): NewEvent | undefined {
+    const entry = this.state.entries.find((entry) => entry.seq === seq && entry.event.cursor?.witness === witness)
+    if (entry === undefined || entry.event.event.startsWith('hub.')) return undefined
+    const from = draft.channels.length === 0 ? entry.draft.channels : draft.channels
+    const isRetained = (channel: Channel) => entry.fates.get(channel) === 'retained'
+    const channels = from.filter((channel) => !isInboxChannel(channel))
+    const isMissing = draft.channels.filter(isInboxChannel).some((channel) => !isRetained(channel))
+    if (isMissing || !from.some(isRetained) || channels.length === 0) return undefined
+    for (const channel of from.filter(isRetained)) entry.fates.set(channel, 'retracted')
+    return { ...draft, channels }
   }
 
   wake(): void {
@@ -148,8 +175,9 @@ export class NaiveStore {
   }
 
   bound(channel: Channel): void {
-    const { user, topic, everyone: broadcast, channelBytes } = this.bounds.retention
-    const count = channel === 'everyone' ? broadcast : channel.startsWith('u:') ? user : topic
+    const { user, topic, everyone: broadcast, inbox, channelBytes } = this.bounds.retention
+    const others = isInboxChannel(channel) ? inbox : topic
+    const count = channel === 'everyone' ? broadcast : channel.startsWith('u:') ? user : others
     while (this.retained(channel).length > count) this.evictOldest(channel)
     while (this.retained(channel).length > 1 && this.weight(channel) > channelBytes) this.evictOldest(channel)
   }
@@ -175,10 +203,18 @@ export class NaiveStore {
 
   expire(): void {
     const now = this.clock.monotonic()
+    const { age, inboxAge } = this.bounds.retention
     for (const { draft, appendedAt, fates } of this.state.entries) {
-      const fate = now >= appendedAt + (draft.ttl ?? Number.POSITIVE_INFINITY) ? 'expired' : 'evicted'
-      if (fate !== 'expired' && now < appendedAt + this.bounds.retention.age) continue
-      for (const [channel, before] of fates) if (before === 'retained') fates.set(channel, fate)
+      const hasInbox = draft.channels.some(isInboxChannel)
+      const lifetime = Math.min(draft.ttl ?? Number.POSITIVE_INFINITY, hasInbox ? inboxAge : Number.POSITIVE_INFINITY)
+      const isExpired = now >= appendedAt + lifetime
+      const isAged = now >= appendedAt + age
+      if (!isExpired && !isAged) continue
+      for (const [channel, before] of fates) {
+        if (before !== 'retained') continue
+        if (isInboxChannel(channel)) fates.set(channel, isExpired ? 'expired' : 'retained')
+        else fates.set(channel, isExpired && !(hasInbox && isAged && lifetime > age) ? 'expired' : 'evicted')
+      }
     }
   }
 
@@ -260,7 +296,10 @@ export class NaiveStore {
       channels: new Set(
         retained.flatMap(({ fates }) => [...fates].flatMap(([of, fate]) => (fate === 'retained' ? of : [])))
       ).size,
-      head: this.state.head.seq
+      head: this.state.head.seq,
+      hasInboxes: retained.some(({ fates }) =>
+        [...fates].some(([of, fate]) => isInboxChannel(of) && fate === 'retained')
+      )
     }
   }
 

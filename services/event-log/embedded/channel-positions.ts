@@ -71,6 +71,11 @@ export class ChannelPositions {
     return undefined
   }
 
+  /** Whether the entry has a position here. */
+  has(seq: number): boolean {
+    return this.#positionOf(seq) !== undefined
+  }
+
   /** Log time at which the entry expires: 0 if it does not, undefined if it has no position here. */
   expiresAt(seq: number): number | undefined {
     return this.#positionOf(seq)?.[2]

@@ -109,8 +109,8 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   }
 
   stats(): LogStats {
-    const { events, bytes, channels, head } = this.#state
-    return { kind: 'embedded', events, bytes, channels, head }
+    const { events, bytes, channels, head, inboxBytes } = this.#state
+    return { kind: 'embedded', events, bytes, channels, head, hasInboxes: inboxBytes > 0 }
   }
 
   async ready(): Promise<boolean> {
@@ -188,6 +188,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     this.#isUnflushed = this.#parts.durability === 'process'
     this.#isDropping = writing.isUnfinished || Writing.isDue(this.#state, retention, this.#now())
     for (const event of writing.appended) this.#recent.add(event)
+    for (const seq of writing.retracted) this.#recent.delete(seq)
     return writing.appended
   }
 

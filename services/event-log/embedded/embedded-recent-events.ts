@@ -18,6 +18,11 @@ export class RecentEvents {
     return this.#events.get(seq)
   }
 
+  /** Forgets a retracted event; its weight counts until it would have been evicted. */
+  delete(seq: number): void {
+    this.#events.delete(seq)
+  }
+
   add(event: LogEvent): void {
     const seq = event.cursor?.seq
     if (seq === undefined || this.#events.has(seq)) return

@@ -5,7 +5,12 @@ import { END, type Tables } from './tables.ts'
 
 /** Upper bound of the number of size classes. */
 const CLASSES = 64
-const FIRST_CLASS: Record<ChannelKind, number> = { user: 0, topic: CLASSES, everyone: 2 * CLASSES }
+const FIRST_CLASS: Record<ChannelKind, number> = {
+  user: 0,
+  topic: CLASSES,
+  everyone: 2 * CLASSES,
+  inbox: 3 * CLASSES
+}
 
 /** The classes of one kind are adjacent in the table of sizes. */
 export function firstClassOf(kind: ChannelKind): number {

@@ -14,7 +14,7 @@ const EMPTIED_SHARE = 1 / 8
 const EMPTIED_OVERHEAD = 150
 /** How many of them one transaction forgets, besides two for each channel that it has changed. */
 const FORGET_AT_ONCE = 128
-const BYTES_OF = { user: 'userBytes', topic: 'topicBytes', everyone: 'everyoneBytes' } as const
+const BYTES_OF = { user: 'userBytes', topic: 'topicBytes', everyone: 'everyoneBytes', inbox: 'inboxBytes' } as const
 
 /** The channels that one transaction has opened, and their rows in the tables. */
 export class OpenChannels {

@@ -1,5 +1,5 @@
 import { LogUnavailableError } from '../../errors.ts'
-import type { Channel } from '../../events/channel.ts'
+import { type Channel, isInboxChannel } from '../../events/channel.ts'
 import { type Cursor, sameEpoch } from '../../events/cursor.ts'
 import type { GapReason } from '../../events/gap-reason.ts'
 import type { LogEvent } from '../../events/log-event.ts'
@@ -50,7 +50,7 @@ export function readEvents(parts: ReadingParts, query: ReadQuery, now: number): 
     // The content of a damaged channel is unknown: all of it counts as evicted.
     if (found === 'damaged') evicted = head.seq
     const row = found === 'damaged' ? undefined : found
-    const aged = row !== undefined && isAging ? lastAged(tables, row, now - parts.age) : 0
+    const aged = row !== undefined && isAging && !isInboxChannel(channel) ? lastAged(tables, row, now - parts.age) : 0
     evicted = Math.max(evicted, row?.[5] ?? state.forgotten, aged)
     if (row !== undefined) readers.push(new PositionReader(tables, channel, row, aged, hasExpired ? now : 0))
   }
@@ -147,7 +147,18 @@ class PositionReader {
   countRest(): number {
     const { next } = this
     // A count that damage made too small must not end the read.
-    return next === undefined ? 0 : Math.max(1, countFrom(this.#tables, this.#row, next.seq, next.row[0]))
+    if (next === undefined) return 0
+    if (this.#now > 0 && isInboxChannel(this.channel)) return this.#countUnexpired(next.seq)
+    return Math.max(1, countFrom(this.#tables, this.#row, next.seq, next.row[0]))
+  }
+
+  /** Counts of inboxes are exact. Only for a moment after an expiry they cost a walk. */
+  #countUnexpired(seq: number): number {
+    const id = this.#row[0]
+    let count = 0
+    for (const { value } of this.#tables.positions.getRange({ start: [id, seq], end: [id, END] }))
+      if (!this.#isExpired(value)) count++
+    return count
   }
 
   /** The numbers of the channel from the newest on backwards, fetched as needed. */

@@ -72,21 +72,26 @@ export class RetainedEntries {
     if (until <= this.#state.nextUntil) this.#state.nextUntil = this.nextExpiring?.[0] ?? Number.POSITIVE_INFINITY
   }
 
+  /** The oldest entry is too old, and inboxes retain it. */
+  aged(): void {
+    this.#findOldest()
+  }
+
   #findOldest(): void {
-    const [seq, appendedAt] = this.#oldest() ?? [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+    const [seq, appendedAt] = this.#next() ?? [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
     this.#state.oldest = seq
     this.#state.oldestAt = appendedAt
   }
 
-  /** Number and time of the oldest entry. The age of a damaged one is unknown: it is dropped next. */
-  #oldest(): [seq: number, appendedAt: number] | undefined {
+  /** Number and time of the next entry after the oldest. The age of a damaged one is unknown: it is dropped next. */
+  #next(): [seq: number, appendedAt: number] | undefined {
     const { entries } = this.#tables
+    const range = { start: this.#state.oldest + 1, limit: 1 }
     try {
-      for (const { key, value } of entries.getRange({ limit: 1 }))
-        return [key, Number.isFinite(value?.[2]) ? value[2] : 0]
+      for (const { key, value } of entries.getRange(range)) return [key, Number.isFinite(value?.[2]) ? value[2] : 0]
     } catch {
       // The row is not MessagePack.
-      for (const key of entries.getKeys({ limit: 1 })) return [key, 0]
+      for (const key of entries.getKeys(range)) return [key, 0]
     }
     return undefined
   }

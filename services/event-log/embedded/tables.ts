@@ -69,13 +69,15 @@ export interface State {
   forgotten: number
   /** Log time of the last write. Log time never goes back. */
   time: number
-  /** Number and log time of the oldest entry; infinite in an empty log. */
+  /** Number and log time of the oldest entry that its age has not evicted yet; infinite without one. */
   oldest: number
   oldestAt: number
   /** Log time at which the next entry expires; infinite if none does. */
   nextUntil: number
   /** The random name of the hub that wrote last. It reveals another hub that writes to the same store. */
   owner: string
+  /** Weight of the channels of inboxes, as above. */
+  inboxBytes: number
 }
 
 /** The operations on a table, all of them synchronous, within the open transaction. */
@@ -165,16 +167,23 @@ const NEW_STATE: State = {
   oldest: Number.POSITIVE_INFINITY,
   oldestAt: Number.POSITIVE_INFINITY,
   nextUntil: Number.POSITIVE_INFINITY,
-  owner: ''
+  owner: '',
+  inboxBytes: 0
 }
 const STATE_NAMES = Object.keys(NEW_STATE) as (keyof State)[]
 const OWNER = STATE_NAMES.indexOf('owner')
 
-/** Infinity is stored as null, because readers of MessagePack decode infinity differently. */
+/**
+ * Infinity is stored as null, because readers of MessagePack decode infinity differently. A store of an earlier version lacks
+ * the last values.
+ */
 export function readState(tables: Tables): State | undefined {
   const row = tables.meta.get(STATE) as (number | string | null)[] | undefined
   if (!Array.isArray(row) || !Number.isSafeInteger(row[0]) || typeof row[1] !== 'string') return undefined
-  const entries = STATE_NAMES.map((name, at) => [name, row[at] ?? Number.POSITIVE_INFINITY])
+  const entries = STATE_NAMES.map((name, at) => [
+    name,
+    at < row.length ? (row[at] ?? Number.POSITIVE_INFINITY) : NEW_STATE[name]
+  ])
   return Object.fromEntries(entries) as State
 }
 

@@ -1,8 +1,10 @@
-import type { Channel } from '../../events/channel.ts'
+import { type Channel, isInboxChannel } from '../../events/channel.ts'
+import type { Cursor } from '../../events/cursor.ts'
 import type { LogEvent, NewEvent } from '../../events/log-event.ts'
 import type { Receipt } from '../event-log.ts'
 import { rejectOtherContent } from '../idempotency.ts'
-import { countBound, evictionSourceOf, type Retention } from '../retention.ts'
+import { countBound, evictionSourceOf, isAgedFirst, lifetimeOf, type Retention } from '../retention.ts'
+import { retractedFrom } from '../retraction.ts'
 import type { Witnesses, WitnessKeys } from '../witnesses.ts'
 import type { ChannelPositions } from './channel-positions.ts'
 import { entryAt, eventOf } from './entries.ts'
@@ -41,6 +43,8 @@ export class Writing {
   readonly state: State
   /** The events of this transaction in order, transient ones too. */
   readonly appended: LogEvent[] = []
+  /** The numbers of the events that this transaction retracts. */
+  readonly retracted: number[] = []
   readonly #tables: Tables
   readonly #retained: RetainedEntries
   readonly #epoch: string
@@ -93,7 +97,9 @@ export class Writing {
   /** @throws {IdempotencyKeyReusedError} before any change; the changes of other batches stay. */
   append(events: readonly NewEvent[]): Receipt[] {
     rejectOtherContent(events, (idempotency) => this.#keys.digestOf(idempotency))
-    return events.map((event) => {
+    return events.map((each) => {
+      const event = this.#applied(each)
+      if (event === undefined) return { id: null, streams: 0, isRepeat: false }
       const known = event.idempotency === undefined ? undefined : this.#keys.receiptOf(event.idempotency)
       if (known !== undefined) return known
       const appended = event.transient
@@ -133,6 +139,32 @@ export class Writing {
     return this.state
   }
 
+  /** The event as it is appended, after the removal of the one that it retracts; undefined if it is not appended. */
+  #applied(event: NewEvent): NewEvent | undefined {
+    const { retracts, replaces, collapseKey = '' } = event
+    if (retracts !== undefined) return this.#retract(event, retracts)
+    if (replaces === undefined) return event
+    const isNewest = (channel: Channel) => {
+      if (!isInboxChannel(channel)) return true
+      const positions = this.#channels.open(channel)
+      const seq = this.#tables.collapsed.get([positions.id, collapseKey]) ?? 0
+      return (positions.collapseKeyOf(seq) === collapseKey ? seq : 0) === replaces
+    }
+    return event.channels.every(isNewest) ? event : undefined
+  }
+
+  #retract(event: NewEvent, { seq, witness }: Cursor): NewEvent | undefined {
+    const row = entryAt(this.#tables, seq)
+    if (row === undefined || row[0] !== witness) return undefined
+    const given = event.channels.length === 0 ? row[3] : event.channels
+    const isRetained = (channel: Channel) => row[3].includes(channel) && this.#channels.open(channel).has(seq)
+    const channels = retractedFrom(row[4], event.channels, given, isRetained)
+    if (channels === undefined) return undefined
+    for (const channel of given.filter(isRetained)) this.#take(this.#channels.open(channel), seq)
+    this.retracted.push(seq)
+    return { ...event, channels }
+  }
+
   #store(event: NewEvent): LogEvent {
     const seq = ++this.state.head
     const witness = this.#epoch + this.#witnesses.of(seq)
@@ -140,7 +172,8 @@ export class Writing {
     const channels = [...event.channels]
     const fields: EntryFields = [witness, this.#time, this.#now, channels, event.event, event.data, event.final]
     const bytes = weightOf(event)
-    const until = event.ttl === undefined ? 0 : this.#now + event.ttl
+    const lifetime = lifetimeOf(event, this.#retention)
+    const until = lifetime === undefined ? 0 : this.#now + lifetime
     this.#retained.add(seq, fields, event, bytes, until)
     for (const channel of channels) {
       this.#file(channel, seq, bytes, [until, this.#now, channels.length > 1, event.collapseKey ?? null])
@@ -190,21 +223,29 @@ export class Writing {
   }
 
   #expire([until, seq]: [number, number]): void {
-    for (const channel of entryAt(this.#tables, seq)?.[3] ?? []) {
+    const [, , appendedAt = 0, channels = []] = entryAt(this.#tables, seq) ?? []
+    const isAged = channels.some(isInboxChannel) && isAgedFirst(Math.round(until - appendedAt), this.#retention)
+    for (const channel of channels) {
       const positions = this.#channels.open(channel)
       // An entry that expires at another time, or never, is not the one that the index means.
-      if (positions.expiresAt(seq) === until) this.#take(positions, seq)
+      if (positions.expiresAt(seq) !== until || !this.#take(positions, seq)) continue
+      if (isAged && positions.kind !== 'inbox') positions.evicted = Math.max(positions.evicted, seq)
     }
     this.#retained.expired(until, seq)
   }
 
+  /** The entry is too old for all its channels but inboxes. */
   #age(seq: number): void {
+    let isInInbox = false
     for (const channel of entryAt(this.#tables, seq)?.[3] ?? []) {
       const positions = this.#channels.open(channel)
-      if (this.#take(positions, seq)) positions.evicted = Math.max(positions.evicted, seq)
+      if (positions.kind === 'inbox') isInInbox ||= positions.has(seq)
+      else if (this.#take(positions, seq)) positions.evicted = Math.max(positions.evicted, seq)
     }
+    if (this.state.oldest !== seq) return
+    if (isInInbox) this.#retained.aged()
     // The entry is damaged, or no position refers to it.
-    if (this.state.oldest === seq) this.#retained.discard(seq)
+    else this.#retained.discard(seq)
   }
 
   #take(positions: ChannelPositions, seq: number, known?: PositionRow): boolean {
@@ -223,8 +264,14 @@ export class Writing {
         this.#isUnfinished = true
         return
       }
-      const { keyBytes: keys, userBytes: user, topicBytes: topic, everyoneBytes: everyone } = this.state
-      const source = evictionSourceOf({ keys, user, topic, everyone }, bytes - this.state.emptiedBytes)
+      const {
+        keyBytes: keys,
+        userBytes: user,
+        topicBytes: topic,
+        everyoneBytes: everyone,
+        inboxBytes: inbox
+      } = this.state
+      const source = evictionSourceOf({ keys, user, topic, everyone, inbox }, bytes - this.state.emptiedBytes)
       if (source === undefined) return
       if (source === 'keys') {
         if (!this.#keys.forgetOne()) return

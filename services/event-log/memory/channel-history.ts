@@ -58,6 +58,17 @@ export class ChannelHistory {
     return undefined
   }
 
+  /** Whether the entry with this number is retained. */
+  has(seq: number): boolean {
+    const index = this.indexAfter(seq - 1)
+    return this.#seqs[index] === seq && this.#entries[index] !== undefined
+  }
+
+  /** The number of the retained entry with this collapse key, or 0. */
+  collapsed(key: string): number {
+    return this.#collapsed?.get(key) ?? 0
+  }
+
   /** Removes the entry with this number, if it is retained. */
   remove(seq: number): MemoryEntry | undefined {
     const index = this.indexAfter(seq - 1)

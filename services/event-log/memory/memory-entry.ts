@@ -26,6 +26,8 @@ export class MemoryEntry implements LogEvent {
   /** Monotonic time of the append, for the age. */
   readonly appendedAt: number
   readonly collapseKey: string | undefined
+  /** Milliseconds from the append to the expiry; undefined if the entry does not expire. */
+  readonly lifetime: number | undefined
   /** Approximate weight in memory: its text twice, as data and encoded. */
   readonly bytes: number
   /** Number of channels that still retain it. */
@@ -34,7 +36,7 @@ export class MemoryEntry implements LogEvent {
   older: MemoryEntry | undefined = undefined
   newer: MemoryEntry | undefined = undefined
 
-  constructor(event: NewEvent, cursor: Cursor | null, time: number, appendedAt: number) {
+  constructor(event: NewEvent, cursor: Cursor | null, time: number, appendedAt: number, lifetime = event.ttl) {
     this.cursor = cursor
     this.id = cursor === null ? null : formatCursor(cursor)
     this.channels = event.channels
@@ -45,6 +47,7 @@ export class MemoryEntry implements LogEvent {
     this.except = event.except
     this.appendedAt = appendedAt
     this.collapseKey = event.collapseKey
+    this.lifetime = lifetime
     this.bytes = inMemory(event.data) + inFrame(event.data) + event.event.length + ENTRY_OVERHEAD
     this.bytes += event.collapseKey?.length ?? 0
     if (event.except !== undefined) for (const user of event.except) this.bytes += user.length + POSITION_OVERHEAD

@@ -1,13 +1,22 @@
 import type { Clock } from '../../clock.ts'
 import { DeadlineHeap } from '../../deadline-heap.ts'
 import { HubClosedError } from '../../errors.ts'
-import type { Channel } from '../../events/channel.ts'
+import { besidesInboxes, type Channel, isInboxChannel } from '../../events/channel.ts'
 import { type Cursor, newEpoch, sameEpoch } from '../../events/cursor.ts'
 import type { GapReason } from '../../events/gap-reason.ts'
 import type { LogEvent, NewEvent } from '../../events/log-event.ts'
 import type { EventLog, LogStats, ReadFrom, ReadQuery, ReadResult, Receipt, Tail, TailListener } from '../event-log.ts'
 import { rejectOtherContent } from '../idempotency.ts'
-import { type ChannelKind, countBound, type EvictionSource, evictionSourceOf, type Retention } from '../retention.ts'
+import {
+  type ChannelKind,
+  countBound,
+  type EvictionSource,
+  evictionSourceOf,
+  isAgedFirst,
+  lifetimeOf,
+  type Retention
+} from '../retention.ts'
+import { retractedFrom } from '../retraction.ts'
 import { SizeClasses } from '../size-classes.ts'
 import { newWitnessKey, Witnesses } from '../witnesses.ts'
 import { ChannelHistory } from './channel-history.ts'
@@ -38,10 +47,11 @@ export class MemoryLog implements EventLog {
   readonly #sizes: Record<ChannelKind, SizeClasses<ChannelHistory>> = {
     user: new SizeClasses(),
     topic: new SizeClasses(),
-    everyone: new SizeClasses()
+    everyone: new SizeClasses(),
+    inbox: new SizeClasses()
   }
   /** Bytes of each eviction source; an entry in several channels counts for each. */
-  readonly #retained: Record<EvictionSource, number> = { keys: 0, user: 0, topic: 0, everyone: 0 }
+  readonly #retained: Record<EvictionSource, number> = { keys: 0, user: 0, topic: 0, everyone: 0, inbox: 0 }
   readonly #keys: IdempotencyKeys
   readonly #ttls = new DeadlineHeap<MemoryEntry>()
   readonly #tails = new Set<{ readonly listener: TailListener; readonly since: number }>()
@@ -52,6 +62,7 @@ export class MemoryLog implements EventLog {
   #dispatched = 0
   /** Every retained entry by its number. */
   readonly #entries = new Map<number, MemoryEntry>()
+  /** The ends of the list of entries whose age has not evicted them: others are retained by inboxes alone. */
   #oldest: MemoryEntry | undefined
   #newest: MemoryEntry | undefined
   readonly #emptied: EmptiedChannels
@@ -76,7 +87,12 @@ export class MemoryLog implements EventLog {
     rejectOtherContent(events, (idempotency) => this.#keys.find(idempotency, now)?.digest)
     const receipts: Receipt[] = []
     const appended: MemoryEntry[] = []
-    for (const event of events) {
+    for (const each of events) {
+      const event = this.#applied(each)
+      if (event === undefined) {
+        receipts.push({ id: null, streams: 0, isRepeat: false })
+        continue
+      }
       const known = event.idempotency === undefined ? undefined : this.#keys.find(event.idempotency, now)
       if (known !== undefined) {
         receipts.push({ ...known.receipt, isRepeat: true })
@@ -128,7 +144,15 @@ export class MemoryLog implements EventLog {
 
   stats(): LogStats {
     const { size: channels } = this.#histories
-    return { kind: 'memory', events: this.#entries.size, bytes: this.#allBytes, channels, head: this.#head.seq }
+    const { inbox } = this.#retained
+    return {
+      kind: 'memory',
+      events: this.#entries.size,
+      bytes: this.#allBytes,
+      channels,
+      head: this.#head.seq,
+      hasInboxes: inbox > 0
+    }
   }
 
   /** Keeps the order of the sequence for every listener, even if one of them appends, or opens a tail, while it is called. */
@@ -155,10 +179,32 @@ export class MemoryLog implements EventLog {
     return from.seq > this.#head.seq || isOther ? { after: 0, gap: 'diverged' } : { after: from.seq }
   }
 
+  /** The event as it is appended, after the removal of the one that it retracts; undefined if it is not appended. */
+  #applied(event: NewEvent): NewEvent | undefined {
+    const { retracts, replaces, collapseKey = '' } = event
+    if (retracts !== undefined) return this.#retract(event, retracts)
+    if (replaces === undefined) return event
+    const isNewest = (channel: Channel) =>
+      !isInboxChannel(channel) || (this.#histories.get(channel)?.collapsed(collapseKey) ?? 0) === replaces
+    return event.channels.every(isNewest) ? event : undefined
+  }
+
+  #retract(event: NewEvent, { seq, witness }: Cursor): NewEvent | undefined {
+    const entry = this.#entries.get(seq)
+    if (entry === undefined || entry.cursor?.witness !== witness) return undefined
+    const given = event.channels.length === 0 ? entry.channels : event.channels
+    const isRetained = (channel: Channel) => this.#histories.get(channel)?.has(seq) === true
+    const channels = retractedFrom(entry.event, event.channels, given, isRetained)
+    if (channels === undefined) return undefined
+    this.#drop(entry, given, () => false)
+    return { ...event, channels }
+  }
+
   #store(event: NewEvent, time: number, now: number): MemoryEntry {
     const cursor = { seq: this.#head.seq + 1, witness: this.#witnessOf(this.#head.seq + 1) }
     this.#head = cursor
-    const entry = new MemoryEntry(event, cursor, time, now)
+    const lifetime = lifetimeOf(event, this.#retention)
+    const entry = new MemoryEntry(event, cursor, time, now, lifetime)
     this.#entries.set(cursor.seq, entry)
     this.#bytes += entry.bytes
     entry.older = this.#newest
@@ -166,7 +212,7 @@ export class MemoryLog implements EventLog {
     else this.#newest.newer = entry
     this.#newest = entry
     for (const channel of event.channels) this.#file(channel, cursor.seq, entry)
-    if (event.ttl !== undefined && entry.retained > 0) this.#ttls.set(entry, now + event.ttl)
+    if (lifetime !== undefined && entry.retained > 0) this.#ttls.set(entry, now + lifetime)
     return entry
   }
 
@@ -188,13 +234,18 @@ export class MemoryLog implements EventLog {
     while (history.count > count || (history.bytes > channelBytes && history.count > 1)) this.#evict(history)
   }
 
-  /** Drops entries that are too old, which is a gap, and those past their `ttl`, which is not. */
+  /** Drops entries that are too old, which is a gap, and expired ones, which is not. */
   #expire(now: number): void {
-    for (let entry = this.#ttls.takeDue(now); entry !== undefined; entry = this.#ttls.takeDue(now))
-      this.#drop(entry, false)
+    for (let entry = this.#ttls.takeDue(now); entry !== undefined; entry = this.#ttls.takeDue(now)) {
+      const isAged = entry.channels.some(isInboxChannel) && isAgedFirst(entry.lifetime as number, this.#retention)
+      this.#drop(entry, entry.channels, (kind) => isAged && kind !== 'inbox')
+    }
     this.#keys.expire(now)
     const horizon = now - this.#retention.age
-    while (this.#oldest !== undefined && this.#oldest.appendedAt <= horizon) this.#drop(this.#oldest, true)
+    for (let oldest = this.#oldest; oldest !== undefined && oldest.appendedAt <= horizon; oldest = this.#oldest) {
+      this.#drop(oldest, besidesInboxes(oldest.channels), () => true)
+      this.#unlink(oldest)
+    }
   }
 
   /** Weight of the whole log. */
@@ -232,14 +283,14 @@ export class MemoryLog implements EventLog {
     this.#removedFrom(history, entry, before)
   }
 
-  #drop(entry: MemoryEntry, isGap: boolean): void {
+  #drop(entry: MemoryEntry, channels: readonly Channel[], isGap: (kind: ChannelKind) => boolean): void {
     const seq = entry.cursor?.seq ?? 0
-    for (const channel of entry.channels) {
+    for (const channel of channels) {
       const history = this.#histories.get(channel)
       if (history === undefined) continue
       const before = history.bytes
       if (history.remove(seq) === undefined) continue
-      if (isGap) history.evicted = Math.max(history.evicted, seq)
+      if (isGap(history.kind)) history.evicted = Math.max(history.evicted, seq)
       this.#removedFrom(history, entry, before)
     }
   }
@@ -261,8 +312,14 @@ export class MemoryLog implements EventLog {
     this.#entries.delete(entry.cursor?.seq ?? 0)
     this.#ttls.delete(entry)
     this.#bytes -= entry.bytes
-    if (entry.older === undefined) this.#oldest = entry.newer
-    else entry.older.newer = entry.newer
+    this.#unlink(entry)
+  }
+
+  /** Removes the entry from the list of those that are not too old yet. */
+  #unlink(entry: MemoryEntry): void {
+    if (entry.older !== undefined) entry.older.newer = entry.newer
+    else if (this.#oldest === entry) this.#oldest = entry.newer
+    else return
     if (entry.newer === undefined) this.#newest = entry.older
     else entry.newer.older = entry.older
     entry.older = undefined

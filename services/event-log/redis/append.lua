@@ -1,15 +1,18 @@
 -- Appends batches, each of them atomically.
 --
 -- ARGV: 4 5 6 events kept for a user, a topic, everyone · 7 8 bytes kept for a channel, in total · 9 how long a key is stored
--- 10 bytes kept by the tail · 11 a random name for this call · 12 the batches, as JSON · 13… the texts of all their events
--- An event is { witness, 1 if transient, ttl or -1, '' or { scope, key, digest }, streams, channels, collapse key }.
+-- 10 bytes kept by the tail · 11 a random name for this call · 12 events kept in an inbox · 13 the batches, as JSON
+-- 14… the texts of all their events
+-- An event is { witness, 1 if transient, ttl or -1, '' or { scope, key, digest }, streams, channels, collapse key, condition }. A
+-- condition is absent, or { 'retracts', number, witness } or { 'replaces', number }.
 
-local users, topics, everyone = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local COUNTS = { user = tonumber(ARGV[4]), topic = tonumber(ARGV[5]), everyone = tonumber(ARGV[6]), inbox = tonumber(ARGV[12]) }
 local channelBytes, allBytes, window = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 -- Max. weight of the tail, and of the marks of emptied channels: shares of the whole bound.
 local maxTail, maxMarks = math.min(tonumber(ARGV[10]), allBytes / 4), allBytes / 8
 -- The share that each eviction source keeps: see retention.ts.
-local SHARES = { { 'keys', 1 / 8 }, { 'topic', 1 / 4 }, { 'everyone', 1 / 16 }, { 'user', 1 / 2 } }
+local SHARES = { { 'keys', 1 / 8 }, { 'topic', 1 / 4 }, { 'everyone', 1 / 16 }, { 'user', 1 / 4 },
+  { 'inbox', 1 / 4 } }
 -- Scopes of idempotency keys, by their number of keys, and by when their oldest key expires; max. keys of a scope; weights.
 local SCOPES, SCOPE_EXPIRIES, MAX_KEYS = key('scopes'), key('scopelapses'), 100000
 local KEY, SCOPE = 260, 500
@@ -68,7 +71,7 @@ local file = function(channel, seq, member, weight, collapse)
       openChannel(channel)
     end
   end
-  local bound = channel == 'everyone' and everyone or string.sub(channel, 1, 2) == 'u:' and users or topics
+  local bound = COUNTS[kindOf(channel)]
   while count > bound or (size > channelBytes and count > 1) do
     size = size - evict(channel)
     count = count - 1
@@ -144,15 +147,72 @@ local isRejected = function(batch)
 end
 
 local receipts = {}
-local texts, count = 12, 0
+local texts, count = 13, 0
+
+-- Removes the event that another one retracts from some of its channels, or all. Returns those that are no inbox; nothing if the
+-- event cannot be retracted.
+local retract = function(seq, own, required)
+  local value = tonumber(seq) <= head and string.sub(own, 1, 8) == epoch and call('HGET', EVENTS, seq)
+  if not value or string.match(value, '^%w+') ~= string.sub(own, 9) then return nil end
+  local quotedChannels, collapse, exp = parse(value)
+  if not quotedChannels or (exp >= 0 and exp <= now) then return nil end
+  if string.find(value, '^[^\n]*\n[^\n]*\n[^\n]*\n."hub%.') then return nil end
+  local all = cjson.decode(quotedChannels)
+  local member = memberOf(seq, collapse, #all > 1, exp)
+  local isRestricted = #required > 0
+  local found, filed = {}, {}
+  for _, channel in ipairs(isRestricted and required or all) do
+    local isInbox = kindOf(channel) == 'inbox'
+    if isFiledUnder(quotedChannels, channel) and call('ZSCORE', historyOf(channel), member) then found[#found + 1] = channel
+    elseif isInbox and isRestricted then return nil end
+    if not isInbox then filed[#filed + 1] = channel end
+  end
+  if #found == 0 or #filed == 0 then return nil end
+  local weight = weightOf(#value, member)
+  for _, channel in ipairs(found) do
+    call('ZREM', historyOf(channel), member)
+    if collapse ~= '' then uncollapse(channel, collapse, member) end
+    release(member, seq, weight)
+    subtract(channel, weight, positionWeight(collapse))
+  end
+  return filed
+end
+
+-- Whether each inbox among the channels retains this number as the one of a collapse key, or none if it is 0.
+local isNewest = function(seq, channels, collapse)
+  for _, channel in ipairs(channels) do
+    if kindOf(channel) == 'inbox' then
+      local member = call('HGET', collapsedOf(channel), collapse)
+      local isRetained = member and call('ZSCORE', historyOf(channel), member)
+      if tonumber(isRetained and string.match(member, '^%d+') or 0) ~= seq then return false end
+    end
+  end
+  return true
+end
+
+-- Channels as JSON, as JavaScript writes them.
+local textOf = function(channels)
+  local texts = {}
+  for index, channel in ipairs(channels) do texts[index] = '"' .. string.gsub(channel, '["\\]', '\\%0') .. '"' end
+  return '[' .. table.concat(texts, ',') .. ']'
+end
 
 local append = function(event)
-  local own, isTransient, ttl, idempotent, streams, channels, collapse = unpack(event)
+  local own, isTransient, ttl, idempotent, streams, channels, collapse, condition = unpack(event)
+  local text, retracted = ARGV[texts], ''
+  if condition and condition[1] == 'retracts' then
+    channels = retract(int(condition[2]), condition[3], channels)
+    if not channels then return '-' end
+    retracted = ' ' .. int(condition[2])
+    text = textOf(channels) .. string.sub(text, string.find(text, '\n', 1, true), -1)
+  elseif condition and not isNewest(condition[2], channels, collapse) then
+    return '-'
+  end
   local known = knownOf(idempotent)
   if known then return known end
   local seq = 0
   local exp = ttl >= 0 and now + ttl or -1
-  local value = own .. ' ' .. int(now) .. ' ' .. int(exp) .. '\n' .. ARGV[texts]
+  local value = own .. ' ' .. int(now) .. ' ' .. int(exp) .. retracted .. '\n' .. text
   if isTransient == 1 then
     dispatch('-', value)
   else
@@ -173,7 +233,7 @@ local append = function(event)
   return seq
 end
 
-for _, batch in ipairs(cjson.decode(ARGV[12])) do
+for _, batch in ipairs(cjson.decode(ARGV[13])) do
   local rejected = isRejected(batch)
   for _, event in ipairs(batch) do
     texts = texts + 1

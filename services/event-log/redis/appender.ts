@@ -21,6 +21,8 @@ const WAITING_BYTES = 67_108_864
 
 /** The script's reply for each event of a batch that it has rejected for its idempotency keys. */
 const REJECTED = '!'
+/** Its reply for an event whose condition does not hold. */
+const NOT_APPENDED = '-'
 
 interface QueuedBatch {
   readonly headers: readonly EntryHeader[]
@@ -44,6 +46,8 @@ export interface AppenderParts {
   readonly observe: (reply: unknown) => LogState
   /** The reason why nothing can be sent now; empty if it can. */
   readonly problem: () => string
+  /** After how many milliseconds an event expires, if it does. */
+  readonly lifetimeOf: (event: NewEvent) => number | undefined
 }
 
 /** Joins concurrent appends into one call: an append costs Redis little, a call much. */
@@ -72,7 +76,7 @@ export class Appender {
     const bytes = texts.reduce((sum, text) => sum + text.length, 0)
     const isFull = this.#queuedEvents + events.length > WAITING_EVENTS || this.#queuedBytes + bytes > WAITING_BYTES
     if (isFull && this.#waiting.length > 0) throw nothingDone('too many events wait for Redis')
-    const headers = events.map((event) => headerOf(event, randomText(6)))
+    const headers = events.map((event) => headerOf(event, randomText(6), this.#parts.lifetimeOf(event)))
     const streams = events.map((event) => event.streams)
     return new Promise((resolve, reject) => {
       this.#waiting.push({ headers, texts, bytes, streams, resolve, reject })
@@ -151,9 +155,13 @@ export class Appender {
   }
 }
 
-/** An answer is the number of an appended event, 0 for a transient one, or the first receipt of its idempotency key. */
+/**
+ * An answer is the number of an appended event, 0 for a transient one, `NOT_APPENDED`, or the first receipt of its idempotency
+ * key.
+ */
 function receiptOf({ epoch }: LogState, answer: string | number, witness: string, streams = 0): Receipt {
   if (typeof answer === 'number') return { id: idOf(answer, epoch + witness), streams, isRepeat: false }
+  if (answer === NOT_APPENDED) return { id: null, streams: 0, isRepeat: false }
   const [seq, before, counted] = answer.split(' ') as [string, string, string]
   return { id: idOf(Number(seq), epoch + before), streams: Number(counted), isRepeat: true }
 }

@@ -1,8 +1,8 @@
 -- Entries, their positions in channels, and evictions. The second part of every script.
 
--- An entry's text: witness, time and expiry; its channels as JSON; its collapse key as JSON, or empty; the rest.
+-- An entry's text: witness, time, expiry, and the number of the entry that it retracts, if any; its channels as JSON; its collapse key as JSON, or empty; the rest.
 local parse = function(value)
-  local time, exp, at = string.match(value, '^%w+ (%d+) (%-?%d+)\n()')
+  local time, exp, at = string.match(value, '^%w+ (%d+) (%-?%d+)[ %d]*\n()')
   if not exp then return nil end
   local channels, collapse = string.match(value, '^([^\n]*)\n([^\n]*)\n', at)
   return channels, collapse, tonumber(exp), tonumber(time)
@@ -205,7 +205,7 @@ local forget = function(seq, weight)
   bytes = bytes - weight
 end
 
--- Removes an entry from all its channels: it is too old, which is a gap, or has expired, which is not.
+-- Removes an entry from its channels: it is too old for all but inboxes, which is a gap, or has expired, which is not.
 local drop = function(seq, isGap, horizon)
   local value = call('HGET', EVENTS, seq)
   if not value then
@@ -225,16 +225,27 @@ local drop = function(seq, isGap, horizon)
   local member = memberOf(seq, collapse, #channels > 1, exp)
   local weight = weightOf(#value, member)
   local positions = #channels > 1 and tonumber(call('HGET', HELD, seq) or 0) or 1
+  local hasInbox, isKept = false, false
+  for _, channel in ipairs(channels) do hasInbox = hasInbox or kindOf(channel) == 'inbox' end
+  -- An age that passed before the expiry of an inbox is a gap in the other channels.
+  local isAged = isGap or (hasInbox and exp - time > tonumber(ARGV[3]))
   for _, channel in ipairs(channels) do
-    if call('ZREM', historyOf(channel), member) == 1 then
+    local isInbox = kindOf(channel) == 'inbox'
+    if isGap and isInbox then
+      isKept = isKept or call('ZSCORE', historyOf(channel), member)
+    elseif call('ZREM', historyOf(channel), member) == 1 then
       if collapse ~= '' then uncollapse(channel, collapse, member) end
-      if isGap then noteEvicted(channel, tonumber(seq)) end
+      if isAged and not isInbox then noteEvicted(channel, tonumber(seq)) end
       subtract(channel, weight, positionWeight(collapse))
       positions = positions - 1
     elseif call('EXISTS', historyOf(channel)) == 0 and call('ZSCORE', SIZES[kindOf(channel)], channel) then
       historyLost(channel, head)
       closeChannel(channel)
     end
+  end
+  if isKept then
+    if #channels > 1 then call('HSET', HELD, seq, math.max(1, positions)) end
+    return
   end
   forget(seq, weight + math.max(0, positions) * positionWeight(collapse))
 end

@@ -31,7 +31,7 @@ local clearSome = function()
   if not epoch then return end
   local base = BASE .. epoch .. ':'
   local clear = function(channel) call('UNLINK', base .. 'c:' .. channel, base .. 'k:' .. channel) end
-  for _, kind in ipairs({ 'user', 'topic', 'everyone' }) do
+  for _, kind in ipairs({ 'user', 'topic', 'everyone', 'inbox' }) do
     local popped = call('ZPOPMIN', base .. 'sizes:' .. kind, 100)
     for index = 1, #popped, 2 do clear(popped[index]) end
     if #popped > 0 then return end
@@ -153,6 +153,7 @@ if present[1] > 0 and call('EXISTS', AGES) == 0 then
 end
 
 local answer = function()
-  local channels = call('ZCARD', SIZES.user) + call('ZCARD', SIZES.topic) + call('ZCARD', SIZES.everyone)
-  return { epoch, head, witness, call('HLEN', EVENTS), total(), channels, pos, now, loss, born }
+  local inboxes = call('ZCARD', SIZES.inbox)
+  local channels = call('ZCARD', SIZES.user) + call('ZCARD', SIZES.topic) + call('ZCARD', SIZES.everyone) + inboxes
+  return { epoch, head, witness, call('HLEN', EVENTS), total(), channels, pos, now, loss, born, inboxes }
 end

@@ -35,10 +35,10 @@ end
 -- witness of the newest entry that the caller knows, and when the last loss was recorded there, or the epoch began.
 local letters, callerHead = string.match(ARGV[2], '^(%w+) ?(.*)$')
 
--- `bytes` is the weight of entries and channels; `user`, `topic` and `everyone` are the weights of the channels of each kind,
+-- `bytes` is the weight of entries and channels; `user`, `topic`, `everyone` and `inbox` are the weights of the channels of each kind,
 -- where an entry of several channels counts for each.
 local FIELDS = { 'format', 'life', 'head', 'witness', 'pos', 'nonce', 'bytes', 'tail', 'forgotten', 'loss', 'born', 'user', 'topic',
-  'everyone', 'keys', 'marks', 'ages', 'counts', 'sweep', 'former' }
+  'everyone', 'keys', 'marks', 'ages', 'counts', 'sweep', 'former', 'inbox' }
 local state = call('HMGET', STATE, unpack(FIELDS))
 if state[1] and state[1] ~= FORMAT then
   return redis.error_reply('FORMAT the log is of format ' .. state[1] .. '; this hub writes format ' .. FORMAT)
@@ -48,7 +48,8 @@ end
 local countsOf = function(epoch)
   local base = BASE .. epoch .. ':'
   return { call('HLEN', base .. 'events'), call('ZCARD', base .. 'sizes:user'), call('ZCARD', base .. 'sizes:topic'),
-    call('ZCARD', base .. 'sizes:everyone'), call('HLEN', base .. 'evicted'), call('ZCARD', base .. 'emptied') }
+    call('ZCARD', base .. 'sizes:everyone'), call('HLEN', base .. 'evicted'), call('ZCARD', base .. 'emptied'),
+    call('ZCARD', base .. 'sizes:inbox') }
 end
 
 -- The counts at the end of the last call, and now. They reveal keys that were deleted, or evicted by Redis.
@@ -61,7 +62,7 @@ local isGone = function(index) return isMissing(index) and present[index] == 0 e
 -- former one are deleted bit by bit.
 local EPOCH = BASE .. 'epoch'
 local former = state[20] or ''
-if state[2] and (isGone(1) or isGone(2) or isGone(3) or isGone(4)) then
+if state[2] and (isGone(1) or isGone(2) or isGone(3) or isGone(4) or isGone(7)) then
   former = former .. state[2] .. ' '
   state[2] = nil
 elseif not state[2] then
@@ -87,7 +88,7 @@ local bytes, tailBytes, forgotten = tonumber(state[7]), tonumber(state[8]), tonu
 -- The number of the newest loss: cursors with lower numbers precede it. The time of its recording, or else of the epoch's begin.
 local loss, born = tonumber(state[10] or 0), tonumber(state[11] or 0)
 local retained = { user = tonumber(state[12] or 0), topic = tonumber(state[13] or 0), everyone = tonumber(state[14] or 0),
-  keys = tonumber(state[15] or 0) }
+  keys = tonumber(state[15] or 0), inbox = tonumber(state[21] or 0) }
 local marks, ages = tonumber(state[16] or 0), tonumber(state[17] or 0)
 -- Progress of the search for entries without positions; empty while none is in progress.
 local sweep = state[19] or ''
@@ -95,13 +96,13 @@ local sweep = state[19] or ''
 local key = function(name) return BASE .. epoch .. ':' .. name end
 local EVENTS, HELD, TTL, AGES = key('events'), key('held'), key('ttl'), key('ages')
 local EVICTED, EMPTIED = key('evicted'), key('emptied')
-local SIZES = { user = key('sizes:user'), topic = key('sizes:topic'), everyone = key('sizes:everyone') }
+local SIZES = { user = key('sizes:user'), topic = key('sizes:topic'), everyone = key('sizes:everyone'),
+  inbox = key('sizes:inbox') }
 local WITNESSES, TAIL, TAIL_SIZES = key('witnesses'), key('tail'), key('tailsizes')
 local historyOf = function(channel) return key('c:' .. channel) end
 local collapsedOf = function(channel) return key('k:' .. channel) end
-local kindOf = function(channel)
-  return channel == 'everyone' and 'everyone' or string.sub(channel, 1, 2) == 'u:' and 'user' or 'topic'
-end
+local KINDS = { ['u:'] = 'user', ['t:'] = 'topic', ['i:'] = 'inbox', ['r:'] = 'inbox' }
+local kindOf = function(channel) return KINDS[string.sub(channel, 1, 2)] or channel == 'everyone' and 'everyone' or 'topic' end
 
 -- The highest number that this call has evicted from each channel, for the recent events of the nodes.
 local evictions, hasEvictions = {}, false
@@ -109,7 +110,7 @@ local evictions, hasEvictions = {}, false
 local save = function()
   local after = { head = int(head), witness = witness, pos = int(pos), nonce = nonce, bytes = int(bytes), tail = int(tailBytes),
     forgotten = int(forgotten), loss = int(loss), born = int(born), user = int(retained.user), topic = int(retained.topic),
-    everyone = int(retained.everyone), keys = int(retained.keys), marks = int(marks), ages = int(ages),
+    everyone = int(retained.everyone), keys = int(retained.keys), marks = int(marks), ages = int(ages), inbox = int(retained.inbox),
     counts = table.concat(countsOf(epoch), ' '), sweep = sweep, former = former }
   local changed = {}
   for index, name in ipairs(FIELDS) do

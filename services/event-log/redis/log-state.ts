@@ -18,7 +18,7 @@ export interface LogState {
   readonly rest: readonly (string | number)[]
 }
 
-const FIELDS = 10
+const FIELDS = 11
 const TIME = 7
 
 type Fields = [
@@ -31,12 +31,13 @@ type Fields = [
   pos: number,
   time: number,
   loss: number,
-  born: number
+  born: number,
+  inboxes: number
 ]
 
 export function readState(reply: unknown): LogState {
   const values = reply as (string | number)[]
-  const [epoch, head, witness, events, bytes, channels, pos, time, loss, born] = values as Fields
+  const [epoch, head, witness, events, bytes, channels, pos, time, loss, born, inboxes] = values as Fields
   return {
     epoch,
     head: { seq: head, witness },
@@ -44,7 +45,7 @@ export function readState(reply: unknown): LogState {
     time,
     loss,
     born,
-    stats: { kind: 'redis', events, bytes, channels, head },
+    stats: { kind: 'redis', events, bytes, channels, head, hasInboxes: inboxes > 0 },
     rest: values.slice(FIELDS)
   }
 }

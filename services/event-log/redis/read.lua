@@ -94,6 +94,18 @@ local isRequested = function(channels)
   return false
 end
 
+-- The number of a channel's entries from a number on. Those that have expired and wait to be dropped count, except in inboxes.
+local countFrom = function(channel, from)
+  local count = call('ZCOUNT', historyOf(channel), from, newest)
+  if count == 0 or kindOf(channel) ~= 'inbox' then return count end
+  if #call('ZRANGEBYSCORE', TTL, '-inf', now, 'LIMIT', 0, 1) == 0 then return count end
+  for _, member in ipairs(call('ZRANGEBYSCORE', historyOf(channel), from, newest)) do
+    local exp = call('ZSCORE', TTL, string.match(member, '^%d+'))
+    if exp and tonumber(exp) <= now then count = count - 1 end
+  end
+  return count
+end
+
 local reply, remaining, size
 local last, lastOwn = head, string.sub(witness, 9)
 repeat
@@ -134,7 +146,7 @@ repeat
   end
   if at > 0 and (at < #seqs or count == limit) then
     local rest = '(' .. int(seqs[at])
-    for _, channel in ipairs(histories) do remaining = remaining + call('ZCOUNT', historyOf(channel), rest, newest) end
+    for _, channel in ipairs(histories) do remaining = remaining + countFrom(channel, rest) end
   end
 until isWhole
 

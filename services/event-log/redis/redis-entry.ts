@@ -3,8 +3,9 @@ import { type Cursor, formatCursor } from '../../events/cursor.ts'
 import type { Final, LogEvent, NewEvent } from '../../events/log-event.ts'
 import { isEventName } from '../../events/wire-format.ts'
 
-// An entry is text: a line of its own witness, its time and its expiry, which the script writes; a line of its channels, a line
-// of its collapse key, a line of its name and of the users that it excepts, each as JSON, so that none of them contains a line break; and its unescaped data.
+// An entry is text: a line of its own witness, its time, its expiry and the number of the entry that it retracts, which the script
+// writes; a line of its channels, a line of its collapse key, a line of its name and of the users that it excepts, each as JSON,
+// so that none of them contains a line break; and its unescaped data.
 
 /** The fields of an event that a script reads besides its text: see append.lua. */
 export type EntryHeader = readonly [
@@ -14,14 +15,17 @@ export type EntryHeader = readonly [
   idempotency: '' | readonly [scope: string, key: string, digest: string],
   streams: number,
   channels: readonly string[],
-  collapseKey: string
+  collapseKey: string,
+  condition?: readonly ['retracts', seq: number, witness: string] | readonly ['replaces', seq: number]
 ]
 
-export function headerOf(event: NewEvent, witness: string): EntryHeader {
-  const { transient, ttl = -1, idempotency, streams, channels, collapseKey } = event
+export function headerOf(event: NewEvent, witness: string, lifetime = -1): EntryHeader {
+  const { transient, idempotency, streams, channels, collapseKey, retracts, replaces } = event
   const { scope = '', key = '', digest = '' } = idempotency ?? {}
   const once = idempotency === undefined ? '' : ([scope, key, digest] as const)
-  return [witness, transient ? 1 : 0, ttl, once, streams, channels, collapseText(collapseKey)]
+  const header = [witness, transient ? 1 : 0, lifetime, once, streams, channels, collapseText(collapseKey)] as const
+  if (retracts !== undefined) return [...header, ['retracts', retracts.seq, retracts.witness]]
+  return replaces === undefined ? header : [...header, ['replaces', replaces]]
 }
 
 /** The character before an event's name. */
@@ -51,6 +55,8 @@ export interface Entry extends LogEvent {
   readonly collapseKey: string | undefined
   /** When it expires, in milliseconds since the Unix epoch; undefined if it does not. */
   readonly expiresAt: number | undefined
+  /** The number of the entry that it retracts. */
+  readonly retracted: number | undefined
 }
 
 /** Reads an entry, or undefined for a text that no hub has written. */
@@ -59,7 +65,7 @@ export function parseEntry(text: string, seq: number | null, epoch: string): Ent
   const second = text.indexOf('\n', first + 1)
   const third = text.indexOf('\n', second + 1)
   const fourth = text.indexOf('\n', third + 1)
-  const [witness = '', time, expiresAt] = text.slice(0, first).split(' ')
+  const [witness = '', time, expiresAt, retracted] = text.slice(0, first).split(' ')
   if (first === -1 || second === -1 || third === -1 || fourth === -1 || !/^[0-9a-z]{6}$/.test(witness)) return undefined
   try {
     const collapse = text.slice(second + 1, third)
@@ -78,7 +84,8 @@ export function parseEntry(text: string, seq: number | null, epoch: string): Ent
       except: except.length === 0 ? undefined : (except as string[]),
       frame: undefined,
       collapseKey: collapse === '' ? undefined : (JSON.parse(collapse) as string),
-      expiresAt: Number(expiresAt) < 0 ? undefined : Number(expiresAt)
+      expiresAt: Number(expiresAt) < 0 ? undefined : Number(expiresAt),
+      retracted: retracted === undefined ? undefined : Number(retracted)
     }
   } catch {
     // No hub has written this text; the reader reports it.

@@ -12,7 +12,7 @@ import type {
   Tail,
   TailListener
 } from '../event-log.ts'
-import type { Retention } from '../retention.ts'
+import { lifetimeOf, type Retention } from '../retention.ts'
 import { Appender, candidate, unreadable } from './appender.ts'
 import { DispatchedEvents } from './dispatched-events.ts'
 import { APPEND, POSITION, READ } from './log-scripts.ts'
@@ -62,7 +62,7 @@ export class RedisLog implements EventLog, HealthCheck {
   readonly #tail: RedisTail
   readonly #reads = new Turnstile(READS)
   readonly #tails = new Set<OpenTail>()
-  #stats: LogStats = { kind: 'redis', events: 0, bytes: 0, channels: 0, head: 0 }
+  #stats: LogStats = { kind: 'redis', events: 0, bytes: 0, channels: 0, head: 0, hasInboxes: false }
   #isClosed = false
   #closing: Promise<void> | undefined
 
@@ -76,7 +76,8 @@ export class RedisLog implements EventLog, HealthCheck {
       run: ({ nonce, batches, texts }, onMissing) =>
         this.#run(link, APPEND, [...this.#bounds(nonce), batches, ...texts], onMissing),
       observe: (reply) => this.#observe(reply),
-      problem: () => link.problem
+      problem: () => link.problem,
+      lifetimeOf: (event) => lifetimeOf(event, retention)
     })
     // A store that is back may have lost its tail: this node checks at once. If that fails, the next call checks as well.
     link.onUp(
@@ -184,8 +185,12 @@ export class RedisLog implements EventLog, HealthCheck {
 
   #bounds(nonce: string): string[] {
     const { retention, idempotencyWindow, tailBytes } = this.#parts
-    const { user, topic, everyone, channelBytes, bytes } = retention
-    return [...[user, topic, everyone, channelBytes, bytes, idempotencyWindow, tailBytes].map(String), nonce]
+    const { user, topic, everyone, inbox, channelBytes, bytes } = retention
+    return [
+      ...[user, topic, everyone, channelBytes, bytes, idempotencyWindow, tailBytes].map(String),
+      nonce,
+      String(inbox)
+    ]
   }
 
   #observe(reply: unknown): LogState {

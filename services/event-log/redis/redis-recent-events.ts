@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import { DeadlineHeap } from '../../deadline-heap.ts'
-import type { Channel } from '../../events/channel.ts'
+import { besidesInboxes, type Channel, isInboxChannel } from '../../events/channel.ts'
 import type { Cursor } from '../../events/cursor.ts'
 import { Fifo } from '../../fifo.ts'
 import type { ReadQuery, ReadResult } from '../event-log.ts'
@@ -84,7 +84,7 @@ export class RecentEvents {
 
   /** The result, or undefined if only Redis has it. */
   read({ channels, from, limit }: ReadQuery): ReadResult | undefined {
-    if (typeof from !== 'object' || !('seq' in from)) return undefined
+    if (typeof from !== 'object' || !('seq' in from) || channels.some(isInboxChannel)) return undefined
     const now = this.#clock.monotonic()
     this.#trim(now)
     for (let entry = this.#expiries.takeDue(now); entry !== undefined; entry = this.#expiries.takeDue(now))
@@ -107,7 +107,7 @@ export class RecentEvents {
     return seq === this.#floor?.seq ? this.#floor : this.#entries.get(seq)?.cursor
   }
 
-  #add({ cursor, time, expiresAt, ...rest }: Entry, appendedAt: number): MemoryEntry {
+  #add({ cursor, time, expiresAt, retracted, ...rest }: Entry, appendedAt: number): MemoryEntry {
     const event = { ...rest, transient: cursor === null, streams: 0 }
     const entry = new MemoryEntry(event, cursor, time, appendedAt)
     if (cursor === null) return entry
@@ -115,7 +115,11 @@ export class RecentEvents {
     this.#entries.set(cursor.seq, entry)
     this.#order.push(entry)
     this.#bytes += entry.bytes
-    for (const channel of entry.channels) this.#historyOf(channel).push(cursor.seq, entry)
+    for (const channel of besidesInboxes(entry.channels)) {
+      const history = this.#historyOf(channel)
+      history.push(cursor.seq, entry)
+      if (retracted !== undefined) history.remove(retracted)
+    }
     if (expiresAt !== undefined) this.#expiries.set(entry, appendedAt + expiresAt - time)
     return entry
   }
