@@ -17,8 +17,10 @@ const ROOMS = {
   'cluster/redis': ['events', 'cluster', 'redis'],
   queues: ['events', 'event-log', 'cluster'],
   streams: ['events', 'event-log', 'cluster'],
+  inbox: ['events', 'event-log'],
   hub: [
     'events',
+    'inbox',
     'event-log',
     'event-log/memory',
     'event-log/redis',

@@ -52,6 +52,8 @@ export type { OnlinePage, OnlineUser, StreamPresence, UserPresence } from './ser
 export type { PublishReceipt } from './services/hub/publish-receipt.ts'
 export type { PublishOptions } from './services/hub/publisher.ts'
 export type { Refusal, Refused } from './services/hub/refusals.ts'
+export type { Read } from './services/inbox/inbox-changes.ts'
+export type { InboxEvent, InboxPage, InboxQuery } from './services/inbox/inbox-page.ts'
 export type { Produced, Producer } from './services/streams/feed.ts'
 export type { Stream, StreamDraft } from './services/streams/stream.ts'
 export type { WelcomeFunction } from './services/streams/welcome-fields.ts'

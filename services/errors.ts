@@ -67,6 +67,12 @@ export const IdempotencyKeyReusedError = createError(
   'The idempotency key was used for the same target with other content; give each event a key of its own',
   422
 )
+export const UnknownCursorError = createError(
+  'SSE_HUB_ERR_UNKNOWN_CURSOR',
+  '%s is not an id of this hub, or of a history that it has lost; pass an id that it has sent since',
+  400,
+  RangeError
+)
 export const NotAcceptableError = createError(
   'SSE_HUB_ERR_NOT_ACCEPTABLE',
   'This route answers with an event stream; send Accept: text/event-stream',

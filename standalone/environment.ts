@@ -65,6 +65,8 @@ const NAMES = [
   'HUB_HISTORY_EVERYONE',
   'HUB_HISTORY_AGE',
   'HUB_HISTORY_BYTES',
+  'HUB_INBOX_COUNT',
+  'HUB_INBOX_AGE',
   'HUB_MAX_STREAMS',
   'HUB_MAX_STREAMS_PER_USER',
   'HUB_MAX_STREAMS_PER_ADDRESS',
@@ -99,6 +101,8 @@ export function readEnvironment(env: Variables): Environment {
     topic: number('HUB_HISTORY_PER_TOPIC', 0, 10_000_000),
     everyone: number('HUB_HISTORY_EVERYONE', 0, 10_000_000),
     age: number('HUB_HISTORY_AGE', 1, 3_650 * DAY),
+    inbox: number('HUB_INBOX_COUNT', 1, 10_000),
+    inboxAge: number('HUB_INBOX_AGE', 1, 3_650 * DAY),
     bytes: number('HUB_HISTORY_BYTES', 0, Number.MAX_SAFE_INTEGER)
   })
   return {

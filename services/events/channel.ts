@@ -48,6 +48,12 @@ export function userOfInbox(channel: Channel): string | undefined {
   return isInboxChannel(channel) ? channel.slice(2) : undefined
 }
 
+/** The channels, and the inboxes of the users among them, except some users; undefined without such a user. */
+export function withInboxes(channels: readonly Channel[], except: readonly string[] = []): Channel[] | undefined {
+  const users = channels.flatMap((channel) => userOfChannel(channel) ?? []).filter((user) => !except.includes(user))
+  return users.length === 0 ? undefined : [...channels, ...users.map(inboxChannel)]
+}
+
 /** The channels that are no inbox. */
 export function besidesInboxes(channels: readonly Channel[]): readonly Channel[] {
   return channels.some(isInboxChannel) ? channels.filter((channel) => !isInboxChannel(channel)) : channels

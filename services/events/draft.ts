@@ -31,6 +31,12 @@ export interface EventHandling {
    */
   readonly transient?: boolean | undefined
   /**
+   * Files the event in the inbox of each user that it is addressed to, too: retained by `retention.inbox` and
+   * `retention.inboxAge`, and counted as unread until the user marks it as read.
+   * @default false
+   */
+  readonly inbox?: boolean | undefined
+  /**
    * Makes retries safe: the same key within `idempotencyWindow`, by the same publisher and for the same target, returns the
    * first receipt again and publishes nothing. With other content it is an error, `SSE_HUB_ERR_IDEMPOTENCY_KEY_REUSED`. The hub
    * stores a publisher's newest 100,000 keys.
@@ -74,13 +80,24 @@ export type AnyDraft = EventHandling & { readonly event?: string | undefined; re
 /** A checked event, before its publisher, its channels and its number of streams are known. */
 export type PreparedEvent = Omit<NewEvent, 'channels' | 'streams' | 'idempotency'> & {
   readonly idempotencyKey: string | undefined
+  readonly inbox: boolean
 }
 
 const MAX_NAME_BYTES = 128
 const MAX_KEY_BYTES = 256
 /** A year: beyond any retention, and small enough for safe sums with dates. */
 const MAX_TTL = 31_536_000_000
-const DRAFT_PROPERTIES = ['data', 'event', 'ttl', 'collapseKey', 'transient', 'idempotencyKey', 'final', 'fail']
+const DRAFT_PROPERTIES = [
+  'data',
+  'event',
+  'ttl',
+  'collapseKey',
+  'transient',
+  'idempotencyKey',
+  'final',
+  'fail',
+  'inbox'
+]
 /** The properties of an event in a batch. */
 export const TARGETED_PROPERTIES = ['to', ...DRAFT_PROPERTIES]
 /** No honest publisher nests JSON deeper, and deeper JSON breaks the parsers of some clients. */
@@ -103,13 +120,16 @@ export function prepareEvent(draft: AnyDraft, maxEventBytes: number, properties 
       `An event has no ${JSON.stringify(unknown.slice(0, 40))}; it has ${properties.join(', ')}`
     )
   }
-  const { ttl, collapseKey, idempotencyKey, transient = false, fail = false, final = fail } = draft
+  const { ttl, collapseKey, idempotencyKey, transient = false, fail = false, final = fail, inbox = false } = draft
   checkTtl(ttl)
   checkKey('collapseKey', collapseKey)
   checkKey('idempotencyKey', idempotencyKey)
   checkFlag('transient', transient)
   checkFlag('fail', fail)
   checkFlag('final', final)
+  checkFlag('inbox', inbox)
+  if (collapseKey?.startsWith('hub.')) throw new InvalidDraftError('A collapseKey that begins with "hub." is reserved')
+  if (transient && inbox) throw new InvalidDraftError('A transient event cannot be filed in an inbox')
   if (fail && !final) throw new InvalidDraftError('An event with fail is final; leave final out')
   if (transient && final) {
     throw new InvalidDraftError(
@@ -124,7 +144,8 @@ export function prepareEvent(draft: AnyDraft, maxEventBytes: number, properties 
     collapseKey,
     idempotencyKey,
     transient,
-    final: fail ? 'failed' : final
+    final: fail ? 'failed' : final,
+    inbox
   }
 }
 

@@ -18,6 +18,8 @@ export interface Welcome {
   readonly resumed: boolean
   /** The number of the following events that are history. */
   readonly replayed: number
+  /** The number of unread events in the user's inbox, while inboxes are in use. */
+  readonly unread?: number
 }
 
 /**
@@ -32,6 +34,11 @@ export function welcomeFrame(welcome: Welcome, reconnectionTime: number, cursor:
 /** Reports the topics of a stream after a change. Events of new topics come after it, and after `cursor`. */
 export function topicsFrame(topics: readonly string[], cursor: Cursor | undefined): string {
   return formatEvent({ event: 'hub.topics', data: JSON.stringify({ topics }), id: cursor && formatCursor(cursor) })
+}
+
+/** How many events in the user's inbox are unread now. Without an id: the number is not part of history. */
+export function unreadFrame(unread: number): string {
+  return formatEvent({ event: 'hub.unread', data: JSON.stringify({ unread }) })
 }
 
 /** The first bytes of a stream whose welcome has to wait, or that has none: they open the client's event source. */

@@ -15,7 +15,7 @@ const MAX_PUBLISHER_BYTES = 1_024
  * @throws {InvalidDraftError} when the publisher's name is invalid.
  */
 export function idempotencyOf(
-  { event, data, ttl, collapseKey, idempotencyKey, transient, final }: PreparedEvent,
+  { event, data, ttl, collapseKey, idempotencyKey, transient, final, inbox }: PreparedEvent,
   channels: readonly Channel[],
   publisher = '',
   except?: readonly string[] | undefined
@@ -36,6 +36,7 @@ export function idempotencyOf(
       collapseKey,
       transient,
       final,
+      ...(inbox ? ['inbox'] : []),
       ...(except === undefined ? [] : [[...except].sort()])
     ])
   }

@@ -8,6 +8,7 @@ import { userChannel } from '../events/channel.ts'
 import { formatCursor } from '../events/cursor.ts'
 import type { AnyDraft, EventDraft, EventMap, LoggedDraft } from '../events/draft.ts'
 import { asList } from '../events/target.ts'
+import { UnreadNotices } from '../inbox/unread-notices.ts'
 import type { Logger } from '../logger.ts'
 import type { EventStream } from '../streams/event-stream.ts'
 import type { Sink } from '../streams/sink.ts'
@@ -20,6 +21,7 @@ import { type HistoryPage, readHistory } from './history.ts'
 import { checkLimit, type HistoryOf, type HistoryQuery } from './history-query.ts'
 import { type HubEventMap, HubEvents } from './hub-events.ts'
 import type { HubStats } from './hub-stats.ts'
+import { InboxMethods } from './inbox-methods.ts'
 import { type HubOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import type { Outbox } from './outbox.ts'
 import { type OnlinePage, Presence, type UserPresence } from './presence.ts'
@@ -32,7 +34,7 @@ import { noRefusals, type Refusal } from './refusals.ts'
  * Publishes and delivers events. A publish appends to the event log; each event comes from the log's tail and is delivered
  * then. The hub knows nothing of HTTP: streams are opened on sinks.
  */
-export class Hub<Events extends object = EventMap> {
+export class Hub<Events extends object = EventMap> extends InboxMethods {
   readonly options: ResolvedOptions
   /** @internal Opens, feeds and closes the streams of this node. */
   readonly manager: StreamManager
@@ -52,8 +54,11 @@ export class Hub<Events extends object = EventMap> {
 
   /** @throws {InvalidOptionError} */
   constructor(options: HubOptions, logger: Logger) {
-    this.options = resolveOptions(options)
-    this.log = this.options.log ?? new MemoryLog(this.options)
+    const resolved = resolveOptions(options)
+    const log = resolved.log ?? new MemoryLog(resolved)
+    super(log)
+    this.options = resolved
+    this.log = log
     this.#events = new HubEvents(logger)
     this.cluster = this.options.cluster ?? singleNode(this.options.clock)
     const parts = { log: this.log, cluster: this.cluster, options: this.options, logger }
@@ -61,7 +66,9 @@ export class Hub<Events extends object = EventMap> {
       onOpen: (stream) => this.#events.emit('open', stream),
       onClose: (stream, reason) => this.#events.emit('close', stream, reason)
     }
-    this.manager = new StreamManager({ ...parts, listener })
+    const streamsOf = (user: string) => this.manager.registry.ofUser(user)
+    const unread = new UnreadNotices<EventStream>({ log, clock: resolved.clock, logger, streamsOf })
+    this.manager = new StreamManager({ ...parts, listener, unread })
     const watcher = new PresenceReporter(this.#events, this.manager)
     this.#localNode = new NodeStreams(this.manager.registry, this.options, logger, watcher)
     this.#presence = new Presence(this.manager.registry, this.cluster)

@@ -1,7 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import { BatchTooLargeError, InvalidDraftError, InvalidRequestError } from '../errors.ts'
 import type { EventLog, Receipt } from '../event-log/event-log.ts'
-import { userOfChannel } from '../events/channel.ts'
+import { userOfChannel, withInboxes } from '../events/channel.ts'
 import { type AnyDraft, prepareEvent, TARGETED_PROPERTIES } from '../events/draft.ts'
 import { idempotencyOf } from '../events/idempotency-scope.ts'
 import type { NewEvent } from '../events/log-event.ts'
@@ -92,15 +92,17 @@ export class Publisher {
   #prepare(target: Target, draft: AnyDraft, options: PublishOptions | undefined, properties?: string[]): Publication {
     if (options !== undefined) checkNames('publishing', options, PUBLISH_OPTIONS)
     const prepared = prepareEvent(draft, this.#options.maxEventBytes, properties)
-    const channels = channelsOf(target)
+    const heard = channelsOf(target)
     const except = exceptedUsers(target)
     if (except !== undefined && prepared.final)
       throw new InvalidDraftError(
         'A final event excepts no user: a stream of that user would wait for the end for ever'
       )
-    const idempotency = idempotencyOf(prepared, channels, options?.publisher, except)
-    const { event, data, ttl, collapseKey, transient, final } = prepared
-    const streams = this.#presence.countReceivers(channels, transient, except)
+    const idempotency = idempotencyOf(prepared, heard, options?.publisher, except)
+    const { event, data, ttl, collapseKey, transient, final, inbox } = prepared
+    const streams = this.#presence.countReceivers(heard, transient, except)
+    const channels = inbox ? withInboxes(heard, except) : heard
+    if (channels === undefined) throw new InvalidDraftError('An event with inbox is addressed to at least one user')
     // The log stores the sum alone with an idempotency key, and a repeated receipt equals the first.
     const users = idempotency === undefined ? countedUsers(target) : undefined
     return {

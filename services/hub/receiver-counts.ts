@@ -1,5 +1,5 @@
 import type { Cluster } from '../cluster/cluster.ts'
-import type { Channel } from '../events/channel.ts'
+import { besidesInboxes, type Channel } from '../events/channel.ts'
 import type { Target } from '../events/target.ts'
 import type { OnlineUser } from './presence.ts'
 
@@ -34,7 +34,7 @@ export async function countElsewhere(cluster: Cluster, publications: readonly Co
   const except: (readonly string[])[] = []
   for (const { newEvent, users } of publications) {
     const before = targets.length
-    if (!isSum(newEvent.channels, users)) targets.push(newEvent.channels)
+    if (!isSum(newEvent.channels, users)) targets.push(besidesInboxes(newEvent.channels))
     for (const { user } of users ?? []) targets.push([`u:${user}`])
     for (let at = before; at < targets.length; at++) except.push(newEvent.except ?? [])
   }
@@ -50,5 +50,5 @@ export async function countElsewhere(cluster: Cluster, publications: readonly Co
 
 /** Whether the target has these users alone. */
 function isSum(channels: readonly Channel[], users: readonly OnlineUser[] | undefined): boolean {
-  return users !== undefined && channels.length === users.length
+  return users !== undefined && besidesInboxes(channels).length === users.length
 }

@@ -56,6 +56,7 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
   readonly #replay: Replay<EventStream>
   #state: State = 'replaying'
   #isQueued = false
+  #hasMissedNotice = false
   #pending: PendingEvents | undefined
   #abort: AbortController | undefined
 
@@ -183,7 +184,8 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
   }
 
   onReplayed(): void {
-    this.#state = this.isBackpressured ? 'backpressured' : 'live'
+    if (this.isBackpressured) this.#state = 'backpressured'
+    else this.#goLive()
   }
 
   /**
@@ -262,6 +264,20 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
     return new Promise((resolve) => this.#replay.keep({ text: frame, onTaken: resolve }))
   }
 
+  /** Writes a notice after all pending events. A stream that is not live asks for a new one once it is. */
+  notify(bytes: WireBytes): void {
+    if (this.#pending !== undefined) this.flush(this.#host.now)
+    if (this.#state !== 'live') this.#hasMissedNotice = !this.isClosed
+    else if (!this.#output.write(bytes)) this.#state = 'backpressured'
+  }
+
+  #goLive(): void {
+    this.#state = 'live'
+    if (!this.#hasMissedNotice) return
+    this.#hasMissedNotice = false
+    this.#host.unread.notifySoon(this)
+  }
+
   /**
    * The one exit. Sends the pending events and a last `hub.close`; see {@link CloseReason}.
    * @param reconnect whether the event source should come back. If not, the last event carries an id that ends it for good.
@@ -294,7 +310,7 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
     this.#output.onDrain()
     this.#replay.onDrain()
     if (this.#state === 'backpressured') {
-      if (this.#replay.writeKept()) this.#state = 'live'
+      if (this.#replay.writeKept()) this.#goLive()
     } else if (this.#state === 'replaying') this.catchUpSoon()
   }
 

@@ -55,6 +55,10 @@ export class Replay<Stream extends ReplayedStream> {
   #isOutdated = false
   /** The followed topic may have ended with the very event that the client's cursor names. */
   #mayHaveEnded: boolean
+  /** The number of unread events for the welcome. */
+  #unread: number | undefined
+  /** The replay has written an event that touches the user's inbox, and may carry a number of unread events from then. */
+  #isInboxTouched = false
 
   constructor(host: StreamHost<Stream>, stream: Stream, output: StreamOutput<Stream>, position: StreamPosition) {
     this.#host = host
@@ -172,7 +176,13 @@ export class Replay<Stream extends ReplayedStream> {
       const channels = this.#channels()
       const isWanted = () => !this.#stream.isClosed
       const result = this.#host.log.read({ channels, from, limit, isTailed: true, isWanted })
-      if (result instanceof Promise) this.#await(result, limit)
+      const counted = this.#countUnread()
+      if (counted !== undefined)
+        this.#await(
+          Promise.all([result, counted]).then(([page]) => page),
+          limit
+        )
+      else if (result instanceof Promise) this.#await(result, limit)
       else this.#onPage(result, limit)
     } catch (error) {
       this.#onReadFailure(error)
@@ -183,6 +193,20 @@ export class Replay<Stream extends ReplayedStream> {
   #channels(): Channel[] {
     const { user, topics, follows } = this.#stream
     return channelsHeard(user, this.#starts?.begun(topics) ?? topics, follows)
+  }
+
+  /** Counts for the welcome, at the same time as the first page is read; undefined once that is done. */
+  #countUnread(): Promise<void> | undefined {
+    const { user, follows } = this.#stream
+    const { unread } = this.#host
+    if (this.isWelcome || user === null || follows || !unread.isInUse) return undefined
+    const counted = unread.countFor(this.#stream, user)
+    const set = (count: number | undefined) => {
+      this.#unread = count
+    }
+    if (counted instanceof Promise) return counted.then(set)
+    set(counted)
+    return undefined
   }
 
   #await(reading: Promise<ReadResult>, limit: number): void {
@@ -246,6 +270,8 @@ export class Replay<Stream extends ReplayedStream> {
     this.isOpening = false
     this.#opening = undefined
     this.#starts = undefined
+    if (this.#isInboxTouched) this.#host.unread.notifySoon(this.#stream)
+    this.#isInboxTouched = false
     return true
   }
 
@@ -268,19 +294,20 @@ export class Replay<Stream extends ReplayedStream> {
   /** The text of the welcome; empty if the hub sends none. */
   #welcome(resumed: boolean, replayed: number, cursor: Cursor | undefined): string {
     this.isWelcome = true
-    const welcome: Welcome | undefined = this.#host.welcome(this.#stream, resumed, replayed)
+    const welcome: Welcome | undefined = this.#host.welcome(this.#stream, resumed, replayed, this.#unread)
     return welcome === undefined ? '' : welcomeFrame(welcome, this.#host.reconnectionTime(false), cursor)
   }
 
   /** Writes until the socket is backpressured, or the stream ends. Returns false if events of the page remain. */
   #writeEvents(events: readonly LogEvent[]): boolean {
-    const { follows } = this.#stream
+    const { follows, user } = this.#stream
     for (let at = 0; at < events.length; ) {
       if (this.#output.isBackpressured) return false
       let text = ''
       let last: LogEvent | undefined
       while (at < events.length && text.length < PIECE && !(follows && last?.final)) {
         last = events[at++] as LogEvent
+        if (user !== null && this.#host.unread.touches(last, user)) this.#isInboxTouched = true
         if (this.#kept !== undefined) text += this.#kept.takeBefore(last.cursor?.seq ?? 0)
         text += frameOf(last)
       }

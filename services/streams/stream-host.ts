@@ -2,7 +2,22 @@ import type { EventLog } from '../event-log/event-log.ts'
 import type { CloseReason } from '../events/close-reason.ts'
 import type { Cursor } from '../events/cursor.ts'
 import type { Welcome } from '../events/hub-frames.ts'
+import type { LogEvent } from '../events/log-event.ts'
 import type { Beginning } from './stream-position.ts'
+
+/** Counts the unread events of the users' inboxes for their streams. */
+export interface UnreadCounts<Stream> {
+  /** Whether any inbox is in use: then a welcome carries the count. */
+  readonly isInUse: boolean
+  /** The count for a welcome; undefined after a failure, after which the stream is notified later. Never rejects. */
+  countFor(stream: Stream, user: string): number | undefined | Promise<number | undefined>
+  /** Whether an event touches the inbox of a user. */
+  touches(event: LogEvent, user: string): boolean
+  /** Takes an event that the log's tail has dispatched to the streams. */
+  onEvent(event: LogEvent): void
+  /** The stream gets the number after its pending events. */
+  notifySoon(stream: Stream): void
+}
 
 /** The part of the hub that a stream uses. */
 export interface StreamHost<Stream> {
@@ -12,6 +27,7 @@ export interface StreamHost<Stream> {
   /** The monotonic time in milliseconds. */
   readonly now: number
   readonly maxEventBytes: number
+  readonly unread: UnreadCounts<Stream>
   flushSoon(stream: Stream): void
   catchUpSoon(stream: Stream): void
   /** Reading history failed. The host calls `startReplay` later; a stream without a welcome closes itself instead. */
@@ -20,7 +36,7 @@ export interface StreamHost<Stream> {
   /** The sink failed while it was ended. */
   onSinkError(stream: Stream, error: unknown): void
   /** The data of the stream's welcome, or undefined if the hub sends none. */
-  welcome(stream: Stream, resumed: boolean, replayed: number): Welcome | undefined
+  welcome(stream: Stream, resumed: boolean, replayed: number, unread: number | undefined): Welcome | undefined
   /** A jittered reconnection time in milliseconds: for a stream that opens, or for one of many that close. */
   reconnectionTime(isClosing: boolean): number
   /** Changes the topics of an open stream; see `TopicChanges.change`. */

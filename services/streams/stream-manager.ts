@@ -14,7 +14,7 @@ import { EventStream } from './event-stream.ts'
 import { PendingEvents } from './pending-events.ts'
 import { ReadFailures } from './read-failures.ts'
 import type { Sink } from './sink.ts'
-import type { StreamHost } from './stream-host.ts'
+import type { StreamHost, UnreadCounts } from './stream-host.ts'
 import { StreamMaintenance } from './stream-maintenance.ts'
 import { StreamRegistry } from './stream-registry.ts'
 import { beginning, NO_HISTORY, type StreamRequest } from './stream-request.ts'
@@ -51,12 +51,14 @@ export interface StreamManagerParts {
   readonly cluster: Cluster
   readonly options: StreamSettings
   readonly listener: StreamListener
+  readonly unread: UnreadCounts<EventStream>
   readonly logger: Logger
 }
 
 /** Opens the streams of this node, assigns events to them, and closes them. */
 export class StreamManager implements StreamHost<EventStream>, TailListener {
   readonly log: EventLog
+  readonly unread: UnreadCounts<EventStream>
   readonly registry = new StreamRegistry()
   readonly admission: Admission
   readonly closed = Object.fromEntries([...CLOSE_REASONS, 'cut'].map((reason) => [reason, 0])) as Closed
@@ -81,6 +83,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
 
   constructor(parts: StreamManagerParts) {
     this.log = parts.log
+    this.unread = parts.unread
     this.#cluster = parts.cluster
     this.#options = parts.options
     this.#listener = parts.listener
@@ -170,6 +173,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
       if (event.cursor !== null) this.head = event.cursor
       try {
         this.#offer(event)
+        this.unread.onEvent(event)
       } catch (error) {
         // The log waits for its listener, and the following events must not be lost with this one.
         this.#logger.error({ err: error, id: event.id }, 'an event of the log could not be delivered')
@@ -235,12 +239,13 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     stream.close('error')
   }
 
-  welcome(stream: EventStream, resumed: boolean, replayed: number): Welcome | undefined {
+  welcome(stream: EventStream, resumed: boolean, replayed: number, unread?: number): Welcome | undefined {
     if (!this.#options.welcome) return undefined
     const { heartbeatInterval, onlineCounts } = this.#options
     const online = onlineCounts ? { online: this.online } : {}
     const welcome = { stream: stream.id, user: stream.user, ...online, heartbeatInterval, resumed, replayed }
-    return { ...welcome, ...this.#hostFields(stream) }
+    const counted = unread === undefined ? {} : { unread }
+    return { ...welcome, ...counted, ...this.#hostFields(stream) }
   }
 
   /** A mistake of the host's `welcome` function must not keep a stream from opening. */

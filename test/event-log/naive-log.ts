@@ -190,7 +190,7 @@ export class NaiveStore {
   shrink(): void {
     while (this.stats().bytes > this.bounds.retention.bytes) {
       const channels = [...new Set(this.allRetained().flatMap(({ draft }) => draft.channels))]
-      const weights = { keys: 0, topic: 0, everyone: 0, user: 0 }
+      const weights = { keys: 0, topic: 0, everyone: 0, user: 0, inbox: 0 }
       for (const channel of channels) weights[kindOf(channel)] += this.weight(channel)
       const source = evictionSourceOf(weights, this.bounds.retention.bytes)
       const [heaviest] = channels

@@ -28,9 +28,17 @@ function refuses(t: Test, draft: unknown, code: string, message?: RegExp): void 
 
 t.test('a draft becomes an event with every property resolved', async (t) => {
   const event = prepareEvent({ data: 'x' }, PLENTY)
-  const nothing = { ttl: undefined, collapseKey: undefined, idempotencyKey: undefined, transient: false, final: false }
+  const nothing = {
+    ttl: undefined,
+    collapseKey: undefined,
+    idempotencyKey: undefined,
+    transient: false,
+    final: false,
+    inbox: false
+  }
   t.strictSame(event, { event: 'message', data: 'x', ...nothing })
-  const full = { event: 'a', data: 'x', ttl: 1, collapseKey: 'k', idempotencyKey: 'i', transient: false, final: true }
+  const keys = { collapseKey: 'k', idempotencyKey: 'i' }
+  const full = { event: 'a', data: 'x', ttl: 1, ...keys, transient: false, final: true, inbox: true }
   t.strictSame(prepareEvent(full, PLENTY), full)
 })
 

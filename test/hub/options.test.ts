@@ -33,6 +33,8 @@ const RETENTION = {
   topic: [10_000, 0, MANY],
   everyone: [10_000, 0, MANY],
   age: [DAY, 1, 3_650 * DAY],
+  inbox: [500, 1, 10_000],
+  inboxAge: [90 * DAY, 1, 3_650 * DAY],
   channelBytes: [16 * 1_048_576, 0, Number.MAX_SAFE_INTEGER],
   bytes: [128 * 1_048_576, 0, Number.MAX_SAFE_INTEGER]
 } as const
@@ -88,7 +90,13 @@ for (const [name, [, min, max]] of Object.entries(NUMBERS)) {
 for (const [name, [, min, max]] of Object.entries(RETENTION)) {
   t.test(`retention.${name} is a whole number from ${min} to ${max}, or refused by its name`, async (t) => {
     for (const value of [min, max]) {
-      t.strictSame(resolve({ retention: { [name]: value } }).retention, { ...DEFAULT_RETENTION, [name]: value })
+      const retention = { ...DEFAULT_RETENTION, [name]: value }
+      const inboxAge = Math.max(retention.age, retention.inboxAge)
+      t.strictSame(
+        resolve({ retention: { [name]: value } }).retention,
+        { ...retention, inboxAge },
+        'inboxes keep longer'
+      )
     }
     for (const value of [min - 1, max + 1, ...NO_NUMBERS]) {
       t.throws(() => resolve({ retention: { [name]: value } }), naming(`retention.${name}`, 'is a whole number from '))
