@@ -206,7 +206,8 @@ export class NaiveStore {
     const { age, inboxAge } = this.bounds.retention
     for (const { draft, appendedAt, fates } of this.state.entries) {
       const hasInbox = draft.channels.some(isInboxChannel)
-      const lifetime = Math.min(draft.ttl ?? Number.POSITIVE_INFINITY, hasInbox ? inboxAge : Number.POSITIVE_INFINITY)
+      const inInbox = hasInbox ? Math.max(inboxAge, age + 1) : Number.POSITIVE_INFINITY
+      const lifetime = Math.min(draft.ttl ?? Number.POSITIVE_INFINITY, inInbox)
       const isExpired = now >= appendedAt + lifetime
       const isAged = now >= appendedAt + age
       if (!isExpired && !isAged) continue
