@@ -33,7 +33,8 @@ t.test('the catalogue has every item once, and in order', async (t) => {
     ...numbers('M', 1, 28),
     ...numbers('R', 1, 26),
     ...numbers('E', 1, 15),
-    ...numbers('B', 1, 10)
+    ...numbers('B', 1, 10),
+    ...numbers('H', 1, 9)
   ]
   t.same(
     items.map(({ number }) => number),
