@@ -11,6 +11,7 @@ import { ownRoutes } from './me.ts'
 import { type PublisherOf, publishRoutes } from './publish.ts'
 import { healthRoutes, statsRoute } from './status.ts'
 import { type IssueTicket, type RevokeTickets, revokeTicketsRoute, ticketsRoute } from './tickets.ts'
+import { topicRoutes } from './topics.ts'
 import { userRoutes } from './users.ts'
 
 export interface HubRoutesOptions {
@@ -82,6 +83,7 @@ export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions)
   const guard = guardWith(authorize)
   publishRoutes(app, guard, publisherOf)
   userRoutes(app, guard)
+  topicRoutes(app, guard)
   historyRoutes(app, guard)
   statsRoute(app, guard)
 }

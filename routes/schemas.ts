@@ -126,6 +126,8 @@ export const OnlineUsers = Type.Object({
   next: Type.Union([Type.String(), Type.Null()])
 })
 
+export const TopicListeners = Type.Object({ topic: Type.String(), streams: Type.Integer() })
+
 export const TicketBody = Type.Object(
   {
     user: Type.Optional(

@@ -4,7 +4,7 @@ import { singleNode } from '../cluster/single-node.ts'
 import { InvalidRequestError, LogUnavailableError } from '../errors.ts'
 import type { EventLog, HealthCheck } from '../event-log/event-log.ts'
 import { MemoryLog } from '../event-log/memory/memory-log.ts'
-import { userChannel } from '../events/channel.ts'
+import { topicChannel, userChannel } from '../events/channel.ts'
 import { formatCursor } from '../events/cursor.ts'
 import type { AnyDraft, EventDraft, EventMap, LoggedDraft } from '../events/draft.ts'
 import { asList } from '../events/target.ts'
@@ -24,11 +24,14 @@ import type { HubStats } from './hub-stats.ts'
 import { InboxMethods } from './inbox-methods.ts'
 import { type HubOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import type { Outbox } from './outbox.ts'
-import { type OnlinePage, Presence, type UserPresence } from './presence.ts'
+import { type OnlinePage, Presence, type TopicListeners, type UserPresence } from './presence.ts'
 import { PresenceReporter } from './presence-reporter.ts'
 import type { PublishReceipt } from './publish-receipt.ts'
 import { Publisher, type PublishOptions, type Targeted } from './publisher.ts'
 import { noRefusals, type Refusal } from './refusals.ts'
+
+/** Max. number of users of one `isOnline()`. */
+const MAX_USERS = 1_000
 
 /**
  * Publishes and delivers events. A publish appends to the event log; each event comes from the log's tail and is delivered
@@ -184,9 +187,31 @@ export class Hub<Events extends object = EventMap> extends InboxMethods {
    * Whether the user has an open stream, on any node.
    * @throws {ClusterUnavailableError} when the other nodes cannot be reached, unless this node has a stream of the user.
    */
-  async isOnline(user: string): Promise<boolean> {
-    userChannel(user)
-    return this.#presence.isOnline(user)
+  async isOnline(user: string): Promise<boolean>
+  /**
+   * Whether each of up to 1,000 users has an open stream, on any node: one round trip, however many they are.
+   * @throws {InvalidRequestError} for more users.
+   * @throws {ClusterUnavailableError} when the other nodes cannot be reached, unless this node has a stream of every user.
+   */
+  async isOnline(users: readonly string[]): Promise<Map<string, boolean>>
+  async isOnline(user: string | readonly string[]): Promise<boolean | Map<string, boolean>> {
+    if (!Array.isArray(user)) {
+      userChannel(user as string)
+      return this.#presence.isOnline(user as string)
+    }
+    if (user.length > MAX_USERS)
+      throw new InvalidRequestError(`isOnline() takes at most ${MAX_USERS} users; got ${user.length}`)
+    for (const name of user) userChannel(name)
+    return this.#presence.areOnline(user)
+  }
+
+  /**
+   * How many streams listen to a topic, on all nodes; none to a topic that nobody has used.
+   * @throws {ClusterUnavailableError}
+   */
+  async topic(topic: string): Promise<TopicListeners> {
+    topicChannel(topic)
+    return this.#presence.topic(topic)
   }
 
   /**

@@ -30,6 +30,12 @@ export interface OnlinePage {
   readonly next: string | null
 }
 
+export interface TopicListeners {
+  readonly topic: string
+  /** How many open streams of all nodes listen to it. */
+  readonly streams: number
+}
+
 /** The users who are online on all nodes: this node's own streams, and the answers of the others. */
 export class Presence {
   readonly #registry: StreamRegistry
@@ -55,6 +61,22 @@ export class Presence {
   async isOnline(user: string): Promise<boolean> {
     if (this.#registry.countOfUser(user) > 0) return true
     return !this.#cluster.isSingleNode && (await this.#cluster.countOfUser(user)) > 0
+  }
+
+  /** Whether each of the users is online, in one round trip. */
+  async areOnline(users: readonly string[]): Promise<Map<string, boolean>> {
+    const online = new Map(users.map((user) => [user, this.#registry.countOfUser(user) > 0]))
+    if (this.#cluster.isSingleNode) return online
+    const absent = [...online].flatMap(([user, isHere]) => (isHere ? [] : [user]))
+    const states = await this.#cluster.states(absent)
+    for (const [at, user] of absent.entries()) online.set(user, states[at]?.isOnline === true)
+    return online
+  }
+
+  async topic(topic: string): Promise<TopicListeners> {
+    const channel: Channel = `t:${topic}`
+    const [elsewhere = 0] = this.#cluster.isSingleNode ? [] : await this.#cluster.countListeners([[channel]])
+    return { topic, streams: this.#registry.countListeners([channel]) + elsewhere }
   }
 
   async of(user: string): Promise<UserPresence> {

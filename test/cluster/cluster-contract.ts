@@ -95,6 +95,17 @@ export function clusterContract(t: Test, makeWorld: (t: Test) => Promise<World>)
     t.same([without, all], [[2], [3, 1]], 'also in one query with others that except no user')
   })
 
+  t.test('it is known for many users at once whether they have a stream elsewhere', async (t) => {
+    const [one, two, three] = (await join(await makeWorld(t), 3)) as [TestNode, TestNode, TestNode]
+    one.open('mine')
+    two.open('alice')
+    three.open('alice')
+    three.open('bob')
+    const ask = async () => (await one.nodes.states(['alice', 'mine', 'bob', 'carol'])).map(({ isOnline }) => isOnline)
+    await untilSame(ask, [true, false, true, false])
+    t.same(await one.nodes.states([]), [])
+  })
+
   t.test('topics and users with strange names are kept apart', async (t) => {
     const [one, two] = (await join(await makeWorld(t), 2)) as [TestNode, TestNode]
     const names = ['__proto__', 'streams', 'everyone', 'u:a', 'f:a', 'a', ' ', '☃😀', '{x}', '"', '*', 'x'.repeat(256)]

@@ -62,6 +62,15 @@ t.test('presence covers all nodes, on each of them', async (t) => {
     t.equal(await hub.isOnline('alice'), true)
     t.equal(await hub.isOnline('bob'), true)
     t.equal(await hub.isOnline('carol'), false)
+    t.same(
+      [...(await hub.isOnline(['alice', 'bob', 'carol']))],
+      [
+        ['alice', true],
+        ['bob', true],
+        ['carol', false]
+      ]
+    )
+    t.same(await hub.topic('news'), { topic: 'news', streams: 1 })
     t.same(await hub.presence('alice'), {
       user: 'alice',
       online: true,

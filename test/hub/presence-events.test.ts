@@ -98,6 +98,24 @@ t.test('a hub that closes reports no user as offline', async (t) => {
   t.equal(changes.filter((change) => change.startsWith('-')).length, 0)
 })
 
+t.test('many users are asked for at once, and too many are refused', async (t) => {
+  const { hub, open } = await start(t)
+  open()
+  t.same(
+    await hub.isOnline(['alice', 'bob', 'alice']),
+    new Map([
+      ['alice', true],
+      ['bob', false]
+    ])
+  )
+  t.same(await hub.isOnline([]), new Map())
+  await t.rejects(hub.isOnline(['']), { code: 'SSE_HUB_ERR_INVALID_USER' })
+  await t.rejects(hub.isOnline(Array(1_001).fill('alice')), {
+    code: 'SSE_HUB_ERR_INVALID_REQUEST',
+    message: /1000 users/
+  })
+})
+
 t.test('a listener that is online can send to the user', async (t) => {
   const { hub, open } = await start(t)
   hub.on('online', ({ user }) => hub.send(user, { data: 'hello', transient: true }))
