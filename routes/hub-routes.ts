@@ -6,6 +6,7 @@ import { eventStreamRoute } from './events.ts'
 import { type Authorize, guardWith } from './guard.ts'
 import { historyRoutes } from './histories.ts'
 import { useHubSchemas } from './hub-schemas.ts'
+import { inboxRoutes } from './inboxes.ts'
 import { takeJsonOnly } from './json-body.ts'
 import { ownRoutes } from './me.ts'
 import { type PublisherOf, publishRoutes } from './publish.ts'
@@ -85,5 +86,6 @@ export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions)
   userRoutes(app, guard)
   topicRoutes(app, guard)
   historyRoutes(app, guard)
+  inboxRoutes(app, guard)
   statsRoute(app, guard)
 }

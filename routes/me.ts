@@ -1,7 +1,9 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Authenticate } from '../plugins/sse-hub.ts'
-import { History, OwnPageQuery } from './schemas.ts'
+import { History, Inbox, inboxPageOf, MarkRead, OwnInboxQuery, OwnPageQuery, ReadState } from './schemas.ts'
+
+const READ_BODY_BYTES = 4_096
 
 /** The property of a request that holds the user whom `authenticate` identified. */
 const USER = Symbol('sse hub subscriber')
@@ -28,6 +30,21 @@ export function ownRoutes(root: FastifyInstance, { authenticate }: { authenticat
       reply.header('cache-control', 'no-store')
       return app.sse.history({ user: userOf(request) }, { after: after || undefined, limit })
     }
+  )
+
+  app.get(
+    '/me/inbox',
+    { schema: { querystring: OwnInboxQuery, response: { 200: Inbox } }, onRequest, config },
+    async (request, reply) => {
+      reply.header('cache-control', 'no-store')
+      return app.sse.inbox(userOf(request), inboxPageOf(request.query))
+    }
+  )
+
+  app.post(
+    '/me/read',
+    { schema: { body: MarkRead, response: { 200: ReadState } }, bodyLimit: READ_BODY_BYTES, onRequest, config },
+    (request) => app.sse.markRead(userOf(request), request.body.upTo)
   )
 }
 

@@ -24,6 +24,7 @@ const draft = {
   ),
   collapseKey: Type.Optional(Type.String({ description: 'Only the newest event with a key is replayed' })),
   transient: Type.Optional(Type.Boolean({ description: 'Whether the event has no id and no history' })),
+  inbox: Type.Optional(Type.Boolean({ description: 'Whether the event is filed in the inboxes of its users, too' })),
   idempotencyKey: Type.Optional(
     Type.String({ description: 'An event with a known key is not published again; wins over the header' })
   ),
@@ -99,6 +100,54 @@ const page = {
 export const PageQuery = Type.Object(page, Strict)
 /** Other parameters are allowed, as for streams. */
 export const OwnPageQuery = Type.Object(page)
+
+const inboxPage = {
+  ...page,
+  before: Type.Optional(Type.String({ maxLength: 256, description: '"next" of the page before: older events' }))
+}
+
+export const InboxQuery = Type.Object(inboxPage, Strict)
+export const OwnInboxQuery = Type.Object(inboxPage)
+
+/** An empty cursor means no cursor, as for event sources. */
+export function inboxPageOf({ after, before, limit }: Static<typeof OwnInboxQuery>): {
+  after: string | undefined
+  before: string | undefined
+  limit: number | undefined
+} {
+  return { after: after || undefined, before: before || undefined, limit }
+}
+
+export const Inbox = Type.Object({
+  events: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      event: Type.String(),
+      data: Type.String(),
+      time: Type.String(),
+      isRead: Type.Boolean()
+    }),
+    { description: 'The newest first' }
+  ),
+  unread: Type.Integer({ description: 'The unread events of the whole inbox' }),
+  readUpTo: Type.Union([Type.String(), Type.Null()]),
+  next: Type.Union([Type.String(), Type.Null()], { description: 'For ?before=, or null on the last page' })
+})
+
+export const MarkRead = Type.Object(
+  {
+    upTo: Type.String({
+      minLength: 1,
+      maxLength: 256,
+      description: 'The id of the newest event that was read, or later'
+    })
+  },
+  Strict
+)
+export const ReadState = Type.Object({ upTo: Type.String(), unread: Type.Integer() })
+
+export const InboxEventParams = Type.Object({ user: Name, id: Type.String({ minLength: 1, maxLength: 64 }) })
+export const Retracted = Type.Object({ retracted: Type.Boolean() })
 
 export const CloseQuery = Type.Object({ reconnect: Type.Optional(Type.Boolean()) }, Strict)
 export const Closed = Type.Object({ closed: Type.Integer() })

@@ -30,6 +30,8 @@ const GUARDED: [InjectOptions['method'] & string, string, unknown, HubAction[]][
   ['GET', '/topics/news/events', undefined, [{ verb: 'read', topic: 'news' }]],
   ['GET', '/broadcast', undefined, [{ verb: 'read', everyone: true }]],
   ['GET', '/cursor', undefined, [{ verb: 'read' }]],
+  ['GET', '/users/alice/inbox', undefined, [{ verb: 'read', user: 'alice' }]],
+  ['DELETE', '/users/alice/inbox/1.aaaaaaaaaaaaaa', undefined, [{ verb: 'publish', target: { users: ['alice'] } }]],
   ['DELETE', '/users/alice/streams', undefined, [{ verb: 'close', user: 'alice' }]],
   ['DELETE', '/streams/abc', undefined, [{ verb: 'close', stream: 'abc' }]],
   ['GET', '/stats', undefined, [{ verb: 'read' }]]
