@@ -27,7 +27,7 @@ export class MemoryTickets implements TicketStore {
     return this.#records.size
   }
 
-  async put(hash: string, record: TicketRecord, ttl: number): Promise<void> {
+  async put(hash: string, record: TicketRecord): Promise<void> {
     const now = this.#now()
     for (let due = this.#expiries.takeDue(now); due !== undefined; due = this.#expiries.takeDue(now)) this.#delete(due)
     // Flat: a string that JSON.stringify returns keeps no parts alive.
@@ -42,7 +42,7 @@ export class MemoryTickets implements TicketStore {
     this.#bytes += weightOf(text)
     // An eviction may have deleted the user's last ticket, and the set with it.
     this.#ofUser.set(record.user, ofUser.add(hash))
-    this.#expiries.set(hash, now + ttl)
+    this.#expiries.set(hash, record.expiresAt)
   }
 
   async get(hash: string): Promise<TicketRecord | undefined> {
