@@ -243,6 +243,7 @@ export class Hub<Events extends object = EventMap> extends InboxMethods {
    * page begins with the oldest retained event, and `complete` is false.
    */
   async history(of: HistoryOf, query: HistoryQuery = {}): Promise<HistoryPage> {
+    await this.pageTurns.next()
     return readHistory(this.log, of, query)
   }
 

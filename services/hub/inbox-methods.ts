@@ -7,9 +7,12 @@ import { countUnread } from '../inbox/unread.ts'
 import { unknownName } from '../option-checks.ts'
 import { describe } from '../text.ts'
 import { checkLimit } from './history-query.ts'
+import { PageTurns } from './page-turns.ts'
 
 /** The methods of a hub that concern inboxes. */
 export class InboxMethods {
+  /** @internal */
+  readonly pageTurns = new PageTurns()
   readonly #log: EventLog
 
   /** @internal */
@@ -29,7 +32,9 @@ export class InboxMethods {
     if (unknown !== undefined)
       throw new InvalidRequestError(`inbox() has no option ${JSON.stringify(unknown.slice(0, 40))}`)
     for (const id of [query.after, query.before]) if (id !== undefined) checkId(id)
-    return readInbox(this.#log, user, { ...query, limit: checkLimit(query.limit ?? 100) })
+    const limit = checkLimit(query.limit ?? 100)
+    await this.pageTurns.next()
+    return readInbox(this.#log, user, { ...query, limit })
   }
 
   /** How many events of the user's inbox are newer than the user's read cursor. */

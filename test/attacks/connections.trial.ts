@@ -75,7 +75,20 @@ const GET = (path: string) => `GET ${path} HTTP/1.1\r\nHost: hub\r\n\r\n`
 const POST = 'POST /broadcast HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\n'
 const NO_WINDOW = [[SETTING.initialWindowSize, 0]] as const
 
-const ATTACKS: Record<'HTTP' | 'HTTPS', Record<string, (crowd: Crowd) => Promise<unknown>>> = {
+/** Fills the history of one user up to its bound in bytes: 16 MiB by default. */
+async function fillHistory(url: string): Promise<void> {
+  const events = Array.from({ length: 100 }, () => ({ to: { users: ['mallory'] }, data: 'x'.repeat(60_000) }))
+  for (let batch = 0; batch < 3; batch++) {
+    const response = await fetch(`${url}/events`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${ATTACKER_KEY}` },
+      body: JSON.stringify(events)
+    })
+    t.equal(response.status, 202)
+  }
+}
+
+const ATTACKS: Record<'HTTP' | 'HTTPS', Record<string, (crowd: Crowd, url: string) => Promise<unknown>>> = {
   HTTP: {
     'pipelines the page and reads nothing': (crowd) => crowd.plain(35, GET('/index.html').repeat(2_800)),
     'pipelines what is not found': (crowd) => crowd.plain(35, GET('/none').repeat(2_800)),
@@ -87,6 +100,14 @@ const ATTACKS: Record<'HTTP' | 'HTTPS', Record<string, (crowd: Crowd) => Promise
     'sends half of its headers': (crowd) => crowd.plain(500, 'GET /events HTTP/1.1\r\nHost: hub\r\nX: '),
     'sends nothing': (crowd) => crowd.plain(500, ''),
     'never finishes a body': (crowd) => crowd.plain(500, `${POST}Content-Length: 1000\r\n\r\n{`),
+    'asks for long histories and reads nothing': async (crowd, url) => {
+      await fillHistory(url)
+      const ask = GET('/users/mallory/events?limit=1000').replace(
+        'Host',
+        `Authorization: Bearer ${ATTACKER_KEY}\r\nHost`
+      )
+      await crowd.plain(40, ask.repeat(20))
+    },
     'opens more connections than it may': (crowd) => crowd.plain(1_500, GET('/health/live'))
   },
   HTTPS: {
@@ -178,7 +199,7 @@ async function start(t: Test, protocol: keyof typeof ATTACKS) {
     {
       ...(protocol === 'HTTPS' ? tls : {}),
       ...{
-        HUB_API_KEYS: `all:${KEY}:publish,ticket,read; attacker:${ATTACKER_KEY}:publish`,
+        HUB_API_KEYS: `all:${KEY}:publish,ticket,read; attacker:${ATTACKER_KEY}:publish,read`,
         HOST: '127.0.0.1',
         LOG_LEVEL: 'warn'
       },
@@ -205,7 +226,7 @@ for (const protocol of ['HTTP', 'HTTPS'] as const) {
       innocent.takeWorst()
       const begun = performance.now()
       const crowd = new Crowd(Number(new URL(url).port))
-      await attack(crowd)
+      await attack(crowd, url)
       await sleep(SETTLE_TIME)
       watchCost(pid, peak)
       crowd.leave()
