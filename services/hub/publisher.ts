@@ -160,14 +160,14 @@ export class Publisher {
     return this.outbox !== undefined || this.#events.has('undelivered')
   }
 
-  /** Appends the events, each right after the outbox's entry for it, and returns the receipts of the events. */
+  /** Appends the events, each right after the outbox's entries for it, and returns the receipts of the events. */
   async #appendToLog(events: readonly NewEvent[], offline: readonly string[][]): Promise<readonly Receipt[]> {
     const { outbox } = this
-    const entries = outbox === undefined ? [] : events.map((event, at) => outbox.entryFor(event, offline[at] ?? []))
-    if (!entries.some((entry) => entry !== undefined)) return this.#log.append(events)
-    const batch = events.flatMap((event, at) => [entries[at] ?? [], event].flat())
+    if (outbox === undefined) return this.#log.append(events)
+    const batch = events.flatMap((event, at) => [...outbox.entriesFor(event, offline[at] ?? []), event])
+    if (batch.length === events.length) return this.#log.append(events)
     const receipts = await this.#log.append(batch)
-    outbox?.onAppended()
+    outbox.onAppended()
     const own = new Set(events)
     return receipts.filter((_receipt, at) => own.has(batch[at] as NewEvent))
   }

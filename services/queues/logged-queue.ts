@@ -26,8 +26,11 @@ export interface QueueEntry {
   readonly time: number
 }
 
-/** Consumes an entry. Returns undefined when the entry is done, else the milliseconds until the next attempt. */
-export type Consume = (entry: QueueEntry) => Promise<number | undefined>
+/**
+ * Consumes an entry. Returns the milliseconds until the next attempt, or, when the entry is done, events to append together with
+ * the position.
+ */
+export type Consume = (entry: QueueEntry) => Promise<number | readonly NewEvent[]>
 
 const ENTRY = 'hub.queued'
 /** The event whose data is the cursor of the newest entry that is done. */
@@ -35,6 +38,8 @@ const DONE = 'hub.done'
 /** How often the log is read for entries of other nodes, and the role is renewed or requested, in milliseconds. */
 const INTERVAL = 1_000
 const PAGE = 100
+/** How often waiting entries are counted before another attempt, in milliseconds. */
+const COUNT_INTERVAL = 10_000
 
 /** A control character, which no name of a topic has. Of these, JSON escapes U+0000 to U+001F, and some libraries U+007F. */
 const PREFIX = 't:\u0080'
@@ -139,18 +144,20 @@ export class LoggedQueue {
   /** Consumes an entry until it is done, and stores the position. Returns whether this node may go on. */
   async #finish({ cursor, id, data, time }: LogEvent, consume: Consume): Promise<boolean> {
     const entry = { cursor: cursor as Cursor, id: id as string, data, time }
+    let follows: readonly NewEvent[]
     for (;;) {
       if (this.#isStopped || !this.isHolder) return false
-      const delay = await consume(entry)
-      if (delay === undefined) break
-      const { events, remaining } = await this.#read(this.#position as ReadFrom)
-      this.length = events.filter(({ event }) => event === ENTRY).length + remaining
-      await this.#pause.wait(delay)
+      const outcome = await consume(entry)
+      if (typeof outcome !== 'number') {
+        follows = outcome
+        break
+      }
+      await this.#waitFor(outcome)
     }
     // Another node that has the role by now stores positions of its own.
     while (this.isHolder) {
       try {
-        await this.#options.log.append([this.#event({ event: DONE, data: entry.id, collapseKey: DONE })])
+        await this.#options.log.append([...follows, this.#event({ event: DONE, data: entry.id, collapseKey: DONE })])
         this.#position = entry.cursor
         return true
       } catch (error) {
@@ -160,6 +167,15 @@ export class LoggedQueue {
       }
     }
     return false
+  }
+
+  /** Waits as long as this node may go on, and counts meanwhile. */
+  async #waitFor(milliseconds: number): Promise<void> {
+    for (let left = milliseconds; left > 0 && this.isHolder && !this.#isStopped; left -= COUNT_INTERVAL) {
+      const { events, remaining } = await this.#read(this.#position as ReadFrom)
+      this.length = events.filter(({ event }) => event === ENTRY).length + remaining
+      await this.#pause.wait(Math.min(left, COUNT_INTERVAL))
+    }
   }
 
   async #storedPosition(): Promise<Cursor | 'oldest'> {

@@ -9,7 +9,10 @@ import { Webhooks } from './webhooks.ts'
 const TIMEOUT = 15_000
 
 /** Starts the webhooks of a server that has a hub, and stops them before the hub. */
-export async function startWebhooks(server: FastifyInstance, { url, secrets }: WebhookSettings): Promise<void> {
+export async function startWebhooks(
+  server: FastifyInstance,
+  { url, secrets, unreadAfter }: WebhookSettings
+): Promise<void> {
   const { Webhook } = await import('standardwebhooks')
     .catch(explainMissing('HUB_WEBHOOK_URL', 'standardwebhooks'))
     .catch((error) => {
@@ -19,7 +22,8 @@ export async function startWebhooks(server: FastifyInstance, { url, secrets }: W
     hub: server.sse as unknown as Hub,
     logger: server.log,
     signers: secrets.map((secret) => new Webhook(secret)),
-    receiver: { url, timeout: TIMEOUT }
+    receiver: { url, timeout: TIMEOUT },
+    unreadAfter
   })
   server.addHook('onClose', () => webhooks.stop())
   webhooks.start()

@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Webhook } from 'standardwebhooks'
 import type { Clock } from '../../services/clock.ts'
 import type { EventLog } from '../../services/event-log/event-log.ts'
-import type { QueueEntry } from '../../services/queues/logged-queue.ts'
+import type { Consume, QueueEntry } from '../../services/queues/logged-queue.ts'
 import { messageOf, type WebhookMessage } from './webhook-messages.ts'
 import { type WebhookReceiver, WebhookRequests, type WebhookResponse } from './webhook-request.ts'
 
@@ -20,6 +20,9 @@ const MAX_DELAY = 300_000
 /** How many failure responses a message gets before it is dropped: about an hour with the delays above. */
 const MAX_REFUSALS = 20
 const GONE = 410
+
+type Outcome = Awaited<ReturnType<Consume>>
+const DONE: Outcome = []
 /** Responses that say that the receiver is unavailable, and nothing about the message: that waits as long as it is retained. */
 const UNAVAILABLE = new Set([429, 502, 503, 504])
 
@@ -50,11 +53,11 @@ export class WebhookDeliveries {
   }
 
   /** Delivers an entry: see `Consume`. */
-  async deliver(entry: QueueEntry): Promise<number | undefined> {
+  async deliver(entry: QueueEntry): Promise<Outcome> {
     if (this.isDisabled) return MAX_DELAY
     if (this.#current?.entry !== entry.id) {
       const message = await messageOf(this.#parts.log, entry)
-      if (message === 'superseded') return undefined
+      if (message === 'superseded') return DONE
       if (message === 'evicted') return this.#drop('its event was evicted before it was delivered', {})
       this.#current = { entry: entry.id, message, refusals: 0 }
     }
@@ -66,7 +69,7 @@ export class WebhookDeliveries {
     this.#requests.close()
   }
 
-  async #attempt(current: Delivery): Promise<number | undefined> {
+  async #attempt(current: Delivery): Promise<Outcome> {
     const { message } = current
     let response: WebhookResponse
     try {
@@ -99,17 +102,19 @@ export class WebhookDeliveries {
     }
   }
 
-  #succeed(): undefined {
+  #succeed(): Outcome {
     this.delivered++
     if (this.#failures > 0) this.#parts.logger.warn({ failures: this.#failures }, 'webhooks are delivered again')
     this.#failures = 0
     this.#current = undefined
+    return DONE
   }
 
-  #drop(why: string, details: object): undefined {
+  #drop(why: string, details: object): Outcome {
     this.dropped++
     this.#current = undefined
     this.#parts.logger.error({ ...details, dropped: this.dropped }, `a webhook was dropped: ${why}`)
+    return DONE
   }
 
   #disable(): number {

@@ -1,16 +1,24 @@
-import type { Retention } from '../../services/event-log/retention.ts'
+import { DEFAULT_RETENTION, type Retention } from '../../services/event-log/retention.ts'
 import { isLoopback } from '../loopback.ts'
-import { fail, oneOf, splitList, type Variables } from '../values.ts'
+import { fail, oneOf, splitList, type Variables, wholeNumber } from '../values.ts'
 
 /** The webhooks of the standalone hub. */
 export interface WebhookSettings {
   readonly url: URL
   /** Each as `whsec_` and base64; deliveries are signed with all of them. */
   readonly secrets: readonly string[]
+  /** In milliseconds; undefined without messages about unread events. */
+  readonly unreadAfter: number | undefined
 }
 
-export const WEBHOOK_NAMES = ['HUB_WEBHOOK_URL', 'HUB_WEBHOOK_SECRET', 'HUB_WEBHOOK_ALLOW_HTTP']
+export const WEBHOOK_NAMES = [
+  'HUB_WEBHOOK_URL',
+  'HUB_WEBHOOK_SECRET',
+  'HUB_WEBHOOK_ALLOW_HTTP',
+  'HUB_WEBHOOK_UNREAD_AFTER'
+]
 
+const MIN_UNREAD = 1_000
 /** The secret in use, and its successor. */
 const MAX_SECRETS = 2
 /** The size of a secret by the specification, in bytes. */
@@ -21,8 +29,7 @@ export function readWebhooks(env: Variables, retention: Partial<Retention>): Web
   const isHttpAllowed = oneOf('HUB_WEBHOOK_ALLOW_HTTP', env.HUB_WEBHOOK_ALLOW_HTTP || 'false', ['true', 'false'])
   const text = env.HUB_WEBHOOK_URL || undefined
   if (text === undefined) {
-    for (const name of ['HUB_WEBHOOK_SECRET', 'HUB_WEBHOOK_ALLOW_HTTP'])
-      if (env[name]) fail(name, 'needs HUB_WEBHOOK_URL')
+    for (const name of WEBHOOK_NAMES) if (env[name]) fail(name, 'needs HUB_WEBHOOK_URL')
     return undefined
   }
   if (!env.HUB_WEBHOOK_SECRET) {
@@ -34,7 +41,14 @@ export function readWebhooks(env: Variables, retention: Partial<Retention>): Web
   if ([retention.user, retention.topic, retention.bytes].includes(0)) {
     fail('HUB_WEBHOOK_URL', 'needs history: HUB_HISTORY_PER_USER, HUB_HISTORY_PER_TOPIC and HUB_HISTORY_BYTES above 0')
   }
-  return { url: webhookUrl(text, isHttpAllowed === 'true'), secrets: webhookSecrets(env.HUB_WEBHOOK_SECRET) }
+  // A check is history, too: a longer time would evict it before it is due.
+  const maxUnread = (retention.age ?? DEFAULT_RETENTION.age) - 1
+  const unreadAfter = wholeNumber(env, 'HUB_WEBHOOK_UNREAD_AFTER', MIN_UNREAD, maxUnread)
+  return {
+    url: webhookUrl(text, isHttpAllowed === 'true'),
+    secrets: webhookSecrets(env.HUB_WEBHOOK_SECRET),
+    unreadAfter
+  }
 }
 
 /** No message repeats the URL: its path may be a secret. */

@@ -4,17 +4,22 @@ import type { Hub } from '../../services/hub/hub.ts'
 import type { Outbox } from '../../services/hub/outbox.ts'
 import { LoggedQueue } from '../../services/queues/logged-queue.ts'
 import { QueueWriter } from '../../services/queues/queue-writer.ts'
+import { UnreadChecks } from './unread-checks.ts'
 import { type DeliveryParts, WebhookDeliveries } from './webhook-deliveries.ts'
 import type { Notice } from './webhook-messages.ts'
 
 export interface WebhookParts extends Pick<DeliveryParts, 'signers' | 'receiver'> {
   readonly hub: Hub
+  /** How long an event may stay unread in an inbox before there is a message, in milliseconds. Undefined: for ever. */
+  readonly unreadAfter?: number | undefined
   readonly logger: Pick<FastifyBaseLogger, 'warn' | 'error'>
 }
 
 export interface WebhookStats {
   /** Messages that wait, on the node that delivers; 0 on others. */
   readonly queued: number
+  /** Events in inboxes whose time to be read is not over, on the node that checks them. */
+  readonly unreadChecks: number
   /** Counts of this node since its start. */
   readonly delivered: number
   readonly failed: number
@@ -32,25 +37,34 @@ export class Webhooks implements Outbox {
   readonly #queue: LoggedQueue
   readonly #writer: QueueWriter
   readonly #deliveries: WebhookDeliveries
+  readonly #checks: UnreadChecks | undefined
 
-  constructor({ hub, logger, signers, receiver }: WebhookParts) {
+  constructor({ hub, logger, signers, receiver, unreadAfter }: WebhookParts) {
     const { log, cluster } = hub
     const { clock } = hub.options
     this.#queue = new LoggedQueue({ name: 'webhooks', log, cluster, clock, logger })
     this.#writer = new QueueWriter({ queue: this.#queue, log, clock, logger })
     this.#deliveries = new WebhookDeliveries({ log, clock, logger, signers, receiver })
+    if (unreadAfter !== undefined) {
+      this.#checks = new UnreadChecks({
+        ...{ hub, clock, logger, after: unreadAfter },
+        entryFor: (event) => this.#entry({ type: 'event.unread', ...event })
+      })
+    }
     hub.use(this, 'webhooks', () => this.stats())
     hub.on('online', ({ user, at }) => this.#add({ type: 'user.online', user, at }))
     hub.on('offline', ({ user, at }) => this.#add({ type: 'user.offline', user, at }))
   }
 
   start(): void {
+    this.#checks?.start()
     this.#queue.start((entry) => this.#deliveries.deliver(entry))
   }
 
   /** A message that is not delivered by then stays in the queue. */
   async stop(): Promise<void> {
     const timer = setTimeout(() => this.#deliveries.close(), STOP_WITHIN)
+    await this.#checks?.stop()
     await this.#writer.stop()
     await this.#queue.stop()
     clearTimeout(timer)
@@ -61,22 +75,30 @@ export class Webhooks implements Outbox {
     const { delivered, failed, dropped, isDisabled } = this.#deliveries
     return {
       queued: this.#queue.length,
+      unreadChecks: this.#checks?.length ?? 0,
       delivered,
       failed,
-      dropped: dropped + this.#writer.dropped,
-      gaps: this.#queue.gaps,
+      dropped: dropped + this.#writer.dropped + (this.#checks?.dropped ?? 0),
+      gaps: this.#queue.gaps + (this.#checks?.gaps ?? 0),
       disabled: isDisabled
     }
   }
 
   /** Transient events get no message: they are for streams that are open, and nobody can read them later. */
-  entryFor({ transient }: NewEvent, offline: readonly string[]): NewEvent | undefined {
-    if (transient || offline.length === 0) return undefined
-    return this.#queue.entry(JSON.stringify({ type: 'event.undelivered', users: offline } satisfies Notice))
+  entriesFor(event: NewEvent, offline: readonly string[]): readonly NewEvent[] {
+    const isMissed = !event.transient && offline.length > 0
+    const check = this.#checks?.entryFor(event, isMissed ? 2 : 1)
+    const missed = isMissed ? [this.#entry({ type: 'event.undelivered', users: offline })] : []
+    return check === undefined ? missed : [check, ...missed]
   }
 
   onAppended(): void {
     this.#queue.notify()
+    this.#checks?.notify()
+  }
+
+  #entry(notice: Notice): NewEvent {
+    return this.#queue.entry(JSON.stringify(notice))
   }
 
   #add(notice: Notice): void {

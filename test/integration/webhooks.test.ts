@@ -106,6 +106,29 @@ t.test('a receiver that is away for a while gets everything once, also after a r
   t.match(await (await fetch(`${await second.url()}/stats`)).json(), { webhooks: { dropped: 0, gaps: 0 } })
 })
 
+t.test('an event that stays unread is reported once, although the hub is killed before its time', async (t) => {
+  const receiver = await WebhookReceiver.start(t)
+  const env = { HUB_STORE: `${t.testdir()}/history`, HUB_WEBHOOK_UNREAD_AFTER: '2000' }
+  const first = startHub(t, receiver, env)
+  const url = await first.url()
+  const response = await fetch(`${url}/users/alice/events`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"data":"for later","inbox":true}'
+  })
+  const { id } = (await response.json()) as { id: string }
+  await first.stop('SIGKILL')
+  const second = startHub(t, receiver, env)
+  await send(await second.url(), 'not for an inbox')
+  const unread = () => receiver.messages.filter(({ body }) => body.type === 'event.unread').map(({ body }) => body.data)
+  await receiver.until(() => unread().length > 0, 'the unread event')
+  await second.stop('SIGKILL')
+  const third = startHub(t, receiver, env)
+  await send(await third.url(), 'after everything')
+  await receiver.until(() => textsOf(receiver).includes('after everything'), 'the last message')
+  t.same(unread(), [{ users: ['alice'], id, event: 'message', data: 'for later' }])
+})
+
 t.test('of two nodes one sends at a time, and the other takes over', { skip: withoutRedis }, async (t) => {
   const redis = await RedisServer.start()
   t.teardown(() => redis.stop())

@@ -52,7 +52,8 @@ const TEXTS = [
   'HUB_TRUST_PROXY',
   'HUB_WEBHOOK_URL',
   'HUB_WEBHOOK_SECRET',
-  'HUB_WEBHOOK_ALLOW_HTTP'
+  'HUB_WEBHOOK_ALLOW_HTTP',
+  'HUB_WEBHOOK_UNREAD_AFTER'
 ]
 
 /** Checks that the start fails with the name of the variable. */

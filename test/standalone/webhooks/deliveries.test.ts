@@ -16,10 +16,11 @@ const MINUTE = 60 * SECOND
 interface Setup extends HubOptions {
   readonly secrets?: readonly string[]
   readonly timeout?: number
+  readonly unreadAfter?: number
 }
 
 /** A hub on a fake clock whose webhooks go to a receiver on a real socket. */
-async function start(t: Test, { secrets = [SECRET], timeout = 10 * SECOND, ...options }: Setup = {}) {
+async function start(t: Test, { secrets = [SECRET], timeout = 10 * SECOND, unreadAfter, ...options }: Setup = {}) {
   const receiver = await WebhookReceiver.start(t)
   const { hub, clock, logged, open } = await startHub(t, { ...options, clock: new FakeClock({ wall: Date.now() }) })
   const details: object[] = []
@@ -31,7 +32,8 @@ async function start(t: Test, { secrets = [SECRET], timeout = 10 * SECOND, ...op
     hub,
     logger: { warn: log('warn'), error: log('error') } as never,
     signers: secrets.map((secret) => new Webhook(secret)),
-    receiver: { url: new URL(receiver.url), timeout }
+    receiver: { url: new URL(receiver.url), timeout },
+    unreadAfter
   })
   t.teardown(() => webhooks.stop())
   webhooks.start()
@@ -40,8 +42,8 @@ async function start(t: Test, { secrets = [SECRET], timeout = 10 * SECOND, ...op
     for (let passed = 0; !isTrue(); passed += step) {
       if (passed > 120 * MINUTE) throw new Error(`waited in vain for ${what}: ${JSON.stringify(webhooks.stats())}`)
       clock.advance(step)
-      // The library accepts signatures of the last five minutes of real time.
-      clock.wall = Date.now()
+      // The library accepts signatures up to five minutes from real time.
+      if (clock.wall > Date.now() + 4 * MINUTE) clock.wall = Date.now()
       await wait(2)
     }
   }
@@ -92,6 +94,32 @@ t.test('a user who comes online, and one who stays offline, are sent to the rece
   await advanceUntil(() => receiver.attempts.length === 2, 'the second message')
   t.same(types(), ['user.online bob', 'user.offline bob'], 'a page that is reloaded is silent')
   t.match(receiver.messages[1]?.body.data.at, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
+})
+
+t.test('an event that stays unread in an inbox is sent to the receiver after its time', async (t) => {
+  const { hub, receiver, open, clock, advance, advanceUntil, stats } = await start(t, { unreadAfter: MINUTE })
+  for (const user of ['alice', 'bob']) open({ user })
+  await receiver.until(() => receiver.attempts.length === 2, 'both online')
+  const unread = () => receiver.messages.filter(({ body }) => body.type === 'event.unread').map(({ body }) => body.data)
+  const { id } = await hub.send(['alice', 'bob', 'carol'], { event: 'task', data: { due: 1 }, inbox: true })
+  await hub.send('alice', { data: 'not in the inbox' })
+  const retracted = await hub.send('alice', { data: 'retracted', inbox: true })
+  const sentAt = clock.monotonic()
+  await hub.retract(retracted.id)
+  await advance(30 * SECOND)
+  await hub.markRead('bob', id)
+  t.equal(stats().webhooks.unreadChecks, 2)
+  await hub.send('alice', { data: 'read in time', inbox: true })
+  t.same(unread(), [])
+  await advanceUntil(() => unread().length === 1, 'the unread event')
+  t.ok(clock.monotonic() - sentAt >= MINUTE)
+  t.same(unread(), [{ users: ['alice', 'carol'], id, event: 'task', data: '{"due":1}' }])
+  await hub.markRead('alice', hub.cursor())
+  await advance(2 * MINUTE)
+  t.equal(unread().length, 1, 'nothing more')
+  t.match(stats().webhooks, { unreadChecks: 0, dropped: 0, gaps: 0 })
+  const missed = receiver.messages.filter(({ body }) => body.type === 'event.undelivered')
+  t.match(missed, [{ body: { data: { users: ['carol'], id } } }], 'a user without a stream is reported at once')
 })
 
 t.test('changes of presence wait in memory while the log accepts nothing', async (t) => {

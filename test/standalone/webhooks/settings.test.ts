@@ -76,3 +76,15 @@ t.test('webhooks need history, in which they wait', async (t) => {
   for (const name of ['HUB_HISTORY_PER_USER', 'HUB_HISTORY_PER_TOPIC', 'HUB_HISTORY_BYTES'])
     stops(t, { HUB_WEBHOOK_URL: 'https://app.example/', [name]: '0' }, 'HUB_WEBHOOK_URL')
 })
+
+t.test('the time after which an event is unread is within the age of history', async (t) => {
+  const url = { HUB_WEBHOOK_URL: 'https://app.example/', HUB_WEBHOOK_SECRET: SECRET }
+  const read = (env: Record<string, string>) => readEnvironment({ ...url, ...env }).webhooks?.unreadAfter
+  t.equal(read({}), undefined)
+  t.equal(read({ HUB_WEBHOOK_UNREAD_AFTER: '1000' }), 1_000)
+  t.equal(read({ HUB_WEBHOOK_UNREAD_AFTER: '100000000', HUB_HISTORY_AGE: '200000000' }), 100_000_000)
+  for (const time of ['0', '999', '86400000', 'soon'])
+    stops(t, { ...url, HUB_WEBHOOK_UNREAD_AFTER: time }, 'HUB_WEBHOOK_UNREAD_AFTER')
+  stops(t, { ...url, HUB_WEBHOOK_UNREAD_AFTER: '5000', HUB_HISTORY_AGE: '5000' }, 'HUB_WEBHOOK_UNREAD_AFTER')
+  stops(t, { HUB_WEBHOOK_SECRET: '', HUB_WEBHOOK_UNREAD_AFTER: '5000' }, 'HUB_WEBHOOK_UNREAD_AFTER')
+})
