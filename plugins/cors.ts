@@ -15,7 +15,7 @@ async function cors(app: FastifyInstance, { origins }: CorsOptions): Promise<voi
   await app.register(fastifyCors, {
     origin: [...origins],
     credentials: true,
-    methods: ['GET', 'HEAD', 'POST', 'DELETE'],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
     allowedHeaders: ['Content-Type', 'Authorization', 'Cache-Control', 'Last-Event-ID', 'Idempotency-Key'],
     maxAge: 600
   })

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../services/clock.ts'
 import { TopicForbiddenError, UnauthenticatedError } from '../services/errors.ts'
 import type { Logger } from '../services/logger.ts'
+import type { TopicRights } from '../services/streams/topic-rights.ts'
 import { askHost, NO_ANSWER } from './host-questions.ts'
 import {
   type Authenticate,
@@ -66,5 +67,28 @@ export class IdentityCheck {
     })
     if (forbidden === undefined || forbidden === NO_ANSWER) return forbidden
     throw new TopicForbiddenError(JSON.stringify(forbidden))
+  }
+
+  /** The topics of a stream that its client has requested, and the question whether it may still have them. */
+  rights(
+    request: FastifyRequest,
+    identity: StreamIdentity,
+    requested: readonly string[],
+    { authorizeTopic = this.#authorizeTopic }: Pick<SseHubOptions, 'authorizeTopic'>
+  ): TopicRights | undefined {
+    // Without the function a client can request no topics. The request stays in memory as long as the stream.
+    if (authorizeTopic === undefined) return undefined
+    const forbidden = async (topics: readonly string[]) => {
+      const found = await askHost(this.#host, 'authorizeTopic', async () => {
+        const refused: string[] = []
+        for (const topic of topics) {
+          const isGranted = identity.topics?.includes(topic) === true
+          if (!isGranted && (await authorizeTopic(identity, topic, request)) !== true) refused.push(topic)
+        }
+        return refused
+      })
+      return found === NO_ANSWER ? undefined : found
+    }
+    return { requested, forbidden }
   }
 }

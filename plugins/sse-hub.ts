@@ -158,9 +158,38 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     const topics = allTopics(granted, requestedTopics)
     const opening = { user: identity.user, topics, expiresAt: identity.expiresAt, from, last, lastEventId }
     this.manager.admission.check(opening)
-    const isAllowed = await this.#identities.authorize(request, identity, topics.slice(granted.length), options)
+    const asked = topics.slice(granted.length)
+    const { reauthorizations } = this.topicCommands
+    const isAllowed = await this.#identities.authorize(request, identity, asked, options)
     if (isAllowed === NO_ANSWER) return this.#reject(request, reply)
-    return this.#open(request, reply, opening)
+    const rights = this.#identities.rights(request, identity, asked, options)
+    const stream = await this.#open(request, reply, { ...opening, rights })
+    // The rights may have been withdrawn between the answer and the opening.
+    if (stream !== undefined && reauthorizations !== this.topicCommands.reauthorizations)
+      void this.topicCommands.recheck(stream)
+    return stream
+  }
+
+  /**
+   * @internal The topics that the caller requests for an open stream of its own, in place of those requested before.
+   * @throws {TopicForbiddenError} and then nothing has changed; {NotFoundError} for the stream of another user as well.
+   */
+  async requestTopics(
+    request: FastifyRequest,
+    stream: string,
+    topics: readonly string[],
+    options: Pick<ConnectOptions, 'authenticate' | 'authorizeTopic'>
+  ): Promise<void> {
+    const identity = await this.identify(request, options)
+    const granted = allTopics(identity.topics ?? [])
+    const requested = allTopics(topics)
+    this.manager.admission.check({ user: identity.user, topics: requested, expiresAt: identity.expiresAt })
+    const asked = requested.filter((topic) => !granted.includes(topic))
+    const { reauthorizations } = this.topicCommands
+    const isAllowed = await this.#identities.authorize(request, identity, asked, options)
+    if (isAllowed === NO_ANSWER) throw new AuthenticationUnavailableError()
+    await this.topicCommands.request(stream, identity.user, requested)
+    if (reauthorizations !== this.topicCommands.reauthorizations) await this.reauthorize(identity.user)
   }
 
   async #follow(
@@ -173,7 +202,7 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     checkRequest(request, reply)
     topicChannel(topic)
     const { user } = options
-    let opening: StreamIdentity | { user: string | null } = { user: user ?? null }
+    let opening: StreamRequest = { user: user ?? null }
     if (options.requested) {
       const identity =
         user === undefined
@@ -185,7 +214,8 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
       const asked = granted.includes(topic) ? [] : [topic]
       const isAllowed = await this.#identities.authorize(request, identity, asked, options)
       if (isAllowed === NO_ANSWER) return this.#reject(request, reply)
-      opening = { user: identity.user, expiresAt: identity.expiresAt }
+      const rights = this.#identities.rights(request, identity, asked, options)
+      opening = { user: identity.user, expiresAt: identity.expiresAt, rights }
     }
     return this.#open(request, reply, { ...opening, topics: [topic], follows: true, from: 'oldest' })
   }

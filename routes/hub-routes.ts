@@ -11,6 +11,7 @@ import { takeJsonOnly } from './json-body.ts'
 import { ownRoutes } from './me.ts'
 import { type PublisherOf, publishRoutes } from './publish.ts'
 import { healthRoutes, statsRoute } from './status.ts'
+import { streamTopicsRoute } from './stream-topics.ts'
 import { type IssueTicket, type RevokeTickets, revokeTicketsRoute, ticketsRoute } from './tickets.ts'
 import { topicRoutes } from './topics.ts'
 import { userRoutes } from './users.ts'
@@ -76,6 +77,7 @@ export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions)
   takeJsonOnly(app)
   boundBodies(app)
   eventStreamRoute(app, { authenticate, authorizeTopic })
+  streamTopicsRoute(app, { authenticate, authorizeTopic })
   ownRoutes(app, { authenticate })
   healthRoutes(app)
   if (issueTicket !== undefined) ticketsRoute(app, issueTicket)

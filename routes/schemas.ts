@@ -76,6 +76,11 @@ export const Receipts = Type.Array(Receipt)
 
 export const UserParams = Type.Object({ user: Name })
 export const TopicParams = Type.Object({ topic: Name })
+export const StreamTopics = Type.Object(
+  { topics: Type.Array(Name, { maxItems: 10_000, description: 'In place of those requested before' }) },
+  Strict
+)
+
 export const StreamParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) })
 
 /** Other parameters are allowed: the host's `authenticate` may read them. */

@@ -1,6 +1,7 @@
 import type { Channel } from '../events/channel.ts'
 import type { CloseReason } from '../events/close-reason.ts'
 import type { Logger } from '../logger.ts'
+import type { TopicCommand } from './topic-command.ts'
 
 /**
  * The state that nodes of one hub share beside events, which the event log carries: presence, counts of listeners, commands
@@ -107,6 +108,12 @@ export interface Cluster {
   /** Gives up a role, if this node has it. Never rejects: a role ends by itself. */
   release(role: string): Promise<void>
 
+  /**
+   * Executes a command on the other nodes, and returns the sum of their answers.
+   * @throws {ClusterUnavailableError} unless all nodes have answered within seven seconds.
+   */
+  changeTopics(command: TopicCommand): Promise<number>
+
   /** Leaves the cluster, which then counts nothing of this node, and closes all resources. Never rejects. */
   leave(): Promise<void>
 }
@@ -170,4 +177,6 @@ export interface LocalNode {
    * @param age age of the command in milliseconds: it does not apply to streams that were opened since then.
    */
   close(command: CloseCommand, age: number): number
+  /** Executes a command about topics of this node's streams, and resolves with its answer. Never rejects. */
+  changeTopics(command: TopicCommand, age: number): Promise<number>
 }

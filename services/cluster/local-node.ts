@@ -3,6 +3,7 @@ import type { Channel } from '../events/channel.ts'
 import type { CloseReason } from '../events/close-reason.ts'
 import type { Logger } from '../logger.ts'
 import type { CloseCommand, LocalNode, PresenceChange, StreamEntry } from './cluster.ts'
+import type { TopicCommand } from './topic-command.ts'
 
 /** A command up to this age applies to all open streams, because its age is not exact. */
 const FRESH = 1_000
@@ -39,6 +40,11 @@ interface PresenceWatcher {
   report(changes: readonly PresenceChange[]): void
 }
 
+/** Changes topics of this node's streams. */
+interface LocalTopics {
+  execute(command: TopicCommand, age: number): Promise<number>
+}
+
 /** This node's streams, for queries and commands of the other nodes. */
 export class NodeStreams implements LocalNode {
   readonly logger: Logger
@@ -46,10 +52,18 @@ export class NodeStreams implements LocalNode {
   readonly presenceGrace: number
   readonly #registry: LocalStreams
   readonly #watcher: PresenceWatcher
+  readonly #topics: LocalTopics
   readonly #now: () => number
 
-  constructor(registry: LocalStreams, options: LocalNodeOptions, logger: Logger, watcher: PresenceWatcher) {
+  constructor(
+    registry: LocalStreams,
+    options: LocalNodeOptions,
+    logger: Logger,
+    watcher: PresenceWatcher,
+    topics: LocalTopics
+  ) {
     this.logger = logger
+    this.#topics = topics
     this.#watcher = watcher
     this.presenceGrace = options.presenceGrace
     this.replaceAbove = options.onUserLimit === 'replace' ? options.maxStreamsPerUser : 0
@@ -87,6 +101,10 @@ export class NodeStreams implements LocalNode {
 
   report(changes: readonly PresenceChange[]): void {
     this.#watcher.report(changes)
+  }
+
+  changeTopics(command: TopicCommand, age: number): Promise<number> {
+    return this.#topics.execute(command, age)
   }
 
   close(command: CloseCommand, age = 0): number {

@@ -25,6 +25,7 @@ export const SINGLE_NODE: Cluster = {
   ofUser: async () => [],
   users: async () => [],
   close: async () => 0,
+  changeTopics: async () => 0,
   hold: async () => Number.POSITIVE_INFINITY,
   release: async () => {},
   leave: async () => {}

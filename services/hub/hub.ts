@@ -29,6 +29,7 @@ import { PresenceReporter } from './presence-reporter.ts'
 import type { PublishReceipt } from './publish-receipt.ts'
 import { Publisher, type PublishOptions, type Targeted } from './publisher.ts'
 import { noRefusals, type Refusal } from './refusals.ts'
+import { TopicCommands } from './topic-commands.ts'
 
 /** Max. number of users of one `isOnline()`. */
 const MAX_USERS = 1_000
@@ -45,6 +46,8 @@ export class Hub<Events extends object = EventMap> extends InboxMethods {
   readonly log: EventLog
   /** @internal */
   readonly cluster: Cluster
+  /** @internal Changes topics that clients request. */
+  readonly topicCommands: TopicCommands
   readonly #localNode: NodeStreams
   readonly #events: HubEvents
   readonly #presence: Presence
@@ -73,7 +76,8 @@ export class Hub<Events extends object = EventMap> extends InboxMethods {
     const unread = new UnreadNotices<EventStream>({ log, clock: resolved.clock, logger, streamsOf })
     this.manager = new StreamManager({ ...parts, listener, unread })
     const watcher = new PresenceReporter(this.#events, this.manager)
-    this.#localNode = new NodeStreams(this.manager.registry, this.options, logger, watcher)
+    this.topicCommands = new TopicCommands({ ...parts, manager: this.manager })
+    this.#localNode = new NodeStreams(this.manager.registry, this.options, logger, watcher, this.topicCommands)
     this.#presence = new Presence(this.manager.registry, this.cluster)
     this.#drainDelay = new DrainDelay(this.options.clock)
     this.#publisher = new Publisher({ ...parts, events: this.#events, presence: this.#presence })
@@ -181,6 +185,19 @@ export class Hub<Events extends object = EventMap> extends InboxMethods {
     const isDone = 'streams' in command.of && here > 0
     // Also if this node seems to be the only one: a node that is cut off executes the command when it is back.
     return isDone ? here : here + (await this.cluster.close(command))
+  }
+
+  /**
+   * Asks `authorizeTopic` again about the topics that the user's clients have requested, for each open stream on any node. A
+   * stream loses the topics that are forbidden now; it is closed, and may reconnect, if `authorizeTopic` rejects the identity
+   * (`expired`) or does not answer (`error`), or if it follows a topic that is forbidden. Topics that the host or
+   * `authenticate` has granted stay: `disconnect(user, { reconnect: true })` has the identity read anew.
+   * @returns the number of streams that lost a topic, or were closed.
+   * @throws {ClusterUnavailableError} when not all nodes have answered. A node executes the command when it receives it.
+   */
+  async reauthorize(user: string): Promise<number> {
+    userChannel(user)
+    return this.topicCommands.reauthorize(user)
   }
 
   /**

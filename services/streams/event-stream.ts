@@ -13,6 +13,7 @@ import type { Sink, SinkListener } from './sink.ts'
 import type { StreamHost, StreamInit } from './stream-host.ts'
 import { StreamOutput } from './stream-output.ts'
 import { StreamPosition } from './stream-position.ts'
+import type { TopicRights } from './topic-rights.ts'
 
 /** A stream with more pending bytes than this reads them from the log instead. */
 const MAX_PENDING = 524_288
@@ -47,6 +48,8 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
   readonly since: number
   /** When the stream was opened, on the monotonic clock. */
   readonly openedAt: number
+  /** The topics that its client requested; undefined if the client may request none. */
+  rights: TopicRights | undefined
   /** The stream's slot in the heartbeat wheel. */
   slot = -1
 
@@ -66,6 +69,7 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
     this.address = init.address
     this.topics = init.topics
     this.since = init.since
+    this.rights = init.rights
     this.follows = init.follows
     this.openedAt = host.now
     this.#host = host

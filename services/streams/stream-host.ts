@@ -4,6 +4,7 @@ import type { Cursor } from '../events/cursor.ts'
 import type { Welcome } from '../events/hub-frames.ts'
 import type { LogEvent } from '../events/log-event.ts'
 import type { Beginning } from './stream-position.ts'
+import type { TopicRights } from './topic-rights.ts'
 
 /** Counts the unread events of the users' inboxes for their streams. */
 export interface UnreadCounts<Stream> {
@@ -55,4 +56,5 @@ export interface StreamInit {
   readonly beginning: Beginning
   /** When the stream was opened, in milliseconds since the epoch. */
   readonly since: number
+  readonly rights?: TopicRights | undefined
 }

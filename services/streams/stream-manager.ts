@@ -133,7 +133,8 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
       topics,
       follows,
       beginning: isFed ? NO_HISTORY : beginning(opening, opened),
-      since: this.#options.clock.now()
+      since: this.#options.clock.now(),
+      rights: opening.rights
     }
     const stream = new EventStream(this, sink, init)
     this.registry.add(stream)

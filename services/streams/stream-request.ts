@@ -1,5 +1,6 @@
 import { type Cursor, parseCursor } from '../events/cursor.ts'
 import type { Beginning } from './stream-position.ts'
+import type { TopicRights } from './topic-rights.ts'
 
 /** How many of the newest events a stream may begin with: the log pays to find each of them. */
 export const MAX_LAST = 1_000
@@ -21,6 +22,8 @@ export interface StreamRequest {
   readonly last?: number | undefined
   /** The network address of the client; empty if it is unknown. */
   readonly address?: string | undefined
+  /** @internal The topics among them that the client has requested. */
+  readonly rights?: TopicRights | undefined
   /** @internal The id of its reservation on the other nodes. */
   readonly id?: string | undefined
 }

@@ -9,11 +9,12 @@ const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
 t.comment(`TEST_SEED=${seed}`)
 
 const LOGGER = { error: () => {}, warn: () => {} }
+const TOPICS = { execute: async () => 0 }
 const WATCHER = { drainGrace: 0, isWatching: false, report: () => {} }
 
 t.test('a late command spares streams that were opened after it was given', async (t) => {
   const { hub, clock, open } = await startHub(t)
-  const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER, WATCHER)
+  const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER, WATCHER, TOPICS)
   const before = open()
   clock.advance(5_000)
   const after = open()
@@ -27,7 +28,7 @@ t.test('a late command spares streams that were opened after it was given', asyn
 
 t.test('a fresh command applies to all open streams, though the clock was set back meanwhile', async (t) => {
   const { hub, clock, open } = await startHub(t)
-  const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER, WATCHER)
+  const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER, WATCHER, TOPICS)
   const { sink } = open()
   await settle()
   clock.wall -= 3_600_000
@@ -37,7 +38,7 @@ t.test('a fresh command applies to all open streams, though the clock was set ba
 
 t.test('streams are closed by their ids, if they exist', async (t) => {
   const { hub, open } = await startHub(t)
-  const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER, WATCHER)
+  const node = new NodeStreams(hub.manager.registry, hub.options, LOGGER, WATCHER, TOPICS)
   const [one, two, three] = [open(), open({ user: 'bob' }), open()]
   await settle()
   const streams = [one.stream.id, 'none', two.stream.id, one.stream.id]
@@ -53,7 +54,7 @@ t.test('only a limit that replaces closes the oldest stream', async (t) => {
     [{ maxStreamsPerUser: 0 }, 0]
   ] as const) {
     const { hub } = await startHub(t, options)
-    t.equal(new NodeStreams(hub.manager.registry, hub.options, LOGGER, WATCHER).replaceAbove, expected)
+    t.equal(new NodeStreams(hub.manager.registry, hub.options, LOGGER, WATCHER, TOPICS).replaceAbove, expected)
   }
 })
 

@@ -1,4 +1,5 @@
 import type { CloseCommand, Cluster, LocalNode, StreamEntry, UserState } from '../../services/cluster/cluster.ts'
+import type { TopicCommand } from '../../services/cluster/topic-command.ts'
 import { ClusterUnavailableError } from '../../services/errors.ts'
 import { type Channel, channelsHeard } from '../../services/events/channel.ts'
 import { compareNames } from '../../services/events/utf8-order.ts'
@@ -134,6 +135,12 @@ export class NetworkNodes implements Cluster {
 
   async release(role: string): Promise<void> {
     if (this.#network.roles.get(role) === this) this.#network.roles.delete(role)
+  }
+
+  async changeTopics(command: TopicCommand): Promise<number> {
+    this.#check()
+    const answers = await Promise.all(this.#others.map((node) => node.#local?.changeTopics(command, 0) ?? 0))
+    return answers.reduce((sum, answer) => sum + answer, 0)
   }
 
   async leave(): Promise<void> {

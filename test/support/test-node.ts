@@ -78,6 +78,10 @@ export class TestNode implements LocalNode {
     return streams.length
   }
 
+  async changeTopics(): Promise<number> {
+    return 0
+  }
+
   open(user: string | null, stream: Partial<StreamEntry> = {}): StreamEntry {
     const entry = makeEntry(user, stream)
     this.#streams.set(entry.id, entry)

@@ -21,9 +21,15 @@ export class Acknowledgements {
 
   /**
    * Resolves with the sum of the answers when all nodes have answered or died, or after the given number of milliseconds.
+   * @param mustAnswer rejects if a node has not answered by then.
    * @param send sends the command, and returns the live nodes. If it rejects, so does this.
    */
-  async gather(id: string, milliseconds: number, send: () => Promise<readonly string[]>): Promise<number> {
+  async gather(
+    id: string,
+    milliseconds: number,
+    send: () => Promise<readonly string[]>,
+    mustAnswer = false
+  ): Promise<number> {
     let stop: (() => void) | undefined
     try {
       return await new Promise<number>((resolve, reject) => {
@@ -32,6 +38,7 @@ export class Acknowledgements {
         this.#waiting.set(id, waiting)
         stop = this.#clock.every(milliseconds, () => {
           if (waiting.nodes === undefined) reject(new ClusterUnavailableError('Redis did not answer in time'))
+          else if (mustAnswer) reject(new ClusterUnavailableError('a node did not answer in time'))
           else enough()
         })
         send().then((nodes) => {

@@ -1,6 +1,7 @@
 import { CLOSE_REASONS } from '../../events/close-reason.ts'
 import type { RedisLink } from '../../redis/link.ts'
 import type { CloseCommand } from '../cluster.ts'
+import { isTopicCommand, type TopicCommand } from '../topic-command.ts'
 import { LISTEN } from './cluster-scripts.ts'
 
 /** A message of a node to all others. */
@@ -10,6 +11,7 @@ export type NodeCommand =
   | { readonly look: true }
   /** `from` is the node that waits for an answer, `id` the answer's id. Without them no node waits, and all execute it. */
   | { readonly command: CloseCommand; readonly from?: string | undefined; readonly id?: string | undefined }
+  | { readonly topics: TopicCommand; readonly from: string; readonly id: string }
   | { readonly answer: string; readonly node: string; readonly closed: number }
 
 /** How long one read blocks, in milliseconds. */
@@ -94,10 +96,11 @@ export function parseNodeCommand(text: string): NodeCommand | undefined {
   if (typeof message !== 'object' || message === null) return undefined
   if (message.joined === true) return { joined: true }
   if (message.look === true) return { look: true }
-  const { answer, node, closed, command, from, id } = message
+  const { answer, node, closed, command, topics, from, id } = message
   if (typeof answer === 'string' && typeof node === 'string' && Number.isSafeInteger(closed)) {
     return { answer, node, closed: closed as number }
   }
+  if (isTopicCommand(topics) && typeof from === 'string' && typeof id === 'string') return { topics, from, id }
   return isCommand(command) && isOptionalText(from) && isOptionalText(id) ? { command, from, id } : undefined
 }
 

@@ -6,6 +6,7 @@ import { wholeNumber } from '../../option-checks.ts'
 import { randomText } from '../../random.ts'
 import { LinkError, type LuaScript, type RedisArgument, type RedisLink } from '../../redis/link.ts'
 import type { CloseCommand, Cluster, LocalNode, StreamEntry, UserState } from '../cluster.ts'
+import type { TopicCommand } from '../topic-command.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { ANSWER, COMMAND, COUNT, OF_USER, RESERVE, ROLE, STATES, USERS } from './cluster-scripts.ts'
 import { CommandStream, type NodeCommand } from './command-stream.ts'
@@ -37,6 +38,10 @@ const NONE = { users: 0, streams: 0 }
 /** How long `close()` and `reserve()` wait for others, in milliseconds. */
 const CLOSE_WITHIN = 2_000
 const RESERVE_WITHIN = 1_000
+type TopicsMessage = Extract<NodeCommand, { readonly topics: TopicCommand }>
+
+/** How long a change of topics waits for others: their hosts have five seconds to answer. */
+const TOPICS_WITHIN = 7_000
 
 /** Joins the nodes of a hub through Redis: each writes its streams, and queries those of the others with one script each. */
 export class RedisCluster implements Cluster {
@@ -187,6 +192,14 @@ export class RedisCluster implements Cluster {
     return this.#acknowledgements.gather(id, CLOSE_WITHIN, send)
   }
 
+  async changeTopics(topics: TopicCommand): Promise<number> {
+    if (this.isSingleNode) return 0
+    const id = randomText(12)
+    const message: NodeCommand = { topics, from: this.#self, id }
+    const send = async () => (await this.#query(COMMAND, [JSON.stringify(message)])) as string[]
+    return this.#acknowledgements.gather(id, TOPICS_WITHIN, send, true)
+  }
+
   async hold(role: string): Promise<number> {
     try {
       const isHeld = (await this.#link.run(ROLE, this.#key, [this.#self, role, String(this.#lease)])) === 1
@@ -209,13 +222,21 @@ export class RedisCluster implements Cluster {
   #receive(command: NodeCommand, age: number): void {
     if ('joined' in command || 'look' in command) this.#membership?.refreshSoon()
     else if ('answer' in command) this.#acknowledgements.take(command.answer, command.node, command.closed)
+    else if ('topics' in command) void this.#changeTopics(command, age)
     else if (command.from !== this.#self) this.#execute(command.command, age, command.id)
   }
 
   #execute(command: CloseCommand, age: number, id: string | undefined): void {
     const closed = (this.#local as LocalNode).close(command, age)
+    if (id !== undefined) this.#answer(id, closed)
+  }
+
+  async #changeTopics({ topics, from, id }: TopicsMessage, age: number): Promise<void> {
+    if (from !== this.#self) this.#answer(id, await (this.#local as LocalNode).changeTopics(topics, age))
+  }
+
+  #answer(id: string, closed: number): void {
     const { name = '' } = this.#membership ?? {}
-    if (id === undefined) return
     // The command was executed; without the answer its sender counts too few. The membership logs that Redis is down.
     this.#query(ANSWER, [JSON.stringify({ answer: id, node: name, closed })]).catch(() => undefined)
   }

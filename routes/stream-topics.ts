@@ -1,0 +1,17 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyInstance } from 'fastify'
+import type { Authenticate, AuthorizeTopic } from '../plugins/sse-hub.ts'
+import { StreamParams, StreamTopics } from './schemas.ts'
+
+/** `PUT /streams/:id/topics`: the topics that the caller requests for an open stream of its own. */
+export function streamTopicsRoute(
+  app: FastifyInstance,
+  options: { authenticate?: Authenticate | undefined; authorizeTopic?: AuthorizeTopic | undefined }
+): void {
+  app
+    .withTypeProvider<TypeBoxTypeProvider>()
+    .put('/streams/:id/topics', { schema: { params: StreamParams, body: StreamTopics } }, async (request, reply) => {
+      await app.sse.requestTopics(request, request.params.id, request.body.topics, options)
+      return reply.code(204).send()
+    })
+}
