@@ -52,6 +52,8 @@ interface Window {
 export class TopicsModel {
   readonly trace: string[] = []
   readonly #random: Random
+  /** Each event has one channel: a log reports a gap for one that a channel has evicted, also if another channel has it. */
+  readonly #isSingle: boolean
   readonly #log: SlowLog
   readonly #hub: Hub
   readonly #clock: FakeClock
@@ -67,6 +69,7 @@ export class TopicsModel {
 
   constructor(seed: number, retention: Partial<typeof DEFAULT_RETENTION> = {}) {
     this.#random = new Random(seed)
+    this.#isSingle = Object.keys(retention).length > 0
     this.#clock = new FakeClock({ seed })
     this.#log = new SlowLog(memoryLog(this.#clock, retention), {
       isSlow: this.#random.chance(0.7),
@@ -96,8 +99,9 @@ export class TopicsModel {
 
   async publish(): Promise<void> {
     for (let count = this.#random.pick([1, 1, 1, 2, 5, 60]); count > 0; count--) {
-      const topics = TOPICS.filter(() => this.#random.chance(0.3))
-      const isForUser = topics.length === 0 || this.#random.chance(0.15)
+      const several = TOPICS.filter(() => this.#random.chance(0.3))
+      const topics = this.#isSingle ? several.slice(0, 1) : several
+      const isForUser = topics.length === 0 || (!this.#isSingle && this.#random.chance(0.15))
       const to = { ...(topics.length > 0 ? { topics } : {}), ...(isForUser ? { users: ['alice'] } : {}) }
       const seq = this.#published.length + 1
       this.#published.push({ seq, topics, isForAll: isForUser })
