@@ -34,7 +34,8 @@ t.test('the catalogue has every item once, and in order', async (t) => {
     ...numbers('R', 1, 26),
     ...numbers('E', 1, 15),
     ...numbers('B', 1, 10),
-    ...numbers('H', 1, 9)
+    ...numbers('H', 1, 9),
+    ...numbers('P', 1, 6)
   ]
   t.same(
     items.map(({ number }) => number),
