@@ -19,12 +19,11 @@ export class DeadlineHeap<Item> {
     this.#compact()
   }
 
-  deadlineOf(item: Item): number | undefined {
-    return this.#live.get(item)
-  }
-
-  delete(item: Item): void {
-    if (this.#live.delete(item)) this.#compact()
+  /** Returns whether the item was there. */
+  delete(item: Item): boolean {
+    const wasThere = this.#live.delete(item)
+    if (wasThere) this.#compact()
+    return wasThere
   }
 
   /** Removes and returns one item whose deadline is `now` or earlier. */

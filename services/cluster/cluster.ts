@@ -77,7 +77,7 @@ export interface Cluster {
    * Whether each of the users has a stream on the other nodes, in one round trip.
    * @throws {ClusterUnavailableError}
    */
-  states(users: readonly string[]): Promise<readonly UserState[]>
+  areOnline(users: readonly string[]): Promise<readonly boolean[]>
 
   /**
    * Lists the streams of a user on the other nodes.
@@ -127,13 +127,6 @@ export interface StreamEntry {
   readonly follows: boolean
   /** When it was opened, in milliseconds since the Unix epoch on the clock of its node. */
   readonly since: number
-}
-
-/** A user, as the other nodes know the user. */
-export interface UserState {
-  readonly isOnline: boolean
-  /** The rest of the leave grace of a user who is offline on every node, in milliseconds; 0 when it is over. */
-  readonly grace: number
 }
 
 /** A user came online, or has been offline for longer than the leave grace. */

@@ -21,7 +21,7 @@ export const SINGLE_NODE: Cluster = {
   reserve: async () => true,
   countListeners: async (targets) => targets.map(() => 0),
   countOfUser: async () => 0,
-  states: async (users) => users.map(() => ({ isOnline: false, grace: 0 })),
+  areOnline: async (users) => users.map(() => false),
   ofUser: async () => [],
   users: async () => [],
   close: async () => 0,
@@ -39,7 +39,6 @@ export function singleNode(clock: Clock): Cluster {
     join: async (node) => users.begin(node),
     opened: (stream) => users.opened(stream),
     closed: (stream, absence) => users.closed(stream, absence),
-    states: async (names) => names.map((user) => ({ isOnline: false, grace: users.graceOf(user) })),
     leave: async () => users.end()
   }
 }
@@ -70,8 +69,7 @@ class PresenceOfOne {
 
   opened({ user }: StreamEntry): void {
     if (user === null || this.#node?.countOfUser(user) !== 1) return
-    if (this.#absent.deadlineOf(user) === undefined) this.#report(user, true)
-    else this.#absent.delete(user)
+    if (!this.#absent.delete(user)) this.#report(user, true)
     this.#checkWhileNeeded()
   }
 
@@ -80,11 +78,6 @@ class PresenceOfOne {
     this.#absent.set(user, this.#clock.monotonic() + absence)
     if (this.#absent.size > MAX_ABSENT) this.#takeDue(Number.POSITIVE_INFINITY)
     this.#checkWhileNeeded()
-  }
-
-  graceOf(user: string): number {
-    const deadline = this.#absent.deadlineOf(user)
-    return deadline === undefined ? 0 : Math.max(0, deadline - this.#clock.monotonic())
   }
 
   #checkWhileNeeded(): void {

@@ -110,7 +110,7 @@ export interface HubOptions {
    */
   readonly openingRate?: number | undefined
   /**
-   * How long a user may be without an open stream before the user is offline for the hub's events `offline` and `undelivered`.
+   * How long a user may be without an open stream before the user is offline for the hub's event `offline`.
    * Choose it longer than one and a half of `reconnectionTime`.
    * @default 5_000
    */

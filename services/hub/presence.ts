@@ -68,8 +68,8 @@ export class Presence {
     const online = new Map(users.map((user) => [user, this.#registry.countOfUser(user) > 0]))
     if (this.#cluster.isSingleNode) return online
     const absent = [...online].flatMap(([user, isHere]) => (isHere ? [] : [user]))
-    const states = await this.#cluster.states(absent)
-    for (const [at, user] of absent.entries()) online.set(user, states[at]?.isOnline === true)
+    const states = await this.#cluster.areOnline(absent)
+    for (const [at, user] of absent.entries()) online.set(user, states[at] === true)
     return online
   }
 

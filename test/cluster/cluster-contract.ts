@@ -101,9 +101,11 @@ export function clusterContract(t: Test, makeWorld: (t: Test) => Promise<World>)
     two.open('alice')
     three.open('alice')
     three.open('bob')
-    const ask = async () => (await one.nodes.states(['alice', 'mine', 'bob', 'carol'])).map(({ isOnline }) => isOnline)
-    await untilSame(ask, [true, false, true, false])
-    t.same(await one.nodes.states([]), [])
+    await untilSame(
+      () => one.nodes.areOnline(['alice', 'mine', 'bob', 'carol']) as Promise<boolean[]>,
+      [true, false, true, false]
+    )
+    t.same(await one.nodes.areOnline([]), [])
   })
 
   t.test('topics and users with strange names are kept apart', async (t) => {

@@ -1,4 +1,4 @@
-import type { CloseCommand, Cluster, LocalNode, StreamEntry, UserState } from '../../services/cluster/cluster.ts'
+import type { CloseCommand, Cluster, LocalNode, StreamEntry } from '../../services/cluster/cluster.ts'
 import type { TopicCommand } from '../../services/cluster/topic-command.ts'
 import { ClusterUnavailableError } from '../../services/errors.ts'
 import { type Channel, channelsHeard } from '../../services/events/channel.ts'
@@ -99,9 +99,9 @@ export class NetworkNodes implements Cluster {
     return (await this.ofUser(user)).length
   }
 
-  async states(users: readonly string[]): Promise<readonly UserState[]> {
+  async areOnline(users: readonly string[]): Promise<readonly boolean[]> {
     this.#check()
-    return users.map((user) => ({ isOnline: this.#others.some((node) => node.#ofUser(user).length > 0), grace: 0 }))
+    return users.map((user) => this.#others.some((node) => node.#ofUser(user).length > 0))
   }
 
   async ofUser(user: string): Promise<readonly StreamEntry[]> {

@@ -5,10 +5,10 @@ import { compareNames } from '../../events/utf8-order.ts'
 import { wholeNumber } from '../../option-checks.ts'
 import { randomText } from '../../random.ts'
 import { LinkError, type LuaScript, type RedisArgument, type RedisLink } from '../../redis/link.ts'
-import type { CloseCommand, Cluster, LocalNode, StreamEntry, UserState } from '../cluster.ts'
+import type { CloseCommand, Cluster, LocalNode, StreamEntry } from '../cluster.ts'
 import type { TopicCommand } from '../topic-command.ts'
 import { Acknowledgements } from './acknowledgements.ts'
-import { ANSWER, COMMAND, COUNT, OF_USER, RESERVE, ROLE, STATES, USERS } from './cluster-scripts.ts'
+import { ANSWER, ARE_ONLINE, COMMAND, COUNT, OF_USER, RESERVE, ROLE, USERS } from './cluster-scripts.ts'
 import { CommandStream, type NodeCommand } from './command-stream.ts'
 import { Counts } from './counts.ts'
 import { Membership } from './membership.ts'
@@ -159,10 +159,10 @@ export class RedisCluster implements Cluster {
     return (await this.#query(OF_USER, [user, '1'])) as number
   }
 
-  async states(users: readonly string[]): Promise<readonly UserState[]> {
+  async areOnline(users: readonly string[]): Promise<readonly boolean[]> {
     if (users.length === 0) return []
-    const found = (await this.#query(STATES, [JSON.stringify(users)])) as number[]
-    return found.map((state) => ({ isOnline: state > 0, grace: Math.max(0, -state) }))
+    const found = (await this.#query(ARE_ONLINE, [JSON.stringify(users)])) as number[]
+    return found.map((isOnline) => isOnline === 1)
   }
 
   async ofUser(user: string): Promise<Pick<StreamEntry, 'id' | 'since' | 'topics'>[]> {

@@ -1,5 +1,5 @@
 -- 2 JSON: users
--- Returns for each: 1 with a stream on another node, else 0, or -n when n ms of the leave grace remain.
+-- Returns for each 1 with a stream on another node, else 0.
 
 local answer, live = {}, others()
 for at, user in ipairs(cjson.decode(ARGV[2])) do
@@ -9,10 +9,6 @@ for at, user in ipairs(cjson.decode(ARGV[2])) do
       answer[at] = 1
       break
     end
-  end
-  if answer[at] == 0 then
-    local deadline = call('ZSCORE', DUE, '-' .. user)
-    if deadline then answer[at] = math.min(0, now - tonumber(deadline)) end
   end
 end
 return answer
