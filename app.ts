@@ -210,11 +210,14 @@ function before(check: (request: FastifyRequest) => unknown): onRequestHookHandl
   }
 }
 
+/** Methods of routes that change something. */
+const CHANGING: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
+
 /** Runs hooks before the body is read, on all routes that change state. */
 function guardMutations(api: FastifyInstance, guards: readonly onRequestHookHandler[]): void {
   api.addHook('onRoute', (route) => {
     const methods = [route.method].flat()
-    if (methods.some((method) => method === 'POST' || method === 'DELETE')) {
+    if (methods.some((method) => CHANGING.has(method))) {
       route.onRequest = [...[route.onRequest ?? []].flat(), ...guards]
     }
   })

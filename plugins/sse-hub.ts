@@ -176,11 +176,11 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
    */
   async requestTopics(
     request: FastifyRequest,
-    stream: string,
-    topics: readonly string[],
-    options: Pick<ConnectOptions, 'authenticate' | 'authorizeTopic'>
+    identity: StreamIdentity,
+    change: { readonly stream: string; readonly topics: readonly string[] },
+    options: Pick<ConnectOptions, 'authorizeTopic'>
   ): Promise<void> {
-    const identity = await this.identify(request, options)
+    const { stream, topics } = change
     const granted = allTopics(identity.topics ?? [])
     const requested = allTopics(topics)
     this.manager.admission.check({ user: identity.user, topics: requested, expiresAt: identity.expiresAt })

@@ -5,6 +5,9 @@ import { History, Inbox, inboxPageOf, MarkRead, OwnInboxQuery, OwnPageQuery, Rea
 
 const READ_BODY_BYTES = 4_096
 
+/** The `config` of a route that refuses callers without credentials itself, before the body is read: it takes tickets, too. */
+export const IDENTIFIES_SUBSCRIBERS = { identifiesSubscribers: true } as object
+
 /** The property of a request that holds the user whom `authenticate` identified. */
 const USER = Symbol('sse hub subscriber')
 
@@ -19,8 +22,7 @@ export function ownRoutes(root: FastifyInstance, { authenticate }: { authenticat
   const onRequest = async (request: Identified): Promise<void> => {
     request[USER] = (await app.sse.identify(request, { authenticate })).user
   }
-  // The route refuses callers without credentials itself: it takes tickets, too.
-  const config = { identifiesSubscribers: true } as object
+  const config = IDENTIFIES_SUBSCRIBERS
 
   app.get(
     '/me/events',

@@ -18,7 +18,7 @@ async function build(t: Test) {
   const authentication = { apiKeys, subscribers: { keys: [SECRET] }, cookie: 'hub' }
   await app.register(hubApp, { authentication, corsOrigins: ['https://app.example'] })
   const { id } = await app.sse.send('alice', { data: 'a notification', inbox: true })
-  const call = async (method: 'GET' | 'POST' | 'DELETE', url: string, headers: object, payload?: object) => {
+  const call = async (method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string, headers: object, payload?: object) => {
     const response = await app.inject({ method, url, headers: { ...headers }, ...(payload && { payload }) })
     return response.statusCode
   }
@@ -58,6 +58,24 @@ t.test('neither an invalid credential nor a publisher is a subscriber', async (t
   }
   t.equal(await app.sse.unread('alice'), 1)
 })
+
+t.test(
+  'the topics of a stream change only for its subscriber, who is identified before the body is read',
+  async (t) => {
+    const { call } = await build(t)
+    const url = '/streams/none/topics'
+    for (const headers of [
+      {},
+      bearer(KEY),
+      bearer(tokenOf('alice', {}, { key: 'another secret of more than 32 bytes' }))
+    ]) {
+      t.equal(await call('PUT', url, headers, { topics: [] }), 401)
+      const broken = { ...headers, 'content-type': 'application/json' }
+      t.equal(await call('PUT', url, broken, Buffer.from('{')), 401, 'the body is not parsed')
+    }
+    t.equal(await call('PUT', url, bearer(tokenOf('alice')), { topics: [] }), 404)
+  }
+)
 
 t.test('a page of another origin cannot mark an inbox as read with the cookie of a user', async (t) => {
   const { app, id, call } = await build(t)
