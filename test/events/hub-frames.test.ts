@@ -79,7 +79,7 @@ t.test('a client that should not return gets an id that says so', async (t) => {
 })
 
 t.test('streams close for good at the request of the user or host, and never for a transient reason', async (t) => {
-  t.strictSame([...CLOSED_FOR_GOOD].sort(), ['finished', 'kicked', 'replaced'])
+  t.strictSame([...CLOSED_FOR_GOOD].sort(), ['failed', 'finished', 'kicked', 'replaced'])
   t.ok([...CLOSED_FOR_GOOD].every((reason) => CLOSE_REASONS.includes(reason)))
-  t.equal(new Set(CLOSE_REASONS).size, 9)
+  t.equal(new Set(CLOSE_REASONS).size, 10)
 })
