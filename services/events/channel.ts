@@ -38,9 +38,14 @@ export function readChannel(user: string): InboxChannel {
   return `r:${user}`
 }
 
+const INBOX = 'i'.charCodeAt(0)
+const READ = 'r'.charCodeAt(0)
+
 /** Whether a channel belongs to a user's inbox. */
 export function isInboxChannel(channel: Channel): channel is InboxChannel {
-  return channel.startsWith('i:') || channel.startsWith('r:')
+  const kind = channel.charCodeAt(0)
+  // Every append asks: no channel of another kind begins with these letters.
+  return kind === INBOX || kind === READ
 }
 
 /** The user whose inbox a channel belongs to; undefined for other channels. */

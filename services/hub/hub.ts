@@ -6,8 +6,7 @@ import type { EventLog, HealthCheck } from '../event-log/event-log.ts'
 import { MemoryLog } from '../event-log/memory/memory-log.ts'
 import { topicChannel, userChannel } from '../events/channel.ts'
 import { formatCursor } from '../events/cursor.ts'
-import type { AnyDraft, EventDraft, EventMap, LoggedDraft } from '../events/draft.ts'
-import { asList } from '../events/target.ts'
+import type { EventMap } from '../events/draft.ts'
 import { UnreadNotices } from '../inbox/unread-notices.ts'
 import type { Logger } from '../logger.ts'
 import type { EventStream } from '../streams/event-stream.ts'
@@ -21,13 +20,12 @@ import { type HistoryPage, readHistory } from './history.ts'
 import { checkLimit, type HistoryOf, type HistoryQuery } from './history-query.ts'
 import { type HubEventMap, HubEvents } from './hub-events.ts'
 import type { HubStats } from './hub-stats.ts'
-import { InboxMethods } from './inbox-methods.ts'
 import { type HubOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import type { Outbox } from './outbox.ts'
 import { type OnlinePage, Presence, type TopicListeners, type UserPresence } from './presence.ts'
 import { PresenceReporter } from './presence-reporter.ts'
-import type { PublishReceipt } from './publish-receipt.ts'
-import { Publisher, type PublishOptions, type Targeted } from './publisher.ts'
+import { PublishMethods } from './publish-methods.ts'
+import { Publisher } from './publisher.ts'
 import { noRefusals, type Refusal } from './refusals.ts'
 import { TopicCommands } from './topic-commands.ts'
 
@@ -38,7 +36,7 @@ const MAX_USERS = 1_000
  * Publishes and delivers events. A publish appends to the event log; each event comes from the log's tail and is delivered
  * then. The hub knows nothing of HTTP: streams are opened on sinks.
  */
-export class Hub<Events extends object = EventMap> extends InboxMethods {
+export class Hub<Events extends object = EventMap> extends PublishMethods<Events> {
   readonly options: ResolvedOptions
   /** @internal Opens, feeds and closes the streams of this node. */
   readonly manager: StreamManager
@@ -51,7 +49,8 @@ export class Hub<Events extends object = EventMap> extends InboxMethods {
   readonly #localNode: NodeStreams
   readonly #events: HubEvents
   readonly #presence: Presence
-  readonly #publisher: Publisher
+  /** @internal */
+  protected override readonly publisher: Publisher
   readonly #drainDelay: DrainDelay
   readonly #refused = noRefusals()
   readonly #furtherStats: Record<string, () => object> = {}
@@ -80,77 +79,13 @@ export class Hub<Events extends object = EventMap> extends InboxMethods {
     this.#localNode = new NodeStreams(this.manager.registry, this.options, logger, watcher, this.topicCommands)
     this.#presence = new Presence(this.manager.registry, this.cluster)
     this.#drainDelay = new DrainDelay(this.options.clock)
-    this.#publisher = new Publisher({ ...parts, events: this.#events, presence: this.#presence })
+    this.publisher = new Publisher({ ...parts, events: this.#events, presence: this.#presence })
   }
 
   /** Begins to read the log's tail, and joins the cluster. Nothing is delivered before. */
   start(): Promise<void> {
     this.#started ??= this.manager.start().then(() => this.cluster.join(this.#localNode))
     return this.#started
-  }
-
-  /** Publishes an event to one or several users: to each of their streams, on every node, and to their history. */
-  async send(
-    user: string | readonly string[],
-    draft: LoggedDraft<Events>,
-    options?: PublishOptions
-  ): Promise<PublishReceipt>
-  async send(
-    user: string | readonly string[],
-    draft: EventDraft<Events>,
-    options?: PublishOptions
-  ): Promise<PublishReceipt<string | null>>
-  async send(
-    user: string | readonly string[],
-    draft: EventDraft<Events>,
-    options?: PublishOptions
-  ): Promise<PublishReceipt<string | null>> {
-    return this.#publisher.publish({ users: asList(user) }, draft as AnyDraft, options)
-  }
-
-  /** Publishes an event to one or several topics. A stream that listens to several of them receives it once. */
-  async publish(
-    topic: string | readonly string[],
-    draft: LoggedDraft<Events>,
-    options?: PublishOptions
-  ): Promise<PublishReceipt>
-  async publish(
-    topic: string | readonly string[],
-    draft: EventDraft<Events>,
-    options?: PublishOptions
-  ): Promise<PublishReceipt<string | null>>
-  async publish(
-    topic: string | readonly string[],
-    draft: EventDraft<Events>,
-    options?: PublishOptions
-  ): Promise<PublishReceipt<string | null>> {
-    return this.#publisher.publish({ topics: asList(topic) }, draft as AnyDraft, options)
-  }
-
-  /** Publishes an event to everyone. */
-  async broadcast(draft: LoggedDraft<Events>, options?: PublishOptions): Promise<PublishReceipt>
-  async broadcast(draft: EventDraft<Events>, options?: PublishOptions): Promise<PublishReceipt<string | null>>
-  async broadcast(draft: EventDraft<Events>, options?: PublishOptions): Promise<PublishReceipt<string | null>> {
-    return this.#publisher.publish({ everyone: true }, draft as AnyDraft, options)
-  }
-
-  /**
-   * Publishes several events, all or none, in this order and with no other event between.
-   * @throws {BatchTooLargeError} for more than `maxBatch` events; and the error of the first invalid draft.
-   */
-  async publishBatch(
-    drafts: readonly Targeted<LoggedDraft<Events>>[],
-    options?: PublishOptions
-  ): Promise<PublishReceipt[]>
-  async publishBatch(
-    drafts: readonly Targeted<EventDraft<Events>>[],
-    options?: PublishOptions
-  ): Promise<PublishReceipt<string | null>[]>
-  async publishBatch(
-    drafts: readonly Targeted<EventDraft<Events>>[],
-    options?: PublishOptions
-  ): Promise<PublishReceipt<string | null>[]> {
-    return this.#publisher.publishBatch(drafts as readonly Targeted<AnyDraft>[], options)
   }
 
   /** @internal Opens a stream on a sink; see {@link StreamManager.open}. */
@@ -277,7 +212,7 @@ export class Hub<Events extends object = EventMap> extends InboxMethods {
 
   /** @internal Stores entries of the outbox together with events that are published from now on. */
   use(outbox: Outbox, name: string, stats: () => object): void {
-    this.#publisher.outbox = outbox
+    this.publisher.outbox = outbox
     this.#furtherStats[name] = stats
   }
 
@@ -293,7 +228,7 @@ export class Hub<Events extends object = EventMap> extends InboxMethods {
       streams: registry.size,
       users: registry.users,
       cluster: online,
-      published: this.#publisher.published,
+      published: this.publisher.published,
       opened,
       closed: { ...closed },
       refused: { ...this.#refused, ...rejected },
