@@ -68,13 +68,16 @@ class PresenceOfOne {
   }
 
   opened({ user }: StreamEntry): void {
-    if (user === null || this.#node?.countOfUser(user) !== 1) return
-    if (!this.#absent.delete(user)) this.#report(user, true)
+    const node = this.#node
+    if (user === null || node?.countOfUser(user) !== 1) return
+    if (!this.#absent.delete(user) && node.isWatching) this.#report(user, true)
     this.#checkWhileNeeded()
   }
 
   closed({ user }: StreamEntry, absence: number): void {
-    if (user === null || this.#node?.countOfUser(user) !== 0) return
+    const node = this.#node
+    // Without a listener nothing is remembered: no timer runs for users who have left.
+    if (user === null || !node?.isWatching || node.countOfUser(user) !== 0) return
     this.#absent.set(user, this.#clock.monotonic() + absence)
     if (this.#absent.size > MAX_ABSENT) this.#takeDue(Number.POSITIVE_INFINITY)
     this.#checkWhileNeeded()

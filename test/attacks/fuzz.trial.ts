@@ -219,6 +219,10 @@ for (const protocol of ['HTTP/1', 'HTTP/2'] as const) {
     }
     await Promise.all(Array.from({ length: ATTACKERS }, (_, number) => attacker(number)))
 
+    t.same(report.faults, [])
+    const { exitCode, signalCode } = server.child
+    if (exitCode !== null || signalCode !== null)
+      return t.fail(`the hub has ended: ${exitCode ?? signalCode}\n${server.stderr}\n${server.stdout.slice(-4_000)}`)
     const worst = innocent.takeWorst()
     const until = performance.now() + 60_000
     while (costOf(pid).descriptors > before.descriptors + DESCRIPTORS_LEFT && performance.now() < until)
@@ -226,8 +230,6 @@ for (const protocol of ['HTTP/1', 'HTTP/2'] as const) {
     const after = costOf(pid)
     t.comment(JSON.stringify(report.counts))
     t.comment(`before ${show(before)}; after ${show(after)}`)
-    t.same(report.faults, [])
-    t.equal(server.child.exitCode, null, 'the hub is alive')
     t.ok(
       worst.byServer <= MAX_WAIT,
       `the innocent waits ${worst.byServer} ms at most (${worst.wall} by the wall clock)`

@@ -124,8 +124,9 @@ t.test('with Sentinels, the log follows the master', { skip: withoutRedis }, asy
   // also with new connections.
   await master.start()
   await (sentinels[0] as RedisServer).kill()
+  // A Sentinel cuts the clients of a server that it makes a replica.
   await until(
-    () => master.sendAs(PASSWORD, ['ROLE']),
+    () => master.sendAs(PASSWORD, ['ROLE']).catch((error) => error),
     (role) => String(role).startsWith('slave'),
     'a replica',
     60_000

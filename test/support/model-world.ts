@@ -144,8 +144,6 @@ export class ModelWorld {
       const left = [manager.registry.size, manager.registry.users, [...manager.registry.listeners(EVERYONE)].length]
       if (left.some((count) => count !== 0)) throw new Violation('V10', `left behind: ${left.join(', ')}`)
     }
-    // The leave grace of the users.
-    this.#clock.advance(10_000)
     if (this.#clock.timers !== 0) throw new Violation('V10', `${this.#clock.timers} timers are left running`)
     for (const { hub } of this.#nodes) await hub.dispose()
     await this.#turn(3)
