@@ -1,6 +1,7 @@
 import t from 'tap'
 import { effort } from '../support/effort.ts'
-import { freePort, startNginx, withoutNginx } from '../support/nginx.ts'
+import { freePort } from '../support/free-port.ts'
+import { startNginx, withoutNginx } from '../support/nginx.ts'
 import { NodeProcess } from '../support/node-process.ts'
 import { RECONNECTING_CLIENTS } from '../support/reconnecting-client.ts'
 import { RedisServer } from '../support/redis-server.ts'

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { freePort } from './free-port.ts'
 import { without } from './programs.ts'
 import { withoutRedis } from './redis-server.ts'
 import { until } from './test-node.ts'
@@ -12,15 +12,6 @@ import { until } from './test-node.ts'
 const CONF = join(import.meta.dirname, '..', '..', 'examples', 'cluster', 'nginx.conf')
 /** The reason why tests that need nginx and a Redis are skipped, or false. */
 export const withoutNginx = without('nginx', { version: '-v', install: 'apt-get install nginx-light' }) || withoutRedis
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 /** nginx configured as in the example, except for the addresses. Returns its URL. */
 export async function startNginx(t: Test, nodes: readonly { readonly url: string }[]): Promise<string> {

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { createClient, RESP_TYPES } from 'redis'
+import { freePort } from './free-port.ts'
 import { without } from './programs.ts'
 
 /** The reason why tests that need a Redis are skipped, or false. */
@@ -28,6 +28,7 @@ export class RedisServer {
   readonly #dir = mkdtempSync(join(tmpdir(), 'sse-hub-redis-'))
   readonly #options: RedisServerOptions
   #process: ChildProcess | undefined
+  #isReady = false
 
   readonly tlsPort: number
 
@@ -40,6 +41,7 @@ export class RedisServer {
   static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
     const server = new RedisServer(await freePort(), options.hasTls ? await freePort() : 0, options)
     await server.start()
+    if (!server.#isReady) throw new Error(`redis-server on port ${server.port} ended before it was ready`)
     return server
   }
 
@@ -72,7 +74,8 @@ export class RedisServer {
       { stdio: ['ignore', 'pipe', 'inherit'] }
     )
     for await (const line of createInterface(this.#process.stdout as NodeJS.ReadableStream)) {
-      if (/Ready to accept connections|Sentinel ID is/.test(line)) break
+      this.#isReady = /Ready to accept connections|Sentinel ID is/.test(line)
+      if (this.#isReady) break
     }
     this.#process.stdout?.resume()
   }
@@ -170,14 +173,4 @@ export class RedisServer {
     await this.kill()
     rmSync(this.#dir, { recursive: true, force: true })
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
