@@ -32,7 +32,8 @@ import {
   type FollowOptions,
   type SseHubOptions,
   type StreamIdentity,
-  type StreamOptions
+  type StreamOptions,
+  topicsToAsk
 } from './stream-options.ts'
 import { WatchedPromise } from './watched-promise.ts'
 
@@ -181,10 +182,9 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     options: Pick<ConnectOptions, 'authorizeTopic'>
   ): Promise<void> {
     const { stream, topics } = change
-    const granted = allTopics(identity.topics ?? [])
     const requested = allTopics(topics)
     this.manager.admission.check({ user: identity.user, topics: requested, expiresAt: identity.expiresAt })
-    const asked = requested.filter((topic) => !granted.includes(topic))
+    const asked = topicsToAsk(identity.topics, requested)
     const { reauthorizations } = this.topicCommands
     const isAllowed = await this.#identities.authorize(request, identity, asked, options)
     if (isAllowed === NO_ANSWER) throw new AuthenticationUnavailableError()
@@ -210,8 +210,7 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
           : this.#identities.checked({ user }, 'follow()')
       if (identity === NO_ANSWER) return this.#reject(request, reply)
       this.manager.admission.check({ user: identity.user, topics: [topic], expiresAt: identity.expiresAt })
-      const granted = allTopics(identity.topics ?? [])
-      const asked = granted.includes(topic) ? [] : [topic]
+      const asked = topicsToAsk(identity.topics, [topic])
       const isAllowed = await this.#identities.authorize(request, identity, asked, options)
       if (isAllowed === NO_ANSWER) return this.#reject(request, reply)
       const rights = this.#identities.rights(request, identity, asked, options)

@@ -163,3 +163,9 @@ export function allTopics(...lists: unknown[]): string[] {
   const names = lists.flat() as string[]
   return names.length === 0 ? NO_TOPICS : [...new Set(names)]
 }
+
+/** The requested topics that are not granted by the identity: `authorizeTopic` decides about them. */
+export function topicsToAsk(granted: readonly string[] | undefined, requested: readonly string[]): string[] {
+  const known = allTopics(granted ?? [])
+  return requested.filter((topic) => !known.includes(topic))
+}

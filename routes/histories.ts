@@ -1,11 +1,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { HistoryQuery } from '../services/hub/history-query.ts'
-import type { Guard } from './guard.ts'
-import { Head, History, PageQuery, TopicParams, UserParams } from './schemas.ts'
-
-/** An empty cursor means no cursor, as for event sources. */
-const pageOf = ({ after, limit }: HistoryQuery): HistoryQuery => ({ after: after || undefined, limit })
+import type { FastifyInstance } from 'fastify'
+import { type Guard, paramOf } from './guard.ts'
+import { Head, History, PageQuery, pageOf, TopicParams, UserParams } from './schemas.ts'
 
 /** `GET /users/:user/events`, `/topics/:topic/events` and `/broadcast`: retained events; `GET /cursor`: the head of the log. */
 export function historyRoutes(root: FastifyInstance, guard: Guard): void {
@@ -44,9 +40,4 @@ export function historyRoutes(root: FastifyInstance, guard: Guard): void {
       return { cursor: app.sse.cursor() }
     }
   )
-}
-
-/** A parameter of the path, before it is validated. */
-function paramOf(request: FastifyRequest, name: 'user' | 'topic'): string {
-  return (request.params as Record<string, string>)[name] as string
 }

@@ -1,9 +1,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Guard } from './guard.ts'
+import type { FastifyInstance } from 'fastify'
+import { type Guard, paramOf } from './guard.ts'
 import { Inbox, InboxEventParams, InboxQuery, inboxPageOf, Retracted, UserParams } from './schemas.ts'
-
-const userOf = (request: FastifyRequest): string => (request.params as { user: string }).user
 
 /** `/users/:user/inbox`: a publisher reads a user's inbox, and retracts an event from it. */
 export function inboxRoutes(root: FastifyInstance, guard: Guard): void {
@@ -13,7 +11,7 @@ export function inboxRoutes(root: FastifyInstance, guard: Guard): void {
     '/users/:user/inbox',
     {
       schema: { params: UserParams, querystring: InboxQuery, response: { 200: Inbox } },
-      onRequest: guard((request) => [{ verb: 'read', user: userOf(request) }])
+      onRequest: guard((request) => [{ verb: 'read', user: paramOf(request, 'user') }])
     },
     (request) => app.sse.inbox(request.params.user, inboxPageOf(request.query))
   )
@@ -23,7 +21,7 @@ export function inboxRoutes(root: FastifyInstance, guard: Guard): void {
     {
       schema: { params: InboxEventParams, response: { 200: Retracted } },
       // A publisher that may send an event to the user may take one back.
-      onRequest: guard((request) => [{ verb: 'publish', target: { users: [userOf(request)] } }])
+      onRequest: guard((request) => [{ verb: 'publish', target: { users: [paramOf(request, 'user')] } }])
     },
     async (request) => {
       const { user, id } = request.params

@@ -2,7 +2,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Target } from '../services/events/target.ts'
 import { afterDelivery } from './answering.ts'
-import type { Guard } from './guard.ts'
+import { type Guard, paramOf } from './guard.ts'
 import { Batch, Draft, type DraftBody, Receipt, Receipts, TopicParams, UserParams } from './schemas.ts'
 
 /** A quote or a control character takes six characters of JSON at most. */
@@ -39,7 +39,7 @@ export function publishRoutes(root: FastifyInstance, guard: Guard, publisherOf: 
     {
       schema: { params: UserParams, body: Draft, response },
       bodyLimit,
-      onRequest: to((request) => ({ users: [(request.params as { user: string }).user] }))
+      onRequest: to((request) => ({ users: [paramOf(request, 'user')] }))
     },
     async (request, reply) => {
       reply.code(202)
@@ -52,7 +52,7 @@ export function publishRoutes(root: FastifyInstance, guard: Guard, publisherOf: 
     {
       schema: { params: TopicParams, body: Draft, response },
       bodyLimit,
-      onRequest: to((request) => ({ topics: [(request.params as { topic: string }).topic] }))
+      onRequest: to((request) => ({ topics: [paramOf(request, 'topic')] }))
     },
     async (request, reply) => {
       reply.code(202)

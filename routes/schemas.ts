@@ -115,6 +115,14 @@ export const InboxQuery = Type.Object(inboxPage, Strict)
 export const OwnInboxQuery = Type.Object(inboxPage)
 
 /** An empty cursor means no cursor, as for event sources. */
+export function pageOf({ after, limit }: Static<typeof OwnPageQuery>): {
+  after: string | undefined
+  limit: number | undefined
+} {
+  return { after: after || undefined, limit }
+}
+
+/** The same for an inbox. */
 export function inboxPageOf({ after, before, limit }: Static<typeof OwnInboxQuery>): {
   after: string | undefined
   before: string | undefined

@@ -1,14 +1,12 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Guard } from './guard.ts'
+import type { FastifyInstance } from 'fastify'
+import { type Guard, paramOf } from './guard.ts'
 import { Closed, CloseQuery, OnlineUsers, PageQuery, StreamParams, UserParams, UserPresence } from './schemas.ts'
-
-const userOf = (request: FastifyRequest) => (request.params as { user: string }).user
 
 /** `/users` and `/streams`: presence, and the closing of streams. */
 export function userRoutes(root: FastifyInstance, guard: Guard): void {
   const app = root.withTypeProvider<TypeBoxTypeProvider>()
-  const readUser = guard((request) => [{ verb: 'read', user: userOf(request) }])
+  const readUser = guard((request) => [{ verb: 'read', user: paramOf(request, 'user') }])
 
   app.get(
     '/users',
@@ -26,7 +24,7 @@ export function userRoutes(root: FastifyInstance, guard: Guard): void {
     '/users/:user/streams',
     {
       schema: { params: UserParams, querystring: CloseQuery, response: { 200: Closed } },
-      onRequest: guard((request) => [{ verb: 'close', user: userOf(request) }])
+      onRequest: guard((request) => [{ verb: 'close', user: paramOf(request, 'user') }])
     },
     async (request) => ({ closed: await app.sse.disconnect(request.params.user, request.query) })
   )
@@ -35,7 +33,7 @@ export function userRoutes(root: FastifyInstance, guard: Guard): void {
     '/streams/:id',
     {
       schema: { params: StreamParams, querystring: CloseQuery, response: { 200: Closed } },
-      onRequest: guard((request) => [{ verb: 'close', stream: (request.params as { id: string }).id }])
+      onRequest: guard((request) => [{ verb: 'close', stream: paramOf(request, 'id') }])
     },
     async (request) => ({ closed: await app.sse.disconnect({ stream: request.params.id }, request.query) })
   )

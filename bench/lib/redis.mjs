@@ -1,7 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
+import { freePort } from './free-port.mjs'
 
 export const hasRedis = () => spawnSync('redis-server', ['--version']).status === 0
 export const WITHOUT_REDIS = 'left out: redis-server is not installed (apt-get install redis-server)'
@@ -18,13 +17,4 @@ export async function withRedis(work) {
   } finally {
     redis.kill('SIGKILL')
   }
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -28,15 +28,23 @@ export function historyChannel(of: HistoryOf): Channel {
   throw new InvalidRequestError(`history() takes one of { user }, { topic } and { everyone: true }; got ${got}`)
 }
 
-/** @throws {InvalidRequestError} */
-export function checkHistoryQuery(query: HistoryQuery): HistoryQuery {
+/**
+ * Checks the names of the options of a method that reads a page.
+ * @throws {InvalidRequestError}
+ */
+export function checkQuery(method: string, query: unknown, known: readonly string[]): void {
   if (typeof query !== 'object' || query === null)
-    throw new InvalidRequestError(`history() takes { after, limit }; got ${describe(query)}`)
-  const unknown = unknownName(query, ['after', 'limit'])
+    throw new InvalidRequestError(`${method} takes { ${known.join(', ')} }; got ${describe(query)}`)
+  const unknown = unknownName(query, known)
   if (unknown !== undefined)
     throw new InvalidRequestError(
-      `history() has no option ${JSON.stringify(unknown.slice(0, 40))}; it has after, limit`
+      `${method} has no option ${JSON.stringify(unknown.slice(0, 40))}; it has ${known.join(', ')}`
     )
+}
+
+/** @throws {InvalidRequestError} */
+export function checkHistoryQuery(query: HistoryQuery): HistoryQuery {
+  checkQuery('history()', query, ['after', 'limit'])
   if (query.after !== undefined && typeof query.after !== 'string')
     throw new InvalidRequestError(`after is a cursor; got ${describe(query.after)}`)
   return query

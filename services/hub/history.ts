@@ -1,16 +1,7 @@
 import type { EventLog } from '../event-log/event-log.ts'
 import { formatCursor, parseCursor } from '../events/cursor.ts'
+import { type HistoryEvent, historyEventOf } from '../events/history-event.ts'
 import { checkHistoryQuery, checkLimit, type HistoryOf, type HistoryQuery, historyChannel } from './history-query.ts'
-
-/** An event as `history()` returns it. */
-export interface HistoryEvent {
-  readonly id: string
-  readonly event: string
-  /** The text as it is on the wire: JSON, unless a string was published. */
-  readonly data: string
-  /** When it was published: ISO 8601. */
-  readonly time: string
-}
 
 export interface HistoryPage {
   /** The oldest first. */
@@ -29,12 +20,7 @@ export async function readHistory(log: EventLog, of: HistoryOf, query: HistoryQu
   const page = await log.read({ channels, from: from ?? 'oldest', limit: checkLimit(limit) })
   const isKnown = after === undefined || from !== undefined
   return {
-    events: page.events.map(({ id, event, data, time }) => ({
-      id: id ?? '',
-      event,
-      data,
-      time: new Date(time).toISOString()
-    })),
+    events: page.events.map(historyEventOf),
     complete: page.remaining === 0 && page.gap === undefined && isKnown,
     cursor: formatCursor(page.next)
   }

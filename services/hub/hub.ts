@@ -41,8 +41,6 @@ export class Hub<Events extends object = EventMap> extends PublishMethods<Events
   /** @internal Opens, feeds and closes the streams of this node. */
   readonly manager: StreamManager
   /** @internal */
-  readonly log: EventLog
-  /** @internal */
   readonly cluster: Cluster
   /** @internal Changes topics that clients request. */
   readonly topicCommands: TopicCommands
@@ -63,10 +61,9 @@ export class Hub<Events extends object = EventMap> extends PublishMethods<Events
     const log = resolved.log ?? new MemoryLog(resolved)
     super(log)
     this.options = resolved
-    this.log = log
     this.#events = new HubEvents(logger)
     this.cluster = this.options.cluster ?? singleNode(this.options.clock)
-    const parts = { log: this.log, cluster: this.cluster, options: this.options, logger }
+    const parts = { log, cluster: this.cluster, options: this.options, logger }
     const listener: StreamListener = {
       onOpen: (stream) => this.#events.emit('open', stream),
       onClose: (stream, reason) => this.#events.emit('close', stream, reason)

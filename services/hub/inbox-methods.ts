@@ -4,20 +4,20 @@ import { userChannel } from '../events/channel.ts'
 import { markRead, type Read, retract } from '../inbox/inbox-changes.ts'
 import { type InboxPage, type InboxQuery, readInbox } from '../inbox/inbox-page.ts'
 import { countUnread } from '../inbox/unread.ts'
-import { unknownName } from '../option-checks.ts'
 import { describe } from '../text.ts'
-import { checkLimit } from './history-query.ts'
+import { checkLimit, checkQuery } from './history-query.ts'
 import { PageTurns } from './page-turns.ts'
 
 /** The methods of a hub that concern inboxes. */
 export class InboxMethods {
   /** @internal */
   readonly pageTurns = new PageTurns()
-  readonly #log: EventLog
+  /** @internal */
+  readonly log: EventLog
 
   /** @internal */
   constructor(log: EventLog) {
-    this.#log = log
+    this.log = log
   }
 
   /**
@@ -26,21 +26,17 @@ export class InboxMethods {
    */
   async inbox(user: string, query: InboxQuery = {}): Promise<InboxPage> {
     userChannel(user)
-    if (typeof query !== 'object' || query === null)
-      throw new InvalidRequestError(`inbox() takes { after, before, limit }; got ${describe(query)}`)
-    const unknown = unknownName(query, ['after', 'before', 'limit'])
-    if (unknown !== undefined)
-      throw new InvalidRequestError(`inbox() has no option ${JSON.stringify(unknown.slice(0, 40))}`)
+    checkQuery('inbox()', query, ['after', 'before', 'limit'])
     for (const id of [query.after, query.before]) if (id !== undefined) checkId(id)
     const limit = checkLimit(query.limit ?? 100)
     await this.pageTurns.next()
-    return readInbox(this.#log, user, { ...query, limit })
+    return readInbox(this.log, user, { ...query, limit })
   }
 
   /** How many events of the user's inbox are newer than the user's read cursor. */
   async unread(user: string): Promise<number> {
     userChannel(user)
-    return countUnread(this.#log, user)
+    return countUnread(this.log, user)
   }
 
   /**
@@ -50,7 +46,7 @@ export class InboxMethods {
    */
   async markRead(user: string, upTo: string): Promise<Read> {
     userChannel(user)
-    return markRead(this.#log, user, checkId(upTo))
+    return markRead(this.log, user, checkId(upTo))
   }
 
   /**
@@ -63,7 +59,7 @@ export class InboxMethods {
   async retract(id: string, options: { readonly user?: string | undefined } = {}): Promise<boolean> {
     const { user } = options
     if (user !== undefined) userChannel(user)
-    return retract(this.#log, checkId(id), user)
+    return retract(this.log, checkId(id), user)
   }
 }
 

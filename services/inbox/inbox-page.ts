@@ -2,6 +2,7 @@ import { UnknownCursorError } from '../errors.ts'
 import type { EventLog, ReadFrom } from '../event-log/event-log.ts'
 import { inboxChannel } from '../events/channel.ts'
 import { type Cursor, formatCursor, parseCursor } from '../events/cursor.ts'
+import { type HistoryEvent, historyEventOf } from '../events/history-event.ts'
 import type { LogEvent } from '../events/log-event.ts'
 import { countAfter, readStateOf } from './unread.ts'
 
@@ -14,13 +15,7 @@ export interface InboxQuery {
   readonly limit?: number | undefined
 }
 
-export interface InboxEvent {
-  readonly id: string
-  readonly event: string
-  /** The text as it is on the wire: JSON, unless a string was published. */
-  readonly data: string
-  /** When it was published: ISO 8601. */
-  readonly time: string
+export interface InboxEvent extends HistoryEvent {
   readonly isRead: boolean
 }
 
@@ -42,7 +37,7 @@ export interface InboxPage {
 export async function readInbox(
   log: EventLog,
   user: string,
-  { after, before, limit = 100 }: InboxQuery
+  { after, before, limit }: InboxQuery & { readonly limit: number }
 ): Promise<InboxPage> {
   const [state, floor, ceiling] = await Promise.all([
     readStateOf(log, user),
@@ -103,7 +98,6 @@ function isNewer(event: LogEvent | undefined, floor: Cursor | undefined): boolea
   return (event?.cursor?.seq ?? 0) > (floor?.seq ?? -1)
 }
 
-function asInboxEvent({ cursor, id, event, data, time }: LogEvent, upTo: Cursor | undefined): InboxEvent {
-  const isRead = (cursor?.seq ?? 0) <= (upTo?.seq ?? 0)
-  return { id: id ?? '', event, data, time: new Date(time).toISOString(), isRead }
+function asInboxEvent(event: LogEvent, upTo: Cursor | undefined): InboxEvent {
+  return { ...historyEventOf(event), isRead: (event.cursor?.seq ?? 0) <= (upTo?.seq ?? 0) }
 }

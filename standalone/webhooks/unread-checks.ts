@@ -24,7 +24,7 @@ interface Check {
 }
 
 /**
- * Checks, a time after an event was filed in inboxes, who has not read it. The checks stand in a queue of their own: all events
+ * Checks, a time after an event was filed in inboxes, which users have not read it. The checks stand in a queue of their own: all events
  * wait equally long, so their order is that of their deadlines.
  */
 export class UnreadChecks {

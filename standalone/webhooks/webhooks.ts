@@ -32,7 +32,7 @@ export interface WebhookStats {
 /** How long a stop waits for the response to a request in flight, in milliseconds. */
 const STOP_WITHIN = 3_000
 
-/** Tells an HTTP receiver of users and undelivered events. The queue of its messages is a part of the event log. */
+/** Reports presence and undelivered events to an HTTP receiver. The queue of its messages is a part of the event log. */
 export class Webhooks implements Outbox {
   readonly #queue: LoggedQueue
   readonly #writer: QueueWriter
