@@ -28,6 +28,7 @@ const ROOMS = {
     'access',
     'cluster',
     'cluster/redis',
+    'queues',
     'streams'
   ]
 }

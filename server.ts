@@ -65,6 +65,7 @@ async function serve(
       maxStreamsPerAddress,
       openingRate,
       presenceGrace,
+      unreadAfter: environment.webhooks?.unreadAfter,
       maxEventBytes,
       stallTimeout,
       paceConnections: true

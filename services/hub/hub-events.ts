@@ -16,6 +16,16 @@ export interface Undelivered {
   readonly data: string
 }
 
+/** An event that stayed unread in inboxes for `unreadAfter`. */
+export interface Unread {
+  /** Those users of the event who have not read it. */
+  readonly users: readonly string[]
+  /** The event's cursor. */
+  readonly id: string
+  readonly event: string
+  readonly data: string
+}
+
 /** A user came online, or went offline: over all nodes. */
 export interface PresenceEvent {
   readonly user: string
@@ -40,6 +50,12 @@ export interface HubEventMap {
   offline: [presence: PresenceEvent]
   /** An event reached no stream of a user; the host may send an e-mail or a web push instead. */
   undelivered: [event: Undelivered]
+  /**
+   * An event has been unread in inboxes for the option `unreadAfter`, which is required for it. Emitted by one of the nodes that
+   * have a listener, in the order of the events, and after a restart as well. A node that ends at this moment may have it
+   * emitted again, with the same `id`.
+   */
+  unread: [event: Unread]
 }
 
 /** Typed events. The error of a listener, thrown or rejected with, is logged; the other listeners are called. */

@@ -28,6 +28,7 @@ import { PublishMethods } from './publish-methods.ts'
 import { Publisher } from './publisher.ts'
 import { noRefusals, type Refusal } from './refusals.ts'
 import { TopicCommands } from './topic-commands.ts'
+import { UnreadChecks } from './unread-checks.ts'
 
 /** Max. number of users of one `isOnline()`. */
 const MAX_USERS = 1_000
@@ -44,6 +45,8 @@ export class Hub<Events extends object = EventMap> extends PublishMethods<Events
   readonly cluster: Cluster
   /** @internal Changes topics that clients request. */
   readonly topicCommands: TopicCommands
+  /** @internal Undefined without the option `unreadAfter`. */
+  readonly unreadChecks: UnreadChecks | undefined
   readonly #localNode: NodeStreams
   readonly #events: HubEvents
   readonly #presence: Presence
@@ -53,6 +56,7 @@ export class Hub<Events extends object = EventMap> extends PublishMethods<Events
   readonly #refused = noRefusals()
   readonly #furtherStats: Record<string, () => object> = {}
   #started: Promise<void> | undefined
+  #isStarted = false
   #disposed: Promise<void> | undefined
 
   /** @throws {InvalidOptionError} */
@@ -77,12 +81,23 @@ export class Hub<Events extends object = EventMap> extends PublishMethods<Events
     this.#presence = new Presence(this.manager.registry, this.cluster)
     this.#drainDelay = new DrainDelay(this.options.clock)
     this.publisher = new Publisher({ ...parts, events: this.#events, presence: this.#presence })
+    if (resolved.unreadAfter > 0) {
+      this.unreadChecks = new UnreadChecks({ ...parts, events: this.#events })
+      this.publisher.outboxes.push(this.unreadChecks)
+    }
   }
 
   /** Begins to read the log's tail, and joins the cluster. Nothing is delivered before. */
   start(): Promise<void> {
-    this.#started ??= this.manager.start().then(() => this.cluster.join(this.#localNode))
+    this.#started ??= this.#start()
     return this.#started
+  }
+
+  async #start(): Promise<void> {
+    await this.manager.start()
+    await this.cluster.join(this.#localNode)
+    this.#isStarted = true
+    if (this.#events.has('unread')) this.unreadChecks?.start()
   }
 
   /** @internal Opens a stream on a sink; see {@link StreamManager.open}. */
@@ -209,7 +224,7 @@ export class Hub<Events extends object = EventMap> extends PublishMethods<Events
 
   /** @internal Stores entries of the outbox together with events that are published from now on. */
   use(outbox: Outbox, name: string, stats: () => object): void {
-    this.publisher.outbox = outbox
+    this.publisher.outboxes.push(outbox)
     this.#furtherStats[name] = stats
   }
 
@@ -243,6 +258,7 @@ export class Hub<Events extends object = EventMap> extends PublishMethods<Events
 
   on<Name extends keyof HubEventMap>(name: Name, listener: (...args: HubEventMap[Name]) => unknown): this {
     this.#events.on(name, listener)
+    if (name === 'unread' && this.#isStarted) this.unreadChecks?.start()
     return this
   }
 
@@ -278,10 +294,18 @@ export class Hub<Events extends object = EventMap> extends PublishMethods<Events
       await this.manager.stop()
     } finally {
       try {
-        await this.cluster.leave()
+        await this.unreadChecks?.stop()
       } finally {
-        await this.log.close()
+        await this.#leave()
       }
+    }
+  }
+
+  async #leave(): Promise<void> {
+    try {
+      await this.cluster.leave()
+    } finally {
+      await this.log.close()
     }
   }
 }

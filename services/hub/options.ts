@@ -116,6 +116,12 @@ export interface HubOptions {
    */
   readonly presenceGrace?: number | undefined
   /**
+   * How long an event may stay unread in an inbox before the hub emits `unread`. Each such event has an entry in the log until
+   * then, which `retention.topic` and `retention.age` bound. 0 turns it off.
+   * @default 0
+   */
+  readonly unreadAfter?: number | undefined
+  /**
    * The source of time and of random numbers.
    * @default the system's
    */
@@ -129,6 +135,7 @@ export interface ResolvedOptions extends StreamSettings {
   readonly retention: Retention
   readonly idempotencyWindow: number
   readonly maxBatch: number
+  readonly unreadAfter: number
 }
 
 const DAY = 86_400_000
@@ -148,7 +155,8 @@ const NUMBERS = {
   maxStreamsPerUser: [100, 0, 10_000_000],
   maxStreamsPerAddress: [0, 0, 10_000_000],
   openingRate: [20, 0, 10_000],
-  presenceGrace: [5_000, 0, 3_600_000]
+  presenceGrace: [5_000, 0, 3_600_000],
+  unreadAfter: [0, 0, YEAR]
 } as const
 
 const OTHERS = ['log', 'cluster', 'retention', 'welcome', 'onlineCounts', 'onUserLimit', 'clock']

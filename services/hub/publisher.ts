@@ -50,7 +50,8 @@ interface Publication {
 export class Publisher {
   /** Number of accepted events. */
   published = 0
-  outbox: Outbox | undefined
+  /** Those whose entries stand directly before an event come last. */
+  readonly outboxes: Outbox[] = []
   readonly #log: EventLog
   readonly #cluster: Cluster
   readonly #presence: Presence
@@ -136,9 +137,10 @@ export class Publisher {
     const hasKey = events.some(({ idempotency }) => idempotency !== undefined)
     let counted: readonly NewEvent[] = events
     let stored: readonly string[][] = []
-    if (hasKey || this.outbox !== undefined || this.#lastPending !== undefined) {
+    const needsOffline = this.outboxes.some((outbox) => outbox.needsOffline)
+    if (hasKey || needsOffline || this.#lastPending !== undefined) {
       // The log stores the first receipt with the key, and the outbox's entries with the event, so both must be complete before.
-      const pending = Promise.all([counts, this.outbox && offline, this.#lastPending])
+      const pending = Promise.all([counts, needsOffline ? offline : undefined, this.#lastPending])
       this.#lastPending = pending
       const [elsewhere, users = []] = await pending
       stored = users
@@ -157,19 +159,25 @@ export class Publisher {
   }
 
   get #needsOffline(): boolean {
-    return this.outbox !== undefined || this.#events.has('undelivered')
+    return this.#events.has('undelivered') || this.outboxes.some((outbox) => outbox.needsOffline)
   }
 
-  /** Appends the events, each right after the outbox's entries for it, and returns the receipts of the events. */
+  /** Appends the events, each right after the outboxes' entries for it, and returns the receipts of the events. */
   async #appendToLog(events: readonly NewEvent[], offline: readonly string[][]): Promise<readonly Receipt[]> {
-    const { outbox } = this
-    if (outbox === undefined) return this.#log.append(events)
-    const batch = events.flatMap((event, at) => [...outbox.entriesFor(event, offline[at] ?? []), event])
+    if (this.outboxes.length === 0) return this.#log.append(events)
+    const batch = events.flatMap((event, at) => [...this.#entriesFor(event, offline[at] ?? []), event])
     if (batch.length === events.length) return this.#log.append(events)
     const receipts = await this.#log.append(batch)
-    outbox.onAppended()
+    for (const outbox of this.outboxes) outbox.onAppended()
     const own = new Set(events)
     return receipts.filter((_receipt, at) => own.has(batch[at] as NewEvent))
+  }
+
+  #entriesFor(event: NewEvent, offline: readonly string[]): readonly NewEvent[] {
+    const entries: NewEvent[] = []
+    for (const outbox of this.outboxes.toReversed())
+      entries.unshift(...outbox.entriesFor(event, offline, entries.length))
+    return entries
   }
 
   /** Streams of nodes that cannot be reached count as none: an outage must not prevent publishing. The cluster logs it. */

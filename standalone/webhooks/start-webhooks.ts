@@ -9,10 +9,7 @@ import { Webhooks } from './webhooks.ts'
 const TIMEOUT = 15_000
 
 /** Starts the webhooks of a server that has a hub, and stops them before the hub. */
-export async function startWebhooks(
-  server: FastifyInstance,
-  { url, secrets, unreadAfter }: WebhookSettings
-): Promise<void> {
+export async function startWebhooks(server: FastifyInstance, { url, secrets }: WebhookSettings): Promise<void> {
   const { Webhook } = await import('standardwebhooks')
     .catch(explainMissing('HUB_WEBHOOK_URL', 'standardwebhooks'))
     .catch((error) => {
@@ -22,8 +19,7 @@ export async function startWebhooks(
     hub: server.sse as unknown as Hub,
     logger: server.log,
     signers: secrets.map((secret) => new Webhook(secret)),
-    receiver: { url, timeout: TIMEOUT },
-    unreadAfter
+    receiver: { url, timeout: TIMEOUT }
   })
   server.addHook('onClose', () => webhooks.stop())
   webhooks.start()

@@ -4,14 +4,11 @@ import type { Hub } from '../../services/hub/hub.ts'
 import type { Outbox } from '../../services/hub/outbox.ts'
 import { LoggedQueue } from '../../services/queues/logged-queue.ts'
 import { QueueWriter } from '../../services/queues/queue-writer.ts'
-import { UnreadChecks } from './unread-checks.ts'
 import { type DeliveryParts, WebhookDeliveries } from './webhook-deliveries.ts'
 import type { Notice } from './webhook-messages.ts'
 
 export interface WebhookParts extends Pick<DeliveryParts, 'signers' | 'receiver'> {
   readonly hub: Hub
-  /** How long an event may stay unread in an inbox before there is a message, in milliseconds. Undefined: for ever. */
-  readonly unreadAfter?: number | undefined
   readonly logger: Pick<FastifyBaseLogger, 'warn' | 'error'>
 }
 
@@ -34,37 +31,32 @@ const STOP_WITHIN = 3_000
 
 /** Reports presence and undelivered events to an HTTP receiver. The queue of its messages is a part of the event log. */
 export class Webhooks implements Outbox {
+  readonly needsOffline = true
   readonly #queue: LoggedQueue
   readonly #writer: QueueWriter
   readonly #deliveries: WebhookDeliveries
-  readonly #checks: UnreadChecks | undefined
+  readonly #checks: Hub['unreadChecks']
 
-  constructor({ hub, logger, signers, receiver, unreadAfter }: WebhookParts) {
+  constructor({ hub, logger, signers, receiver }: WebhookParts) {
     const { log, cluster } = hub
     const { clock } = hub.options
     this.#queue = new LoggedQueue({ name: 'webhooks', log, cluster, clock, logger })
     this.#writer = new QueueWriter({ queue: this.#queue, log, clock, logger })
     this.#deliveries = new WebhookDeliveries({ log, clock, logger, signers, receiver })
-    if (unreadAfter !== undefined) {
-      this.#checks = new UnreadChecks({
-        ...{ hub, clock, logger, after: unreadAfter },
-        entryFor: (event) => this.#entry({ type: 'event.unread', ...event })
-      })
-    }
+    this.#checks = hub.unreadChecks
     hub.use(this, 'webhooks', () => this.stats())
     hub.on('online', ({ user, at }) => this.#add({ type: 'user.online', user, at }))
     hub.on('offline', ({ user, at }) => this.#add({ type: 'user.offline', user, at }))
   }
 
   start(): void {
-    this.#checks?.start()
+    this.#checks?.store((unread) => this.#entry({ type: 'event.unread', ...unread }))
     this.#queue.start((entry) => this.#deliveries.deliver(entry))
   }
 
   /** A message that is not delivered by then stays in the queue. */
   async stop(): Promise<void> {
     const timer = setTimeout(() => this.#deliveries.close(), STOP_WITHIN)
-    await this.#checks?.stop()
     await this.#writer.stop()
     await this.#queue.stop()
     clearTimeout(timer)
@@ -87,14 +79,11 @@ export class Webhooks implements Outbox {
   /** Transient events get no message: they are for streams that are open, and nobody can read them later. */
   entriesFor(event: NewEvent, offline: readonly string[]): readonly NewEvent[] {
     const isMissed = !event.transient && offline.length > 0
-    const check = this.#checks?.entryFor(event, isMissed ? 2 : 1)
-    const missed = isMissed ? [this.#entry({ type: 'event.undelivered', users: offline })] : []
-    return check === undefined ? missed : [check, ...missed]
+    return isMissed ? [this.#entry({ type: 'event.undelivered', users: offline })] : []
   }
 
   onAppended(): void {
     this.#queue.notify()
-    this.#checks?.notify()
   }
 
   #entry(notice: Notice): NewEvent {

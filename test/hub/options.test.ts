@@ -24,7 +24,8 @@ const NUMBERS = {
   maxStreamsPerUser: [100, 0, MANY],
   maxStreamsPerAddress: [0, 0, MANY],
   openingRate: [20, 0, 10_000],
-  presenceGrace: [5_000, 0, HOUR]
+  presenceGrace: [5_000, 0, HOUR],
+  unreadAfter: [0, 0, 365 * DAY]
 } as const
 
 /** Default, minimum and maximum of each bound of the retention. */

@@ -8,7 +8,9 @@ import type { EventLog } from '../../services/event-log/event-log.ts'
 import { MemoryLog } from '../../services/event-log/memory/memory-log.ts'
 import { redisLog } from '../../services/event-log/redis/open-redis-log.ts'
 import { DEFAULT_RETENTION } from '../../services/event-log/retention.ts'
-import type { Hub } from '../../services/hub/hub.ts'
+import { Hub } from '../../services/hub/hub.ts'
+import type { Unread } from '../../services/hub/hub-events.ts'
+import { redisHub } from '../../services/hub/redis-hub-parts.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { type FakeSink, settle } from '../support/fake-sink.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
@@ -309,4 +311,83 @@ t.test('two nodes over Redis show the same number, also after a restart', { skip
   const { sink } = again.open()
   await untilSame(async () => bells(sink), [1])
   t.match(await again.hub.inbox('alice'), { unread: 1, readUpTo: ids[2], events: [{ data: '5' }, {}, {}, {}] })
+})
+
+/** A hub whose events are unread after a minute, and what it emits. */
+async function startWatched(t: Test, log?: EventLog) {
+  const started = await startHub(t, { log, unreadAfter: 60_000, clock: new FakeClock({ wall: Date.now() }) })
+  const { hub, clock } = started
+  const unread: Unread[] = []
+  const listen = () => hub.on('unread', (event) => unread.push(event))
+  /** Passes time until a condition holds. */
+  const advanceUntil = async (isTrue: () => boolean) => {
+    for (let passed = 0; !isTrue(); passed += 1_000) {
+      if (passed > 600_000) throw new Error(`waited in vain; emitted: ${JSON.stringify(unread)}`)
+      clock.advance(1_000)
+      await settle()
+    }
+  }
+  return { ...started, unread, listen, advanceUntil }
+}
+
+t.test('the hub emits the events that stayed unread for `unreadAfter`, each once and in order', async (t) => {
+  const { hub, clock, unread, listen, advanceUntil } = await startWatched(t)
+  listen()
+  const first = await hub.send(['alice', 'bob'], { event: 'task', data: { due: 1 }, inbox: true })
+  const retracted = await hub.send('alice', { data: 'retracted', inbox: true })
+  await hub.send('alice', { data: 'in no inbox' })
+  await hub.retract(retracted.id)
+  await hub.markRead('bob', first.id)
+  const second = await hub.send('bob', { data: 'second', inbox: true })
+  const sentAt = clock.monotonic()
+  await advanceUntil(() => unread.length === 2)
+  t.ok(clock.monotonic() - sentAt >= 60_000)
+  t.same(unread, [
+    { users: ['alice'], id: first.id, event: 'task', data: '{"due":1}' },
+    { users: ['bob'], id: second.id, event: 'message', data: 'second' }
+  ])
+  const read = await hub.send('alice', { data: 'read in time', inbox: true })
+  await hub.markRead('alice', read.id)
+  const last = await hub.send('alice', { data: 'last', inbox: true })
+  await advanceUntil(() => unread.length === 3)
+  t.equal(unread[2]?.id, last.id)
+})
+
+t.test('a listener that comes late gets the unread events from before', async (t) => {
+  const { hub, unread, listen, advanceUntil } = await startWatched(t)
+  const { id } = await hub.send('alice', { data: 'early', inbox: true })
+  listen()
+  await advanceUntil(() => unread.length === 1)
+  t.equal(unread[0]?.id, id)
+})
+
+t.test('a hub that starts again emits what became unread meanwhile', async (t) => {
+  const path = mkdtempSync(join(tmpdir(), 'unread-'))
+  t.teardown(() => rmSync(path, { recursive: true, force: true }))
+  const before = await startWatched(t, await embeddedLog({ path, durability: 'process' }))
+  const { id } = await before.hub.send('alice', { data: 'waits', inbox: true })
+  await before.hub.dispose()
+  const after = await startWatched(t, await embeddedLog({ path, durability: 'process' }))
+  after.listen()
+  await after.advanceUntil(() => after.unread.length === 1)
+  t.equal(after.unread[0]?.id, id)
+})
+
+t.test('of several nodes with a listener one emits an unread event', { skip: withoutRedis }, async (t) => {
+  const options = { url: server?.url as string, prefix: randomBytes(6).toString('hex') }
+  const emitted: string[] = []
+  const nodes = await Promise.all(
+    [1, 2].map(async () => {
+      const { log, cluster } = await redisHub(options)
+      const hub = new Hub({ log, cluster, unreadAfter: 1 }, { error: t.fail, warn: t.fail } as never)
+      t.teardown(() => hub.dispose())
+      hub.on('unread', ({ data }) => emitted.push(data))
+      await hub.start()
+      return hub
+    })
+  )
+  for (const [at, hub] of nodes.entries()) await hub.send('alice', { data: `${at}`, inbox: true })
+  await untilSame(async () => emitted, ['0', '1'])
+  await nodes[0]?.send('alice', { data: 'last', inbox: true })
+  await untilSame(async () => emitted, ['0', '1', 'last'])
 })

@@ -71,10 +71,10 @@ export class Publisher {
   async #publishSome(): Promise<void> {
     const kind = this.#random.weighted({ user: 40, topic: 30, everyone: 15, batch: 15 })
     if (kind === 'batch') {
-      const events = Array.from({ length: this.#random.from(2, 10) }, () => ({
-        to: this.#target(),
-        data: this.#data()
-      }))
+      const events = Array.from({ length: this.#random.from(2, 10) }, () => {
+        const to = this.#target()
+        return { to, data: this.#data(), inbox: this.#inbox(to) }
+      })
       const receipts = (await this.#post('/events', events)) as { id: string }[]
       receipts.forEach(({ id }, at) => {
         const { to, data } = events[at] as { to: Target; data: string }
@@ -90,7 +90,7 @@ export class Publisher {
           ? [`/users/${name}/events`, { users: [name] }]
           : [`/topics/${name}/events`, { topics: [name] }]
     const data = this.#data()
-    const { id } = (await this.#post(path, { data })) as { id: string }
+    const { id } = (await this.#post(path, { data, inbox: this.#inbox(to) })) as { id: string }
     this.#note(id, channelsOf(to), data)
   }
 
@@ -104,6 +104,12 @@ export class Publisher {
     if (kind === 'everyone') return { everyone: true }
     const names = [...new Set([0, 1].map(() => this.#random.pick(kind === 'users' ? USERS : TOPICS)))]
     return kind === 'users' ? { users: names } : { topics: names }
+  }
+
+  /** Some events for users are filed in their inboxes as well, which must not change what their streams receive. */
+  #inbox({ users, except }: Target): true | undefined {
+    const isFor = users?.some((user) => !except?.users.includes(user)) ?? false
+    return isFor && this.#random.chance(0.3) ? true : undefined
   }
 
   #data(): string {

@@ -16,11 +16,10 @@ const MINUTE = 60 * SECOND
 interface Setup extends HubOptions {
   readonly secrets?: readonly string[]
   readonly timeout?: number
-  readonly unreadAfter?: number
 }
 
 /** A hub on a fake clock whose webhooks go to a receiver on a real socket. */
-async function start(t: Test, { secrets = [SECRET], timeout = 10 * SECOND, unreadAfter, ...options }: Setup = {}) {
+async function start(t: Test, { secrets = [SECRET], timeout = 10 * SECOND, ...options }: Setup = {}) {
   const receiver = await WebhookReceiver.start(t)
   const { hub, clock, logged, open } = await startHub(t, { ...options, clock: new FakeClock({ wall: Date.now() }) })
   const details: object[] = []
@@ -32,8 +31,7 @@ async function start(t: Test, { secrets = [SECRET], timeout = 10 * SECOND, unrea
     hub,
     logger: { warn: log('warn'), error: log('error') } as never,
     signers: secrets.map((secret) => new Webhook(secret)),
-    receiver: { url: new URL(receiver.url), timeout },
-    unreadAfter
+    receiver: { url: new URL(receiver.url), timeout }
   })
   t.teardown(() => webhooks.stop())
   webhooks.start()
