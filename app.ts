@@ -4,11 +4,14 @@ import { type Authentication, type AuthenticationOptions, authentication } from 
 import type { ConnectionGuard } from './plugins/connections/connection-guard.ts'
 import { corsPlugin } from './plugins/cors.ts'
 import { demoUiPlugin } from './plugins/demo-ui.ts'
+import { documentationPage } from './plugins/documentation-page.ts'
 import { limitFailures } from './plugins/failed-authentications.ts'
 import { checkHost, checkOrigin } from './plugins/origin.ts'
+import { packageVersion } from './plugins/package-version.ts'
 import { rateLimit } from './plugins/rate-limit.ts'
 import { type SseHubOptions, type StreamIdentity, sseHub } from './plugins/sse-hub.ts'
 import { demoTask } from './routes/demo-task.ts'
+import { documentationRoute } from './routes/documentation.ts'
 import { type HubRoutesOptions, hubRoutes } from './routes/hub-routes.ts'
 import { isProbe, plainProbeRoute } from './routes/status.ts'
 import { identifiesSubscribers } from './routes/subscriber.ts'
@@ -110,6 +113,7 @@ async function serve(
   if (isOpen && loopbackOnly) scope.addHook('onRequest', before(checkCaller))
   if (corsOrigins.length > 0) await scope.register(corsPlugin, { origins: corsOrigins })
   if (options.handleNotFound !== false) handleNotFound(scope, options)
+  await scope.register(documentationRoute, { basePath: scope.prefix, isOpen, version: packageVersion() })
   await scope.register(async (api) => {
     // Before the body is read and credentials are checked, so that a refusal is cheap.
     api.addHook(
@@ -134,6 +138,7 @@ async function serve(
   })
   plainProbeRoute(scope)
   await scope.register(demoUiPlugin)
+  await scope.register(documentationPage)
 }
 
 /** Sets a handler for requests that no route matches, unless the host has set its own for the same prefix. */

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { documentedSchema } from './openapi/documented-schema.ts'
 import { serializerCompiler } from './serialization.ts'
 import { validatorCompiler } from './validation.ts'
 
@@ -6,8 +7,9 @@ import { validatorCompiler } from './validation.ts'
 export function useHubSchemas(app: FastifyInstance): void {
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
-  // A host's transform for `@fastify/swagger` may accept Zod schemas only; the hub's schemas need no transform.
+  // In place of a host's transform for `@fastify/swagger`, which may accept Zod schemas only.
   app.addHook('onRoute', (route) => {
-    route.config = { ...route.config, ...{ swaggerTransform: false } }
+    const swaggerTransform = documentedSchema(route.method, route.routePath) ?? false
+    route.config = { ...route.config, ...{ swaggerTransform } }
   })
 }

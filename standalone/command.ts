@@ -6,6 +6,8 @@ const PACKAGES = [
   '@fastify/jwt',
   '@fastify/rate-limit',
   '@fastify/static',
+  '@fastify/swagger',
+  '@fastify/swagger-ui',
   'close-with-grace',
   'cookie'
 ]

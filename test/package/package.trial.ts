@@ -105,6 +105,7 @@ t.test('registering the plugin loads no package of the server', async (t) => {
   t.ok(of('fastify') && of('fastify-plugin'), 'the list is of the packages that were loaded')
   for (const name of [
     '@fastify/static',
+    '@fastify/swagger',
     '@fastify/cors',
     '@fastify/jwt',
     '@fastify/rate-limit',
