@@ -2,7 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { Socket } from 'node:net'
 import { LAST_CHUNK, type WireBytes } from '../services/events/wire-bytes.ts'
-import type { Sink, SinkListener } from '../services/streams/sink.ts'
+import type { Sink, SinkListener, TcpConnection } from '../services/streams/sink.ts'
 
 export type RawRequest = IncomingMessage | Http2ServerRequest
 export type RawResponse = ServerResponse | Http2ServerResponse
@@ -98,6 +98,10 @@ class SocketSink implements Sink {
     cutAfter(grace, socket, () => socket.destroy())
   }
 
+  connection(): TcpConnection {
+    return this.#socket
+  }
+
   /** No other response uses the socket: socket, request and response close together. */
   listen(listener: SinkListener): void {
     this.#listener = listener
@@ -133,6 +137,14 @@ class ResponseSink implements Sink {
     if (this.#response.destroyed) return
     ;(this.#response as ServerResponse).end(plain)
     cutAfter(grace, this.#response, () => this.#response.destroy())
+  }
+
+  /** All streams of an HTTP/2 session share its connection. The session alone may cut it. */
+  connection(): TcpConnection | undefined {
+    const session = isHttp2(this.#request) ? this.#request.stream.session : undefined
+    if (session === undefined || session.destroyed) return undefined
+    const { localPort, remoteAddress, remotePort } = session.socket
+    return { localPort, remoteAddress, remotePort, destroy: () => session.destroy() }
   }
 
   listen(listener: SinkListener): void {

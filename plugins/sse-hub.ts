@@ -16,6 +16,7 @@ import type { StreamRequest } from '../services/streams/stream-request.ts'
 import { describe } from '../services/text.ts'
 import type { AnyReply, AnyRequest } from './any-server.ts'
 import { ConnectionPacer } from './connection-pacer.ts'
+import { LostPeers } from './connections/lost-peers.ts'
 import { NO_ANSWER } from './host-questions.ts'
 import { Http2Sessions } from './http2-sessions.ts'
 import { IdentityCheck } from './identity-check.ts'
@@ -71,11 +72,14 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
   readonly #app: FastifyInstance
   readonly #identities: IdentityCheck
   readonly #sessions = new Http2Sessions()
+  readonly #peers: LostPeers
 
   constructor(app: FastifyInstance, options: SseHubOptions) {
     super(options, app.log)
     this.#app = app
-    this.#identities = new IdentityCheck({ clock: this.options.clock, logger: app.log, defaults: options })
+    const { clock, stallTimeout } = this.options
+    this.#identities = new IdentityCheck({ clock, logger: app.log, defaults: options })
+    this.#peers = new LostPeers({ clock, timeout: stallTimeout, streams: () => this.manager.registry.all() })
   }
 
   /**
@@ -139,6 +143,12 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
   override async drain(options?: DrainOptions): Promise<void> {
     await super.drain(options)
     this.#sessions.close()
+  }
+
+  /** As of {@link Hub}. */
+  override dispose(): Promise<void> {
+    this.#peers.stop()
+    return super.dispose()
   }
 
   async #connect(
@@ -272,6 +282,7 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     opening: StreamRequest
   ): EventStream | undefined | Promise<EventStream | undefined> {
     this.#sessions.add(request.raw)
+    this.#peers.watch()
     return openEventStream(this.manager, request, reply, opening)
   }
 

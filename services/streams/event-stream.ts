@@ -9,7 +9,7 @@ import { formatEvent } from '../events/wire-format.ts'
 import type { Deliverable } from './delivery-queue.ts'
 import type { PendingEvents } from './pending-events.ts'
 import { Replay, type ReplayedStream } from './replay.ts'
-import type { Sink, SinkListener } from './sink.ts'
+import type { Sink, SinkListener, TcpConnection } from './sink.ts'
 import type { StreamHost, StreamInit } from './stream-host.ts'
 import { StreamOutput } from './stream-output.ts'
 import { StreamPosition } from './stream-position.ts'
@@ -105,6 +105,11 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
   /** How many bytes wait in the socket. */
   get unsent(): number {
     return this.#output.unsent
+  }
+
+  /** The connection of the client. */
+  get connection(): TcpConnection | undefined {
+    return this.#output.connection
   }
 
   /** The monotonic time of the last write, in milliseconds. */

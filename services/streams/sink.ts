@@ -16,6 +16,17 @@ export interface Sink {
   end(bytes: WireBytes, grace: number): void
   /** Sets the listener. Called once, before the first write. */
   listen(listener: SinkListener): void
+  /** The connection that carries the bytes, if there is one. */
+  connection?(): TcpConnection | undefined
+}
+
+/** A TCP connection, as the kernel names it. */
+export interface TcpConnection {
+  readonly localPort?: number | undefined
+  readonly remoteAddress?: string | undefined
+  readonly remotePort?: number | undefined
+  /** Cuts the connection. All streams on it are closed (`client`). */
+  destroy(): unknown
 }
 
 export interface SinkListener {

@@ -1,6 +1,6 @@
 import { GREETING } from '../events/hub-frames.ts'
 import { WireBytes } from '../events/wire-bytes.ts'
-import type { Sink, SinkListener } from './sink.ts'
+import type { Sink, SinkListener, TcpConnection } from './sink.ts'
 import type { StreamHost } from './stream-host.ts'
 
 const GREETING_BYTES = new WireBytes(GREETING)
@@ -32,6 +32,10 @@ export class StreamOutput<Stream extends { readonly isClosed: boolean }> {
   /** How many bytes wait in the socket. */
   get unsent(): number {
     return this.#sink.unsent()
+  }
+
+  get connection(): TcpConnection | undefined {
+    return this.#sink.connection?.()
   }
 
   /** Returns false if the socket is backpressured. `now` is the monotonic time. */
