@@ -105,6 +105,28 @@ module.exports = {
       from: { path: '^(plugins|routes|standalone|services)/|^[^/]+\\.ts$' },
       to: { path: '^event-log-contract/' }
     },
+    {
+      name: 'client-imports-shared-types',
+      comment: 'The browser client is built apart, without the code of the hub.',
+      severity: 'error',
+      from: { path: '^client(/|\\.ts$)' },
+      to: {
+        path: '^(plugins|routes|standalone|event-log-contract|services)/|^(app|embedded|index|redis-hub|server)\\.ts$|^node:',
+        pathNot: '^services/events/'
+      }
+    },
+    {
+      name: 'client-imports-types-alone',
+      severity: 'error',
+      from: { path: '^client(/|\\.ts$)' },
+      to: { path: '^services/', dependencyTypesNot: ['type-only'] }
+    },
+    {
+      name: 'nothing-imports-the-client',
+      severity: 'error',
+      from: { path: '^(plugins|routes|standalone|services|event-log-contract)/' },
+      to: { path: '^client(/|\\.ts$)' }
+    },
     { name: 'no-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
     {
       name: 'no-undeclared',

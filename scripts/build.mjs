@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { bundleClient } from './bundle-client.mjs'
 
 /**
  * Compiles the package into a folder, `dist` unless another is named. Modules named `…-lua.ts`, which read Lua files at
- * run time, become modules that hold the text, so that a bundle of a host has no file to look for.
+ * run time, become modules that hold the text, so that a bundle of a host has no file to look for. The browser client becomes
+ * ES modules that a page can load as they are.
  */
 const ROOT = join(import.meta.dirname, '..')
 const { 2: folder = join(ROOT, 'dist') } = process.argv
@@ -15,6 +17,7 @@ execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir
   cwd: ROOT,
   stdio: 'inherit'
 })
+await bundleClient(folder)
 for (const path of foldersWithLua('services')) embed(path)
 
 function foldersWithLua(path) {

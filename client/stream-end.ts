@@ -1,0 +1,60 @@
+import type { CloseReason } from '../services/events/close-reason.ts'
+
+/**
+ * Why an attempt or a stream ended: a close reason of the hub, or a reason of the client itself.
+ *
+ * - `network`: the request failed, or the response broke off.
+ * - `cut`: the response ended without `hub.close`.
+ * - `silent`: nothing came for longer than the heartbeat interval allows, or there was no answer at all.
+ * - `refused`: the answer has a status other than 200; `status` and `error` say which.
+ * - `content-type`: the answer is not an event stream, as a page of a proxy is not.
+ * - `too-large`: an event is larger than `maxFrameLength`.
+ * - `auth`: `auth()` failed.
+ * - `unauthorized`: 401 also with new credentials, or `auth()` returned null.
+ * - `gone`: 204, the stream had ended for good before.
+ * - `renewed`: the stream is opened again with new credentials, or for another user.
+ * - `reconnect`: `reconnectNow()`, or the device is online again.
+ * - `unsupported`: the runtime's fetch does not stream.
+ * - `stopped`: `close()`, or the signal.
+ */
+export type EndReason =
+  | CloseReason
+  | 'network'
+  | 'cut'
+  | 'silent'
+  | 'refused'
+  | 'content-type'
+  | 'too-large'
+  | 'auth'
+  | 'unauthorized'
+  | 'gone'
+  | 'renewed'
+  | 'reconnect'
+  | 'unsupported'
+  | 'stopped'
+
+export interface StreamEnd {
+  readonly reason: EndReason
+  /** Whether the client does not return. */
+  readonly isFinal?: boolean
+  /** Whether the next attempt begins at once. */
+  readonly isImmediate?: boolean
+  readonly error?: StreamError | undefined
+  /** The shortest wait that the server asks for, in milliseconds. */
+  readonly retryAfter?: number | undefined
+}
+
+/** An error that a stream reports. */
+export class StreamError extends Error {
+  /** An error code of the hub, an {@link EndReason}, or `handler`. */
+  readonly code: string
+  /** The HTTP status, if there was an answer. */
+  readonly status: number | undefined
+
+  constructor(code: string, message: string, { status, cause }: { status?: number; cause?: unknown } = {}) {
+    super(message, { cause })
+    this.name = 'StreamError'
+    this.code = code
+    this.status = status
+  }
+}
