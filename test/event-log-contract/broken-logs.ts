@@ -1,6 +1,7 @@
 import { APPENDING } from './broken-appending.ts'
 import { CLOSING } from './broken-closing.ts'
 import { CUTTING } from './broken-cutting.ts'
+import { INBOXES } from './broken-inboxes.ts'
 import { LASTING } from './broken-lasting.ts'
 import type { BrokenLog } from './broken-log.ts'
 import { READING } from './broken-reading.ts'
@@ -24,5 +25,6 @@ export const BROKEN_LOGS: readonly BrokenLog[] = [
   ...LASTING,
   ...SHARING,
   ...CUTTING,
-  ...REWINDING
+  ...REWINDING,
+  ...INBOXES
 ]
