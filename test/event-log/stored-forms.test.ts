@@ -1,7 +1,18 @@
-import t from 'tap'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { createClient } from 'redis'
+import t, { type Test } from 'tap'
 import { entryAt, entryRow } from '../../services/event-log/embedded/entries.ts'
+import { embeddedLog } from '../../services/event-log/embedded/open-embedded-log.ts'
 import type { EntryFields, EntryRow } from '../../services/event-log/embedded/tables.ts'
+import type { EventLog, ReadFrom } from '../../services/event-log/event-log.ts'
+import { redisLog } from '../../services/event-log/redis/open-redis-log.ts'
 import { parseEntry, textOf } from '../../services/event-log/redis/redis-entry.ts'
+import type { Channel } from '../../services/events/channel.ts'
+import { type Cursor, parseCursor } from '../../services/events/cursor.ts'
+import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 
 const FIELDS: EntryFields = ['aaaaaaaabbbbbb', 1_700_000_000_000, 12, ['t:room'], 'said', 'héllo', true]
 /** The row of FIELDS with number 7 as the first version stored it. */
@@ -42,3 +53,71 @@ t.test('an entry of Redis with excepted users is read as it was written, or not 
     t.equal(parseEntry(damaged, 7, 'aaaaaaaa'), undefined, name)
   }
 })
+
+/** What an earlier version has stored: the same events in both stores. */
+const EARLIER = JSON.parse(readFileSync(new URL('fixture/earlier-stores.json', import.meta.url), 'utf8')) as {
+  embedded: { ids: string[]; files: Record<string, string> }
+  redis: { ids: string[]; commands: [string, ...string[]][] }
+}
+/** As old as a store may be, so that the test outlives the day on which the fixture was written. */
+const RETENTION = { user: 3, age: 3_650 * 86_400_000 }
+
+/** Reads, resumes and writes a log that an earlier version has written. `ids` are those of its events. */
+async function useEarlier(t: Test, log: EventLog, ids: readonly string[]): Promise<void> {
+  const at = (index: number) => parseCursor(ids[index] as string) as Cursor
+  const read = async (channels: Channel[], from: ReadFrom) => {
+    const { events, gap } = await log.read({ channels, from, limit: 20 })
+    return [events.map(({ id, data }) => [ids.indexOf(id as string), data]), gap]
+  }
+  const alice: Channel[] = ['u:alice', 't:room', 'everyone']
+  const missed = [
+    [3, 'for everyone'],
+    [5, 'second\nstäte'],
+    [6, 'the end'],
+    [7, 'last']
+  ]
+  t.same(await read(alice, at(2)), [missed, undefined], 'a cursor from before resumes')
+  t.same(await read(alice, 'oldest'), [[[1, 'for alice'], [2, 'said'], ...missed], undefined])
+  t.match(await read(['u:alice'], { ...at(0), seq: 0 }), [{}, /evicted|diverged/], 'a gap from before is still one')
+  const filed = { event: 'message', transient: false, final: false, streams: 0 }
+  const [inInbox] = await log.append([{ ...filed, channels: ['u:alice', 'i:alice'], data: 'in the inbox' }])
+  t.ok(inInbox?.id)
+  t.same(await read(['u:alice'], at(6)), [
+    [
+      [7, 'last'],
+      [-1, 'in the inbox']
+    ],
+    undefined
+  ])
+  t.same(await read(['i:alice'], 'oldest'), [[[-1, 'in the inbox']], undefined])
+  const [retracted] = await log.append([{ ...filed, channels: [], event: 'hub.retract', data: '{}', retracts: at(6) }])
+  t.ok(retracted?.id, 'an event from before is retracted')
+  t.same(await read(['u:bob', 't:task'], at(5)), [[[-1, '{}']], undefined])
+  t.equal(log.stats().hasInboxes, true)
+}
+
+t.test('a folder that an earlier version has written is opened, read and written', async (t) => {
+  const path = mkdtempSync(join(tmpdir(), 'earlier-'))
+  t.teardown(() => rmSync(path, { recursive: true, force: true }))
+  for (const [name, bytes] of Object.entries(EARLIER.embedded.files))
+    writeFileSync(join(path, name), gunzipSync(Buffer.from(bytes, 'base64')), { mode: 0o600 })
+  const log = await embeddedLog({ path, retention: RETENTION })
+  t.teardown(() => log.close())
+  await useEarlier(t, log, EARLIER.embedded.ids)
+})
+
+t.test(
+  'a log in Redis that an earlier version has written is opened, read and written',
+  { skip: withoutRedis },
+  async (t) => {
+    const server = await RedisServer.start()
+    t.teardown(() => server.stop())
+    const client = createClient({ url: server.url })
+    await client.connect()
+    for (const command of EARLIER.redis.commands) await client.sendCommand(command)
+    await client.close()
+    const log = await redisLog({ url: server.url, prefix: 'hub', retention: RETENTION })
+    t.teardown(() => log.close())
+    await useEarlier(t, log, EARLIER.redis.ids)
+  }
+)
