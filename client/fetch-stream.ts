@@ -15,7 +15,7 @@ import { StreamListeners } from './stream-listeners.ts'
 const SILENCE_TIMEOUT = 60_000
 const MAX_FRAME_LENGTH = 16_777_216
 /** Credentials are renewed this long before they expire, in milliseconds, or earlier in a short life. */
-const RENEW_BEFORE = 30_000
+const RENEW_BEFORE = 60_000
 /** The shortest wait before they are renewed. */
 const RENEW_AFTER = 1_000
 /** Events of the hub that are not part of history. */
@@ -223,7 +223,7 @@ export class FetchStream<Events extends object = EventMap> implements HubStream<
 
   /** Returns false if the stream begins anew, because its position is that of another user. */
   #welcomed(attempt: Attempt, { data = '' }: Frame): boolean {
-    const welcome = jsonOrText(data) as Welcome & { readonly expiresIn?: number }
+    const welcome = jsonOrText(data) as Welcome
     const { user, heartbeatInterval, replayed, expiresIn } = welcome
     if (this.#position?.id !== undefined && this.#position.user !== undefined && this.#position.user !== user) {
       this.#position = undefined

@@ -10,6 +10,11 @@ export const HUB_EVENTS: Record<string, TSchema> = {
     {
       stream: Type.String({ description: 'For DELETE /streams/{id} and PUT /streams/{id}/topics' }),
       user: Nullable(Type.String()),
+      topics: Type.Array(Type.String(), { description: 'The topics that the stream listens to' }),
+      expiresAt: Type.Optional(
+        Type.String({ format: 'date-time', description: "When the stream's identity expires; left out if it does not" })
+      ),
+      expiresIn: Type.Optional(Type.Integer({ description: 'In how many milliseconds it expires' })),
       online: Type.Optional(
         Type.Object(
           { users: Type.Integer(), streams: Type.Integer() },
@@ -24,7 +29,15 @@ export const HUB_EVENTS: Record<string, TSchema> = {
     {
       description: 'The first event of each stream, with the reconnection time in "retry"',
       examples: [
-        { stream: 'k2j4h6g8f0d1s3a5', user: 'alice', heartbeatInterval: 15_000, resumed: false, replayed: 0, unread: 0 }
+        {
+          stream: 'k2j4h6g8f0d1s3a5',
+          user: 'alice',
+          topics: ['news'],
+          heartbeatInterval: 15_000,
+          resumed: false,
+          replayed: 0,
+          unread: 0
+        }
       ]
     }
   ),

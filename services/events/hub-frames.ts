@@ -10,6 +10,12 @@ export interface Welcome {
   /** The stream's id, for `DELETE /streams/:id`. */
   readonly stream: string
   readonly user: string | null
+  /** The topics that the stream listens to: those of the identity, and those that were requested and granted. */
+  readonly topics: readonly string[]
+  /** When the identity of the stream expires, as an ISO 8601 date; left out if it does not. */
+  readonly expiresAt?: string
+  /** In how many milliseconds it expires: the clock of a client may be wrong. */
+  readonly expiresIn?: number
   /** Counts of the whole hub, where the option `onlineCounts` is on. */
   readonly online?: { readonly users: number; readonly streams: number }
   /** In milliseconds: after a much longer silence a client knows that the stream is dead. */

@@ -46,6 +46,8 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
   readonly follows: boolean
   /** When the stream was opened, in milliseconds since the epoch. */
   readonly since: number
+  /** When the identity expires, in milliseconds since the epoch. */
+  readonly expiresAt: number | undefined
   /** When the stream was opened, on the monotonic clock. */
   readonly openedAt: number
   /** The topics that its client requested; undefined if the client may request none. */
@@ -69,6 +71,7 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
     this.address = init.address
     this.topics = init.topics
     this.since = init.since
+    this.expiresAt = init.expiresAt
     this.rights = init.rights
     this.follows = init.follows
     this.openedAt = host.now

@@ -56,5 +56,7 @@ export interface StreamInit {
   readonly beginning: Beginning
   /** When the stream was opened, in milliseconds since the epoch. */
   readonly since: number
+  /** When the identity expires, in milliseconds since the epoch. */
+  readonly expiresAt?: number | undefined
   readonly rights?: TopicRights | undefined
 }

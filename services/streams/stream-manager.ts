@@ -20,7 +20,7 @@ import { StreamRegistry } from './stream-registry.ts'
 import { beginning, NO_HISTORY, type StreamRequest } from './stream-request.ts'
 import type { StreamSettings } from './stream-settings.ts'
 import { TopicChanges, type TopicUpdate } from './topic-changes.ts'
-import { welcomeFields } from './welcome-fields.ts'
+import { expiryFields, welcomeFields } from './welcome-fields.ts'
 
 /**
  * How many streams were closed for each reason. `cut` counts the streams that `disconnect()` closed with `reconnect: true`, and
@@ -134,6 +134,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
       follows,
       beginning: isFed ? NO_HISTORY : beginning(opening, opened),
       since: this.#options.clock.now(),
+      expiresAt: opening.expiresAt,
       rights: opening.rights
     }
     const stream = new EventStream(this, sink, init)
@@ -242,9 +243,11 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
 
   welcome(stream: EventStream, resumed: boolean, replayed: number, unread?: number): Welcome | undefined {
     if (!this.#options.welcome) return undefined
-    const { heartbeatInterval, onlineCounts } = this.#options
+    const { heartbeatInterval, onlineCounts, clock } = this.#options
     const online = onlineCounts ? { online: this.online } : {}
-    const welcome = { stream: stream.id, user: stream.user, ...online, heartbeatInterval, resumed, replayed }
+    const { id, user, topics, expiresAt } = stream
+    const expiry = expiryFields(expiresAt, clock.now())
+    const welcome = { stream: id, user, topics, ...expiry, ...online, heartbeatInterval, resumed, replayed }
     const counted = unread === undefined ? {} : { unread }
     return { ...welcome, ...counted, ...this.#hostFields(stream) }
   }

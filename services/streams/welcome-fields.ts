@@ -8,8 +8,21 @@ export type WelcomeFunction = (stream: Stream) => object
 
 const MAX_LENGTH = 16_384
 /** The hub's own fields, also those that not every hub sends. */
-const OWN = new Set(['stream', 'user', 'online', 'heartbeatInterval', 'resumed', 'replayed', 'unread'])
+const OWN = new Set([
+  'stream',
+  'user',
+  'topics',
+  'expiresAt',
+  'expiresIn',
+  'online',
+  'heartbeatInterval',
+  'resumed',
+  'replayed',
+  'unread'
+])
 const OPTION = 'welcome()'
+/** The last time that a Date can hold, in milliseconds since the epoch. */
+const LAST_DATE = 8.64e15
 
 /**
  * Asks the host for the fields of one stream's welcome, as JSON holds them.
@@ -32,6 +45,12 @@ export function welcomeFields(welcome: WelcomeFunction, stream: Stream): object 
   const own = Object.keys(fields).find((name) => OWN.has(name))
   if (own !== undefined) throw new InvalidOptionError(OPTION, `returns a field ${own}, which is the hub's own`)
   return fields
+}
+
+/** The fields about the end of a stream's identity; none if it ends later than a date can say. */
+export function expiryFields(expiresAt: number | undefined, now: number): { expiresAt?: string; expiresIn?: number } {
+  if (expiresAt === undefined || expiresAt > LAST_DATE) return {}
+  return { expiresAt: new Date(expiresAt).toISOString(), expiresIn: Math.max(0, Math.round(expiresAt - now)) }
 }
 
 function isPlainObject(value: unknown): value is object {

@@ -25,6 +25,7 @@ t.test('the welcome carries its data, and the id of the cursor if there is one',
   const welcome = {
     stream: 's1',
     user: 'a"\r\n☃',
+    topics: ['news'],
     online: { users: 1, streams: 2 },
     heartbeatInterval: 15_000,
     resumed: true,

@@ -36,6 +36,7 @@ t.test('a stream begins with its headers, a reconnection time and hub.welcome', 
   t.same(JSON.parse((await client.event('hub.welcome')).data), {
     stream: host.streams[0]?.id,
     user: 'alice',
+    topics: [],
     online: { users: 1, streams: 1 },
     heartbeatInterval: 15_000,
     resumed: false,

@@ -54,6 +54,7 @@ t.test('the welcome carries the user, the online counts, the heartbeat interval 
   t.same(JSON.parse(welcome?.data ?? ''), {
     stream: stream.id,
     user: 'alice',
+    topics: [],
     online: { users: 2, streams: 2 },
     heartbeatInterval: 15_000,
     resumed: false,

@@ -64,6 +64,7 @@ for (const [what, mistake] of MISTAKES) {
     t.same(welcomeOf(sink), {
       stream: stream.id,
       user: 'alice',
+      topics: [],
       online: { users: 1, streams: 1 },
       heartbeatInterval: 15_000,
       resumed: false,
@@ -95,4 +96,18 @@ t.test('a welcome function may send to its stream, or close it', async (t) => {
     ['hub.close']
   )
   t.same(logged, [])
+})
+
+t.test('a welcome names the topics of the stream, and when its identity expires', async (t) => {
+  const { open, clock } = await startHub(t)
+  const { sink } = open({ topics: ['news', 'a/b'], expiresAt: clock.now() + 90_000 })
+  await settle()
+  t.match(welcomeOf(sink), { topics: ['news', 'a/b'], expiresAt: '2026-01-01T00:01:30.000Z', expiresIn: 90_000 })
+  for (const expiresAt of [undefined, Number.POSITIVE_INFINITY, 9e15]) {
+    const endless = open({ expiresAt })
+    await settle()
+    const welcome = welcomeOf(endless.sink)
+    t.same(welcome.topics, [])
+    t.notOk('expiresAt' in welcome || 'expiresIn' in welcome, `${expiresAt} is no date`)
+  }
 })
