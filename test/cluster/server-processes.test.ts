@@ -159,6 +159,28 @@ t.test('a node that is killed is gone after its lease, and delays no other', { s
   await untilCount([one], 'alice', 1)
 })
 
+t.test(
+  'after a kill each user goes offline once, unless the user returns elsewhere',
+  { skip: withoutRedis },
+  async (t) => {
+    const { nodes } = await startCluster(t, 3, { presenceGrace: 5_000 })
+    const [one, two, three] = nodes as [NodeProcess, NodeProcess, NodeProcess]
+    const users = Array.from({ length: 20 }, (_, at) => `user-${at}`)
+    await one.client('witness')
+    await Promise.all(users.map((user) => two.client(user)))
+    const reports = () => nodes.flatMap(({ presence }) => presence).sort()
+    const online = ['witness', ...users].map((user) => `online ${user}`).sort()
+    await untilSame(async () => reports(), online)
+    await two.end('SIGKILL')
+    const [returned, gone] = [users.slice(0, 10), users.slice(10)]
+    await Promise.all(returned.map((user) => three.client(user)))
+    const offline = gone.map((user) => `offline ${user}`).sort()
+    await untilSame(async () => reports().filter((report) => report.startsWith('offline')), offline)
+    await three.client('last')
+    await untilSame(async () => reports(), [...online, 'online last', ...offline].sort())
+  }
+)
+
 t.test('a node that was suspended for longer than its lease is counted again', { skip: withoutRedis }, async (t) => {
   const { nodes } = await startCluster(t, 2)
   const [one, two] = nodes as [NodeProcess, NodeProcess]

@@ -54,7 +54,7 @@ t.test('an entry of Redis with excepted users is read as it was written, or not 
   }
 })
 
-/** What an earlier version has stored: the same events in both stores. */
+/** The same events, as an earlier version has stored them in a folder and in Redis. */
 const EARLIER = JSON.parse(readFileSync(new URL('fixture/earlier-stores.json', import.meta.url), 'utf8')) as {
   embedded: { ids: string[]; files: Record<string, string> }
   redis: { ids: string[]; commands: [string, ...string[]][] }

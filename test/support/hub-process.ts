@@ -11,6 +11,8 @@ const { url, prefix, lease, startDegraded, port = 0, ...hub } = JSON.parse(proce
 const app = Fastify({ return503OnClosing: false })
 const parts = await redisHub({ url, prefix, lease, startDegraded, timeout: 1_000 })
 await app.register(sseHub, { authenticate: userOfQuery, authorizeTopic: () => true, ...hub, ...parts })
+for (const name of ['online', 'offline'] as const)
+  app.sse.on(name, ({ user }) => process.stdout.write(`presence ${name} ${user}\n`))
 await app.register(hubRoutes, { authorize: () => true })
 closeInOrder(app)
 process.on('SIGTERM', () => app.close())

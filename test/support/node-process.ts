@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { createInterface, type Interface } from 'node:readline'
 import type { Test } from 'tap'
 import { NODE_COMMAND } from './node-command.ts'
 import { StreamClient } from './stream-client.ts'
@@ -11,11 +11,16 @@ const FILE = join(import.meta.dirname, 'hub-process.ts')
 /** One node of a hub in a process of its own, used over HTTP. */
 export class NodeProcess {
   readonly url: string
+  /** The changes of presence that this node has reported, as `online alice`. */
+  readonly presence: string[] = []
   readonly #child: ChildProcess
 
-  private constructor(child: ChildProcess, url: string) {
+  private constructor(child: ChildProcess, url: string, lines: Interface) {
     this.#child = child
     this.url = url
+    lines.on('line', (line) => {
+      if (line.startsWith('presence ')) this.presence.push(line.slice(9))
+    })
   }
 
   static async start(t: Test, options: object): Promise<NodeProcess> {
@@ -24,10 +29,12 @@ export class NodeProcess {
       stdio: ['ignore', 'pipe', 'inherit']
     })
     t.teardown(() => child.kill('SIGKILL'))
-    for await (const line of createInterface(child.stdout as NodeJS.ReadableStream)) {
-      if (line.startsWith('open ')) return new NodeProcess(child, line.slice(5))
-    }
-    throw new Error(`the node ended with ${child.exitCode} before it listened`)
+    const lines = createInterface(child.stdout as NodeJS.ReadableStream)
+    const url = await new Promise<string>((resolve, reject) => {
+      lines.on('line', (line) => line.startsWith('open ') && resolve(line.slice(5)))
+      lines.once('close', () => reject(new Error(`the node ended with ${child.exitCode} before it listened`)))
+    })
+    return new NodeProcess(child, url, lines)
   }
 
   /** Opens a stream, and resolves after its welcome. */
