@@ -7,7 +7,7 @@ const LAUNCH_TIMEOUT = 60_000
 /** The reason with which tests that need a Firefox are skipped. */
 export const NO_FIREFOX = 'no Firefox can be started: apt-get install firefox-esr, or set FIREFOX_PATH'
 
-/** A Firefox of this machine, driven over WebDriver BiDi; undefined if there is none, which in CI is an error. */
+/** A Firefox of this machine, driven over WebDriver BiDi; undefined if the machine lacks one, which in CI is an error. */
 export async function launchFirefox(): Promise<Browser | undefined> {
   for (const executablePath of SYSTEM_BROWSERS) {
     if (!executablePath || !existsSync(executablePath)) continue
