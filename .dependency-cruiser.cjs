@@ -1,6 +1,6 @@
 /** The import rules: imports point down, and a room imports only the rooms below it. Imports of types count. */
 
-const ROOT_FILES = '^(app|embedded|index|redis-hub|server)\\.ts$'
+const ROOT_FILES = '^(app|embedded|index|metrics|redis-hub|server)\\.ts$'
 const ABOVE_PLUGINS = ['^routes/', ROOT_FILES, '^standalone/', '^event-log-contract/']
 
 /** The rooms of `services/`, and what each may import beside the files of `services/` itself and packages. */
@@ -30,7 +30,8 @@ const ROOMS = {
     'cluster/redis',
     'queues',
     'streams'
-  ]
+  ],
+  metrics: ['hub']
 }
 
 const filesOf = (room) => `^services/${room}/[^/]+$`

@@ -13,9 +13,10 @@ import { type SseHubOptions, type StreamIdentity, sseHub } from './plugins/sse-h
 import { demoTask } from './routes/demo-task.ts'
 import { documentationRoute } from './routes/documentation.ts'
 import { type HubRoutesOptions, hubRoutes } from './routes/hub-routes.ts'
+import { metricsRoute } from './routes/metrics.ts'
 import { isProbe, plainProbeRoute } from './routes/status.ts'
 import { identifiesSubscribers } from './routes/subscriber.ts'
-import { InvalidOptionError, NotFoundError } from './services/errors.ts'
+import { ForbiddenError, InvalidOptionError, NotFoundError } from './services/errors.ts'
 import { closeParts } from './services/hub/close-parts.ts'
 import type { Refused } from './services/hub/refusals.ts'
 import { checkNames, REGISTER_OPTIONS } from './services/option-checks.ts'
@@ -53,6 +54,12 @@ export interface HubAppOptions {
    * @default 0
    */
   readonly rateLimit?: number | undefined
+  /**
+   * Whether Prometheus may read `GET /metrics`: `on` with the access rules of the hub, which on a locked hub need a key with the
+   * scope `metrics` or `read`; `open` without credentials, for a hub whose network admits no others; `off` not at all.
+   * @default 'on'
+   */
+  readonly metrics?: 'on' | 'open' | 'off' | undefined
   /** The guard of the server's connections: `stats()` counts what it refuses, and the log reports it. */
   readonly connections?: ConnectionGuard | undefined
   /**
@@ -63,7 +70,18 @@ export interface HubAppOptions {
   readonly handleNotFound?: boolean | undefined
 }
 
-const OPTIONS = ['hub', 'corsOrigins', 'authentication', 'loopbackOnly', 'rateLimit', 'connections', 'handleNotFound']
+const OPTIONS = [
+  'hub',
+  'corsOrigins',
+  'authentication',
+  'loopbackOnly',
+  'rateLimit',
+  'connections',
+  'handleNotFound',
+  'metrics'
+]
+
+const METRICS = ['on', 'open', 'off']
 
 /** At most how often refused connections are logged, in milliseconds. */
 const REPORT_INTERVAL = 10_000
@@ -75,6 +93,8 @@ async function app(instance: FastifyInstance, options: HubAppOptions): Promise<v
     checkNames('hubApp', options, OPTIONS, REGISTER_OPTIONS)
     if (hasHub && options.hub !== undefined)
       throw new InvalidOptionError('hubApp.hub', 'is not allowed beside a hub that is registered already')
+    if (options.metrics !== undefined && !METRICS.includes(options.metrics))
+      throw new InvalidOptionError('hubApp.metrics', `is one of ${METRICS.join(', ')}`)
     await setUp(instance, options, hasHub)
   } catch (error) {
     // Fastify does not always close an app that did not start. The host's own hub stays open.
@@ -133,6 +153,9 @@ async function serve(
     }
     guardMutations(api, guards)
     await api.register(hubRoutes, routes)
+    const { metrics = 'on' } = options
+    const onRequest = isOpen || metrics === 'open' ? [] : [before((request) => mayReadMetrics(keys, request))]
+    if (metrics !== 'off') await api.register(metricsRoute, { onRequest })
     // The demo task publishes. On a protected hub that needs a publisher's credentials, which an event source cannot send.
     if (isOpen) await api.register(demoTask)
   })
@@ -173,6 +196,11 @@ function reportRefusals(app: FastifyInstance, guard: ConnectionGuard): void {
 interface Access {
   readonly identity: Pick<SseHubOptions, 'authenticate' | 'authorizeTopic'>
   readonly routes: HubRoutesOptions
+}
+
+/** @throws {NoCredentialsError | ForbiddenError} */
+function mayReadMetrics(keys: Authentication, request: FastifyRequest): void {
+  if (!keys.authorize(request, { verb: 'metrics' })) throw new ForbiddenError('metrics')
 }
 
 /** Trusts the user in the query: for a hub that only this machine can reach, or that is behind an authenticating proxy. */

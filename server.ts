@@ -75,6 +75,7 @@ async function serve(
     authentication: authentication && { ...authentication, tickets: tickets && new Tickets({ store: tickets }) },
     loopbackOnly,
     rateLimit,
+    metrics: environment.metrics,
     handleNotFound: true
   })
   if (environment.webhooks !== undefined) await startWebhooks(server, environment.webhooks)

@@ -13,6 +13,7 @@ import * as heartbeat from './scenarios/heartbeat.mjs'
 import * as latency from './scenarios/latency.mjs'
 import * as log from './scenarios/log.mjs'
 import * as memory from './scenarios/memory.mjs'
+import * as metrics from './scenarios/metrics.mjs'
 import * as nodes from './scenarios/nodes.mjs'
 import * as redis from './scenarios/redis.mjs'
 import * as stall from './scenarios/stall.mjs'
@@ -34,6 +35,7 @@ const SCENARIOS = {
   growth,
   log,
   appends,
+  metrics,
   redis,
   nodes
 }

@@ -9,7 +9,8 @@ const PACKAGES = [
   '@fastify/swagger',
   '@fastify/swagger-ui',
   'close-with-grace',
-  'cookie'
+  'cookie',
+  'prom-client'
 ]
 
 try {

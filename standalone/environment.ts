@@ -14,6 +14,8 @@ export interface Environment extends Access {
   readonly trustProxy: boolean | number | string[]
   /** Paths of the certificate and key; with them the hub serves HTTPS and HTTP/2. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined
+  /** See `HubAppOptions.metrics`. */
+  readonly metrics: 'on' | 'open' | 'off'
   readonly heartbeatInterval: number | undefined
   readonly reconnectionTime: number | undefined
   /** How long the hub serves on, not ready, after a signal to stop, in milliseconds. */
@@ -56,6 +58,7 @@ const NAMES = [
   'HUB_STORE',
   ...ACCESS_NAMES,
   'HUB_CORS_ORIGIN',
+  'HUB_METRICS',
   'HUB_HEARTBEAT',
   'HUB_RETRY',
   'HUB_DRAIN_DELAY',
@@ -113,6 +116,7 @@ export function readEnvironment(env: Variables): Environment {
     corsOrigins: origins(env.HUB_CORS_ORIGIN),
     trustProxy: trustProxy(env.HUB_TRUST_PROXY),
     tls: tls(env.HUB_TLS_CERT, env.HUB_TLS_KEY),
+    metrics: oneOf('HUB_METRICS', env.HUB_METRICS || 'on', ['on', 'open', 'off']) as Environment['metrics'],
     heartbeatInterval: number('HUB_HEARTBEAT', 0, DAY),
     reconnectionTime: number('HUB_RETRY', 0, 3_600_000),
     drainDelay: number('HUB_DRAIN_DELAY', 0, 3_600_000) ?? 0,

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import sseHub, { hubRoutes } from '../../dist/index.js'
 import { serve } from './control.mjs'
 
-const app = Fastify()
+export const app = Fastify()
 const heartbeatInterval = Number(process.env.BENCH_HEARTBEAT ?? 15_000)
 await app.register(sseHub, {
   heartbeatInterval,

@@ -61,6 +61,20 @@ export const ADMINISTRATION: Record<string, Operation> = {
     success: { 200: { description: 'Counts', schema: Stats } },
     errors: []
   },
+  'GET /metrics': {
+    ...{ id: 'metrics', summary: 'Metrics of this node, as Prometheus reads them', tag: TAG, caller: 'publisher' },
+    description: 'On a locked hub it needs a key with the scope `metrics` or `read`.',
+    success: {
+      200: {
+        description: 'Metrics',
+        schema: Type.String(),
+        mediaType: 'text/plain',
+        example: '# TYPE sse_hub_users gauge\nsse_hub_users 2\n'
+      }
+    },
+    errors: [],
+    example: {}
+  },
   'GET /health/live': {
     ...{ ...probe, id: 'live', summary: 'Liveness, for a supervisor' },
     success: { 200: { description: 'The process serves', schema: Status, example: { status: 'ok' } } }

@@ -5,3 +5,4 @@ export type HubAction =
   | { readonly verb: 'publish'; readonly target: Target }
   | { readonly verb: 'close'; readonly user?: string; readonly stream?: string }
   | { readonly verb: 'read'; readonly user?: string; readonly topic?: string; readonly everyone?: true }
+  | { readonly verb: 'metrics' }

@@ -13,16 +13,19 @@ export interface Scopes {
   readonly read: boolean
   /** May issue and revoke tickets for any user, and so act as that user. */
   readonly ticket: boolean
+  /** May read the metrics of a node, and nothing else; `read` permits that, too. */
+  readonly metrics: boolean
 }
 
 /** The words of the scope notation. */
-export const SCOPE_WORDS = 'publish, broadcast, user:<name>, topic:<name>, close, read, ticket'
+export const SCOPE_WORDS = 'publish, broadcast, user:<name>, topic:<name>, close, read, ticket, metrics'
 
 const ANY: NamePattern = { text: '', isPrefix: true }
-const FLAGS = ['broadcast', 'close', 'read', 'ticket'] as const
+const FLAGS = ['broadcast', 'close', 'read', 'ticket', 'metrics'] as const
 
 /**
- * Reads scopes: `broadcast`, `user:alice`, `user:*`, `topic:orders/*`, `publish` for all of these, `close`, `read`, `ticket`.
+ * Reads scopes: `broadcast`, `user:alice`, `user:*`, `topic:orders/*`, `publish` for all of these, `close`, `read`, `ticket`,
+ * `metrics`.
  * Special characters of the notation (a comma, a blank) are percent-encoded in a name; so is a `*` at the end of a name.
  * @returns undefined if a word is not a scope: a misspelled scope must not count as an omitted one.
  */
@@ -44,12 +47,16 @@ export function parseScopes(words: readonly string[]): Scopes | undefined {
       ;(kind === 'user' ? users : topics).push(pattern)
     }
   }
-  const [broadcast, close, read, ticket] = FLAGS.map((flag) => flags.has(flag)) as [boolean, boolean, boolean, boolean]
-  return { broadcast, users, topics, close, read, ticket }
+  const has = (flag: (typeof FLAGS)[number]) => flags.has(flag)
+  return {
+    ...{ broadcast: has('broadcast'), users, topics },
+    ...{ close: has('close'), read: has('read'), ticket: has('ticket'), metrics: has('metrics') }
+  }
 }
 
 /** Whether the scopes cover the whole action. An empty target asks whether they permit publishing at all. */
 export function allows(scopes: Scopes, action: HubAction): boolean {
+  if (action.verb === 'metrics') return scopes.metrics || scopes.read
   return action.verb === 'publish' ? allowsTarget(scopes, action.target) : scopes[action.verb]
 }
 

@@ -28,6 +28,12 @@ export interface Cluster {
   readonly elsewhere: { readonly users: number; readonly streams: number }
 
   /**
+   * The number of live nodes, this one included, and the time since this node's lease was renewed, in milliseconds.
+   * @default a single node
+   */
+  readonly membership?: { readonly nodes: number; readonly leaseAge: number } | undefined
+
+  /**
    * Joins the cluster. Fulfilled once this node's streams are registered, or when that failed: then the node retries until
    * `leave`, and streams may be opened meanwhile. Never rejects.
    */

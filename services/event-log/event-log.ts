@@ -127,6 +127,8 @@ export interface LogStats {
   readonly head: number
   /** Whether an inbox has an event. */
   readonly hasInboxes: boolean
+  /** The connection of a log on another machine: whether it is up, and how long its last command took, in milliseconds. */
+  readonly connection?: { readonly isUp: boolean; readonly roundTrip: number } | undefined
 }
 
 /** The health of a log that can fail. The hub is ready only while the log is. */

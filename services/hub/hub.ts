@@ -14,11 +14,14 @@ import type { Sink } from '../streams/sink.ts'
 import type { Stream } from '../streams/stream.ts'
 import { type StreamListener, StreamManager } from '../streams/stream-manager.ts'
 import type { StreamRequest } from '../streams/stream-request.ts'
+import { countStates } from '../streams/stream-states.ts'
 import { describe } from '../text.ts'
+import { AppendMeasures } from './append-measures.ts'
 import { DrainDelay, type DrainOptions } from './drain-delay.ts'
 import { type HistoryPage, readHistory } from './history.ts'
 import { checkLimit, type HistoryOf, type HistoryQuery } from './history-query.ts'
 import { type HubEventMap, HubEvents } from './hub-events.ts'
+import type { HubMeasures } from './hub-measures.ts'
 import type { HubStats } from './hub-stats.ts'
 import { type HubOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import type { Outbox } from './outbox.ts'
@@ -246,6 +249,34 @@ export class Hub<Events extends object = EventMap> extends PublishMethods<Events
       refused: { ...this.#refused, ...rejected },
       log: this.log.stats(),
       ...Object.fromEntries(Object.entries(this.#furtherStats).map(([name, read]) => [name, read()]))
+    }
+  }
+
+  /**
+   * @internal Begins to measure, and returns the function that reads everything that metrics show. Before that nothing is
+   * measured but counts.
+   */
+  measure(): () => Promise<HubMeasures> {
+    this.publisher.measures ??= new AppendMeasures(() => this.manager.now)
+    const appends = this.publisher.measures
+    const writes = this.manager.measureWrites()
+    return async () => {
+      const { counts, registry, heartbeatLag } = this.manager
+      const { isSettled, membership } = this.cluster
+      const stats = this.stats()
+      return {
+        stats,
+        isReady: await this.ready(),
+        states: countStates(registry.all()),
+        deliveries: counts,
+        deduplicated: appends.deduplicated,
+        appendErrors: appends.errors,
+        appendLatency: appends.latency,
+        writeLatency: writes.histogram,
+        heartbeatLag,
+        log: stats.log,
+        cluster: { isSettled, nodes: membership?.nodes ?? 1, leaseAge: membership?.leaseAge ?? 0 }
+      }
     }
   }
 

@@ -7,6 +7,7 @@ import { idempotencyOf } from '../events/idempotency-scope.ts'
 import type { NewEvent } from '../events/log-event.ts'
 import { channelsOf, exceptedUsers, type Target } from '../events/target.ts'
 import { checkNames } from '../option-checks.ts'
+import type { AppendMeasures } from './append-measures.ts'
 import type { HubEvents } from './hub-events.ts'
 import type { Outbox } from './outbox.ts'
 import type { OnlineUser, Presence } from './presence.ts'
@@ -50,6 +51,8 @@ interface Publication {
 export class Publisher {
   /** Number of accepted events. */
   published = 0
+  /** Measures each append, once metrics are in use. */
+  measures: AppendMeasures | undefined
   /** Those whose entries stand directly before an event come last. */
   readonly outboxes: Outbox[] = []
   readonly #log: EventLog
@@ -164,13 +167,19 @@ export class Publisher {
 
   /** Appends the events, each right after the outboxes' entries for it, and returns the receipts of the events. */
   async #appendToLog(events: readonly NewEvent[], offline: readonly string[][]): Promise<readonly Receipt[]> {
-    if (this.outboxes.length === 0) return this.#log.append(events)
+    if (this.outboxes.length === 0) return this.#measured(events)
     const batch = events.flatMap((event, at) => [...this.#entriesFor(event, offline[at] ?? []), event])
-    if (batch.length === events.length) return this.#log.append(events)
-    const receipts = await this.#log.append(batch)
+    if (batch.length === events.length) return this.#measured(events)
+    const receipts = await this.#measured(batch)
     for (const outbox of this.outboxes) outbox.onAppended()
     const own = new Set(events)
     return receipts.filter((_receipt, at) => own.has(batch[at] as NewEvent))
+  }
+
+  #measured(events: readonly NewEvent[]): Promise<readonly Receipt[]> {
+    const append = this.#log.append(events)
+    this.measures?.observe(append)
+    return append
   }
 
   #entriesFor(event: NewEvent, offline: readonly string[]): readonly NewEvent[] {

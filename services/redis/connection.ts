@@ -49,6 +49,7 @@ export class RedisConnection implements RedisLink {
   #client: RedisClient | undefined
   #problem = 'it is not connected yet'
   #isClosed = false
+  #roundTrip = 0
   /** Commands in flight. */
   #unanswered = 0
   /** Time since the last reply while commands are in flight, and since the last command, in milliseconds. */
@@ -68,6 +69,10 @@ export class RedisConnection implements RedisLink {
     return this.#client !== undefined
   }
 
+  get roundTrip(): number {
+    return this.#roundTrip
+  }
+
   get problem(): string {
     return this.#problem
   }
@@ -81,8 +86,11 @@ export class RedisConnection implements RedisLink {
     if (client === undefined) throw new LinkError(`Redis cannot be reached: ${this.#problem}`, false)
     this.#unanswered++
     this.#idle = 0
+    const sentAt = performance.now()
     try {
-      return await client.sendCommand([...args])
+      const reply = await client.sendCommand([...args])
+      this.#roundTrip = performance.now() - sentAt
+      return reply
     } catch (error) {
       const { message } = error as Error
       if (this.#client !== client || !client.isReady)

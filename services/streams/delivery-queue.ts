@@ -27,6 +27,8 @@ const CATCH_UP: Deliver = (stream) => stream.catchUp()
 export class DeliveryQueue<Stream extends Deliverable> {
   readonly #clock: Clock
   readonly #onError: (stream: Stream, error: unknown) => void
+  /** Called when all pending events are written. */
+  onWritten: (() => void) | undefined
   #pending: Stream[] = []
   #replaying: Stream[] = []
   #isScheduled = false
@@ -64,6 +66,7 @@ export class DeliveryQueue<Stream extends Deliverable> {
     this.#isScheduled = false
     const begun = this.#clock.monotonic()
     this.#pending = this.#work(this.#pending, FLUSH, DELIVERIES_PER_CLOCK_READ, begun, begun + SLICE)
+    if (this.#pending.length === 0) this.onWritten?.()
     // The clock is read for each page of history. The first page is always read, or a busy hub would read none.
     const replaying = this.#replaying
     this.#replaying = []

@@ -95,6 +95,15 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
     return this.#output.isBackpressured
   }
 
+  get state(): State {
+    return this.#state
+  }
+
+  /** Whether events are about to be written. */
+  get isPending(): boolean {
+    return this.#pending !== undefined
+  }
+
   /** Whether a producer of the host feeds the stream: then it listens to no channel, and never reads the log. */
   get isFed(): boolean {
     return this.follows && this.topics.length === 0
@@ -176,6 +185,7 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
     const pending = this.#pending
     if (pending === undefined || this.#state !== 'live') return
     this.#pending = undefined
+    this.#host.counts.delivered += pending.count
     const isTaken = this.#output.write(pending.bytes, now)
     if (pending.cursor !== undefined) this.#position.sent(pending.cursor)
     if (pending.final && this.follows) this.close(endReason(pending.final))
@@ -301,6 +311,7 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
     this.#state = 'closed'
     if (reason !== 'client') {
       if (pending?.cursor !== undefined) this.#position.sent(pending.cursor)
+      this.#host.counts.delivered += pending?.count ?? 0
       const last = this.#closeFrame(reason, reconnect)
       const text = pending === undefined ? last : pending.text + last
       this.#output.end(text, reason === 'shutdown' ? SHUTDOWN_GRACE : END_GRACE)

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { RecentMax } from '../recent-max.ts'
 
 /** The wheel turns once per interval in about so many steps: a sixtieth of all streams is due at once. */
 const SLOTS = 60
@@ -11,6 +12,8 @@ const MIN_STEP = 10
 const SPREAD = 1 / 4
 /** The longest time between ticks, in milliseconds: stalled and expired streams are checked at each tick. */
 const LONGEST_TICK = 250
+/** The window of the reported lag, in milliseconds. */
+const LAG_WINDOW = 15_000
 /** A timer may fire a little early; this part of a step counts as the whole. */
 const WHOLE = 0.9
 
@@ -46,6 +49,7 @@ export class HeartbeatWheel<Member extends HeartbeatMember> {
   /** When the current slot was due. */
   #turned = 0
   #lastTick = 0
+  readonly #lag = new RecentMax(LAG_WINDOW)
   #stop: (() => void) | undefined
 
   constructor(options: HeartbeatWheelOptions<Member>) {
@@ -53,6 +57,11 @@ export class HeartbeatWheel<Member extends HeartbeatMember> {
     const { interval } = options
     this.#step = interval === 0 ? LONGEST_TICK : Math.max(MIN_STEP, interval / SLOTS)
     this.#slots = Array.from({ length: Math.max(1, Math.round(interval / this.#step)) }, () => new Set())
+  }
+
+  /** How late the timer was, at most, within the last half minute, in milliseconds. */
+  get lag(): number {
+    return this.#lag.read(this.#options.clock.monotonic())
   }
 
   get size(): number {
@@ -99,6 +108,7 @@ export class HeartbeatWheel<Member extends HeartbeatMember> {
     const now = this.#options.clock.monotonic()
     const elapsed = now - this.#lastTick
     this.#lastTick = now
+    this.#lag.add(elapsed - Math.min(this.#step, LONGEST_TICK), now)
     const steps = Math.floor((now - this.#turned) / this.#step + 1 - WHOLE)
     this.#turned += steps * this.#step
     // A late timer fires once. The wheel makes up for the missed steps, but for at most one turn.

@@ -25,6 +25,8 @@ export class PendingEvents {
   readonly final: Final
   /** The approximate number of bytes. */
   readonly size: number
+  /** The number of events. */
+  readonly count: number
   #branch: PendingEvents | undefined
   #bytes: WireBytes | undefined
 
@@ -33,6 +35,7 @@ export class PendingEvents {
     this.#event = event
     this.cursor = event.cursor ?? before?.cursor
     this.final = before?.final || event.final
+    this.count = before === undefined ? 1 : before.count + 1
     this.size = frameOf(event).length + (before === undefined ? 0 : before.size)
   }
 

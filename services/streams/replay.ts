@@ -286,6 +286,7 @@ export class Replay<Stream extends ReplayedStream> {
       if (text !== '') this.#position.welcomed(cursor)
     }
     if (this.#stream.isClosed) return
+    if (gap !== undefined) this.#host.counts.gaps[gap]++
     if (gap !== undefined) text += this.#position.reportGap(page, gap, read.events[0]?.id ?? null)
     if (text !== '') this.#output.write(new WireBytes(text))
     else this.#output.greet()
@@ -304,6 +305,7 @@ export class Replay<Stream extends ReplayedStream> {
     for (let at = 0; at < events.length; ) {
       if (this.#output.isBackpressured) return false
       let text = ''
+      const begun = at
       let last: LogEvent | undefined
       while (at < events.length && text.length < PIECE && !(follows && last?.final)) {
         last = events[at++] as LogEvent
@@ -311,6 +313,7 @@ export class Replay<Stream extends ReplayedStream> {
         if (this.#kept !== undefined) text += this.#kept.takeBefore(last.cursor?.seq ?? 0)
         text += frameOf(last)
       }
+      this.#host.counts.replayed += at - begun
       this.#write(text)
       if (last?.cursor) this.#position.sent(last.cursor)
       if (follows && last?.final) {

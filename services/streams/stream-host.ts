@@ -3,6 +3,7 @@ import type { CloseReason } from '../events/close-reason.ts'
 import type { Cursor } from '../events/cursor.ts'
 import type { Welcome } from '../events/hub-frames.ts'
 import type { LogEvent } from '../events/log-event.ts'
+import type { DeliveryCounts } from './delivery-counts.ts'
 import type { Beginning } from './stream-position.ts'
 import type { TopicRights } from './topic-rights.ts'
 
@@ -29,6 +30,7 @@ export interface StreamHost<Stream> {
   readonly now: number
   readonly maxEventBytes: number
   readonly unread: UnreadCounts<Stream>
+  readonly counts: DeliveryCounts
   flushSoon(stream: Stream): void
   catchUpSoon(stream: Stream): void
   /** Reading history failed. The host calls `startReplay` later; a stream without a welcome closes itself instead. */

@@ -42,6 +42,11 @@ export class StreamMaintenance {
     })
   }
 
+  /** How late the timer was, at most, within the last half minute, in milliseconds. */
+  get lag(): number {
+    return this.#wheel.lag
+  }
+
   add(stream: EventStream, expiry: ExpiryInit): void {
     this.#wheel.add(stream)
     this.#expiries.add(stream, expiry)

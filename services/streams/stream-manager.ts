@@ -9,6 +9,7 @@ import { MAX_RECONNECTION_TIME } from '../events/wire-format.ts'
 import type { Logger } from '../logger.ts'
 import { randomText } from '../random.ts'
 import { Admission, type StreamRejection } from './admission.ts'
+import { DeliveryCounts } from './delivery-counts.ts'
 import { DeliveryQueue } from './delivery-queue.ts'
 import { EventStream } from './event-stream.ts'
 import { PendingEvents } from './pending-events.ts'
@@ -21,6 +22,7 @@ import { beginning, NO_HISTORY, type StreamRequest } from './stream-request.ts'
 import type { StreamSettings } from './stream-settings.ts'
 import { TopicChanges, type TopicUpdate } from './topic-changes.ts'
 import { expiryFields, welcomeFields } from './welcome-fields.ts'
+import { WriteLatency } from './write-latency.ts'
 
 /**
  * How many streams were closed for each reason. `cut` counts the streams that `disconnect()` closed with `reconnect: true`, and
@@ -61,6 +63,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
   readonly unread: UnreadCounts<EventStream>
   readonly registry = new StreamRegistry()
   readonly admission: Admission
+  readonly counts = new DeliveryCounts()
   readonly closed = Object.fromEntries([...CLOSE_REASONS, 'cut'].map((reason) => [reason, 0])) as Closed
   /** The number of requests rejected before a stream was opened. */
   readonly rejected: Record<StreamRejection, number> = { limit: 0, shutdown: 0, error: 0 }
@@ -76,6 +79,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
   readonly #readFailures: ReadFailures
   readonly #maintenance: StreamMaintenance
   readonly #topicChanges: TopicChanges
+  #latency: WriteLatency | undefined
   #tail: Tail | undefined
   #draining: Promise<void> | undefined
   /** The number of streams when the drain began: they all return at about the same time. */
@@ -187,6 +191,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
   #offer(event: LogEvent): void {
     let alone: PendingEvents | undefined
     const { cursor, appendedAt } = event
+    this.#latency?.onEvent(event)
     // A stream takes no transient event from before its opening: another node may have delivered it to the client.
     const isTransient = cursor === null && appendedAt !== undefined
     const openedBy = isTransient ? appendedAt + TIME_TOLERANCE : Number.POSITIVE_INFINITY
@@ -202,6 +207,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
 
   onDiscontinuity(position: Cursor): void {
     this.head = position
+    this.counts.discontinuities++
     for (const stream of this.registry.all()) stream.onDiscontinuity()
     this.#topicChanges.onHead(Number.POSITIVE_INFINITY)
   }
@@ -211,11 +217,25 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     return this.#queue.replaying > MAX_REPLAYING
   }
 
+  /** Measures from now on how long events take until they are written. */
+  measureWrites(): WriteLatency {
+    this.#latency ??= new WriteLatency(() => this.now)
+    const latency = this.#latency
+    this.#queue.onWritten = () => latency.onWritten()
+    return latency
+  }
+
+  /** How late the heartbeat timer was, at most, within the last half minute, in milliseconds. */
+  get heartbeatLag(): number {
+    return this.#maintenance.lag
+  }
+
   get now(): number {
     return this.#options.clock.monotonic()
   }
 
   flushSoon(stream: EventStream): void {
+    this.#latency?.onPending()
     this.#queue.flushSoon(stream)
   }
 
@@ -224,6 +244,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
   }
 
   onReadError(stream: EventStream, error: unknown): void {
+    this.counts.readErrors++
     this.#readFailures.onFailure(error, this.#maintenance.retryLater(stream))
   }
 

@@ -42,6 +42,7 @@ export class StreamOutput<Stream extends { readonly isClosed: boolean }> {
   write(bytes: WireBytes, now = this.#host.now): boolean {
     this.#isGreeted = true
     this.lastWrite = now
+    this.#host.counts.bytes += bytes.chunk.length
     if (this.#sink.write(bytes)) return true
     if (!this.isBackpressured && !this.#stream.isClosed) {
       this.isBackpressured = true

@@ -47,6 +47,7 @@ const TEXTS = [
   'HUB_PUBLISH_JWT_AUDIENCE',
   'HUB_PUBLISH_JWT_ISSUER',
   'HUB_CORS_ORIGIN',
+  'HUB_METRICS',
   'HUB_TLS_CERT',
   'HUB_TLS_KEY',
   'HUB_TRUST_PROXY',
@@ -89,7 +90,7 @@ t.test('without variables the hub serves only this machine', async (t) => {
   }
   t.strictSame(readEnvironment({}), {
     ...{ host: '127.0.0.1', port: 3000, logLevel: 'info', corsOrigins: [], trustProxy: false, retention: {} },
-    ...{ authentication: undefined, loopbackOnly: true, rateLimit: 0 },
+    ...{ authentication: undefined, loopbackOnly: true, rateLimit: 0, metrics: 'on' },
     ...nothing,
     ...noLimits
   })

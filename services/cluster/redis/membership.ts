@@ -93,6 +93,11 @@ export class Membership {
     return this.isMember || this.#isJoining
   }
 
+  /** The time since the lease was renewed, in milliseconds; 0 before the first time. */
+  get leaseAge(): number {
+    return this.#renewedAt === 0 ? 0 : this.#options.clock.monotonic() - this.#renewedAt
+  }
+
   /** Whether the set of nodes is known: no node from before an outage is missing. */
   get isSettled(): boolean {
     return this.isMember && this.#missing.count === 0

@@ -83,6 +83,11 @@ export class RedisCluster implements Cluster {
     return this.#membership?.elsewhere ?? NONE
   }
 
+  get membership(): { readonly nodes: number; readonly leaseAge: number } {
+    const { others = [], leaseAge = 0 } = this.#membership ?? {}
+    return { nodes: others.length + 1, leaseAge }
+  }
+
   async join(local: LocalNode): Promise<void> {
     if (this.#membership !== undefined)
       throw new InvalidOptionError('cluster', 'belongs to one hub; create one for each hub')

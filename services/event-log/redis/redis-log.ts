@@ -137,7 +137,12 @@ export class RedisLog implements EventLog, HealthCheck {
   }
 
   stats(): LogStats {
-    return { ...this.#stats, head: Math.max(this.#stats.head, this.#recent.head.seq) }
+    const { isUp, roundTrip } = this.#link
+    return {
+      ...this.#stats,
+      head: Math.max(this.#stats.head, this.#recent.head.seq),
+      connection: { isUp, roundTrip }
+    }
   }
 
   /** Whether an event would be accepted now, and reach this node. */

@@ -1,0 +1,1 @@
+export { hubMetrics, type MetricRegistry } from './services/metrics/hub-metrics.ts'
