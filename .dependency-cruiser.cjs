@@ -113,7 +113,7 @@ module.exports = {
       from: { path: '^client(/|\\.ts$)' },
       to: {
         path: '^(plugins|routes|standalone|event-log-contract|services)/|^(app|embedded|index|redis-hub|server)\\.ts$|^node:',
-        pathNot: '^services/events/'
+        pathNot: '^services/(events/|inbox/inbox-page\\.ts$)'
       }
     },
     {

@@ -16,35 +16,27 @@ export async function endOfAnswer(response: Response, now: number): Promise<Stre
     }
   }
   const type = headers.get('content-type') ?? ''
-  if (!/^text\/event-stream *(;|$)/i.test(type))
-    return { reason: 'content-type', error: new StreamError('content-type', `the answer is ${type || 'untyped'}`) }
-  if (body === null)
-    return { reason: 'unsupported', isFinal: true, error: new StreamError('unsupported', 'this fetch does not stream') }
+  if (!/^text\/event-stream\b/i.test(type))
+    return { reason: 'content-type', error: new StreamError('content-type', type) }
+  if (!body)
+    return { reason: 'unsupported', isFinal: true, error: new StreamError('unsupported', 'fetch does not stream') }
   return undefined
 }
 
 /** The error of an answer: that of the hub where the answer has one. */
-export async function errorOf({ status, headers, body }: Response): Promise<StreamError> {
-  let told: { code?: unknown; message?: unknown } = {}
-  if (headers.get('content-type')?.startsWith('application/json')) {
-    try {
-      // Only the first piece: an error of the hub is short.
-      told = JSON.parse(new TextDecoder().decode((await body?.getReader().read())?.value)) ?? {}
-    } catch {
-      // The status says enough.
-    }
+export async function errorOf({ status, body }: Response): Promise<StreamError> {
+  let told: { code?: unknown; message?: unknown } | null = null
+  try {
+    // Only the first piece: an error of the hub is short.
+    told = JSON.parse(new TextDecoder().decode((await body?.getReader().read())?.value))
+  } catch {
+    // The status says enough.
   }
-  const { code, message } = told
-  return new StreamError(
-    typeof code === 'string' ? code : 'refused',
-    typeof message === 'string' ? message : `the answer has the status ${status}`,
-    { status }
-  )
+  return new StreamError(String(told?.code ?? 'refused'), String(told?.message ?? `status ${status}`), status)
 }
 
 /** In milliseconds: the header has seconds, or a date. */
-function retryAfter(header: string | null, now: number): number | undefined {
-  if (header === null) return undefined
-  const wait = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - now
-  return wait > 0 ? wait : undefined
+function retryAfter(header: string | null, now: number): number {
+  const seconds = Number(header)
+  return (Number.isNaN(seconds) ? Date.parse(header ?? '') - now : seconds * 1_000) || 0
 }

@@ -1,8 +1,8 @@
 import { endOfAnswer } from './answer.ts'
 import type { Clock } from './clock.ts'
-import { type Frame, FrameParser } from './frame-parser.ts'
+import { type Frame, frameReader } from './frame-reader.ts'
 import { type StreamEnd, StreamError } from './stream-end.ts'
-import { Watchdog } from './watchdog.ts'
+import { type Watchdog, watchdog } from './watchdog.ts'
 
 export interface AttemptParts {
   readonly clock: Clock
@@ -18,83 +18,90 @@ export interface AttemptParts {
   readonly onPause: () => void
 }
 
-/** One request for a stream, and the reading of its response. */
-export class Attempt {
-  readonly #parts: AttemptParts
-  readonly #controller = new AbortController()
-  readonly watchdog: Watchdog
-  /** Set as soon as no further frame is taken. */
-  result: StreamEnd | undefined
-
-  constructor(parts: AttemptParts) {
-    this.#parts = parts
-    this.watchdog = new Watchdog(parts.clock, parts.silenceTimeout, () => this.end({ reason: 'silent' }))
-  }
-
-  /** Ends the attempt, unless it has ended. */
-  end(end: StreamEnd): void {
-    if (this.result !== undefined) return
-    this.result = end
-    this.watchdog.stop()
-    this.#controller.abort()
-  }
-
+export interface Attempt {
+  readonly dog: Watchdog
+  readonly hasEnded: boolean
+  /** Ends the attempt, unless it has ended: no further frame is taken. */
+  end(end: StreamEnd): void
   /** Resolves with the end; never rejects. */
-  async run(): Promise<StreamEnd> {
-    const { send, clock } = this.#parts
-    const { signal } = this.#controller
-    try {
-      const response = await Promise.race([send(signal), aborted(signal)])
-      const end = await Promise.race([endOfAnswer(response, clock.now()), aborted(signal)])
-      if (end === undefined) await this.#read(response.body as NonNullable<Response['body']>)
-      else this.end(end)
-    } catch (cause) {
-      this.end(endOfFailure(cause))
-    }
-    // The body of an answer that is not a stream is not read.
-    this.end({ reason: 'cut' })
-    return this.result as StreamEnd
+  run(): Promise<StreamEnd>
+}
+
+/** One request for a stream, and the reading of its response. */
+export function attempt(parts: AttemptParts): Attempt {
+  const { clock, onFrame, onPause } = parts
+  const controller = new AbortController()
+  const { signal } = controller
+  const dog = watchdog(clock, parts.silenceTimeout, () => end({ reason: 'silent' }))
+  let result: StreamEnd | undefined
+
+  const end = (why: StreamEnd): void => {
+    if (result) return
+    result = why
+    dog.stop()
+    controller.abort()
   }
 
-  async #read(body: NonNullable<Response['body']>): Promise<void> {
-    const { onFrame, onBytes, onPause, maxFrameLength } = this.#parts
-    const parser = new FrameParser(maxFrameLength)
+  const read = async (body: NonNullable<Response['body']>): Promise<void> => {
+    const take = frameReader(parts.maxFrameLength)
     const decoder = new TextDecoder()
     const reader = body.getReader()
-    while (this.result === undefined) {
+    while (!result) {
       const { done, value } = await reader.read()
-      if (done || this.result !== undefined) return
-      this.watchdog.seen()
-      onBytes(value.byteLength)
-      for (const frame of parser.feed(decoder.decode(value, { stream: true }))) {
+      if (done || result) return
+      dog.seen()
+      parts.onBytes(value.byteLength)
+      for (const frame of take(decoder.decode(value, { stream: true }))) {
         const handling = onFrame(frame)
-        if (handling !== undefined) {
+        if (handling) {
           onPause()
           // A consumer that takes its time is not a silent hub.
-          this.watchdog.stop()
+          dog.stop()
           await handling
-          if (this.result === undefined) this.watchdog.restart()
+          if (!result) dog.start()
         }
-        if (this.result !== undefined) return
+        if (result) return
       }
       onPause()
     }
   }
-}
 
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason)
-    else signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
+  const answer = async (): Promise<Response['body']> => {
+    const response = await parts.send(signal)
+    const refusal = await endOfAnswer(response, clock.now())
+    if (refusal) end(refusal)
+    return response.body
+  }
+
+  return {
+    dog,
+    end,
+    get hasEnded() {
+      return result !== undefined
+    },
+    async run() {
+      dog.start()
+      try {
+        // Credentials may never come.
+        const aborted = new Promise<undefined>((resolve) => {
+          signal.onabort = () => resolve(undefined)
+        })
+        const body = await Promise.race([answer(), aborted])
+        if (body) await read(body)
+      } catch (cause) {
+        end(endOfFailure(cause))
+      }
+      end({ reason: 'cut' })
+      return result as StreamEnd
+    }
+  }
 }
 
 function endOfFailure(cause: unknown): StreamEnd {
   if (cause instanceof StreamError) {
-    const isFinal = cause.code === 'unauthorized'
-    return { reason: isFinal ? 'unauthorized' : 'auth', isFinal, error: cause }
+    const reason = cause.code as 'auth' | 'unauthorized'
+    return { reason, isFinal: reason === 'unauthorized', error: cause }
   }
   const reason = cause instanceof RangeError ? 'too-large' : 'network'
-  const message = cause instanceof Error ? cause.message : String(cause)
-  return { reason, error: new StreamError(reason, message, { cause }) }
+  return { reason, error: new StreamError(reason, String(cause), undefined, cause) }
 }

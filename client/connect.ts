@@ -1,5 +1,5 @@
-import { FetchStream } from './fetch-stream.ts'
 import type { EventMap, HubStream } from './hub-stream.ts'
+import { openStream } from './open-stream.ts'
 import type { StreamOptions } from './options.ts'
 
 /**
@@ -10,5 +10,5 @@ export function connect<Events extends object = EventMap>(
   url: string | URL,
   options: StreamOptions = {}
 ): HubStream<Events> {
-  return new FetchStream<Events>(url, options)
+  return openStream<Events>(url, options)
 }

@@ -112,6 +112,19 @@ export interface HubStream<Events extends object = EventMap> extends AsyncIterab
     name: Name,
     handler: (event: HubEvent<DataOf<Events, Name>, Name>) => unknown
   ): () => void
+  /** The topics that the stream requests, also at its next attempt; `welcome.topics` has those of the identity, too. */
+  readonly topics: readonly string[]
+  /**
+   * Requests topics, without opening the stream again: their events begin now. Rejects with a StreamError if the hub refuses
+   * them, and then nothing has changed.
+   */
+  subscribe(topics: readonly string[]): Promise<void>
+  unsubscribe(topics: readonly string[]): Promise<void>
+  /**
+   * Calls another route of the hub, with the credentials of the stream and a path relative to its URL: `me/events`. Resolves
+   * with the JSON of the answer, and rejects with a StreamError.
+   */
+  request(method: string, path: string, body?: object): Promise<unknown>
   /** Ends the stream for good. */
   close(): void
   /** Ends a wait, or replaces an open connection; without a loss. */

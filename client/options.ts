@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts'
-import type { Frame } from './frame-parser.ts'
-import type { RequestOptions } from './hub-requests.ts'
+import type { Frame } from './frame-reader.ts'
 import type { CursorStorage } from './kept-cursor.ts'
+import type { RequestOptions } from './requests.ts'
 
 export interface StreamOptions extends RequestOptions {
   /**

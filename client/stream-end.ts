@@ -14,6 +14,7 @@ import type { CloseReason } from '../services/events/close-reason.ts'
  * - `gone`: 204, the stream had ended for good before.
  * - `renewed`: the stream is opened again with new credentials, or for another user.
  * - `reconnect`: `reconnectNow()`, or the device is online again.
+ * - `topics`: the stream is opened again with other topics.
  * - `unsupported`: the runtime's fetch does not stream.
  * - `stopped`: `close()`, or the signal.
  */
@@ -30,6 +31,7 @@ export type EndReason =
   | 'gone'
   | 'renewed'
   | 'reconnect'
+  | 'topics'
   | 'unsupported'
   | 'stopped'
 
@@ -47,11 +49,11 @@ export interface StreamEnd {
 /** An error that a stream reports. */
 export class StreamError extends Error {
   /** An error code of the hub, an {@link EndReason}, or `handler`. */
-  readonly code: string
+  declare readonly code: string
   /** The HTTP status, if there was an answer. */
-  readonly status: number | undefined
+  declare readonly status: number | undefined
 
-  constructor(code: string, message: string, { status, cause }: { status?: number; cause?: unknown } = {}) {
+  constructor(code: string, message: string, status?: number, cause?: unknown) {
     super(message, { cause })
     this.name = 'StreamError'
     this.code = code

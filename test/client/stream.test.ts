@@ -1,13 +1,16 @@
+import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { connect } from '../../client/connect.ts'
 import type { Credentials } from '../../client/credentials.ts'
-import type { Frame } from '../../client/frame-parser.ts'
+import type { Frame } from '../../client/frame-reader.ts'
 import type { HubStream, StreamState } from '../../client/hub-stream.ts'
+import { inboxOf } from '../../client/inbox.ts'
 import type { StreamOptions } from '../../client/options.ts'
 import type { StreamError } from '../../client/stream-end.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { clientClock, FakeFetch, settled } from '../support/fake-fetch.ts'
 
+const BUNDLER = '../../scripts/bundle-client.mjs'
 const WELCOME = { stream: 's1', user: 'alice', heartbeatInterval: 15_000, resumed: false, replayed: 0 }
 
 function welcome(fields: object = {}, id: string | undefined = 'c0', retry = 2_000): string {
@@ -126,8 +129,8 @@ t.test('the cursor advances after the handlers, and a handler that fails does no
   t.same(
     errors.map(({ code, message }) => [code, message]),
     [
-      ['handler', 'a handler of a failed: Error: a handler of the page'],
-      ['handler', 'a handler of a failed: Error: a handler that waits']
+      ['handler', 'Error: a handler of the page'],
+      ['handler', 'Error: a handler that waits']
     ]
   )
 })
@@ -467,4 +470,136 @@ t.test('a handler that closes the stream gets no further event', async (t) => {
   await network.last.open(welcome() + block('a', '1', 'c1') + block('a', '2', 'c2'))
   t.same(heard, ['1'])
   t.equal(stream.lastEventId, 'c1')
+})
+
+t.test('topics change without a new stream, and a refused change changes nothing', async (t) => {
+  const { network, stream } = await start(t, { topics: ['a'] }, 'http://hub.test/hub/events?topics=b,c')
+  t.equal(network.last.url.searchParams.get('topics'), 'b,c,a')
+  await network.last.open(welcome())
+  const added = stream.subscribe(['d'])
+  const removed = stream.unsubscribe(['b'])
+  await settled()
+  t.same(
+    [network.exchanges.length, network.last.method, network.last.url.pathname, network.last.body],
+    [2, 'PUT', '/hub/streams/s1/topics', { topics: ['b', 'c', 'a', 'd'] }]
+  )
+  await network.last.refuse(204)
+  await added
+  t.same(network.last.body, { topics: ['c', 'a', 'd'] }, 'one change after the other')
+  await network.last.refuse(204)
+  await removed
+  const refused = t.rejects(stream.subscribe(['secret']), { code: 'SSE_HUB_ERR_FORBIDDEN', status: 403 })
+  await settled()
+  await network.last.refuse(403, { code: 'SSE_HUB_ERR_FORBIDDEN', message: 'no' })
+  await refused
+  t.same(stream.topics, ['c', 'a', 'd'])
+  t.equal(stream.state.name, 'open')
+})
+
+t.test('topics that change while no stream is open are requested with the next one', async (t) => {
+  const { network, stream, pass } = await start(t)
+  await stream.subscribe(['a'])
+  await settled()
+  t.equal(network.last.url.searchParams.get('topics'), 'a')
+  await network.last.open(welcome())
+  const vanished = stream.subscribe(['b'])
+  await settled()
+  await network.last.refuse(404)
+  await vanished
+  await settled()
+  t.equal(network.last.url.searchParams.get('topics'), 'a,b')
+  t.same(nameOf(stream), ['connecting', 'topics'])
+  await network.last.refuse(502)
+  await stream.unsubscribe(['a'])
+  await pass(30_000)
+  t.equal(network.last.url.searchParams.get('topics'), 'b')
+})
+
+t.test('a request of the page has the credentials of the stream, and asks for new ones after 401', async (t) => {
+  let asked = 0
+  const { network, stream } = await start(t, { auth: () => ({ headers: { authorization: `Bearer ${++asked}` } }) })
+  await network.last.open(welcome())
+  const both = Promise.all([stream.request('GET', 'me/events'), stream.request('POST', 'me/read', { upTo: 'c1' })])
+  await settled()
+  const [, first, second] = network.exchanges
+  await Promise.all([first?.refuse(401), second?.refuse(401)])
+  t.same(
+    network.exchanges.slice(3).map(({ method, url, headers }) => [method, url.pathname, headers.get('authorization')]),
+    [
+      ['GET', '/hub/me/events', 'Bearer 2'],
+      ['POST', '/hub/me/read', 'Bearer 2']
+    ]
+  )
+  t.equal(asked, 2, 'callers share one answer')
+  const rejection = t.rejects(both, { code: 'SSE_HUB_ERR_X' })
+  await network.exchanges[3]?.refuse(200, { events: [] })
+  await network.exchanges[4]?.refuse(404, { code: 'SSE_HUB_ERR_X', message: 'no' })
+  await rejection
+})
+
+t.test('an inbox counts and lists, and follows the stream', async (t) => {
+  const { network, stream } = await start(t)
+  const inbox = inboxOf(stream)
+  t.teardown(() => inbox.close())
+  let changes = 0
+  inbox.onChange(() => changes++)
+  await network.last.open(welcome({ unread: 2 }))
+  t.equal(inbox.unread, 2)
+  const [events] = network.exchanges
+  const item = (id: string, isRead = false) => ({ id, event: 'n', data: id, isRead })
+  const listed = inbox.list({ limit: 10 })
+  await settled()
+  t.equal(network.last.url.href, 'http://hub.test/hub/me/inbox?limit=10')
+  await network.last.refuse(200, { events: [item('i2'), item('i1')], unread: 2, readUpTo: null, next: null })
+  t.equal((await listed).unread, 2)
+  await events?.write(block('hub.read', '{"upTo":"i1","unread":1}', 'c2'))
+  t.same(
+    [inbox.unread, inbox.events.map(({ id, isRead }) => [id, isRead])],
+    [
+      1,
+      [
+        ['i2', false],
+        ['i1', true]
+      ]
+    ]
+  )
+  await events?.write(block('hub.retract', '{"id":"i1"}', 'c3'))
+  t.same(
+    inbox.events.map(({ id }) => id),
+    ['i2']
+  )
+  const before = network.exchanges.length
+  await events?.write(block('hub.unread', '{"unread":2}') + block('hub.unread', '{"unread":3}'))
+  t.equal(network.exchanges.length, before + 1, 'one request at a time')
+  await network.last.refuse(200, { events: [item('i3'), item('i2')], unread: 2, readUpTo: null, next: null })
+  t.equal(network.exchanges.length, before + 2)
+  await network.last.refuse(200, {
+    events: [item('i4'), item('i3'), item('i2')],
+    unread: 3,
+    readUpTo: null,
+    next: null
+  })
+  t.same([inbox.unread, inbox.events.length], [3, 3])
+  const marked = inbox.markRead()
+  await settled()
+  t.same([network.last.method, network.last.url.pathname, network.last.body], ['POST', '/hub/me/read', { upTo: 'i4' }])
+  await network.last.refuse(200, { upTo: 'i4', unread: 0 })
+  await marked
+  t.equal(inbox.unread, 0)
+  t.ok(changes > 5)
+})
+
+/** In bytes, minified and compressed. */
+const LIMITS: [string, number][] = [
+  ['connect', 4_608],
+  ['inboxOf', 768]
+]
+
+t.test('a page loads few bytes for the client', async (t) => {
+  const { minified } = (await import(BUNDLER)) as { minified(entry: string, names: string[]): Promise<string> }
+  for (const [name, limit] of LIMITS) {
+    const { length } = gzipSync(await minified('client.ts', [name]), { level: 9 })
+    t.comment(`${name}: ${length} bytes`)
+    t.ok(length <= limit, `${name} takes at most ${limit} bytes`)
+  }
 })

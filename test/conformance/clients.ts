@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { createParser } from 'eventsource-parser'
+import { frameReader } from '../../client/frame-reader.ts'
 import { StrictParser } from '../support/strict-parser.ts'
 
 /** The events and settings that a client reads from a stream. */
@@ -94,7 +95,27 @@ export const eventsourceParser: Client = {
   }
 }
 
-export const CLIENTS: readonly Client[] = [strict, undici, eventsourceParser]
+/** The project's own client. */
+const hubClient: Client = {
+  name: 'fastify-sse-hub/client',
+  read(chunks) {
+    const events: Received[] = []
+    let lastEventId = ''
+    let reconnectionTime: number | undefined
+    const read = frameReader()
+    const decoder = new TextDecoder()
+    for (const chunk of chunks) {
+      for (const { event, data, id, retry } of read(decoder.decode(chunk, { stream: true }))) {
+        lastEventId = id ?? lastEventId
+        reconnectionTime = retry ?? reconnectionTime
+        if (data !== undefined) events.push({ event, data, lastEventId })
+      }
+    }
+    return { events, lastEventId, reconnectionTime }
+  }
+}
+
+export const CLIENTS: readonly Client[] = [strict, undici, eventsourceParser, hubClient]
 
 /** Cuts bytes into pieces of these sizes, repeated: `[1]` is a byte at a time. */
 export function cut(bytes: Uint8Array, sizes: readonly number[]): Uint8Array[] {
