@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
-import { type Authentication, type AuthenticationOptions, authentication } from './plugins/authentication.ts'
+import { Authentication, type AuthenticationOptions, authentication } from './plugins/authentication.ts'
 import type { ConnectionGuard } from './plugins/connections/connection-guard.ts'
 import { corsPlugin } from './plugins/cors.ts'
 import { demoUiPlugin } from './plugins/demo-ui.ts'
@@ -38,10 +38,10 @@ export interface HubAppOptions {
    */
   readonly corsOrigins?: readonly string[] | undefined
   /**
-   * Credentials that publishers and subscribers need.
+   * Credentials that publishers and subscribers need, or an authentication with `corsOrigins` as its origins.
    * @default undefined: the hub is open; every caller may read and publish
    */
-  readonly authentication?: Omit<AuthenticationOptions, 'origins'> | undefined
+  readonly authentication?: Omit<AuthenticationOptions, 'origins'> | Authentication | undefined
   /**
    * Whether an open hub serves only requests for a name of this machine, so that no page of another site can reach it by its
    * own name (DNS rebinding).
@@ -110,7 +110,9 @@ async function app(instance: FastifyInstance, options: HubAppOptions): Promise<v
 async function setUp(instance: FastifyInstance, options: HubAppOptions, hasHub: boolean): Promise<void> {
   const { prefix = '', hub = {}, corsOrigins = [] } = options
   const keys =
-    options.authentication && (await authentication(instance, { ...options.authentication, origins: corsOrigins }))
+    options.authentication instanceof Authentication || options.authentication === undefined
+      ? options.authentication
+      : await authentication(instance, { ...options.authentication, origins: corsOrigins })
   const isOpen = keys === undefined
   const access = isOpen ? openAccess() : protectedAccess(keys)
   // Options of the hub win over those that the app derives from its own.

@@ -5,13 +5,17 @@ import { createSecureContext } from 'node:tls'
 import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { hubApp } from './app.ts'
+import { authentication } from './plugins/authentication.ts'
 import { ConnectionGuard } from './plugins/connections/connection-guard.ts'
 import type { ConnectionLimits } from './plugins/connections/limits.ts'
 import { closeInOrder } from './plugins/last-connections.ts'
+import { packageVersion } from './plugins/package-version.ts'
 import { answerUnreadableUrl, redactingSerializers } from './plugins/redaction.ts'
 import { Tickets } from './services/access/ticket-issuer.ts'
 import { closeParts } from './services/hub/close-parts.ts'
+import { describeSettings } from './standalone/describe-settings.ts'
 import { type Environment, EnvironmentError, readEnvironment } from './standalone/environment.ts'
+import { reloadKeys } from './standalone/reload-keys.ts'
 import { type HistoryStore, openHistory } from './standalone/stores.ts'
 import { startWebhooks } from './standalone/webhooks/start-webhooks.ts'
 
@@ -48,10 +52,17 @@ async function serve(
   history: HistoryStore,
   guard: ConnectionGuard
 ): Promise<void> {
-  const { authentication, loopbackOnly, rateLimit } = environment
+  const { authentication: settings, loopbackOnly, rateLimit } = environment
   const { heartbeatInterval, reconnectionTime, maxStreamAge, presenceGrace, retention, corsOrigins } = environment
   const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, openingRate, maxEventBytes, stallTimeout } = environment
   const { log, cluster, tickets, description, warning } = history
+  const keys =
+    settings &&
+    (await authentication(server, {
+      ...settings,
+      tickets: tickets && new Tickets({ store: tickets }),
+      origins: corsOrigins
+    }))
   await server.register(hubApp, {
     hub: {
       log,
@@ -72,7 +83,7 @@ async function serve(
     },
     corsOrigins,
     connections: guard,
-    authentication: authentication && { ...authentication, tickets: tickets && new Tickets({ store: tickets }) },
+    authentication: keys,
     loopbackOnly,
     rateLimit,
     metrics: environment.metrics,
@@ -84,7 +95,8 @@ async function serve(
   server.addHook('onError', async (request, _reply, error) => {
     if ((error.statusCode ?? 500) >= 500) request.log.error({ err: error }, 'a request failed')
   })
-  stopInOrder(server, environment.drainDelay)
+  const reload = keys && !process.stdout.isTTY ? () => reloadKeys(keys, process.env, server.log) : undefined
+  stopInOrder(server, environment.drainDelay, reload)
   await listen(server, environment)
   announce(server, environment, description)
   // Also with LOG_LEVEL=silent: the operator must know that history is not kept.
@@ -93,10 +105,15 @@ async function serve(
 
 /**
  * Closes the streams and ends the process with exit code 0, after a signal to stop and the drain delay. Another signal ends the
- * delay. An uncaught error stops the process without a delay.
+ * delay. An uncaught error stops the process without a delay. SIGHUP calls `reload`, or stops the process: a terminal that is
+ * closed sends it.
  */
-function stopInOrder(server: FastifyInstance, delay: number): void {
+function stopInOrder(server: FastifyInstance, delay: number, reload?: () => Promise<void>): void {
   const skip: closeWithGrace.AllEvents[] = [...STOP_SIGNALS, 'beforeExit']
+  if (reload !== undefined) {
+    skip.push('SIGHUP')
+    process.on('SIGHUP', reload)
+  }
   const grace = closeWithGrace({ delay: delay + STOP_WITHIN, logger: server.log, skip }, async ({ err }) => {
     if (err) server.log.error({ err }, 'stopping after an error')
     else await server.sse.drain({ delay })
@@ -178,11 +195,16 @@ function read(name: string, path: string): Buffer {
   }
 }
 
-function announce(server: FastifyInstance, { host, tls, authentication }: Environment, store: string): void {
+function announce(server: FastifyInstance, environment: Environment, store: string): void {
+  const { host, tls, authentication } = environment
+  server.log.info(
+    { version: packageVersion(), node: process.version, settings: describeSettings(environment) },
+    'the hub serves'
+  )
   const { port } = server.server.address() as AddressInfo
   const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
   if (authentication === undefined)
-    server.log.info('without authentication: every client that reaches this address may read and publish')
+    server.log.warn('without authentication: every client that reaches this address may read and publish')
   server.log.info(store)
   process.stdout.write(`fastify-sse-hub: open ${tls ? 'https' : 'http'}://${name}:${port}/\n`)
 }

@@ -122,13 +122,13 @@ interface Readers {
  * and may be passed on without it.
  */
 export class Authentication {
-  readonly #readers: Readers
-  readonly #apiKeys: ApiKeys
+  #readers: Readers
+  #apiKeys: ApiKeys
   readonly #tickets: Tickets
   readonly #cookie: string
   readonly #origins: readonly string[]
   /** Fingerprints of all keys in use: a ticket is valid only while the key of its issuer is one of them. */
-  readonly #issuers: ReadonlySet<string>
+  #issuers: ReadonlySet<string>
 
   /** @internal See {@link authentication}. */
   constructor(options: AuthenticationOptions, readers: Readers) {
@@ -226,6 +226,16 @@ export class Authentication {
     const marked = request as Marked
     if (marked[PUBLISHER] === undefined) marked[PUBLISHER] = this.#findPublisher(bearerOf(request)) ?? null
     return marked[PUBLISHER] ?? undefined
+  }
+
+  /**
+   * Uses the keys of another authentication from now on; tickets, cookie and origins stay. Streams that are open stay open.
+   * A ticket is valid only while the key of its issuer is in use.
+   */
+  replaceKeys(other: Authentication): void {
+    this.#readers = { ...other.#readers, parseCookie: this.#readers.parseCookie }
+    this.#apiKeys = other.#apiKeys
+    this.#issuers = other.#issuers
   }
 
   /** A name of the publisher, unique over all kinds of credentials: the key's id, or the token's issuer and subject. */

@@ -23,14 +23,6 @@ export interface AuthenticationSettings {
   readonly cookie: string | undefined
 }
 
-export const ACCESS_NAMES = [
-  'HUB_AUTH',
-  'HUB_API_KEYS',
-  ...['HUB_JWT_SECRET', 'HUB_JWT_PUBLIC_KEY', 'HUB_JWT_AUDIENCE', 'HUB_JWT_ISSUER', 'HUB_JWT_COOKIE'],
-  ...['HUB_PUBLISH_JWT_SECRET', 'HUB_PUBLISH_JWT_PUBLIC_KEY', 'HUB_PUBLISH_JWT_AUDIENCE', 'HUB_PUBLISH_JWT_ISSUER'],
-  'HUB_RATE_LIMIT'
-]
-
 /** Default rate, unless only this machine is served: above the rate of a publisher, below a harmful one. */
 const DEFAULT_RATE_LIMIT = 1_000
 const MAX_RATE_LIMIT = 1_000_000

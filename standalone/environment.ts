@@ -1,9 +1,11 @@
 import { isIP } from 'node:net'
 import type { Retention } from '../services/event-log/retention.ts'
 import { readRedisUrl } from '../services/redis/url.ts'
-import { ACCESS_NAMES, type Access, readAccess } from './access-settings.ts'
+import { type Access, readAccess } from './access-settings.ts'
+import { withSettingFiles } from './setting-files.ts'
+import { SETTING_NAMES } from './setting-list.ts'
 import { fail, oneOf, splitList, type Variables, wholeNumber } from './values.ts'
-import { readWebhooks, WEBHOOK_NAMES, type WebhookSettings } from './webhooks/webhook-settings.ts'
+import { readWebhooks, type WebhookSettings } from './webhooks/webhook-settings.ts'
 
 /** The settings of the standalone hub, read from the environment, checked, and with defaults filled in. */
 export interface Environment extends Access {
@@ -50,53 +52,17 @@ const DAY = 86_400_000
 /** Under the working directory. */
 const DEFAULT_STORE = './fastify-sse-hub-data'
 
-/** All variables that the hub reads. Any other that begins with `HUB_` is misspelled, and stops the start. */
-const NAMES = [
-  'HOST',
-  'PORT',
-  'LOG_LEVEL',
-  'HUB_STORE',
-  ...ACCESS_NAMES,
-  'HUB_CORS_ORIGIN',
-  'HUB_METRICS',
-  'HUB_HEARTBEAT',
-  'HUB_RETRY',
-  'HUB_DRAIN_DELAY',
-  'HUB_MAX_STREAM_AGE',
-  'HUB_HISTORY_PER_USER',
-  'HUB_HISTORY_PER_TOPIC',
-  'HUB_HISTORY_EVERYONE',
-  'HUB_HISTORY_AGE',
-  'HUB_HISTORY_BYTES',
-  'HUB_INBOX_COUNT',
-  'HUB_INBOX_AGE',
-  'HUB_MAX_STREAMS',
-  'HUB_MAX_STREAMS_PER_USER',
-  'HUB_MAX_STREAMS_PER_ADDRESS',
-  'HUB_OPENING_RATE',
-  'HUB_PRESENCE_GRACE',
-  'HUB_MAX_EVENT_BYTES',
-  'HUB_STALL_TIMEOUT',
-  'HUB_MAX_CONNECTIONS',
-  'HUB_MAX_CONNECTIONS_PER_ADDRESS',
-  'HUB_MAX_UNREAD_BYTES',
-  'HUB_REQUEST_TIMEOUT',
-  'HUB_TLS_CERT',
-  'HUB_TLS_KEY',
-  'HUB_TRUST_PROXY',
-  ...WEBHOOK_NAMES
-]
-
 /**
  * Reads and checks the environment. An empty variable counts as unset, because compose files set empty ones.
  * @throws {EnvironmentError} naming the first invalid variable, and the values that it takes.
  */
-export function readEnvironment(env: Variables): Environment {
-  const misspelled = Object.keys(env).find(
-    (name) => name.startsWith('HUB_') && !NAMES.includes(name) && !isServiceLink(name, env[name])
+export function readEnvironment(variables: Variables): Environment {
+  const misspelled = Object.keys(variables).find(
+    (name) => name.startsWith('HUB_') && !SETTING_NAMES.includes(name) && !isServiceLink(name, variables[name])
   )
   if (misspelled !== undefined)
-    fail(misspelled, `is not a setting of this version; its settings are ${NAMES.join(', ')}`)
+    fail(misspelled, `is not a setting of this version; its settings are ${SETTING_NAMES.join(', ')}`)
+  const env = withSettingFiles(variables)
   const number = (name: string, min: number, max: number) => wholeNumber(env, name, min, max)
   const host = env.HOST || '127.0.0.1'
   const retention: Partial<Retention> = defined({

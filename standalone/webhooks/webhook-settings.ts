@@ -11,12 +11,7 @@ export interface WebhookSettings {
   readonly unreadAfter: number | undefined
 }
 
-export const WEBHOOK_NAMES = [
-  'HUB_WEBHOOK_URL',
-  'HUB_WEBHOOK_SECRET',
-  'HUB_WEBHOOK_ALLOW_HTTP',
-  'HUB_WEBHOOK_UNREAD_AFTER'
-]
+const WEBHOOK_NAMES = ['HUB_WEBHOOK_URL', 'HUB_WEBHOOK_SECRET', 'HUB_WEBHOOK_ALLOW_HTTP', 'HUB_WEBHOOK_UNREAD_AFTER']
 
 const MIN_UNREAD = 1_000
 /** The secret in use, and its successor. */

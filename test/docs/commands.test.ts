@@ -27,7 +27,7 @@ const commands = ofLanguage('sh').flatMap(({ where, code }) =>
 const withoutCurl = without('curl')
 
 t.test('every example has a language that is tested, or that is not code', async (t) => {
-  const known = ['sh', 'ts', 'js', 'nginx', 'haproxy', 'yaml', 'http', 'python']
+  const known = ['sh', 'ts', 'js', 'nginx', 'haproxy', 'yaml', 'http', 'python', 'json']
   t.same(
     snippets.filter(({ language }) => !known.includes(language)),
     []
