@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
+import { activityLog } from './plugins/activity-log.ts'
 import { Authentication, type AuthenticationOptions, authentication } from './plugins/authentication.ts'
 import type { ConnectionGuard } from './plugins/connections/connection-guard.ts'
 import { corsPlugin } from './plugins/cors.ts'
@@ -117,6 +118,7 @@ async function setUp(instance: FastifyInstance, options: HubAppOptions, hasHub: 
   const access = isOpen ? openAccess() : protectedAccess(keys)
   // Options of the hub win over those that the app derives from its own.
   if (!hasHub) await instance.register(sseHub, { ...access.identity, onlineCounts: isOpen, ...hub })
+  await instance.register(activityLog)
   if (options.connections !== undefined) reportRefusals(instance, options.connections)
   // A hub of the host has its own `authenticate`; only credentials that the app itself checks replace it.
   const identity = hasHub && !isOpen ? access.identity : {}
