@@ -124,8 +124,9 @@ module.exports = {
     },
     {
       name: 'nothing-imports-the-client',
+      comment: 'The command line is a client of any hub.',
       severity: 'error',
-      from: { path: '^(plugins|routes|standalone|services|event-log-contract)/' },
+      from: { path: '^(plugins|routes|standalone|services|event-log-contract)/', pathNot: '^standalone/cli/' },
       to: { path: '^client(/|\\.ts$)' }
     },
     { name: 'no-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },

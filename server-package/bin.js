@@ -1,2 +1,2 @@
 #!/usr/bin/env node
-import 'fastify-sse-hub/server'
+import 'fastify-sse-hub/command'
