@@ -14,6 +14,7 @@ import * as latency from './scenarios/latency.mjs'
 import * as log from './scenarios/log.mjs'
 import * as memory from './scenarios/memory.mjs'
 import * as metrics from './scenarios/metrics.mjs'
+import * as ndjson from './scenarios/ndjson.mjs'
 import * as nodes from './scenarios/nodes.mjs'
 import * as redis from './scenarios/redis.mjs'
 import * as stall from './scenarios/stall.mjs'
@@ -26,6 +27,7 @@ const SCENARIOS = {
   broadcast,
   targeted,
   batch,
+  ndjson,
   memory,
   storm,
   stalled,

@@ -1,6 +1,7 @@
 import { Transform } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { TooManyBodiesError } from '../services/errors.ts'
+import { hasJsonLines } from './json-lines.ts'
 
 /** Maximum number of bytes of all bodies that are being received and processed. */
 const MAX_BYTES = 67_108_864
@@ -39,6 +40,8 @@ export function boundBodies(app: FastifyInstance, maxBytes = MAX_BYTES): void {
     const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
     if (
       BODILESS.has(request.method) ||
+      // Of such a body, only a line at a time is in memory.
+      hasJsonLines(request) ||
       (length === undefined && encoding === undefined && request.raw.httpVersionMajor < 2)
     ) {
       done(null, payload)

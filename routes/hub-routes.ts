@@ -8,6 +8,7 @@ import { historyRoutes } from './histories.ts'
 import { useHubSchemas } from './hub-schemas.ts'
 import { inboxRoutes } from './inboxes.ts'
 import { takeJsonOnly } from './json-body.ts'
+import { takeJsonLines } from './json-lines.ts'
 import { ownRoutes } from './me.ts'
 import { type PublisherOf, publishRoutes } from './publish.ts'
 import { healthRoutes, statsRoute } from './status.ts'
@@ -75,6 +76,7 @@ export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions)
   const { issueTicket, revokeTickets } = options
   useHubSchemas(app)
   takeJsonOnly(app)
+  takeJsonLines(app)
   boundBodies(app)
   eventStreamRoute(app, { authenticate, authorizeTopic })
   streamTopicsRoute(app, { authenticate, authorizeTopic })

@@ -2,12 +2,12 @@ import type { FastifyInstance } from 'fastify'
 import { JsonTooComplexError } from '../services/errors.ts'
 
 /** Twice the depth of event data, so that data which is a little too deep is refused with its own error. */
-const MAX_DEPTH = 128
+export const MAX_DEPTH = 128
 /**
  * Maximum number of values in a body: parsing, checking and serializing cost more per value than per byte. A million short
  * values block the event loop for about a second.
  */
-const MAX_VALUES = 200_000
+export const MAX_VALUES = 200_000
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c

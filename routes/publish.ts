@@ -1,9 +1,13 @@
+import { Readable } from 'node:stream'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Static } from '@sinclair/typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompiler } from 'fastify'
 import type { Target } from '../services/events/target.ts'
 import { afterDelivery } from './answering.ts'
 import { type Guard, paramOf } from './guard.ts'
-import { Batch, Draft, type DraftBody, Receipt, Receipts, TopicParams, UserParams } from './schemas.ts'
+import { answerLines, hasJsonLines } from './json-lines.ts'
+import { Batch, Draft, type DraftBody, Receipt, Receipts, TargetedDraft, TopicParams, UserParams } from './schemas.ts'
+import { validatorCompiler } from './validation.ts'
 
 /** A quote or a control character takes six characters of JSON at most. */
 const JSON_BYTES_A_BYTE = 6
@@ -60,17 +64,29 @@ export function publishRoutes(root: FastifyInstance, guard: Guard, publisherOf: 
     }
   )
 
+  const publishLine = lineValidator()
   app.post(
     '/events',
     {
       schema: { body: Batch, response: { 202: Receipts } },
+      validatorCompiler: ofWholeBodies,
+      config: { takesLines: true },
       bodyLimit: Math.max(MAX_BATCH_BYTES, bodyLimit),
       onRequest: to(() => ({})),
       preHandler: guard((request) =>
-        (request.body as { to: Target }[]).map(({ to: target }) => ({ verb: 'publish' as const, target }))
+        hasJsonLines(request) ? [] : (request.body as Static<typeof Batch>).map(publishingOf)
       )
     },
     async (request, reply) => {
+      if (hasJsonLines(request))
+        return answerLines(request, reply, bodyLimit, async (value, index) => {
+          const event = publishLine(value)
+          await permitted(guard, request, reply, event)
+          return async () => {
+            const [receipt] = await app.sse.publishBatch([withKey(request, event, `/${index}`)], by(request))
+            return receipt as object
+          }
+        })
       reply.code(202)
       return afterDelivery(
         app.sse.publishBatch(
@@ -80,6 +96,34 @@ export function publishRoutes(root: FastifyInstance, guard: Guard, publisherOf: 
       )
     }
   )
+}
+
+type TargetedBody = Static<typeof TargetedDraft>
+
+const publishingOf = ({ to: target }: TargetedBody) => ({ verb: 'publish' as const, target })
+
+/** Lines are checked one by one. */
+const ofWholeBodies: FastifySchemaCompiler<unknown> = (route) => {
+  const validate = validatorCompiler(route as Parameters<typeof validatorCompiler>[0])
+  return (value: unknown) => (value instanceof Readable ? { value } : validate(value))
+}
+
+/** Checks the value of a line as the route's schema checks a body. */
+function lineValidator(): (value: unknown) => TargetedBody {
+  const validate = validatorCompiler({ schema: TargetedDraft, httpPart: 'line', method: 'POST', url: '/events' })
+  return (value) => {
+    const { error } = validate(value) as { error?: Error }
+    if (error !== undefined) throw error
+    return value as TargetedBody
+  }
+}
+
+/** Rejects unless the caller may publish this event. */
+function permitted(guard: Guard, request: FastifyRequest, reply: FastifyReply, event: TargetedBody): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const hook = guard(() => [publishingOf(event)])
+    hook.call(request.server, request, reply, (error?: Error) => (error ? reject(error) : resolve()))
+  })
 }
 
 /** Adds the idempotency key of the header, unless the event has its own. In a batch each event's key gets a suffix. */

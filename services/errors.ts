@@ -88,6 +88,17 @@ export const JsonTooComplexError = createError(
   'The body nests deeper than %s levels, or has more than %s values',
   400
 )
+export const LineTooLargeError = createError(
+  'SSE_HUB_ERR_LINE_TOO_LARGE',
+  'A line holds at most %s bytes; send a reference instead, or raise maxEventBytes',
+  413,
+  RangeError
+)
+export const UnsupportedTypeError = createError(
+  'SSE_HUB_ERR_UNSUPPORTED_TYPE',
+  'This route takes no %s; send application/json',
+  415
+)
 export const TooManyBodiesError = createError(
   'SSE_HUB_ERR_TOO_MANY_BODIES',
   'The hub is receiving as many request bodies as it can; try again later',

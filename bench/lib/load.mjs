@@ -1,7 +1,7 @@
 // The load: event sources and publishers in their own process, and on their own core, controlled over the process channel.
 import { answerCommands } from './answering.mjs'
 import { EventSources } from './event-sources.mjs'
-import { publish, publishAt } from './publishers.mjs'
+import { publish, publishAt, publishLines } from './publishers.mjs'
 import { now, sleep } from './time.mjs'
 
 const sources = new EventSources()
@@ -39,6 +39,12 @@ answerCommands(undefined, {
     return { ...(await arrivals(begun, published * batch, fanOut)), publishing }
   },
   /** Publishes at a rate. */
+  /** Publishes JSON lines, as fast as receipts arrive. */
+  async publishLines({ fanOut, ...what }) {
+    sources.reset()
+    const begun = now()
+    return arrivals(begun, await publishLines(what), fanOut)
+  },
   async publishAt({ fanOut, latencyEvery, ...what }) {
     sources.reset(latencyEvery)
     const begun = now()

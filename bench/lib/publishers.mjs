@@ -114,3 +114,72 @@ export async function publishAt({ port, rate, path, payload, milliseconds, users
   if (failure !== undefined) throw failure
   return { published: answers.length, lateness: percentile(lateness, 0.99) }
 }
+
+/** A publish of JSON lines over one connection: as many lines are on their way as the window allows. */
+class LinePublisher {
+  #socket
+  #isAnswered = false
+  #last = ''
+  #onReceipts
+
+  constructor(port, path, onReceipts) {
+    this.#onReceipts = onReceipts
+    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    this.#socket.on('data', (chunk) => this.#take(chunk.latin1Slice()))
+    this.#socket.write(
+      `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n`
+    )
+  }
+
+  send(lines) {
+    this.#socket.write(`${Buffer.byteLength(lines).toString(16)}\r\n${lines}\r\n`)
+  }
+
+  close() {
+    this.#socket.destroy()
+  }
+
+  #take(chunk) {
+    if (!this.#isAnswered && chunk[9] !== '2') throw new Error(`lines were answered ${chunk.slice(9, 300)}`)
+    this.#isAnswered = true
+    const text = this.#last + chunk
+    if (text.includes('"statusCode"')) throw new Error(`a line was refused: ${text.slice(0, 300)}`)
+    this.#last = text.at(-1) ?? ''
+    let receipts = 0
+    for (let at = text.indexOf('}\n'); at !== -1; at = text.indexOf('}\n', at + 2)) receipts++
+    if (receipts > 0) this.#onReceipts(receipts)
+  }
+}
+
+/** Publishes JSON lines for `milliseconds` over `inFlight` connections, each with up to `window` lines without a receipt. */
+export async function publishLines({ port, inFlight, path, payload, milliseconds, users = 1, window }) {
+  const end = now() + milliseconds
+  let published = 0
+  const linesOf = (count) => {
+    const time = now()
+    let lines = ''
+    for (let at = 0; at < count; at++) lines += `${stamped(payload, time).replace('#', String(published++ % users))}\n`
+    return lines
+  }
+  await Promise.all(
+    Array.from(
+      { length: inFlight },
+      () =>
+        new Promise((resolve) => {
+          let open = window
+          const publisher = new LinePublisher(port, path, (receipts) => {
+            open -= receipts
+            if (now() < end) {
+              open += receipts
+              publisher.send(linesOf(receipts))
+            } else if (open === 0) {
+              publisher.close()
+              resolve()
+            }
+          })
+          publisher.send(linesOf(window))
+        })
+    )
+  )
+  return published
+}

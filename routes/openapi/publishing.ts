@@ -67,6 +67,10 @@ export const PUBLISHING: Record<string, Operation> = {
       }
     ),
     success: {
+      200: {
+        description:
+          'Of JSON lines (`application/x-ndjson`), an event a line: a line for each, its receipt or its error'
+      },
       202: { description: 'A receipt for each event', example: [{ ...RECEIPT, users: { alice: 1, bob: 0 } }, RECEIPT] }
     }
   }
