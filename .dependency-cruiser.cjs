@@ -1,6 +1,6 @@
 /** The import rules: imports point down, and a room imports only the rooms below it. Imports of types count. */
 
-const ROOT_FILES = '^(app|embedded|index|metrics|redis-hub|server)\\.ts$'
+const ROOT_FILES = '^(app|embedded|index|metrics|publisher|redis-hub|server)\\.ts$'
 const ABOVE_PLUGINS = ['^routes/', ROOT_FILES, '^standalone/', '^event-log-contract/']
 
 /** The rooms of `services/`, and what each may import beside the files of `services/` itself and packages. */
@@ -105,6 +105,13 @@ module.exports = {
       severity: 'error',
       from: { path: '^(plugins|routes|standalone|services)/|^[^/]+\\.ts$' },
       to: { path: '^event-log-contract/' }
+    },
+    {
+      name: 'publisher-imports-types-alone',
+      comment: 'A worker that publishes over HTTP loads no hub.',
+      severity: 'error',
+      from: { path: '^publisher(/|\\.ts$)' },
+      to: { path: '^(plugins|routes|standalone|client|services)/', dependencyTypesNot: ['type-only'] }
     },
     {
       name: 'client-imports-shared-types',

@@ -5,8 +5,10 @@ import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import ts from 'typescript'
+import { hubApp } from '../../app.ts'
 import { linkedHost } from '../support/linked-host.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { allSnippets, type Snippet } from '../support/snippets.ts'
@@ -77,6 +79,10 @@ t.test('every example in TypeScript runs as it stands', { skip: withoutRedis }, 
   const redis = await RedisServer.start()
   t.teardown(() => redis.stop())
   const ports = JSON.stringify({ 3000: 0, 6379: redis.port })
+  const hub = Fastify({ forceCloseConnections: true })
+  t.teardown(() => hub.close())
+  await hub.register(hubApp)
+  process.env.SSE_HUB_URL = await hub.listen({ host: '127.0.0.1', port: 0 })
   for (const snippet of inTypeScript) {
     const running = run(t, snippet, ports)
     const [stderr, [code]] = await Promise.all([text(running.stderr), once(running, 'exit')])

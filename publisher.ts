@@ -1,0 +1,6 @@
+export type { Receipt } from './publisher/batch-request.ts'
+export { HubPublisher } from './publisher/hub-publisher.ts'
+export { PublisherError } from './publisher/publisher-error.ts'
+export type { PublisherOptions } from './publisher/publisher-options.ts'
+export type { EventDraft, EventHandling, EventMap } from './services/events/draft.ts'
+export type { Target } from './services/events/target.ts'
