@@ -134,7 +134,7 @@ async function openPage(t: Test, engine: Engine): Promise<{ site: Site; tab: Tab
 
 interface Fault {
   readonly name: string
-  /** What the page sees of it: a state among those that follow. */
+  /** The effect on the page: a state among those that follow. */
   readonly state: string
   readonly cause: (site: Site) => unknown
 }
