@@ -117,7 +117,7 @@ module.exports = {
       name: 'client-imports-shared-types',
       comment: 'The browser client is built apart, without the code of the hub.',
       severity: 'error',
-      from: { path: '^client(/|\\.ts$)' },
+      from: { path: '^client(-shared|-react|-vue)?(/|\\.ts$)' },
       to: {
         path: '^(plugins|routes|standalone|event-log-contract|services)/|^(app|embedded|index|redis-hub|server)\\.ts$|^node:',
         pathNot: '^services/(events/|inbox/inbox-page\\.ts$)'
@@ -126,7 +126,7 @@ module.exports = {
     {
       name: 'client-imports-types-alone',
       severity: 'error',
-      from: { path: '^client(/|\\.ts$)' },
+      from: { path: '^client(-shared|-react|-vue)?(/|\\.ts$)' },
       to: { path: '^services/', dependencyTypesNot: ['type-only'] }
     },
     {
@@ -134,7 +134,7 @@ module.exports = {
       comment: 'The command line is a client of any hub.',
       severity: 'error',
       from: { path: '^(plugins|routes|standalone|services|event-log-contract)/', pathNot: '^standalone/cli/' },
-      to: { path: '^client(/|\\.ts$)' }
+      to: { path: '^client(-shared|-react|-vue)?(/|\\.ts$)' }
     },
     { name: 'no-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
     {

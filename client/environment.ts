@@ -1,4 +1,4 @@
-import type { CursorStorage } from './kept-cursor.ts'
+import type { CursorStorage } from './cursor-storage.ts'
 
 interface Target {
   addEventListener?(type: string, listener: (event: { persisted?: boolean }) => void, options: object): void

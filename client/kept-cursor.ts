@@ -1,10 +1,7 @@
+import type { CursorStorage } from './cursor-storage.ts'
+import { environment } from './environment.ts'
 import { jsonOrText } from './hub-event.ts'
-
-/** Where a cursor outlives its page: `sessionStorage`, or anything alike. */
-export interface CursorStorage {
-  getItem(key: string): string | null
-  setItem(key: string, value: string): void
-}
+import { StreamError } from './stream-end.ts'
 
 /** A position in the history of one user. */
 export interface Position {
@@ -13,8 +10,41 @@ export interface Position {
   readonly user?: string | null | undefined
 }
 
-/** The position in a text that a storage holds. Another program may have written it. */
-export function positionIn(text: string | null): Position {
-  const { id, user } = (jsonOrText(text ?? '') ?? {}) as Position
-  return typeof id === 'string' ? { id, user } : {}
+export interface KeptCursor {
+  load(): Position
+  save(position: Position): void
+}
+
+/** Keeps the position of a stream over reloads of its page. A storage that fails is reported, and not used any more. */
+export function keptCursor(
+  { persist, user = '' }: { persist?: 'session' | CursorStorage | undefined; user?: string | undefined },
+  { origin, pathname }: URL,
+  onError: (error: StreamError) => void
+): KeptCursor {
+  let storage: CursorStorage | undefined
+  let saved: string | undefined
+  const key = `sse-hub ${origin}${pathname} ${user}`
+  const use = (action: () => string | null | undefined): string => {
+    try {
+      // A page may not even have the right to name its storage.
+      storage ??= persist === 'session' ? environment.sessionStorage : persist
+      return action() ?? ''
+    } catch (cause) {
+      persist = storage = undefined
+      onError(new StreamError('persist', String(cause), undefined, cause))
+      return ''
+    }
+  }
+  return {
+    load() {
+      // Another program may have written it.
+      const { id, user } = (jsonOrText(use(() => storage?.getItem(key))) ?? {}) as Position
+      return typeof id === 'string' ? { id, user } : {}
+    },
+    save(position) {
+      if (!position.id || position.id === saved) return
+      saved = position.id
+      use(() => storage?.setItem(key, JSON.stringify(position)) as undefined)
+    }
+  }
 }

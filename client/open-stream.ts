@@ -7,11 +7,12 @@ import type { Frame } from './frame-reader.ts'
 import { hubEvent, jsonOrText } from './hub-event.ts'
 import type { Gap, HubStream, StreamState } from './hub-stream.ts'
 import { iterate } from './iterate.ts'
-import { type CursorStorage, type Position, positionIn } from './kept-cursor.ts'
+import { keptCursor, type Position } from './kept-cursor.ts'
 import { listenersOf } from './listeners.ts'
 import type { StreamOptions } from './options.ts'
+import { requestedTopics } from './requested-topics.ts'
 import { requestsOf, type Used } from './requests.ts'
-import { type EndReason, type StreamEnd, StreamError } from './stream-end.ts'
+import type { EndReason, StreamEnd, StreamError } from './stream-end.ts'
 
 /** Credentials are renewed so long before they expire, in milliseconds, or earlier in a short life. */
 const RENEW_BEFORE = 60_000
@@ -24,13 +25,7 @@ const LOGGED = /^(?!hub\.)|^hub\.(read|retract)$/
 export function openStream<Events extends object>(address: string | URL, options: StreamOptions): HubStream<Events> {
   const { clock = systemClock, random = Math.random, parse = jsonOrText, debug, auth, signal } = options
   const url = new URL(address, environment.document?.baseURI)
-  let topics = new Set(
-    [...url.searchParams.getAll('topics'), ...(options.topics ?? [])]
-      .join()
-      .split(',')
-      .filter((topic) => topic)
-  )
-  url.searchParams.delete('topics')
+  let topics = requestedTopics(url, options.topics)
   const requests = requestsOf(url, options)
   const listeners = listenersOf<Events>()
   const { emit } = listeners
@@ -51,27 +46,8 @@ export function openStream<Events extends object>(address: string | URL, options
   let skipWait: (() => void) | undefined
   let stopRenewing: (() => void) | undefined
 
-  let storage = options.persist === 'session' ? environment.sessionStorage : options.persist
-  const key = `sse-hub ${url.origin}${url.pathname} ${options.user ?? ''}`
+  const kept = keptCursor(options, url, (error) => emit('error', error))
   let position: Position = {}
-  let saved: string | undefined
-  const stored = (use: (storage: CursorStorage) => string | null): string | null => {
-    try {
-      return storage ? use(storage) : null
-    } catch (cause) {
-      storage = undefined
-      emit('error', new StreamError('persist', String(cause), undefined, cause))
-      return null
-    }
-  }
-  const save = (): void => {
-    if (position.id === undefined || position.id === saved) return
-    saved = position.id
-    stored((storage) => {
-      storage.setItem(key, JSON.stringify(position))
-      return null
-    })
-  }
 
   const isClosed = (): boolean => state.name === 'closed'
 
@@ -257,7 +233,7 @@ export function openStream<Events extends object>(address: string | URL, options
         },
         onPause: () => {
           if (!trial.hasEnded) opened()
-          save()
+          kept.save(position)
         }
       })
       current = trial
@@ -265,7 +241,7 @@ export function openStream<Events extends object>(address: string | URL, options
       if (isClosed()) return
       end = judged(await trial.run())
       stopRenewing?.()
-      save()
+      kept.save(position)
       if (isClosed()) return
       if (end.error) emit('error', end.error)
       if (end.isFinal) finish(end)
@@ -306,10 +282,7 @@ export function openStream<Events extends object>(address: string | URL, options
   signal?.addEventListener('abort', stream.close, { signal: life.signal })
   // The caller adds handlers first.
   queueMicrotask(() => {
-    position =
-      options.lastEventId === undefined
-        ? positionIn(stored((storage) => storage.getItem(key)))
-        : { id: options.lastEventId }
+    position = options.lastEventId === undefined ? kept.load() : { id: options.lastEventId }
     if (signal?.aborted) stream.close()
     else void run()
   })

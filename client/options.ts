@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts'
+import type { CursorStorage } from './cursor-storage.ts'
 import type { Frame } from './frame-reader.ts'
-import type { CursorStorage } from './kept-cursor.ts'
 import type { RequestOptions } from './requests.ts'
 
 export interface StreamOptions extends RequestOptions {

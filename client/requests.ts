@@ -79,7 +79,11 @@ export function requestsOf(base: URL, options: RequestOptions): Requests {
         : { method }
       for (let isRenewed = !auth; ; isRenewed = true) {
         const used = requests.credentials()
-        const response = await requests.send(new URL(path, base), init)
+        const url = new URL(path, base)
+        // An open hub takes the name of the user from the URL.
+        const user = base.searchParams.get('user')
+        if (user) url.searchParams.set('user', user)
+        const response = await requests.send(url, init)
         if (response.ok) return response.status === 204 ? undefined : response.json()
         if (response.status !== 401 || isRenewed) throw await errorOf(response)
         requests.renew(used, 'refused')

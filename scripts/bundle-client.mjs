@@ -5,7 +5,7 @@ import { build } from 'esbuild'
 const ROOT = join(import.meta.dirname, '..')
 
 /** The package exports of the browser client. */
-const ENTRIES = ['client.ts']
+const ENTRIES = ['client.ts', 'client-shared.ts']
 
 /**
  * Bundles the exports of the browser client into a folder, where they replace the modules of the compiler. The declarations
