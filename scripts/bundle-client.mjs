@@ -5,7 +5,7 @@ import { build } from 'esbuild'
 const ROOT = join(import.meta.dirname, '..')
 
 /** The package exports of the browser client. */
-const ENTRIES = ['client.ts', 'client-shared.ts']
+const ENTRIES = ['client.ts', 'client-react.ts', 'client-shared.ts', 'client-vue.ts']
 
 /**
  * Bundles the exports of the browser client into a folder, where they replace the modules of the compiler. The declarations
@@ -28,6 +28,20 @@ export async function minified(entry, names) {
     entryPoints: undefined,
     stdin: { contents: `export { ${names.join()} } from './${entry}'`, resolveDir: ROOT },
     minify: true,
+    write: false
+  })
+  return outputFiles[0].text
+}
+
+/** A program of a page, with the packages that it imports. */
+export async function pageProgram(contents) {
+  const { outputFiles } = await build({
+    ...options([]),
+    entryPoints: undefined,
+    external: [],
+    platform: 'browser',
+    define: { 'process.env.NODE_ENV': '"production"' },
+    stdin: { contents, resolveDir: ROOT },
     write: false
   })
   return outputFiles[0].text

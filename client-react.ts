@@ -1,0 +1,1 @@
+export { HubProvider, useEvent, useHub, useHubState, useInbox } from './client/react-bindings.ts'

@@ -1,0 +1,1 @@
+export { hubPlugin, useEvent, useHub, useHubState, useInbox } from './client/vue-bindings.ts'
