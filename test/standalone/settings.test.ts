@@ -144,6 +144,6 @@ t.test('SIGHUP replaces the keys without a restart; a mistake keeps those in use
 t.test('an open hub warns at its start', async (t) => {
   const server = new ServerProcess(t, { LOG_LEVEL: 'warn' })
   await server.url()
-  t.match(server.stdout, /"level":40.*without authentication/)
   t.equal(await server.stop('SIGTERM'), 0)
+  t.match(server.stdout, /"level":40.*without authentication/)
 })
