@@ -3,8 +3,8 @@ import fp from 'fastify-plugin'
 import { activityLog } from './plugins/activity-log.ts'
 import { Authentication, type AuthenticationOptions, authentication } from './plugins/authentication.ts'
 import type { ConnectionGuard } from './plugins/connections/connection-guard.ts'
+import { consoleUi } from './plugins/console-ui.ts'
 import { corsPlugin } from './plugins/cors.ts'
-import { demoUiPlugin } from './plugins/demo-ui.ts'
 import { documentationPage } from './plugins/documentation-page.ts'
 import { limitFailures } from './plugins/failed-authentications.ts'
 import { checkHost, checkOrigin } from './plugins/origin.ts'
@@ -164,7 +164,7 @@ async function serve(
     if (isOpen) await api.register(demoTask)
   })
   plainProbeRoute(scope)
-  await scope.register(demoUiPlugin)
+  await scope.register(consoleUi, { enabled: true })
   await scope.register(documentationPage)
 }
 

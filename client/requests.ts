@@ -70,7 +70,7 @@ export function requestsOf(base: URL, options: RequestOptions): Requests {
       const { headers, ticket } = await requests.credentials()
       if (ticket !== undefined) url.searchParams.set('ticket', ticket)
       const { fetch = globalThis.fetch, credentials = 'same-origin' } = options
-      const request = { cache: 'no-store', credentials, ...init }
+      const request = { cache: 'no-store' as const, credentials, ...init }
       return fetch(url.href, { ...request, headers: { ...options.headers, ...headers, ...init.headers } })
     },
     async call(method, path, body) {

@@ -6,6 +6,8 @@ export interface PageFile {
   readonly headers: Record<string, string>
   readonly etag: string
   readonly body: Buffer
+  /** Undefined where compression gains nothing. */
+  readonly gzipped?: (() => Buffer) | undefined
 }
 
 /** A response of `inject()`. */
@@ -38,13 +40,20 @@ export function pageFile({ headers, rawPayload }: Injected, contentSecurityPolic
 }
 
 export function sendFile(
-  { headers, etag, body }: PageFile,
+  { headers, etag, body, gzipped }: PageFile,
   request: FastifyRequest,
   reply: FastifyReply
 ): FastifyReply {
   reply.headers(headers)
   const known = request.headers['if-none-match']?.split(',').map((tag) => tag.trim())
-  return known?.includes(etag) ? reply.code(304).send() : reply.send(body)
+  if (known?.includes(etag)) return reply.code(304).send()
+  if (gzipped === undefined || !acceptsGzip(request)) return reply.send(body)
+  return reply.header('content-encoding', 'gzip').send(gzipped())
+}
+
+function acceptsGzip({ headers }: FastifyRequest): boolean {
+  const codings = `${headers['accept-encoding'] ?? ''}`.split(',').map((coding) => coding.trim())
+  return codings.some((coding) => coding === 'gzip' || (coding.startsWith('gzip;') && !/q=0(\.0*)?$/.test(coding)))
 }
 
 /** The links of a page are relative to a path that ends with a slash. */

@@ -90,7 +90,7 @@ async function fillHistory(url: string): Promise<void> {
 
 const ATTACKS: Record<'HTTP' | 'HTTPS', Record<string, (crowd: Crowd, url: string) => Promise<unknown>>> = {
   HTTP: {
-    'pipelines the page and reads nothing': (crowd) => crowd.plain(35, GET('/index.html').repeat(2_800)),
+    'pipelines the page and reads nothing': (crowd) => crowd.plain(35, GET('/licences.txt').repeat(2_800)),
     'pipelines what is not found': (crowd) => crowd.plain(35, GET('/none').repeat(2_800)),
     'pipelines expectations': (crowd) =>
       crowd.plain(35, GET('/').replace('\r\n\r\n', '\r\nExpect: x\r\n\r\n').repeat(1_500)),
@@ -127,7 +127,7 @@ const ATTACKS: Record<'HTTP' | 'HTTPS', Record<string, (crowd: Crowd, url: strin
       crowd.http2(
         50,
         (client) => {
-          for (let stream = 1; stream < 200; stream += 2) client.request(stream, 'GET', '/index.html')
+          for (let stream = 1; stream < 200; stream += 2) client.request(stream, 'GET', '/licences.txt')
         },
         NO_WINDOW
       ),

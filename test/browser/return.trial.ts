@@ -7,15 +7,17 @@ import t, { type Test } from 'tap'
 import { type HubAppOptions, hubApp } from '../../app.ts'
 import { embeddedLog } from '../../services/event-log/embedded/open-embedded-log.ts'
 import { readApiKeys } from '../../standalone/read-api-keys.ts'
+import { buildConsoleOnce } from '../support/built-console.ts'
 import { allSnippets } from '../support/snippets.ts'
 import { launchBrowser, NO_BROWSER } from './chromium.ts'
-import { event, events, openStream, state } from './demo-page.ts'
+import { dataOf, event, openedStream, state } from './console-page.ts'
 
 t.setTimeout(120_000)
 
 const KEY = 'k'.repeat(43)
 const PATIENCE = 20_000
 
+await buildConsoleOnce()
 const browser = await launchBrowser(t)
 const skip = browser ? false : NO_BROWSER
 t.teardown(() => browser?.close())
@@ -88,16 +90,16 @@ t.test('a 502 on reconnection does not end a stream, and the stream misses nothi
   const hub = new RestartingHub(t, {})
   await hub.start()
   const page = await newPage(t, hub.url)
-  const alice = await openStream(page, { user: 'alice' })
+  const alice = await openedStream(page, { user: 'alice' })
   await hub.send('before')
-  await event(alice, 'notice').waitFor()
+  await event(page, 'notice').waitFor()
 
   await hub.stop()
   await hub.answer502()
   await hub.start()
   for (const data of ['one', 'two', 'three']) await hub.send(data)
-  await event(alice, 'notice').getByText('three').waitFor()
-  t.same(await events(alice).locator('pre').allTextContents(), ['before', 'one', 'two', 'three'])
+  await event(page, 'notice').getByText('three').waitFor()
+  t.same(await dataOf(page), ['before', 'one', 'two', 'three'])
   await state(alice, 'Open').waitFor()
 })
 
@@ -106,11 +108,11 @@ t.test('a stream that was refused and is started again resumes where it was', { 
   const hub = new RestartingHub(t, {})
   await hub.start()
   const page = await newPage(t, hub.url)
-  const alice = await openStream(page, { user: 'alice' })
+  const alice = await openedStream(page, { user: 'alice' })
   await hub.send('before')
-  await event(alice, 'notice').waitFor()
+  await event(page, 'notice').waitFor()
 
-  await page.route('**/events?**', (route) => (mayOpen ? route.continue() : route.fulfill({ status: 403, body: '{}' })))
+  await page.route(/\/events\?/, (route) => (mayOpen ? route.continue() : route.fulfill({ status: 403, body: '{}' })))
   mayOpen = false
   await hub.stop()
   await hub.start()
@@ -118,25 +120,27 @@ t.test('a stream that was refused and is started again resumes where it was', { 
   for (const data of ['one', 'two', 'three']) await hub.send(data)
   mayOpen = true
   await alice.getByRole('button', { name: 'Start again' }).click()
-  await event(alice, 'notice').getByText('three').waitFor()
-  t.same(await events(alice).locator('pre').allTextContents(), ['before', 'one', 'two', 'three'])
+  await event(page, 'notice').getByText('three').waitFor()
+  t.same(await dataOf(page), ['before', 'one', 'two', 'three'])
 })
 
 t.test('the page of a locked hub requests a new ticket when the hub has lost the old one', { skip }, async (t) => {
   const hub = new RestartingHub(t, { authentication: LOCKED })
   await hub.start()
   const page = await newPage(t, hub.url)
-  await page.getByLabel('API key or token').fill(KEY)
   await page.getByRole('button', { name: 'Unlock' }).click()
-  const alice = await openStream(page, { user: 'alice' })
+  await page.getByRole('dialog').getByLabel('API key or token').fill(KEY)
+  await page.getByRole('dialog').getByRole('button', { name: 'Unlock' }).click()
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
+  await openedStream(page, { user: 'alice' })
   await hub.send('before')
-  await event(alice, 'notice').waitFor()
+  await event(page, 'notice').waitFor()
 
   await hub.stop()
   await hub.start()
   for (const data of ['one', 'two']) await hub.send(data)
-  await event(alice, 'notice').getByText('two').waitFor()
-  t.same(await events(alice).locator('pre').allTextContents(), ['before', 'one', 'two'])
+  await event(page, 'notice').getByText('two').waitFor()
+  t.same(await dataOf(page), ['before', 'one', 'two'])
 })
 
 t.test('the recipe for tickets survives a restart of the hub, and a proxy without a hub', { skip }, async (t) => {

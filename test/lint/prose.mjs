@@ -25,7 +25,7 @@ const RULES = [
   [/\bwho is (?:level|behind|full|there|away|alone|late|slow)\b/i, 'name the noun']
 ]
 const PROSE = new Set(['.css', '.lua', '.md'])
-const CODE = new Set(['.ts', '.mjs', '.cjs', '.js'])
+const CODE = new Set(['.ts', '.tsx', '.mjs', '.cjs', '.js'])
 const SKIPPED = new Set(['node_modules', 'dist', 'coverage'])
 const SELF = 'test/lint/prose'
 

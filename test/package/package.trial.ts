@@ -204,7 +204,7 @@ t.test('the package has the files that it needs and no others', async (t) => {
       .split('\n')
       .map((path) => path.split('/').slice(1, 2).join('/'))
   )
-  t.same([...folders].sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'package.json', 'public'])
+  t.same([...folders].sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'package.json'])
   t.notMatch(stdout, /dist\/test|\.test\./)
 })
 

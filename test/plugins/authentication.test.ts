@@ -3,10 +3,12 @@ import t, { type Test } from 'tap'
 import { type HubAppOptions, hubApp } from '../../app.ts'
 import { readApiKeys } from '../../standalone/read-api-keys.ts'
 import { failOnWarnings } from '../support/build.ts'
+import { buildConsoleOnce } from '../support/built-console.ts'
 import { StreamClient } from '../support/stream-client.ts'
 import { forge, inSeconds, keyPair, PUBLISH_SECRET, SECRET, tokenOf } from '../support/tokens.ts'
 
 failOnWarnings(t)
+await buildConsoleOnce()
 
 const KEY = 'k'.repeat(43)
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
@@ -369,7 +371,7 @@ t.test('the body of a request without credentials is not read', async (t) => {
 
 t.test('probes and the page need no credentials, the calls of the page do', async (t) => {
   const app = await build(t)
-  for (const url of ['/health/live', '/health/ready', '/', '/app.js'])
+  for (const url of ['/health/live', '/health/ready', '/', '/console.js'])
     t.equal((await app.inject(url)).statusCode, 200, url)
   for (const url of ['/stats', '/users', '/events', '/events?user=alice'])
     t.equal((await app.inject(url)).statusCode, 401, url)

@@ -3,9 +3,11 @@ import t, { type Test } from 'tap'
 import { type HubAppOptions, hubApp } from '../../app.ts'
 import { sseHub } from '../../plugins/sse-hub.ts'
 import { failOnWarnings } from '../support/build.ts'
+import { buildConsoleOnce } from '../support/built-console.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
 failOnWarnings(t)
+await buildConsoleOnce()
 
 const ORIGIN = 'https://app.example'
 
@@ -28,7 +30,7 @@ t.test('the page and its parts are served with a content security policy that no
     t.equal(statusCode, 200, path)
     t.equal(
       headers['content-security-policy'],
-      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     t.match(headers, {
       'x-content-type-options': 'nosniff',

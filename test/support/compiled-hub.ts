@@ -1,16 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync
-} from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -18,7 +8,7 @@ const ROOT = join(import.meta.dirname, '..', '..')
 const DAY = 86_400_000
 const BUILDS = join(ROOT, '.tap', 'builds')
 /** Folders that no build reads. */
-const OTHER_FOLDERS = ['bench', 'coverage', 'dist', 'docs', 'examples', 'node_modules', 'public', 'test']
+const OTHER_FOLDERS = ['bench', 'coverage', 'dist', 'docs', 'examples', 'node_modules', 'test']
 
 /**
  * Compiles the hub as `npm start` does, and returns the folder. Compiled processes start at once and run as fast as a
@@ -44,7 +34,9 @@ function sourceFiles(): string[] {
   const inFolders = folders.flatMap(({ name }) =>
     readdirSync(join(ROOT, name), { recursive: true, encoding: 'utf8' }).map((path) => join(name, path))
   )
-  return [...readdirSync(ROOT), ...inFolders].filter((path) => /\.(ts|mjs|json|lua)$/.test(path)).sort()
+  return [...readdirSync(ROOT), ...inFolders]
+    .filter((path) => /\.(ts|tsx|mjs|json|lua|css|html|svg)$/.test(path))
+    .sort()
 }
 
 async function compile(folder: string): Promise<void> {
@@ -52,7 +44,6 @@ async function compile(folder: string): Promise<void> {
   removeOldBuilds()
   const partial = mkdtempSync(join(BUILDS, 'partial-'))
   await promisify(execFile)(process.execPath, [join(ROOT, 'scripts', 'build.mjs'), partial], { cwd: ROOT })
-  symlinkSync(join(ROOT, 'public'), join(partial, 'public'))
   try {
     renameSync(partial, folder)
   } catch (error) {

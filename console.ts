@@ -1,0 +1,1 @@
+export { type ConsoleUiOptions, consoleUi } from './plugins/console-ui.ts'
