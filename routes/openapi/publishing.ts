@@ -66,10 +66,15 @@ export const PUBLISHING: Record<string, Operation> = {
         ]
       }
     ),
+    description:
+      'A body of the type `application/x-ndjson` has an event on each line, without a bound on their number: each line is accepted ' +
+      'or refused for itself, and answered with a line, a receipt or an error.',
     success: {
       200: {
-        description:
-          'Of JSON lines (`application/x-ndjson`), an event a line: a line for each, its receipt or its error'
+        description: 'The answer to JSON lines: a line for each',
+        schema: Type.String(),
+        mediaType: 'application/x-ndjson',
+        example: `${JSON.stringify(RECEIPT)}\n`
       },
       202: { description: 'A receipt for each event', example: [{ ...RECEIPT, users: { alice: 1, bob: 0 } }, RECEIPT] }
     }
