@@ -9,6 +9,7 @@ import {
   dataOf,
   event,
   events,
+  fillForm,
   marks,
   openedStream,
   openStream,
@@ -241,6 +242,66 @@ visit('a transient event reports no id, neither its own nor an older one', async
 
   await send(page, { user: 'nobody', event: 'lost', data: '3' })
   t.match(await sendForm(page).getByRole('status').textContent(), 'No stream listens now, and a transient event')
+})
+
+visit(
+  'a send without an answer is no failure: its outcome is shown when the hub answers',
+  { clock: true },
+  async (page) => {
+    await openedStream(page, { user: 'alice' })
+    let release = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    // A suspended hub has the request, and answers when it runs again.
+    await page.route(/users\/alice\/events/, async (route) => {
+      await held
+      await route.continue()
+    })
+    await fillForm(page, { user: 'alice', event: 'late', data: '1' })
+    await sendForm(page).getByRole('button', { name: 'Send' }).click()
+    await sendForm(page).getByText('Sending…').waitFor()
+    await page.clock.fastForward(11_000)
+    await sendForm(page).getByText('No answer for ten seconds.').waitFor()
+    release()
+    await sendForm(page)
+      .getByText(/The answer came late\. Accepted for 1 open stream\./)
+      .waitFor()
+    await event(page, 'late').waitFor()
+  }
+)
+
+visit(
+  'an event whose answer was lost is sent again, and published once',
+  { refusals: /ERR_FAILED/ },
+  async (page, t) => {
+    await openedStream(page, { user: 'alice' })
+    await page.route(
+      /users\/alice\/events/,
+      async (route) => {
+        await route.fetch()
+        await route.abort()
+      },
+      { times: 1 }
+    )
+    await fillForm(page, { user: 'alice', event: 'once', data: '1' })
+    await sendForm(page).getByRole('button', { name: 'Send' }).click()
+    await sendForm(page).getByText('The hub may have published the event.').waitFor()
+    await sendForm(page).getByRole('button', { name: 'Send again' }).click()
+    await sendForm(page).getByText('Accepted for 1 open stream.').waitFor()
+    await send(page, { user: 'alice', event: 'fence', data: '2' })
+    await event(page, 'fence').waitFor()
+    t.same(await dataOf(page), ['1', '2'])
+  }
+)
+
+visit('a hub that does not answer is not called ready', { refusals: /Failed to load resource/ }, async (page) => {
+  await openThree(page)
+  await openedStream(page, { user: 'carol' })
+  await page.route(/health\/ready/, (route) => route.fulfill({ status: 502, body: '<h1>Bad Gateway</h1>' }))
+  await page.getByText('No answer').waitFor()
+  await page.unroute(/health\/ready/)
+  await page.getByText('Ready', { exact: true }).waitFor()
 })
 
 visit('a silent stream is called stale until its next event', { clock: true }, async (page) => {

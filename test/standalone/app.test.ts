@@ -1,6 +1,7 @@
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { type HubAppOptions, hubApp } from '../../app.ts'
+import { consoleUi } from '../../console.ts'
 import { sseHub } from '../../plugins/sse-hub.ts'
 import { failOnWarnings } from '../support/build.ts'
 import { buildConsoleOnce } from '../support/built-console.ts'
@@ -53,6 +54,55 @@ t.test('an unchanged part of the page is not sent again', async (t) => {
   const again = await app.inject({ url: '/', headers: { 'if-none-match': `${etag}` } })
   t.equal(again.statusCode, 304)
   t.equal(again.payload, '')
+})
+
+t.test('a host mounts the console under a prefix, beside its own routes and behind its own check', async (t) => {
+  const host = Fastify()
+  t.teardown(() => host.close())
+  host.get('/', async () => 'the page of the host')
+  await host.register(consoleUi, {
+    prefix: '/ops',
+    api: '/hub/',
+    onRequest: async (request: FastifyRequest) => {
+      if (request.headers.cookie !== 'admin') throw Object.assign(new Error('not an admin'), { statusCode: 403 })
+    }
+  })
+  t.equal((await host.inject('/')).payload, 'the page of the host')
+  for (const url of ['/ops', '/ops/', '/ops/console.js']) t.equal((await host.inject(url)).statusCode, 403, url)
+  const headers = { cookie: 'admin' }
+  t.equal((await host.inject({ url: '/ops', headers })).headers.location, '/ops/')
+  const page = await host.inject({ url: '/ops/', headers })
+  t.match(page.payload, '<meta name="sse-hub-api" content="/hub/">')
+  const script = await host.inject({ url: '/ops/console.js', headers: { ...headers, 'accept-encoding': 'br, gzip' } })
+  t.match(script.headers, { 'content-encoding': 'gzip', vary: 'accept-encoding' })
+})
+
+t.test('the console of a host is off in production unless the host enables it', async (t) => {
+  const { NODE_ENV } = process.env
+  process.env.NODE_ENV = 'production'
+  t.teardown(() => {
+    if (NODE_ENV === undefined) delete process.env.NODE_ENV
+    else process.env.NODE_ENV = NODE_ENV
+  })
+  const host = Fastify()
+  t.teardown(() => host.close())
+  await host.register(consoleUi, { prefix: '/off' })
+  await host.register(consoleUi, { prefix: '/on', enabled: true })
+  t.equal((await host.inject('/off/')).statusCode, 404)
+  t.equal((await host.inject('/on/')).statusCode, 200)
+})
+
+t.test('options of the console that would load code or data from elsewhere are refused', async (t) => {
+  for (const options of [
+    { api: 'https://elsewhere.example/' },
+    { api: '//elsewhere.example/' },
+    { api: '/hub' },
+    { onReqest: 1 }
+  ]) {
+    const host = Fastify()
+    t.teardown(() => host.close())
+    await t.rejects(async () => host.register(consoleUi, options as object), { code: 'SSE_HUB_ERR_INVALID_OPTION' })
+  }
 })
 
 t.test('no file outside the page is served', async (t) => {
