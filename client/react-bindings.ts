@@ -16,15 +16,18 @@ import { type InboxView, inboxStoreOf } from './inbox-store.ts'
 
 const HubContext = createContext<HubStream | undefined>(undefined)
 
+/** A stream of any events. */
+type AnyHubStream = Omit<HubStream, 'on' | 'onEvent' | 'once' | typeof Symbol.asyncIterator>
+
 /** Gives its components a stream, which the page opens and closes. */
-export function HubProvider<Events extends object = EventMap>({
+export function HubProvider({
   stream,
   children
 }: {
-  readonly stream: HubStream<Events>
+  readonly stream: AnyHubStream
   readonly children?: ReactNode
 }): FunctionComponentElement<ProviderProps<HubStream | undefined>> {
-  return createElement(HubContext.Provider, { value: stream as unknown as HubStream }, children)
+  return createElement(HubContext.Provider, { value: stream as HubStream }, children)
 }
 
 /** The stream of the provider. @throws {Error} outside of one */

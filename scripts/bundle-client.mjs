@@ -33,12 +33,18 @@ export async function minified(entry, names) {
   return outputFiles[0].text
 }
 
-/** A program of a page, with the packages that it imports. */
+const PACKAGE = 'fastify-sse-hub'
+const ALIAS = Object.fromEntries(
+  ENTRIES.map((entry) => [`${PACKAGE}/${entry.slice(0, -'.ts'.length).replace('-', '/')}`, `./${entry}`])
+)
+
+/** A program of a page, with the packages that it imports, and the client as it is in this checkout. */
 export async function pageProgram(contents) {
   const { outputFiles } = await build({
     ...options([]),
     entryPoints: undefined,
     external: [],
+    alias: ALIAS,
     platform: 'browser',
     define: { 'process.env.NODE_ENV': '"production"' },
     stdin: { contents, resolveDir: ROOT },

@@ -4,6 +4,7 @@ import t from 'tap'
 import { sseHub } from '../../plugins/sse-hub.ts'
 import { hubRoutes } from '../../routes/hub-routes.ts'
 import { Gateway } from '../support/gateway.ts'
+import { allSnippets } from '../support/snippets.ts'
 import { launchEngines, type Tab } from './engines.ts'
 
 t.setTimeout(200_000)
@@ -76,7 +77,42 @@ async function until(tab: Tab, condition: string): Promise<void> {
 
 const textIs = (id: string, text: string) => `document.getElementById('${id}').textContent === '${text}'`
 
+/** The examples of the documentation that show orders, by a text of each, and the text that they show. */
+const EXAMPLES: [string, RegExp][] = [
+  ["connect('/events?topics=news', { persist: 'session' })", /order {"id":42} has left/],
+  ['HubProvider', /open: 1 orders have left, 0 unread/],
+  ['hubPlugin', /open: 1 orders have left, 0 unread/]
+]
+
 for (const engine of await launchEngines(t)) {
+  for (const [text, shown] of EXAMPLES) {
+    t.test(`${engine.name}: the example with ${text} runs in a page`, { skip: engine.skip }, async (t) => {
+      const example = allSnippets().find(({ where, code }) => where.startsWith('docs/client.md') && code.includes(text))
+      const app = Fastify({ forceCloseConnections: true })
+      await app.register(sseHub)
+      await app.register(hubRoutes, { authenticate: () => ({ user: 'alice' }), authorizeTopic: () => true })
+      await app.listen({ host: '127.0.0.1', port: 0 })
+      const gateway = new Gateway()
+      gateway.target = (app.server.address() as AddressInfo).port
+      gateway.files.set('/page.js', { type: 'text/javascript', text: await pageProgram(example?.code ?? '') })
+      const html = '<!doctype html><body><div id="app"></div><script type="module" src="/page.js"></script>'
+      gateway.files.set('/', { type: 'text/html', text: html })
+      await gateway.start()
+      t.teardown(async () => {
+        await gateway.close()
+        await app.close()
+      })
+      const opened = new Promise((resolve) => app.sse.on('open', resolve))
+      const tab = await engine.newTab()
+      t.teardown(() => tab.close())
+      await tab.goto(gateway.url)
+      await opened
+      await app.sse.send('alice', { event: 'order.shipped', data: { id: 42 } })
+      await until(tab, `${shown}.test(document.getElementById('app').textContent)`)
+      t.pass(`it shows ${shown}`)
+    })
+  }
+
   for (const [name, program] of [
     ['React', REACT],
     ['Vue', VUE]

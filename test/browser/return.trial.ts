@@ -14,6 +14,8 @@ import { dataOf, event, openedStream, state } from './console-page.ts'
 
 t.setTimeout(120_000)
 
+const BUNDLER = '../../scripts/bundle-client.mjs'
+const { pageProgram } = (await import(BUNDLER)) as { pageProgram(contents: string): Promise<string> }
 const KEY = 'k'.repeat(43)
 const PATIENCE = 20_000
 
@@ -145,13 +147,14 @@ t.test('the page of a locked hub requests a new ticket when the hub has lost the
 
 t.test('the recipe for tickets survives a restart of the hub, and a proxy without a hub', { skip }, async (t) => {
   const recipe = allSnippets().find(({ code }) => code.includes("fetch('/my-backend/ticket'"))?.code as string
+  const program = await pageProgram(recipe)
   const backend = Fastify({ forceCloseConnections: true })
   t.teardown(() => backend.close())
   const page = '<!doctype html><link rel="icon" href="data:,"><script src="/recipe.js"></script>'
   backend.get('/', (_request, reply) => reply.type('text/html').send(page))
   backend.get('/recipe.js', (_request, reply) => {
     // The page of the recipe logs events to its console.
-    const code = `globalThis.shown = []\nconsole.log = (type, data) => shown.push(data)\n${recipe}`
+    const code = `globalThis.shown = []\nconsole.log = (type, data) => shown.push(data)\n${program}`
     return reply.type('text/javascript').send(code.replaceAll('https://hub.example.com', hub.url))
   })
   backend.post('/my-backend/ticket', async (_request, reply) => {
