@@ -16,6 +16,8 @@ export const FENCE = 'the last of all'
 /** Maximum time that a client is connected, and disconnected, in milliseconds. */
 const STAY = 120
 const AWAY = 20
+/** Maximum time that most clients wait for their welcome, in milliseconds. */
+const MAX_OPENING = 5_000
 
 /** A hub over HTTP, with a function that cuts its connections without a close event. */
 export async function startServer(options: SseHubOptions) {
@@ -198,8 +200,12 @@ export class Subscriber {
 
   async live(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
-      await pause(this.#random.next() * STAY)
       const client = this.#client as StreamClient
+      // Some streams are cut before their welcome. If all were, on a busy machine, none would receive anything.
+      const patience = this.#random.chance(0.7) ? MAX_OPENING : 0
+      for (let waited = 0; waited < patience && client.events.length === 0 && !client.isEnded; waited += 5)
+        await pause(5)
+      await pause(this.#random.next() * STAY)
       if (this.#random.chance(0.3)) {
         client.pause()
         await pause(this.#random.next() * 20)
