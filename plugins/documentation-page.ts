@@ -1,3 +1,5 @@
+import { promisify } from 'node:util'
+import zlib from 'node:zlib'
 import fastifySwagger from '@fastify/swagger'
 import fastifySwaggerUi from '@fastify/swagger-ui'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -5,6 +7,7 @@ import fp from 'fastify-plugin'
 import { type PageFile, pageFile, redirectToSlash, sendFile } from './page-files.ts'
 
 const PATH = '/documentation'
+const gzip = promisify(zlib.gzip)
 
 /** As strict as that of the console. Icons of the page are `data:` URLs in its style sheet. */
 const CONTENT_SECURITY_POLICY = [
@@ -54,7 +57,10 @@ async function readFiles(): Promise<ReadonlyMap<string, PageFile>> {
   })
   const files = new Map<string, PageFile>()
   for (const path of FILES) {
-    files.set(path, pageFile(await reader.inject(PATH + path), CONTENT_SECURITY_POLICY))
+    const file = pageFile(await reader.inject(PATH + path), CONTENT_SECURITY_POLICY)
+    const gzipped = await gzip(file.body)
+    const headers = { ...file.headers, vary: 'accept-encoding' }
+    files.set(path, { ...file, headers, gzipped: () => gzipped })
   }
   await reader.close()
   return files

@@ -70,10 +70,10 @@ async function documentation(app: FastifyInstance, { basePath, isOpen, version }
     transformObject: (found) => secured((found as { openapiObject: Document }).openapiObject, isOpen)
   } as Parameters<typeof fastifySwagger>[1])
   const read = () => (app as unknown as Record<typeof DECORATOR, () => object>)[DECORATOR]()
-  // Rendered once: the routes do not change after the start.
-  let rendered: string | undefined
+  // Rendered once: the routes do not change after the start. As bytes, because a text would be encoded for each response.
+  let rendered: Buffer | undefined
   app.get('/documentation/json', (_request, reply) => {
-    rendered ??= JSON.stringify(read())
+    rendered ??= Buffer.from(JSON.stringify(read()))
     return reply.type('application/json; charset=utf-8').header('cache-control', 'no-cache').send(rendered)
   })
 }
