@@ -80,6 +80,9 @@ export class SseHub<Events extends object = EventMap> extends Hub<Events> {
     const { clock, stallTimeout } = this.options
     this.#identities = new IdentityCheck({ clock, logger: app.log, defaults: options })
     this.#peers = new LostPeers({ clock, timeout: stallTimeout, streams: () => this.manager.registry.all() })
+    this.on('close', () => {
+      if (this.manager.registry.size === 0) this.#peers.pause()
+    })
   }
 
   /**

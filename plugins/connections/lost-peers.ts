@@ -53,11 +53,11 @@ export class LostPeers {
 
   stop(): void {
     this.#isStopped = true
-    this.#pause()
+    this.pause()
   }
 
-  /** Looks no more until another stream is opened. */
-  #pause(): void {
+  /** The last stream was closed: looks no more until another one is opened. */
+  pause(): void {
     this.#stopLooking?.()
     this.#stopLooking = undefined
   }
@@ -65,7 +65,8 @@ export class LostPeers {
   /** Never rejects. */
   async #look(): Promise<void> {
     const { clock, timeout, streams, read = retransmissions } = this.#options
-    if (streams()[Symbol.iterator]().next().done) return this.#pause()
+    // The request may have opened no stream.
+    if (streams()[Symbol.iterator]().next().done) return this.pause()
     if (this.#isReading || clock.monotonic() < this.#notBefore) return
     const begin = clock.monotonic()
     this.#isReading = true
