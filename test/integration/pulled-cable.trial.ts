@@ -9,6 +9,8 @@ import { StreamClient } from '../support/stream-client.ts'
 
 /** The network between the hub and the client, of the range that RFC 2544 reserves for tests of networks. */
 const [HUB, CLIENT] = [1, 2].map((host) => `198.18.${process.pid % 256}.${host}`)
+/** Bytes of the hub still arrive, and so does the end of the connection: the process goes on all the same. */
+const STAYS = "process.on('uncaughtException', () => {}); setInterval(() => {}, 1e6); "
 const CLIENTS = {
   'HTTP/1.1': `http.get(process.argv[1]).on('response', (response) => response.on('data', (data) => process.stdout.write(data)))`,
   'HTTP/2': `const { origin, pathname, search } = new URL(process.argv[1])
@@ -59,7 +61,7 @@ for (const [protocol, program] of Object.entries(CLIENTS)) {
     const { there } = host(t, name)
 
     const url = `${isPlain ? 'http' : 'https'}://${HUB}:${port}/events?user=alice`
-    const client = spawn('ip', ['netns', 'exec', name, process.execPath, '-e', program, url])
+    const client = spawn('ip', ['netns', 'exec', name, process.execPath, '-e', STAYS + program, url])
     t.teardown(() => client.kill('SIGKILL'))
     const [welcome] = await once(client.stdout, 'data')
     t.match(String(welcome), 'hub.welcome')
