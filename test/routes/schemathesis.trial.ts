@@ -53,7 +53,8 @@ for (const [name, options, headers] of [
       stdio: ['ignore', 'pipe', 'inherit']
     })
     const [report, [code]] = await Promise.all([text(run.stdout), once(run, 'close')])
-    t.equal(code, 0, report)
+    // The report is long, and most of it is a moving bar.
+    t.equal(code, 0, code === 0 ? 'no complaint' : report)
     const [, selected, tested] = /Selected: (\d+)\/\d+\s+Tested: (\d+)/.exec(report) ?? []
     t.equal(tested, selected, 'every operation was tested')
     t.ok(Number(tested) >= 20)
