@@ -13,11 +13,12 @@ import { rateLimit } from './plugins/rate-limit.ts'
 import { type SseHubOptions, type StreamIdentity, sseHub } from './plugins/sse-hub.ts'
 import { demoTask } from './routes/demo-task.ts'
 import { documentationRoute } from './routes/documentation.ts'
+import { guardWith, permitWith } from './routes/guard.ts'
 import { type HubRoutesOptions, hubRoutes } from './routes/hub-routes.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { isProbe, plainProbeRoute } from './routes/status.ts'
 import { identifiesSubscribers } from './routes/subscriber.ts'
-import { ForbiddenError, InvalidOptionError, NotFoundError } from './services/errors.ts'
+import { InvalidOptionError, NotFoundError } from './services/errors.ts'
 import { closeParts } from './services/hub/close-parts.ts'
 import type { Refused } from './services/hub/refusals.ts'
 import { checkNames, REGISTER_OPTIONS } from './services/option-checks.ts'
@@ -158,7 +159,8 @@ async function serve(
     guardMutations(api, guards)
     await api.register(hubRoutes, routes)
     const { metrics = 'on' } = options
-    const onRequest = isOpen || metrics === 'open' ? [] : [before((request) => mayReadMetrics(keys, request))]
+    const mayRead = keys && guardWith(permitWith(keys.authorize))(() => [{ verb: 'metrics' }])
+    const onRequest = mayRead === undefined || metrics === 'open' ? [] : [mayRead]
     if (metrics !== 'off') await api.register(metricsRoute, { onRequest })
     // The demo task publishes. On a protected hub that needs a publisher's credentials, which an event source cannot send.
     if (isOpen) await api.register(demoTask)
@@ -200,11 +202,6 @@ function reportRefusals(app: FastifyInstance, guard: ConnectionGuard): void {
 interface Access {
   readonly identity: Pick<SseHubOptions, 'authenticate' | 'authorizeTopic'>
   readonly routes: HubRoutesOptions
-}
-
-/** @throws {NoCredentialsError | ForbiddenError} */
-function mayReadMetrics(keys: Authentication, request: FastifyRequest): void {
-  if (!keys.authorize(request, { verb: 'metrics' })) throw new ForbiddenError('metrics')
 }
 
 /** Trusts the user in the query: for a hub that only this machine can reach, or that is behind an authenticating proxy. */

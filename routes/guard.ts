@@ -6,30 +6,40 @@ import { isPromiseLike } from '../services/promise-like.ts'
 /** Whether the caller may perform the action. Throw an error of your own to answer 401. */
 export type Authorize = (request: FastifyRequest, action: HubAction) => boolean | Promise<boolean>
 
+/** Throws or rejects unless the caller may perform all actions. A promise is returned only if the host answers with one. */
+export type Permit = (request: FastifyRequest, actions: readonly HubAction[]) => Promise<void> | undefined
+
 export type Guard = (actionsOf: (request: FastifyRequest) => readonly HubAction[]) => onRequestHookHandler
 
-/** Creates the hook that refuses callers who may not perform all actions of a request. */
-export function guardWith(authorize: Authorize): Guard {
-  return (actionsOf) => (request, _reply, done) => {
-    const actions = actionsOf(request)
+export function permitWith(authorize: Authorize): Permit {
+  return (request, actions) => {
     try {
       for (const [index, action] of actions.entries()) {
         const answer: unknown = authorize(request, action)
         // Most hosts answer synchronously; then no promise is created.
-        if (isPromiseLike(answer)) {
-          awaitRest(authorize, request, answer, actions.slice(index)).then(
-            () => done(),
-            (error) => done(refusalOf(error))
-          )
-          return
-        }
+        if (isPromiseLike(answer)) return awaitRest(authorize, request, answer, actions.slice(index))
         check(answer, action)
       }
     } catch (error) {
-      done(refusalOf(error))
+      throw refusalOf(error)
+    }
+    return undefined
+  }
+}
+
+/** Creates the hook that refuses callers who may not perform all actions of a request. */
+export function guardWith(permit: Permit): Guard {
+  return (actionsOf) => (request, _reply, done) => {
+    const actions = actionsOf(request)
+    let permission: Promise<void> | undefined
+    try {
+      permission = permit(request, actions)
+    } catch (error) {
+      done(error as Error)
       return
     }
-    done()
+    if (permission === undefined) done()
+    else permission.then(() => done(), done)
   }
 }
 
@@ -39,8 +49,12 @@ async function awaitRest(
   first: PromiseLike<unknown>,
   [firstAction, ...rest]: readonly HubAction[]
 ): Promise<void> {
-  check(await first, firstAction as HubAction)
-  for (const action of rest) check(await authorize(request, action), action)
+  try {
+    check(await first, firstAction as HubAction)
+    for (const action of rest) check(await authorize(request, action), action)
+  } catch (error) {
+    throw refusalOf(error)
+  }
 }
 
 /** A host may throw undefined, and Fastify treats a hook without an error as permission. */

@@ -3,7 +3,7 @@ import type { Authenticate, AuthorizeTopic } from '../plugins/sse-hub.ts'
 import { checkFunction, checkNames, REGISTER_OPTIONS } from '../services/option-checks.ts'
 import { boundBodies } from './body-bound.ts'
 import { eventStreamRoute } from './events.ts'
-import { type Authorize, guardWith } from './guard.ts'
+import { type Authorize, guardWith, permitWith } from './guard.ts'
 import { historyRoutes } from './histories.ts'
 import { useHubSchemas } from './hub-schemas.ts'
 import { inboxRoutes } from './inboxes.ts'
@@ -85,8 +85,9 @@ export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions)
   if (issueTicket !== undefined) ticketsRoute(app, issueTicket)
   if (revokeTickets !== undefined) revokeTicketsRoute(app, revokeTickets)
   if (authorize === undefined) return
-  const guard = guardWith(authorize)
-  publishRoutes(app, guard, publisherOf)
+  const permit = permitWith(authorize)
+  const guard = guardWith(permit)
+  publishRoutes(app, permit, publisherOf)
   userRoutes(app, guard)
   topicRoutes(app, guard)
   historyRoutes(app, guard)

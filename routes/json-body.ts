@@ -2,12 +2,12 @@ import type { FastifyInstance } from 'fastify'
 import { JsonTooComplexError } from '../services/errors.ts'
 
 /** Twice the depth of event data, so that data which is a little too deep is refused with its own error. */
-export const MAX_DEPTH = 128
+const MAX_DEPTH = 128
 /**
  * Maximum number of values in a body: parsing, checking and serializing cost more per value than per byte. A million short
  * values block the event loop for about a second.
  */
-export const MAX_VALUES = 200_000
+const MAX_VALUES = 200_000
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -26,10 +26,16 @@ export function takeJsonOnly(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
     // Some clients send the type with every request. A route that takes a body refuses its absence.
+    const error = complexityError(body)
     if (body === '') done(null, undefined)
-    else if (isTooComplex(body)) done(new JsonTooComplexError(MAX_DEPTH, MAX_VALUES))
+    else if (error !== undefined) done(error)
     else void parse(request, body, done)
   })
+}
+
+/** Why a text is not parsed. */
+export function complexityError(text: string): Error | undefined {
+  return isTooComplex(text) ? new JsonTooComplexError(MAX_DEPTH, MAX_VALUES) : undefined
 }
 
 /** Whether a text exceeds the maximum depth or number of values. Reads each character once, and parses nothing. */

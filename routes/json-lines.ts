@@ -1,13 +1,8 @@
 import { STATUS_CODES } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import {
-  InvalidRequestError,
-  JsonTooComplexError,
-  LineTooLargeError,
-  UnsupportedTypeError
-} from '../services/errors.ts'
-import { isTooComplex, MAX_DEPTH, MAX_VALUES } from './json-body.ts'
+import { InvalidRequestError, LineTooLargeError, UnsupportedTypeError } from '../services/errors.ts'
+import { complexityError } from './json-body.ts'
 
 /** The media type of values in JSON, one on each line. */
 export const JSON_LINES = 'application/x-ndjson'
@@ -59,7 +54,8 @@ export function answerLines(
 ): FastifyReply {
   const parse = request.server.getDefaultJsonParser('error', 'error')
   const parsed = (line: string): unknown => {
-    if (isTooComplex(line)) throw new JsonTooComplexError(MAX_DEPTH, MAX_VALUES)
+    const complexity = complexityError(line)
+    if (complexity !== undefined) throw complexity
     let value: unknown
     // Fastify's parser calls back at once.
     void parse(request, line, (error, body) => {

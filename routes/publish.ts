@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { Static } from '@sinclair/typebox'
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompiler } from 'fastify'
+import type { FastifyInstance, FastifyRequest, FastifySchemaCompiler } from 'fastify'
 import type { Target } from '../services/events/target.ts'
 import { afterDelivery } from './answering.ts'
-import { type Guard, paramOf } from './guard.ts'
+import { guardWith, type Permit, paramOf } from './guard.ts'
 import { answerLines, hasJsonLines } from './json-lines.ts'
 import { Batch, Draft, type DraftBody, Receipt, Receipts, TargetedDraft, TopicParams, UserParams } from './schemas.ts'
 import { validatorCompiler } from './validation.ts'
@@ -21,7 +21,8 @@ const MAX_BATCH_BYTES = 8 * MIB
 export type PublisherOf = (request: FastifyRequest) => string | undefined
 
 /** `POST /broadcast`, `/users/:user/events`, `/topics/:topic/events` and, for batches, `/events`. */
-export function publishRoutes(root: FastifyInstance, guard: Guard, publisherOf: PublisherOf = () => undefined): void {
+export function publishRoutes(root: FastifyInstance, permit: Permit, publisherOf: PublisherOf = () => undefined): void {
+  const guard = guardWith(permit)
   const app = root.withTypeProvider<TypeBoxTypeProvider>()
   const bodyLimit = Math.max(MIB, JSON_BYTES_A_BYTE * app.sse.options.maxEventBytes + REST_BYTES)
   const response = { 202: Receipt }
@@ -81,7 +82,7 @@ export function publishRoutes(root: FastifyInstance, guard: Guard, publisherOf: 
       if (hasJsonLines(request))
         return answerLines(request, reply, bodyLimit, async (value, index) => {
           const event = publishLine(value)
-          await permitted(guard, request, reply, event)
+          await permit(request, [publishingOf(event)])
           return async () => {
             const [receipt] = await app.sse.publishBatch([withKey(request, event, `/${index}`)], by(request))
             return receipt as object
@@ -116,14 +117,6 @@ function lineValidator(): (value: unknown) => TargetedBody {
     if (error !== undefined) throw error
     return value as TargetedBody
   }
-}
-
-/** Rejects unless the caller may publish this event. */
-function permitted(guard: Guard, request: FastifyRequest, reply: FastifyReply, event: TargetedBody): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const hook = guard(() => [publishingOf(event)])
-    hook.call(request.server, request, reply, (error?: Error) => (error ? reject(error) : resolve()))
-  })
 }
 
 /** Adds the idempotency key of the header, unless the event has its own. In a batch each event's key gets a suffix. */
