@@ -88,7 +88,7 @@ t.test("a user's token opens streams of that user and of no other, and leaves th
   const bob = await openStream(page, { user: 'bob' })
   await state(bob, 'Refused').waitFor()
   await bob.getByText('SSE_HUB_ERR_FORBIDDEN').waitFor()
-  t.equal(await page.getByText('Ready', { exact: true }).count(), 1)
+  await page.getByText('Ready', { exact: true }).waitFor()
   await page.getByRole('link', { name: 'Hub' }).click()
   await page.getByText('these credentials may not read counts').waitFor()
   await page.getByText('Counts and settings need a key with the scope “read”.').waitFor()

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Browser, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
@@ -8,6 +7,7 @@ import { type HubAppOptions, hubApp } from '../../app.ts'
 import { embeddedLog } from '../../services/event-log/embedded/open-embedded-log.ts'
 import { readApiKeys } from '../../standalone/read-api-keys.ts'
 import { buildConsoleOnce } from '../support/built-console.ts'
+import { freePort } from '../support/free-port.ts'
 import { allSnippets } from '../support/snippets.ts'
 import { launchBrowser, NO_BROWSER } from './chromium.ts'
 import { dataOf, event, openedStream, state } from './console-page.ts'
@@ -28,17 +28,25 @@ const LOCKED = { apiKeys: readApiKeys(`demo:${KEY}:publish,read,close,ticket`) }
 
 /** A hub that restarts on its port with its history, but without its tickets. */
 class RestartingHub {
-  port = 0
+  readonly port: number
   readonly #t: Test
   readonly #path: string
   readonly #options: HubAppOptions
   #app: FastifyInstance | undefined
 
-  constructor(t: Test, options: HubAppOptions) {
+  private constructor(t: Test, options: HubAppOptions, port: number) {
     this.#t = t
+    this.port = port
     this.#path = t.testdir()
     this.#options = options
     t.teardown(() => this.stop())
+  }
+
+  static async start(t: Test, options: HubAppOptions): Promise<RestartingHub> {
+    // Not port 0: the kernel may give such a port to another process while the hub is stopped.
+    const hub = new RestartingHub(t, options, await freePort())
+    await hub.start()
+    return hub
   }
 
   get url(): string {
@@ -50,7 +58,6 @@ class RestartingHub {
     const log = await embeddedLog({ path: this.#path, durability: 'process' })
     await app.register(hubApp, { ...this.#options, hub: { log, reconnectionTime: 100 } })
     await app.listen({ host: '127.0.0.1', port: this.port })
-    this.port = (app.server.address() as AddressInfo).port
     this.#app = app
   }
 
@@ -89,8 +96,7 @@ async function newPage(t: Test, url: string): Promise<Page> {
 }
 
 t.test('a 502 on reconnection does not end a stream, and the stream misses nothing', { skip }, async (t) => {
-  const hub = new RestartingHub(t, {})
-  await hub.start()
+  const hub = await RestartingHub.start(t, {})
   const page = await newPage(t, hub.url)
   const alice = await openedStream(page, { user: 'alice' })
   await hub.send('before')
@@ -107,8 +113,7 @@ t.test('a 502 on reconnection does not end a stream, and the stream misses nothi
 
 t.test('a stream that was refused and is started again resumes where it was', { skip }, async (t) => {
   let mayOpen = true
-  const hub = new RestartingHub(t, {})
-  await hub.start()
+  const hub = await RestartingHub.start(t, {})
   const page = await newPage(t, hub.url)
   const alice = await openedStream(page, { user: 'alice' })
   await hub.send('before')
@@ -127,8 +132,7 @@ t.test('a stream that was refused and is started again resumes where it was', { 
 })
 
 t.test('the page of a locked hub requests a new ticket when the hub has lost the old one', { skip }, async (t) => {
-  const hub = new RestartingHub(t, { authentication: LOCKED })
-  await hub.start()
+  const hub = await RestartingHub.start(t, { authentication: LOCKED })
   const page = await newPage(t, hub.url)
   await page.getByRole('button', { name: 'Unlock' }).click()
   await page.getByRole('dialog').getByLabel('API key or token').fill(KEY)
@@ -166,8 +170,7 @@ t.test('the recipe for tickets survives a restart of the hub, and a proxy withou
     return reply.code(answer.status).send(await answer.json())
   })
   const origin = await backend.listen({ host: '127.0.0.1', port: 0 })
-  const hub = new RestartingHub(t, { authentication: LOCKED, corsOrigins: [origin] })
-  await hub.start()
+  const hub = await RestartingHub.start(t, { authentication: LOCKED, corsOrigins: [origin] })
   const opened = hub.untilOpened()
   const tab = await newPage(t, origin)
   const shown = (count: number) => tab.waitForFunction(`shown.length >= ${count}`)
