@@ -62,6 +62,11 @@ export interface HubAppOptions {
    * @default 'on'
    */
   readonly metrics?: 'on' | 'open' | 'off' | undefined
+  /**
+   * Settings of the process that `GET /settings` shows beside the hub's own. They must hold no secret.
+   * @default {}
+   */
+  readonly settings?: object | undefined
   /** The guard of the server's connections: `stats()` counts what it refuses, and the log reports it. */
   readonly connections?: ConnectionGuard | undefined
   /**
@@ -80,7 +85,8 @@ const OPTIONS = [
   'rateLimit',
   'connections',
   'handleNotFound',
-  'metrics'
+  'metrics',
+  'settings'
 ]
 
 const METRICS = ['on', 'open', 'off']
@@ -123,7 +129,10 @@ async function setUp(instance: FastifyInstance, options: HubAppOptions, hasHub: 
   if (options.connections !== undefined) reportRefusals(instance, options.connections)
   // A hub of the host has its own `authenticate`; only credentials that the app itself checks replace it.
   const identity = hasHub && !isOpen ? access.identity : {}
-  await instance.register((scope) => serve(scope, options, keys, { ...access.routes, ...identity }), { prefix })
+  await instance.register(
+    (scope) => serve(scope, options, keys, { ...access.routes, ...identity, settings: options.settings }),
+    { prefix }
+  )
 }
 
 /** Registers everything that is served below the prefix. */

@@ -13,7 +13,7 @@ import { packageVersion } from './plugins/package-version.ts'
 import { answerUnreadableUrl, redactingSerializers } from './plugins/redaction.ts'
 import { Tickets } from './services/access/ticket-issuer.ts'
 import { closeParts } from './services/hub/close-parts.ts'
-import { describeSettings } from './standalone/describe-settings.ts'
+import { describeSettings, publicSettings } from './standalone/describe-settings.ts'
 import { type Environment, EnvironmentError, readEnvironment } from './standalone/environment.ts'
 import { reloadKeys } from './standalone/reload-keys.ts'
 import { type HistoryStore, openHistory } from './standalone/stores.ts'
@@ -87,6 +87,7 @@ async function serve(
     loopbackOnly,
     rateLimit,
     metrics: environment.metrics,
+    settings: publicSettings(environment),
     handleNotFound: true
   })
   if (environment.webhooks !== undefined) await startWebhooks(server, environment.webhooks)

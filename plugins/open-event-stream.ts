@@ -13,6 +13,8 @@ import { isHttp2, openSink } from './response-sink.ts'
 
 /** How long the few bytes of a retryable rejection may take to leave, in milliseconds. */
 const REJECTION_GRACE = 2_000
+/** A proxy may report any text as an address; only its beginning is kept. */
+const MAX_ADDRESS = 64
 
 /** Headers of other plugins that do not apply to a stream, which has no known length and no encoding. */
 const DROPPED = new Set([
@@ -102,7 +104,9 @@ export function openEventStream(
     sendRefusal(manager, request, reply, headers, refusal)
     return undefined
   }
-  const admitted = { ...opening, lastEventId, address }
+  // Only behind trusted proxies: without them the connection itself has the address.
+  const forwardedFor = request.ips === undefined ? '' : request.ip.slice(0, MAX_ADDRESS)
+  const admitted = { ...opening, lastEventId, address, forwardedFor }
   const reserving = admission.reserve(admitted)
   if (reserving !== undefined) return openReserved(manager, request, reply, headers, admitted, reserving)
   return manager.open(openSink(request.raw, reply.raw, headers), admitted)

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Authenticate, AuthorizeTopic } from '../plugins/sse-hub.ts'
-import { checkFunction, checkNames, REGISTER_OPTIONS } from '../services/option-checks.ts'
+import { checkFunction, checkNames, checkObject, REGISTER_OPTIONS } from '../services/option-checks.ts'
+import { accessRoute } from './access.ts'
 import { boundBodies } from './body-bound.ts'
 import { eventStreamRoute } from './events.ts'
 import { type Authorize, guardWith, permitWith } from './guard.ts'
@@ -11,7 +12,7 @@ import { takeJsonOnly } from './json-body.ts'
 import { takeJsonLines } from './json-lines.ts'
 import { ownRoutes } from './me.ts'
 import { type PublisherOf, publishRoutes } from './publish.ts'
-import { healthRoutes, statsRoute } from './status.ts'
+import { healthRoutes, statsRoutes } from './status.ts'
 import { streamTopicsRoute } from './stream-topics.ts'
 import { type IssueTicket, type RevokeTickets, revokeTicketsRoute, ticketsRoute } from './tickets.ts'
 import { topicRoutes } from './topics.ts'
@@ -53,6 +54,11 @@ export interface HubRoutesOptions {
    * @default undefined: the route does not exist
    */
   readonly revokeTickets?: RevokeTickets | undefined
+  /**
+   * Settings of the host that `GET /settings` shows beside the hub's own. They must hold no secret.
+   * @default {}
+   */
+  readonly settings?: object | undefined
 }
 
 const FUNCTIONS = [
@@ -62,7 +68,8 @@ const FUNCTIONS = [
 
 /** @throws {InvalidOptionError} */
 function checkOptions(options: HubRoutesOptions): void {
-  checkNames('hubRoutes', options, FUNCTIONS, REGISTER_OPTIONS)
+  checkNames('hubRoutes', options, [...FUNCTIONS, 'settings'], REGISTER_OPTIONS)
+  checkObject('hubRoutes.settings', options.settings)
   for (const name of FUNCTIONS) checkFunction(`hubRoutes.${name}`, options[name])
 }
 
@@ -73,7 +80,7 @@ function checkOptions(options: HubRoutesOptions): void {
 export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions): Promise<void> {
   checkOptions(options)
   const { authenticate, authorizeTopic, authorize, publisherOf } = options
-  const { issueTicket, revokeTickets } = options
+  const { issueTicket, revokeTickets, settings } = options
   useHubSchemas(app)
   takeJsonOnly(app)
   takeJsonLines(app)
@@ -88,9 +95,10 @@ export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions)
   const permit = permitWith(authorize)
   const guard = guardWith(permit)
   publishRoutes(app, permit, publisherOf)
-  userRoutes(app, guard)
+  accessRoute(app, permit, { hasTickets: issueTicket !== undefined })
+  userRoutes(app, permit, guard)
   topicRoutes(app, guard)
   historyRoutes(app, guard)
   inboxRoutes(app, guard)
-  statsRoute(app, guard)
+  statsRoutes(app, guard, settings)
 }

@@ -183,6 +183,28 @@ export const UserPresence = Type.Object({
   streams: Type.Array(Type.Object({ id: Type.String(), since: Type.String(), topics: Type.Array(Type.String()) }))
 })
 
+export const InspectedStreams = Type.Object({
+  streams: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      since: Type.String(),
+      topics: Type.Array(Type.String()),
+      state: Type.Optional(Type.String({ description: 'replaying, live or backpressured; absent on another node' })),
+      behind: Type.Optional(Type.Integer({ description: 'Events that the stream has not written yet' })),
+      unsent: Type.Optional(Type.Integer({ description: 'Bytes that wait in its socket' })),
+      address: Type.Optional(Type.String({ description: 'Of the client; only for callers who may close the stream' }))
+    }),
+    { description: 'The oldest first' }
+  )
+})
+
+export const Access = Type.Object({
+  publish: Type.Boolean({ description: 'To some target at least' }),
+  close: Type.Boolean(),
+  read: Type.Boolean(),
+  ticket: Type.Boolean({ description: 'For any user' })
+})
+
 export const OnlineUsers = Type.Object({
   users: Type.Array(Type.Object({ user: Type.String(), streams: Type.Integer() })),
   next: Type.Union([Type.String(), Type.Null()])

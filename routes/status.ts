@@ -31,7 +31,28 @@ export function plainProbeRoute(app: FastifyInstance): void {
   })
 }
 
-/** `GET /stats`: counts of this node. */
-export function statsRoute(app: FastifyInstance, guard: Guard): void {
-  app.get('/stats', { onRequest: guard(() => [{ verb: 'read' }]) }, async () => app.sse.stats())
+/** `GET /stats`: counts of this node, and `GET /settings`: its settings in force. */
+export function statsRoutes(app: FastifyInstance, guard: Guard, settings: object = {}): void {
+  const onRequest = guard(() => [{ verb: 'read' }])
+
+  app.get('/stats', { onRequest }, async () => ({
+    ...app.sse.stats(),
+    ...app.sse.observe(),
+    connections: await connectionsOf(app)
+  }))
+
+  app.get('/settings', { onRequest }, async (_request, reply) => {
+    reply.header('cache-control', 'no-store')
+    return { ...app.sse.settings(), ...settings }
+  })
+}
+
+/** The open connections of the server, and its limit; null without one. */
+function connectionsOf({ server }: FastifyInstance): Promise<{ open: number; max: number | null }> {
+  return new Promise((resolve, reject) => {
+    server.getConnections((error, open) => {
+      if (error) reject(error)
+      else resolve({ open, max: server.maxConnections || null })
+    })
+  })
 }

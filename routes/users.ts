@@ -1,10 +1,20 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
-import { type Guard, paramOf } from './guard.ts'
-import { Closed, CloseQuery, OnlineUsers, PageQuery, StreamParams, UserParams, UserPresence } from './schemas.ts'
+import { isPermitted } from './access.ts'
+import { type Guard, type Permit, paramOf } from './guard.ts'
+import {
+  Closed,
+  CloseQuery,
+  InspectedStreams,
+  OnlineUsers,
+  PageQuery,
+  StreamParams,
+  UserParams,
+  UserPresence
+} from './schemas.ts'
 
 /** `/users` and `/streams`: presence, and the closing of streams. */
-export function userRoutes(root: FastifyInstance, guard: Guard): void {
+export function userRoutes(root: FastifyInstance, permit: Permit, guard: Guard): void {
   const app = root.withTypeProvider<TypeBoxTypeProvider>()
   const readUser = guard((request) => [{ verb: 'read', user: paramOf(request, 'user') }])
 
@@ -18,6 +28,19 @@ export function userRoutes(root: FastifyInstance, guard: Guard): void {
     '/users/:user',
     { schema: { params: UserParams, response: { 200: UserPresence } }, onRequest: readUser },
     (request) => app.sse.presence(request.params.user)
+  )
+
+  app.get(
+    '/users/:user/streams',
+    { schema: { params: UserParams, response: { 200: InspectedStreams } }, onRequest: readUser },
+    async (request, reply) => {
+      const { user } = request.params
+      reply.header('cache-control', 'no-store')
+      // An address is personal: an operator sees it, a reader of presence does not.
+      const seesAddresses = await isPermitted(permit, request, { verb: 'close', user })
+      const streams = await app.sse.inspect(user)
+      return { streams: seesAddresses ? streams : streams.map(({ address: _, ...stream }) => stream) }
+    }
   )
 
   app.delete(

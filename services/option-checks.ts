@@ -35,6 +35,12 @@ export function checkFunction(name: string, value: unknown): void {
     throw new InvalidOptionError(name, `is a function; got ${describe(value)}`)
 }
 
+/** @throws {InvalidOptionError} for a value that is neither undefined nor an object. */
+export function checkObject(name: string, value: unknown): void {
+  if (value !== undefined && (typeof value !== 'object' || value === null))
+    throw new InvalidOptionError(name, `is an object; got ${describe(value)}`)
+}
+
 /** @throws {InvalidOptionError} */
 export function wholeNumber(name: string, value: unknown, min: number, max: number): number {
   if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {

@@ -24,6 +24,11 @@ export function describeSettings(environment: Environment): Record<string, unkno
   }
 }
 
+/** The same for callers of the HTTP API who may read: without the names of keys. */
+export function publicSettings(environment: Environment): Record<string, unknown> {
+  return { ...describeSettings(environment), authentication: environment.authentication === undefined ? 'none' : 'on' }
+}
+
 /** A URL without its user, its password and its query; a folder as it is. */
 function withoutPassword(store: string): string {
   if (!/^rediss?[:+]/.test(store)) return store

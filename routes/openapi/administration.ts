@@ -15,8 +15,16 @@ const Stats = Type.Object({
   opened: Type.Integer({ description: 'Streams that this node has opened since its start' }),
   closed: Type.Intersect([Counts], { description: 'Closed streams, by reason' }),
   refused: Type.Intersect([Counts], { description: 'Refused requests, connections and streams, by reason' }),
-  log: Type.Object({}, { additionalProperties: true, description: 'Counts of the event log' })
+  log: Type.Object({}, { additionalProperties: true, description: 'Counts of the event log' }),
+  states: Type.Intersect([Counts], { description: 'Open streams of this node, by state' }),
+  nodes: Type.Integer({ description: 'Live nodes' }),
+  connections: Type.Object(
+    { open: Count, max: Type.Union([Count, Type.Null()]) },
+    { description: 'Connections of this node, and their limit' }
+  )
 })
+
+const Settings = Type.Object({}, { additionalProperties: true })
 
 const Status = Type.Object({ status: Type.String({ enum: ['ok', 'unavailable'] }) })
 
@@ -59,6 +67,20 @@ export const ADMINISTRATION: Record<string, Operation> = {
   'GET /stats': {
     ...{ id: 'stats', summary: 'Counts of this node, and of all', tag: TAG, caller: 'publisher', example: {} },
     success: { 200: { description: 'Counts', schema: Stats } },
+    errors: []
+  },
+  'GET /settings': {
+    ...{ id: 'settings', summary: 'The settings in force on this node', tag: TAG, caller: 'publisher', example: {} },
+    description: 'Durations are in milliseconds, sizes in bytes. Without secrets.',
+    success: { 200: { description: 'Settings by name', schema: Settings, example: { heartbeatInterval: 15_000 } } },
+    errors: []
+  },
+  'GET /access': {
+    ...{ id: 'access', summary: 'The rights of the caller', tag: TAG, caller: 'any', example: {} },
+    description: 'Without credentials on a locked hub that is nothing. Invalid credentials are an error.',
+    success: {
+      200: { description: 'Rights', example: { publish: true, close: false, read: true, ticket: false } }
+    },
     errors: []
   },
   'GET /metrics': {

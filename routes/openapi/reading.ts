@@ -46,6 +46,26 @@ export const READING: Record<string, Operation> = {
     errors: ['SSE_HUB_ERR_CLUSTER_UNAVAILABLE'],
     example: { query: { limit: 20 } }
   },
+  'GET /users/:user/streams': {
+    ...{ id: 'inspectStreams', summary: 'The open streams of a user, for operators', tag: TAG, caller: 'publisher' },
+    description:
+      'With state, position and address of those that are on the node that answers. `address` needs the right to close them.',
+    success: {
+      200: {
+        description: 'Over all nodes, the oldest first',
+        example: {
+          streams: [
+            {
+              ...{ id: 'k2j4h6g8f0d1s3a5', since: '2026-01-31T12:00:00.000Z', topics: ['news'] },
+              ...{ state: 'live', behind: 0, unsent: 0, address: '203.0.113.7' }
+            }
+          ]
+        }
+      }
+    },
+    errors: ['SSE_HUB_ERR_INVALID_USER', 'SSE_HUB_ERR_CLUSTER_UNAVAILABLE'],
+    example: { params: { user: 'alice' } }
+  },
   'GET /users/:user': {
     ...{ id: 'userPresence', summary: 'The open streams of a user', tag: TAG, caller: 'publisher' },
     success: {

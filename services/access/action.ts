@@ -6,3 +6,5 @@ export type HubAction =
   | { readonly verb: 'close'; readonly user?: string; readonly stream?: string }
   | { readonly verb: 'read'; readonly user?: string; readonly topic?: string; readonly everyone?: true }
   | { readonly verb: 'metrics' }
+  /** May the caller issue tickets for any user? Only `GET /access` asks; `issueTicket` decides about each ticket by itself. */
+  | { readonly verb: 'ticket' }

@@ -14,7 +14,7 @@ import type { Sink } from '../streams/sink.ts'
 import type { Stream } from '../streams/stream.ts'
 import { type StreamListener, StreamManager } from '../streams/stream-manager.ts'
 import type { StreamRequest } from '../streams/stream-request.ts'
-import { countStates } from '../streams/stream-states.ts'
+import { countStates, type StreamStates } from '../streams/stream-states.ts'
 import { describe } from '../text.ts'
 import { AppendMeasures } from './append-measures.ts'
 import { DrainDelay, type DrainOptions } from './drain-delay.ts'
@@ -25,11 +25,12 @@ import type { HubMeasures } from './hub-measures.ts'
 import type { HubStats } from './hub-stats.ts'
 import { type HubOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import type { Outbox } from './outbox.ts'
-import { type OnlinePage, Presence, type TopicListeners, type UserPresence } from './presence.ts'
+import { type InspectedStream, type OnlinePage, Presence, type TopicListeners, type UserPresence } from './presence.ts'
 import { PresenceReporter } from './presence-reporter.ts'
 import { PublishMethods } from './publish-methods.ts'
 import { Publisher } from './publisher.ts'
 import { noRefusals, type Refusal } from './refusals.ts'
+import { type HubSettings, settingsOf } from './settings.ts'
 import { TopicCommands } from './topic-commands.ts'
 import { UnreadChecks } from './unread-checks.ts'
 
@@ -191,6 +192,15 @@ export class Hub<Events extends object = EventMap> extends PublishMethods<Events
   }
 
   /**
+   * @internal The streams of a user, on all nodes, with the delivery and the address of those on this node: for operators alone.
+   * @throws {ClusterUnavailableError}
+   */
+  async inspect(user: string): Promise<InspectedStream[]> {
+    userChannel(user)
+    return this.#presence.inspect(user, () => this.manager.head)
+  }
+
+  /**
    * A page of the users who are online on any node, in the order of their names.
    * @throws {ClusterUnavailableError}
    */
@@ -250,6 +260,16 @@ export class Hub<Events extends object = EventMap> extends PublishMethods<Events
       log: this.log.stats(),
       ...Object.fromEntries(Object.entries(this.#furtherStats).map(([name, read]) => [name, read()]))
     }
+  }
+
+  /** @internal The streams of this node by state, and the number of live nodes. Takes a millisecond for 50,000 streams. */
+  observe(): { states: StreamStates; nodes: number } {
+    return { states: countStates(this.manager.registry.all()), nodes: this.cluster.membership?.nodes ?? 1 }
+  }
+
+  /** @internal The options in force. */
+  settings(): HubSettings {
+    return settingsOf(this.options)
   }
 
   /**

@@ -1,7 +1,9 @@
 import type { Cluster, StreamEntry } from '../cluster/cluster.ts'
 import type { Channel } from '../events/channel.ts'
+import type { Cursor } from '../events/cursor.ts'
 import { compareNames } from '../events/utf8-order.ts'
 import type { StreamRegistry } from '../streams/stream-registry.ts'
+import { reportOf, type StreamReport } from '../streams/stream-report.ts'
 
 /** One open stream in a user's presence. */
 export interface StreamPresence {
@@ -11,6 +13,9 @@ export interface StreamPresence {
   readonly since: string
   readonly topics: string[]
 }
+
+/** A stream with its delivery, if this node has it. */
+export type InspectedStream = StreamPresence & Partial<StreamReport>
 
 export interface UserPresence {
   readonly user: string
@@ -80,10 +85,25 @@ export class Presence {
   }
 
   async of(user: string): Promise<UserPresence> {
+    const found = await this.#streamsOf(user)
+    return { user, online: found.length > 0, streams: found.map(describeStream) }
+  }
+
+  /** The same for an operator, with the delivery of those streams that are on this node. */
+  async inspect(user: string, head: () => Cursor): Promise<InspectedStream[]> {
+    const found = await this.#streamsOf(user)
+    return found.map((entry) => {
+      const stream = this.#registry.get(entry.id)
+      return stream === undefined ? describeStream(entry) : { ...describeStream(entry), ...reportOf(stream, head()) }
+    })
+  }
+
+  /** The streams of a user on all nodes, the oldest first. */
+  async #streamsOf(user: string): Promise<Pick<StreamEntry, 'id' | 'since' | 'topics'>[]> {
     const elsewhere = this.#cluster.isSingleNode ? [] : await this.#cluster.ofUser(user)
     const found = [...this.#registry.ofUser(user), ...elsewhere]
     if (elsewhere.length > 0) found.sort((one, other) => one.since - other.since)
-    return { user, online: found.length > 0, streams: found.map(describeStream) }
+    return found
   }
 
   /** The users who are online, in the order of their names, after a name. */

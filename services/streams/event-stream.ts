@@ -39,7 +39,10 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
   readonly id: string
   /** The user that the stream belongs to; null for a stream that follows a topic without an identity. */
   readonly user: string | null
+  /** The network of the client, where streams are limited by it; else empty. */
   readonly address: string
+  /** The address of the client as trusted proxies report it; empty without them. */
+  readonly forwardedFor: string
   /** The topics that the stream listens to. */
   topics: readonly string[]
   /** Whether the stream listens to its topics alone, and ends after their first final event. */
@@ -69,6 +72,7 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
     this.id = init.id
     this.user = init.user
     this.address = init.address
+    this.forwardedFor = init.forwardedFor ?? ''
     this.topics = init.topics
     this.since = init.since
     this.expiresAt = init.expiresAt
@@ -102,6 +106,12 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
   /** Whether events are about to be written. */
   get isPending(): boolean {
     return this.#pending !== undefined
+  }
+
+  /** How many events of the log, up to this head, the stream has not been assigned or not written; at most, while it replays. */
+  behind(head: Cursor): number {
+    if (this.#state === 'replaying' && !this.isFed) return Math.max(0, head.seq - this.#position.reached)
+    return this.#pending?.count ?? 0
   }
 
   /** Whether a producer of the host feeds the stream: then it listens to no channel, and never reads the log. */

@@ -52,6 +52,7 @@ export interface StreamInit {
   readonly id: string
   readonly user: string | null
   readonly address: string
+  readonly forwardedFor?: string | undefined
   readonly topics: readonly string[]
   /** The stream ends after the first final event. */
   readonly follows: boolean

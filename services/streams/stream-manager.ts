@@ -127,13 +127,14 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
 
   /** Opens a stream that the admission has checked and admitted. */
   open(sink: Sink, opening: StreamRequest): EventStream {
-    const { user, topics = NONE, follows = false, address = '' } = opening
+    const { user, topics = NONE, follows = false, address = '', forwardedFor } = opening
     const isFed = follows && topics.length === 0
     const opened = this.#tail !== undefined && this.isHeadKnown ? this.head : undefined
     const init = {
       id: opening.id ?? randomText(16),
       user,
       address,
+      forwardedFor,
       topics,
       follows,
       beginning: isFed ? NO_HISTORY : beginning(opening, opened),

@@ -22,6 +22,8 @@ export interface StreamRequest {
   readonly last?: number | undefined
   /** The network address of the client; empty if it is unknown. */
   readonly address?: string | undefined
+  /** The address of the client as trusted proxies report it; empty without them. */
+  readonly forwardedFor?: string | undefined
   /** @internal The topics among them that the client has requested. */
   readonly rights?: TopicRights | undefined
   /** @internal The id of its reservation on the other nodes. */

@@ -287,10 +287,24 @@ const SCOPED: ['GET' | 'POST' | 'DELETE', string, object | undefined, string[], 
   ['GET', '/users/alice', undefined, ['read'], ['user:*']],
   ['GET', '/users/alice/events', undefined, ['read'], ['user:*']],
   ['GET', '/stats', undefined, ['read'], ['publish']],
+  ['GET', '/settings', undefined, ['read'], ['publish', 'close']],
+  ['GET', '/users/alice/streams', undefined, ['read'], ['user:*', 'close']],
   ['DELETE', '/users/alice/streams', undefined, ['close'], ['publish', 'user:*', 'read']],
   ['DELETE', '/streams/x', undefined, ['close'], ['publish', 'user:*', 'read']],
   ['POST', '/tickets', { user: 'alice' }, ['ticket'], ['publish', 'user:*', 'read', 'close']]
 ]
+
+t.test('a key reads its rights, and a wrong key reads nothing', async (t) => {
+  const [half, full] = ['h'.repeat(43), 'f'.repeat(43)]
+  const app = await build(t, {
+    apiKeys: readApiKeys(`half:${half}:user:alice,read;full:${full}:publish,close,read,ticket`)
+  })
+  const access = (headers = {}) => app.inject({ url: '/access', headers })
+  t.same((await access()).json(), { publish: false, close: false, read: false, ticket: false })
+  t.same((await access(bearer(half))).json(), { publish: true, close: false, read: true, ticket: false })
+  t.same((await access(bearer(full))).json(), { publish: true, close: true, read: true, ticket: true })
+  t.match((await access(bearer('x'.repeat(43)))).json(), NO_CREDENTIALS)
+})
 
 t.test('each route requires its own scope, of a key as of a token', async (t) => {
   const words = [...new Set(SCOPED.flatMap(([, , , yes, no]) => [...yes, ...no]))]

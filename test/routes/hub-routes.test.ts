@@ -2,6 +2,8 @@ import type { InjectOptions } from 'fastify'
 import t from 'tap'
 import { hubRoutes } from '../../routes/hub-routes.ts'
 import type { HubAction } from '../../services/access/action.ts'
+import { MemoryLog } from '../../services/event-log/memory/memory-log.ts'
+import { resolveOptions } from '../../services/hub/options.ts'
 import { buildHub, buildRoutes, failOnWarnings, userOfQuery } from '../support/build.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
@@ -34,6 +36,16 @@ const GUARDED: [InjectOptions['method'] & string, string, unknown, HubAction[]][
   ['DELETE', '/users/alice/inbox/1.aaaaaaaaaaaaaa', undefined, [{ verb: 'publish', target: { users: ['alice'] } }]],
   ['DELETE', '/users/alice/streams', undefined, [{ verb: 'close', user: 'alice' }]],
   ['DELETE', '/streams/abc', undefined, [{ verb: 'close', stream: 'abc' }]],
+  [
+    'GET',
+    '/users/alice/streams',
+    undefined,
+    [
+      { verb: 'read', user: 'alice' },
+      { verb: 'close', user: 'alice' }
+    ]
+  ],
+  ['GET', '/settings', undefined, [{ verb: 'read' }]],
   ['GET', '/stats', undefined, [{ verb: 'read' }]]
 ]
 
@@ -226,8 +238,51 @@ t.test('GET /stats counts the streams and events of this node', async (t) => {
       error: 0
     },
     refused: { limit: 0, shutdown: 0, error: 0, unauthenticated: 0 },
-    log: { kind: 'memory', events: 1, channels: 1, head: 1 }
+    log: { kind: 'memory', events: 1, channels: 1, head: 1 },
+    states: { replaying: 0, live: 1, backpressured: 0 },
+    nodes: 1,
+    connections: { max: null }
   })
+})
+
+t.test(
+  'GET /settings shows the options in force and those of the host, and no part that the host passed in',
+  async (t) => {
+    const settings = { region: 'eu' }
+    const hub = { heartbeatInterval: 7_000, retention: { user: 5 }, welcome: () => ({ secret: 'canary' }) }
+    const { app } = await buildRoutes(t, { hub, routes: { settings } })
+    const answer = (await app.inject('/hub/settings')).json()
+    t.match(answer, { region: 'eu', heartbeatInterval: 7_000, welcome: true, maxStreamsPerUser: 100 })
+    t.match(answer, { retention: { user: 5, topic: 10_000 } })
+    t.same(
+      ['log', 'cluster', 'clock'].filter((name) => name in answer),
+      []
+    )
+    t.notMatch(JSON.stringify(answer), 'canary')
+    const own = await buildRoutes(t, { hub: { log: new MemoryLog(resolveOptions({})) } })
+    t.notOk('retention' in (await own.app.inject('/hub/settings')).json(), 'a log that is passed in has its own')
+    await t.rejects(buildRoutes(t, { routes: { settings: 'all' as never } }), { code: 'SSE_HUB_ERR_INVALID_OPTION' })
+  }
+)
+
+t.test('GET /access answers what the caller may do, and passes other errors on', async (t) => {
+  let problem: Error | undefined
+  const asked: HubAction[] = []
+  const authorize = (_request: unknown, action: HubAction) => {
+    if (problem !== undefined) throw problem
+    asked.push(action)
+    return action.verb === 'publish' || action.verb === 'read'
+  }
+  const { app } = await buildRoutes(t, { routes: { authorize } })
+  const access = async (headers = {}) => app.inject({ url: '/hub/access', headers })
+  t.same((await access()).json(), { publish: true, close: false, read: true, ticket: false })
+  t.same(asked, [{ verb: 'publish', target: {} }, { verb: 'close' }, { verb: 'read' }], 'no ticket without a route')
+  problem = Object.assign(new Error('no session'), { statusCode: 401 })
+  t.same((await access()).json(), { publish: false, close: false, read: false, ticket: false })
+  t.equal((await access({ authorization: 'Bearer x' })).statusCode, 401, 'a guess is an error')
+  t.equal((await access({ cookie: 'session=x' })).statusCode, 401)
+  problem = Object.assign(new Error('busy'), { statusCode: 503 })
+  t.equal((await access()).statusCode, 503)
 })
 
 t.test('the probes report liveness and readiness', async (t) => {

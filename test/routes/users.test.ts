@@ -1,7 +1,11 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import t from 'tap'
+import type { HubAction } from '../../services/access/action.ts'
 import { buildRoutes, failOnWarnings } from '../support/build.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { StreamClient } from '../support/stream-client.ts'
+import { until } from '../support/test-node.ts'
 
 failOnWarnings(t)
 
@@ -23,6 +27,46 @@ t.test('the presence of a user lists the open streams of that user', async (t) =
   const nobody = await host.app.inject('/hub/users/nobody')
   t.equal(nobody.statusCode, 200)
   t.same(nobody.json(), { user: 'nobody', online: false, streams: [] })
+})
+
+t.test('an operator sees how each stream of a user keeps up, and from where it comes', async (t) => {
+  let mayClose = true
+  const authorize = (_request: unknown, { verb }: HubAction) => verb !== 'close' || mayClose
+  const host = await buildRoutes(t, { server: { trustProxy: true }, routes: { authorize } })
+  await host.listen()
+  const inspect = async () =>
+    ((await host.app.inject('/hub/users/alice/streams')).json() as { streams: Record<string, unknown>[] }).streams
+  t.same(await inspect(), [])
+
+  const url = `${host.url}/hub/events?user=alice`
+  await host.client(`${url}&topics=news`)
+  await host.client(url, { headers: { 'x-forwarded-for': `203.0.113.7` } })
+  const [near, far] = await inspect()
+  const live = { state: 'live', behind: 0, unsent: 0 }
+  t.match(near, { id: host.streams[0]?.id, topics: ['news'], ...live, address: '127.0.0.1' })
+  t.match(far, { id: host.streams[1]?.id, topics: [], ...live, address: '203.0.113.7' })
+  mayClose = false
+  t.match(await inspect(), [live, live])
+  t.notOk(
+    (await inspect()).some((stream) => 'address' in stream),
+    'a reader sees no addresses'
+  )
+  mayClose = true
+
+  const slow = connect(host.port, '127.0.0.1')
+  t.teardown(() => slow.destroy())
+  slow.write('GET /hub/events?user=alice HTTP/1.1\r\nHost: hub\r\n\r\n')
+  await once(slow, 'readable')
+  // Nothing is read from here on, so its socket becomes full.
+  const data = 'x'.repeat(60_000)
+  await until(
+    async () => {
+      await host.app.sse.send('alice', { data })
+      return (await inspect())[2]
+    },
+    (stream) => stream?.state === 'replaying' && Number(stream.behind) > 0 && Number(stream.unsent) > 0,
+    'a stream that is behind'
+  )
 })
 
 t.test('online users are listed in the order of names, a page at a time', async (t) => {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { describeSettings } from '../../standalone/describe-settings.ts'
+import { describeSettings, publicSettings } from '../../standalone/describe-settings.ts'
 import { EnvironmentError, readEnvironment } from '../../standalone/environment.ts'
 import { withSettingFiles } from '../../standalone/setting-files.ts'
 import { SETTINGS } from '../../standalone/setting-list.ts'
@@ -114,6 +114,9 @@ t.test('the description of the settings has every default, and no secret', async
     authentication: { apiKeys: ['backend: broadcast,read,user:*,user:alice*,topic:*'], subscriberKeys: 1 }
   })
   t.notMatch(JSON.stringify(described), /canary|whsec/)
+  const shown = publicSettings(environment)
+  t.match(shown, { authentication: 'on', store: described.store })
+  t.notMatch(JSON.stringify(shown), /canary|whsec|backend/)
   t.notMatch(JSON.stringify(described), 'undefined')
 })
 
