@@ -8,8 +8,8 @@ export interface Clock {
   after(milliseconds: number, then: () => void): () => void
 }
 
-/** The longest time that timers of JavaScript take. */
-const LONGEST = 2 ** 31 - 1
+/** Timers of JavaScript take little more: 2 ** 31 - 1 milliseconds. */
+const LONGEST = 2_000_000_000
 
 export const systemClock: Clock = {
   now: () => Date.now(),

@@ -14,15 +14,18 @@ export interface Environment extends Target {
 
 export const environment = globalThis as unknown as Environment
 
-/** Calls `wake` when the device is online again or the page is shown again, until the signal is aborted. */
+/**
+ * Calls `wake` when the device is online again or the page is shown again, until the signal is aborted; with true where the
+ * connection is another one: after a return to the network, or out of the back-forward cache.
+ */
 export function onWake(signal: AbortSignal, wake: (hasConnectionChanged: boolean) => void): void {
-  const { document } = environment
-  const listen = (target: Target | undefined, type: string, listener: (event: { persisted?: boolean }) => void): void =>
-    target?.addEventListener?.(type, listener, { signal })
-  listen(environment, 'online', () => wake(true))
-  // A page that comes out of the back-forward cache.
-  listen(environment, 'pageshow', ({ persisted = false }) => wake(persisted))
-  listen(document, 'visibilitychange', () => wake(false))
+  const signs = [
+    [environment, 'online'],
+    [environment, 'pageshow'],
+    [environment.document, 'visibilitychange']
+  ] as const
+  for (const [target, type] of signs)
+    target?.addEventListener?.(type, ({ persisted }) => wake(persisted ?? type === 'online'), { signal })
 }
 
 /** Reports an error that no handler takes, as the runtime reports uncaught ones, without ending a process. */

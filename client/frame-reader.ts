@@ -14,9 +14,9 @@ export interface Frame {
 
 /**
  * Returns a function that takes text in any pieces and returns the frames that they complete. A block whose end never arrives
- * is no frame. The function throws a RangeError for a block longer than the limit.
+ * is no frame. The function throws a RangeError for a block longer than the limit, in characters.
  */
-export function frameReader(limit = Number.POSITIVE_INFINITY): (text: string) => Frame[] {
+export function frameReader(limit = 16_777_216): (text: string) => Frame[] {
   let rest = ''
   let raw = ''
   let event = ''
@@ -31,7 +31,7 @@ export function frameReader(limit = Number.POSITIVE_INFINITY): (text: string) =>
     for (let at = 0; at < pieces.length; at += 2) {
       const line = pieces[at] ?? ''
       raw += line + pieces[at + 1]
-      const [, name, value = ''] = /^([^:]*)(?:: ?(.*))?/s.exec(line) ?? []
+      const [name, value = ''] = line.split(/: ?(.*)/s)
       if (line === '') {
         frames.push({ raw, event: event || 'message', data, id, retry })
         raw = event = ''
@@ -41,7 +41,7 @@ export function frameReader(limit = Number.POSITIVE_INFINITY): (text: string) =>
       else if (name === 'id' && !value.includes('\0')) id = value
       else if (name === 'retry' && /^\d+$/.test(value)) retry = Number(value)
     }
-    if (raw.length + rest.length > limit) throw new RangeError('too large a frame')
+    if (raw.length + rest.length > limit) throw new RangeError('too large')
     return frames
   }
 }

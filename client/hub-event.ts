@@ -19,15 +19,15 @@ export function hubEvent(
   isReplayed: boolean,
   parse: (text: string, name: string) => unknown
 ): HubEvent {
-  let parsed: { readonly value: unknown } | undefined
+  let parsed: readonly [unknown] | undefined
   return {
     name,
     id: id || undefined,
     text,
     isReplayed,
     get data() {
-      parsed ??= { value: parse(text, name) }
-      return parsed.value
+      parsed ??= [parse(text, name)]
+      return parsed[0]
     }
   }
 }

@@ -22,11 +22,11 @@ export interface StreamState {
    */
   readonly name: 'connecting' | 'open' | 'waiting' | 'closed'
   /** Why the last attempt ended; undefined before the first end. */
-  readonly reason: EndReason | undefined
+  readonly reason?: EndReason | undefined
   /** The failure of the last attempt, with its HTTP status if there was an answer. */
-  readonly error: StreamError | undefined
+  readonly error?: StreamError | undefined
   /** When the client returns, in milliseconds since the Unix epoch. */
-  readonly nextAttempt: number | undefined
+  readonly nextAttempt?: number | undefined
 }
 
 export interface StreamCounters {

@@ -6,34 +6,34 @@ import type { AnyEvent, HubStream } from './hub-stream.ts'
  */
 export async function* iterate<Events extends object>(stream: HubStream<Events>): AsyncGenerator<AnyEvent<Events>> {
   let waiting: AnyEvent<Events> | undefined
-  let wake = (): void => undefined
-  let handled = wake
-  const removes = [
-    stream.on('*', (event) => {
-      waiting = event
-      wake()
-      return new Promise<void>((resolve) => {
+  let wake: (() => void) | undefined
+  let handled: (() => void) | undefined
+  const stopTaking = stream.on(
+    '*',
+    (event) =>
+      new Promise<void>((resolve) => {
+        waiting = event
         handled = resolve
+        wake?.()
       })
-    }),
-    stream.on('close', () => wake())
-  ]
+  )
+  const stopWaiting = stream.on('close', () => wake?.())
   try {
-    for (;;) {
-      if (waiting) {
-        const event = waiting
-        waiting = undefined
+    while (waiting || stream.state.name !== 'closed') {
+      const event = waiting
+      waiting = undefined
+      if (event) {
         yield event
-        handled()
-      } else if (stream.state.name !== 'closed') {
+        handled?.()
+      } else
         await new Promise<void>((resolve) => {
           wake = resolve
         })
-      } else if (stream.state.error) throw stream.state.error
-      else return
     }
+    if (stream.state.error) throw stream.state.error
   } finally {
-    for (const remove of removes) remove()
-    handled()
+    stopTaking()
+    stopWaiting()
+    handled?.()
   }
 }

@@ -5,9 +5,9 @@ import { StreamError } from './stream-end.ts'
 
 /** A position in the history of one user. */
 export interface Position {
-  readonly id?: string | undefined
+  id?: string | undefined
   /** Null for a stream without a user; undefined where the hub has not named one yet. */
-  readonly user?: string | null | undefined
+  user?: string | null | undefined
 }
 
 export interface KeptCursor {
@@ -21,30 +21,29 @@ export function keptCursor(
   { origin, pathname }: URL,
   onError: (error: StreamError) => void
 ): KeptCursor {
-  let storage: CursorStorage | undefined
   let saved: string | undefined
   const key = `sse-hub ${origin}${pathname} ${user}`
-  const use = (action: () => string | null | undefined): string => {
+  const use = <Result>(action: (storage: CursorStorage) => Result): Result | undefined => {
     try {
       // A page may not even have the right to name its storage.
-      storage ??= persist === 'session' ? environment.sessionStorage : persist
-      return action() ?? ''
+      const storage = persist === 'session' ? environment.sessionStorage : persist
+      return storage && action(storage)
     } catch (cause) {
-      persist = storage = undefined
-      onError(new StreamError('persist', String(cause), undefined, cause))
-      return ''
+      persist = undefined
+      onError(new StreamError('persist', cause))
     }
   }
   return {
     load() {
       // Another program may have written it.
-      const { id, user } = (jsonOrText(use(() => storage?.getItem(key))) ?? {}) as Position
+      const { id, user } = (jsonOrText(use((storage) => storage.getItem(key)) ?? '') ?? {}) as Position
       return typeof id === 'string' ? { id, user } : {}
     },
     save(position) {
-      if (!position.id || position.id === saved) return
-      saved = position.id
-      use(() => storage?.setItem(key, JSON.stringify(position)) as undefined)
+      const { id } = position
+      if (!id || id === saved) return
+      saved = id
+      use((storage) => storage.setItem(key, JSON.stringify(position)))
     }
   }
 }

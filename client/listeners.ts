@@ -32,7 +32,7 @@ export function listenersOf<Events extends object>(): Listeners<Events> {
 
   const call = (key: string, value: unknown): Promise<unknown>[] => {
     const onFailure = (cause: unknown): void => {
-      const error = new StreamError('handler', String(cause), undefined, cause)
+      const error = new StreamError('handler', cause)
       if (key !== 'error' && handlers.get('error')?.size) void call('error', error)
       else report(error)
     }
@@ -63,7 +63,7 @@ export function listenersOf<Events extends object>(): Listeners<Events> {
     },
     dispatch(event) {
       const pending = call(`:${event.name}`, event)
-      if (!event.name.startsWith('hub.')) pending.push(...call('*', event))
+      if (!/^hub\./.test(event.name)) pending.push(...call('*', event))
       return pending.length ? Promise.all(pending) : undefined
     },
     emit: call

@@ -45,9 +45,9 @@ export function requestsOf(base: URL, options: RequestOptions): Requests {
     try {
       answer = auth ? await auth(why) : {}
     } catch (cause) {
-      throw new StreamError('auth', String(cause), undefined, cause)
+      throw new StreamError('auth', cause)
     }
-    if (!answer) throw new StreamError('unauthorized', 'no credentials')
+    if (!answer) throw new StreamError('unauthorized')
     return answer
   }
 
@@ -68,22 +68,24 @@ export function requestsOf(base: URL, options: RequestOptions): Requests {
     },
     async send(url, init) {
       const { headers, ticket } = await requests.credentials()
-      if (ticket !== undefined) url.searchParams.set('ticket', ticket)
-      const { fetch = globalThis.fetch, credentials = 'same-origin' } = options
-      const request = { cache: 'no-store' as const, credentials, ...init }
-      return fetch(url.href, { ...request, headers: { ...options.headers, ...headers, ...init.headers } })
+      if (ticket) url.searchParams.set('ticket', ticket)
+      const request = {
+        cache: 'no-store',
+        credentials: options.credentials,
+        ...init,
+        headers: { ...options.headers, ...headers, ...init.headers }
+      }
+      return (options.fetch ?? fetch)(url.href, request as RequestInit)
     },
     async call(method, path, body) {
-      const init = body
-        ? { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
-        : { method }
+      const init = body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
       for (let isRenewed = !auth; ; isRenewed = true) {
         const used = requests.credentials()
         const url = new URL(path, base)
         // An open hub takes the name of the user from the URL.
         const user = base.searchParams.get('user')
         if (user) url.searchParams.set('user', user)
-        const response = await requests.send(url, init)
+        const response = await requests.send(url, { method, ...init })
         if (response.ok) return response.status === 204 ? undefined : response.json()
         if (response.status !== 401 || isRenewed) throw await errorOf(response)
         requests.renew(used, 'refused')

@@ -53,8 +53,9 @@ export class StreamError extends Error {
   /** The HTTP status, if there was an answer. */
   declare readonly status: number | undefined
 
-  constructor(code: string, message: string, status?: number, cause?: unknown) {
-    super(message, { cause })
+  /** @param why a message, or the error that is the cause */
+  constructor(code: string, why: unknown = code, status?: number) {
+    super(String(why), { cause: why })
     this.name = 'StreamError'
     this.code = code
     this.status = status

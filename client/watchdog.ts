@@ -14,7 +14,7 @@ export interface Watchdog {
 }
 
 /** Notices that nothing comes any more. @param patience the longest silence until the heartbeat interval is known */
-export function watchdog(clock: Clock, patience: number, onSilence: () => void): Watchdog {
+export function watchdog(clock: Clock, patience = 60_000, onSilence: () => void): Watchdog {
   let lastSeen = 0
   let cancel: (() => void) | undefined
   const watch = (wait: number): void => {

@@ -1,6 +1,6 @@
+import { connect } from '../connect.ts'
 import type { HubEvent } from '../hub-event.ts'
 import type { HubStream, OwnEvents, StreamState } from '../hub-stream.ts'
-import { openStream } from '../open-stream.ts'
 import type { StreamOptions } from '../options.ts'
 import type { Entry, Message } from './messages.ts'
 
@@ -63,7 +63,7 @@ export function lead({ url, options, from, topics, post, take, onState }: Leader
   let length = 0
   let at = from
   let isOver = false
-  const stream: HubStream = openStream(url, { ...options, persist: undefined, lastEventId: from, topics: [...topics] })
+  const stream: HubStream = connect(url, { ...options, persist: undefined, lastEventId: from, topics: [...topics] })
   const entryOf = entriesOf(from)
 
   const report = (to?: string): void => {

@@ -1,12 +1,12 @@
 import type { Welcome } from '../../services/events/hub-frames.ts'
 import { systemClock } from '../clock.ts'
+import { connect } from '../connect.ts'
 import { environment } from '../environment.ts'
 import { hubEvent, jsonOrText } from '../hub-event.ts'
 import type { Gap, HubStream, StreamState } from '../hub-stream.ts'
 import { iterate } from '../iterate.ts'
 import { keptCursor } from '../kept-cursor.ts'
 import { listenersOf } from '../listeners.ts'
-import { openStream } from '../open-stream.ts'
 import type { StreamOptions } from '../options.ts'
 import { requestedTopics } from '../requested-topics.ts'
 import { requestsOf } from '../requests.ts'
@@ -47,7 +47,7 @@ export function openSharedStream<Events extends object>(
 ): SharedStream<Events> {
   const locks = locksOfPage()
   if (locks === undefined || typeof BroadcastChannel === 'undefined')
-    return Object.defineProperty(openStream<Events>(address, options), 'role', {
+    return Object.defineProperty(connect<Events>(address, options), 'role', {
       value: 'alone'
     }) as SharedStream<Events>
 
@@ -147,7 +147,7 @@ export function openSharedStream<Events extends object>(
     queue = queue
       .then(() => take(entry))
       // Handlers report their failures themselves.
-      .catch((cause) => emit('error', new StreamError('handler', String(cause), undefined, cause)))
+      .catch((cause) => emit('error', new StreamError('handler', cause)))
       .then(() => {
         queued--
       })
@@ -157,7 +157,7 @@ export function openSharedStream<Events extends object>(
   /** Reads history up to a position that the leader's entries continue. */
   const readHistory = (): void => {
     if (side !== undefined) return
-    const reading: HubStream = openStream(url, { ...options, persist: undefined, lastEventId: cursor, topics: all })
+    const reading: HubStream = connect(url, { ...options, persist: undefined, lastEventId: cursor, topics: all })
     side = reading
     const entryOf = entriesOf(cursor)
     onEveryEvent(reading, (event) => enqueue(entryOf(event)))

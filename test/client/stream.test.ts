@@ -590,16 +590,19 @@ t.test('an inbox counts and lists, and follows the stream', async (t) => {
 })
 
 /** In bytes, minified and compressed. */
-const LIMITS: [string, number][] = [
-  ['connect', 4_608],
-  ['inboxOf', 768]
+const LIMITS: [string, string, number][] = [
+  ['client.ts', 'connect', 4_096],
+  ['client.ts', 'inboxOf', 704],
+  ['client-shared.ts', 'connectShared', 6_592],
+  ['client-react.ts', 'HubProvider, useEvent, useHub, useHubState, useInbox', 1_152],
+  ['client-vue.ts', 'hubPlugin, useEvent, useHub, useHubState, useInbox', 1_088]
 ]
 
 t.test('a page loads few bytes for the client', async (t) => {
   const { minified } = (await import(BUNDLER)) as { minified(entry: string, names: string[]): Promise<string> }
-  for (const [name, limit] of LIMITS) {
-    const { length } = gzipSync(await minified('client.ts', [name]), { level: 9 })
-    t.comment(`${name}: ${length} bytes`)
-    t.ok(length <= limit, `${name} takes at most ${limit} bytes`)
+  for (const [entry, names, limit] of LIMITS) {
+    const { length } = gzipSync(await minified(entry, [names]), { level: 9 })
+    t.comment(`${entry} { ${names} }: ${length} bytes`)
+    t.ok(length <= limit, `${entry} takes at most ${limit} bytes`)
   }
 })
