@@ -1,21 +1,9 @@
-import { hash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import type { PageFile } from './page-files.ts'
+import { contentSecurityPolicy, type PageFile, pageFile } from './page-files.ts'
 
-/** Only files of this origin, no inline script, no framing: the data of an event is never executed. */
-const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self'",
-  "font-src 'self'",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'"
-].join('; ')
+const CONTENT_SECURITY_POLICY = contentSecurityPolicy({ 'img-src': "'self'", 'font-src': "'self'" })
 
 const TYPES: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
@@ -54,22 +42,7 @@ function fileOf(name: string, body: Buffer): PageFile {
   const type = TYPES[extname(name)] ?? 'application/octet-stream'
   // Fonts are compressed already.
   const gzipped = type.startsWith('font/') ? undefined : lazily(() => gzipSync(body, { level: 9 }))
-  const etag = JSON.stringify(hash('sha256', body, 'base64url'))
-  return {
-    headers: {
-      'content-type': type,
-      etag,
-      'content-security-policy': CONTENT_SECURITY_POLICY,
-      'x-content-type-options': 'nosniff',
-      'referrer-policy': 'no-referrer',
-      // Revalidated each time: a page of one version with scripts of another would be broken.
-      'cache-control': 'no-cache',
-      ...(gzipped && { vary: 'accept-encoding' })
-    },
-    etag,
-    body,
-    gzipped
-  }
+  return pageFile({ type, body, contentSecurityPolicy: CONTENT_SECURITY_POLICY, gzipped })
 }
 
 /** Compressed when it is first asked for: most programs that start a hub never open the page. */

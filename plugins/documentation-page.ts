@@ -4,22 +4,13 @@ import fastifySwagger from '@fastify/swagger'
 import fastifySwaggerUi from '@fastify/swagger-ui'
 import Fastify, { type FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { type PageFile, pageFile, redirectToSlash, sendFile } from './page-files.ts'
+import { contentSecurityPolicy, type PageFile, pageFile, redirectToSlash, sendFile } from './page-files.ts'
 
 const PATH = '/documentation'
 const gzip = promisify(zlib.gzip)
 
-/** As strict as that of the console. Icons of the page are `data:` URLs in its style sheet. */
-const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'"
-].join('; ')
+/** Icons of the page are `data:` URLs in its style sheet. */
+const CONTENT_SECURITY_POLICY = contentSecurityPolicy({ 'img-src': "'self' data:" })
 
 const FILES = [
   '/',
@@ -57,10 +48,10 @@ async function readFiles(): Promise<ReadonlyMap<string, PageFile>> {
   })
   const files = new Map<string, PageFile>()
   for (const path of FILES) {
-    const file = pageFile(await reader.inject(PATH + path), CONTENT_SECURITY_POLICY)
-    const gzipped = await gzip(file.body)
-    const headers = { ...file.headers, vary: 'accept-encoding' }
-    files.set(path, { ...file, headers, gzipped: () => gzipped })
+    const { headers, rawPayload: body } = await reader.inject(PATH + path)
+    const gzipped = await gzip(body)
+    const type = `${headers['content-type']}`
+    files.set(path, pageFile({ type, body, contentSecurityPolicy: CONTENT_SECURITY_POLICY, gzipped: () => gzipped }))
   }
   await reader.close()
   return files

@@ -10,33 +10,44 @@ export interface PageFile {
   readonly gzipped?: (() => Buffer) | undefined
 }
 
-/** A response of `inject()`. */
-interface Injected {
-  readonly headers: Record<string, unknown>
-  readonly rawPayload: Buffer
+interface FileContent {
+  /** The media type. */
+  readonly type: string
+  readonly body: Buffer
+  readonly contentSecurityPolicy: string
+  readonly gzipped?: (() => Buffer) | undefined
 }
 
 /**
- * A file from the response of `@fastify/static`, which sets its type and its entity tag. Files are served from memory: opening
- * one for each request would let a client that pipelines requests and reads nothing exhaust all descriptors.
+ * A file that is served from memory: opening one for each request would let a client that pipelines requests and reads
+ * nothing exhaust all descriptors.
  */
-export function pageFile({ headers, rawPayload }: Injected, contentSecurityPolicy: string): PageFile {
-  // A response that is generated has none.
-  const etag = `${headers.etag ?? JSON.stringify(hash('sha256', rawPayload, 'base64url'))}`
+export function pageFile({ type, body, contentSecurityPolicy, gzipped }: FileContent): PageFile {
+  const etag = JSON.stringify(hash('sha256', body, 'base64url'))
   return {
     headers: {
-      'content-type': `${headers['content-type']}`,
-      ...(headers['last-modified'] !== undefined && { 'last-modified': `${headers['last-modified']}` }),
+      'content-type': type,
       etag,
       'content-security-policy': contentSecurityPolicy,
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
       // Revalidated each time: a page of one version with scripts of another would be broken.
-      'cache-control': 'no-cache'
+      'cache-control': 'no-cache',
+      ...(gzipped !== undefined && { vary: 'accept-encoding' })
     },
     etag,
-    body: rawPayload
+    body,
+    gzipped
   }
+}
+
+/** Only files of this origin, no inline script, no framing: the data of an event is never executed. */
+export function contentSecurityPolicy(sources: Readonly<Record<string, string>>): string {
+  const own = { 'script-src': "'self'", 'style-src': "'self'", ...sources, 'connect-src': "'self'" }
+  const none = { 'base-uri': "'none'", 'form-action': "'none'", 'frame-ancestors': "'none'" }
+  return Object.entries({ 'default-src': "'none'", ...own, ...none })
+    .map(([directive, source]) => `${directive} ${source}`)
+    .join('; ')
 }
 
 export function sendFile(
