@@ -179,6 +179,31 @@ t.test('a store in which pages were overwritten is refused, or works', async (t)
   t.ok(refused > 0, 'the others were unused pages')
 })
 
+t.test(
+  'a store with a page that has its free space elsewhere is refused, also if only a write would use the space',
+  async (t) => {
+    const path = await filled(t)
+    const store = readFileSync(join(path, 'data.mdb'))
+    const pages = Array.from({ length: store.length / 4_096 - 2 }, (_, at) => (at + 2) * 4_096)
+    const tablePages = pages.filter((page) => store.readUInt16LE(page + 18) === 2)
+    let refused = 0
+    for (const page of tablePages.filter((_, at) => at % 4 === 0)) {
+      const copy = copyOf(t, path)
+      const bytes = Buffer.from(store)
+      bytes.writeUInt16LE(0xb120, page + 22)
+      writeFileSync(join(copy, 'data.mdb'), bytes)
+      try {
+        await (await embeddedLog({ path: copy })).close()
+      } catch (error) {
+        refused++
+        t.match(error, DAMAGED)
+      }
+      rmSync(copy, { recursive: true })
+    }
+    t.ok(refused > 0, 'the others were unused pages')
+  }
+)
+
 t.test('a store whose creation was interrupted is created again', async (t) => {
   const path = folder(t)
   writeFileSync(join(path, 'data.mdb'), '')

@@ -10,8 +10,13 @@ const PAGE_SIZES = new Set([4_096, 8_192, 16_384, 32_768, 65_536])
 const BRANCH = 0x01
 const LEAF = 0x02
 const OVERFLOW = 0x04
+const NODE_HEADER = 8
+/** Number of bytes of the reference to a large value. */
+const BIG_REFERENCE = 24
 const IS_BIG = 0x01
 const IS_TREE = 0x02
+/** Number of bytes of a value that is the root of a tree. */
+const TREE = 48
 /** No tree that fits into a file is deeper. */
 const MAX_DEPTH = 32
 const NO_PAGE = 0xffff_ffff_ffff_ffffn
@@ -103,14 +108,14 @@ class FileCheck {
   #checkPage(number: bigint, position: PagePosition): void {
     if (position.depth > MAX_DEPTH) throw new Error(`page ${number} is in a loop`)
     const page = this.#page(number)
-    const kind = page.readUInt16LE(18) & (BRANCH | LEAF | OVERFLOW)
+    const kind = page.readUInt16LE(18)
     if (kind !== BRANCH && kind !== LEAF) throw new Error(`page ${number} is not a page of a table`)
     const txn = page.readBigUInt64LE(8)
     // A page is written before, or with, the page that refers to it.
     if (txn > position.txn) throw new Error(`page ${number} is newer than the page that refers to it`)
     if (kind === LEAF) this.#leaves++
-    const nodes = nodesOf(page, number)
-    const keys = nodes.map((node) => keyOf(page, node, number))
+    const nodes = nodesOf(page, number, kind)
+    const keys = nodes.map((node) => keyOf(page, node))
     // The first key of a branch is not written: it is the lowest possible key.
     const first = kind === BRANCH ? 1 : 0
     checkOrder(keys.slice(first), position, number)
@@ -130,10 +135,10 @@ class FileCheck {
 
   #checkRow(page: Buffer, node: number, number: bigint, txn: bigint): void {
     const flags = page.readUInt16LE(node + 4)
-    const data = node + 8 + page.readUInt16LE(node + 6)
+    if ((flags & ~(IS_BIG | IS_TREE)) !== 0) throw new Error(`page ${number} is garbled`)
+    const data = node + NODE_HEADER + page.readUInt16LE(node + 6)
     const size = page.readUInt32LE(node)
-    const inline = (flags & IS_BIG) !== 0 ? 24 : size
-    if (data + inline > page.length) throw new Error(`page ${number} is garbled`)
+    if ((flags & IS_TREE) !== 0 && size !== TREE) throw new Error(`page ${number} is garbled`)
     if ((flags & IS_TREE) !== 0) this.#checkTree(page.readBigUInt64LE(data + 40), txn)
     if ((flags & IS_BIG) === 0) return
     const first = page.readBigUInt64LE(data)
@@ -167,20 +172,33 @@ class FileCheck {
   }
 }
 
-function nodesOf(page: Buffer, number: bigint): number[] {
-  const count = page.readUInt16LE(20) >> 1
-  if (HEADER + 2 * count > page.length) throw new Error(`page ${number} is garbled`)
-  return Array.from({ length: count }, (_, at) => {
-    const node = HEADER + page.readUInt16LE(HEADER + 2 * at)
-    if (node + 8 > page.length) throw new Error(`page ${number} is garbled`)
-    return node
-  })
+/** The offsets of the nodes of a page. LMDB moves nodes by these numbers, so that a wrong one overwrites other memory. */
+function nodesOf(page: Buffer, number: bigint, kind: number): number[] {
+  const offsetsEnd = HEADER + page.readUInt16LE(20)
+  const nodesStart = HEADER + page.readUInt16LE(22)
+  const isValid = offsetsEnd % 2 === 0 && offsetsEnd <= nodesStart && nodesStart <= page.length
+  const count = (offsetsEnd - HEADER) / 2
+  // A branch without a node has no page for any key.
+  if (!isValid || (kind === BRANCH && count === 0)) throw new Error(`page ${number} is garbled`)
+  const nodes = Array.from({ length: count }, (_, at) => HEADER + page.readUInt16LE(HEADER + 2 * at))
+  let free = nodesStart
+  for (const node of nodes.toSorted((a, b) => a - b)) {
+    const end = node + NODE_HEADER <= page.length ? endOf(page, node, kind) : Number.POSITIVE_INFINITY
+    if (node < free || end > page.length) throw new Error(`page ${number} is garbled`)
+    free = end
+  }
+  return nodes
 }
 
-function keyOf(page: Buffer, node: number, number: bigint): Buffer {
-  const end = node + 8 + page.readUInt16LE(node + 6)
-  if (end > page.length) throw new Error(`page ${number} is garbled`)
-  return page.subarray(node + 8, end)
+/** Where the key of a node ends, and its value if it is on the page. */
+function endOf(page: Buffer, node: number, kind: number): number {
+  const keyEnd = node + NODE_HEADER + page.readUInt16LE(node + 6)
+  if (kind === BRANCH) return keyEnd
+  return keyEnd + ((page.readUInt16LE(node + 4) & IS_BIG) !== 0 ? BIG_REFERENCE : page.readUInt32LE(node))
+}
+
+function keyOf(page: Buffer, node: number): Buffer {
+  return page.subarray(node + NODE_HEADER, node + NODE_HEADER + page.readUInt16LE(node + 6))
 }
 
 function checkOrder(keys: readonly Buffer[], { compare, low, high }: PagePosition, number: bigint): void {
