@@ -109,8 +109,11 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
     const log = await given.log()
     const listeners: Listener[] = []
     for (const text of named('a', 5)) {
-      listeners.push(await given.listener(log))
+      const listener = await given.listener(log)
+      listeners.push(listener)
       await log.append([draft('u:alice', text)])
+      // A tail begins after the position that it returns, which may be before an event that no tail has dispatched yet.
+      await listener.met(text)
     }
     for (const [index, listener] of listeners.entries()) {
       await listener.met('a5')

@@ -161,7 +161,9 @@ t.test('online and offline', { skip: withoutRedis }, async (t) => {
     await untilSame(() => first.node.reports, ['+alice', '+bob'])
     first.kill()
     await sleep(LEASE)
-    const members = [await join(), await join()]
+    // Long enough to join and to open a stream within it.
+    const presenceGrace = 2_500
+    const members = [await join({ presenceGrace }), await join({ presenceGrace })]
     ;(members[1] as Member).node.open('bob')
     await untilSame(() => reportsOf(members), ['-alice'])
     t.same(await allReports(members), ['-alice'])
