@@ -14,7 +14,7 @@ import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { allSnippets, type Snippet } from '../support/snippets.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 
 const snippets = allSnippets()
 const inTypeScript = snippets.filter(({ language }) => language === 'ts')
