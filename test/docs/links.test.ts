@@ -1,0 +1,38 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import t from 'tap'
+import { ROOT } from '../support/packed-host.ts'
+import { documents } from '../support/snippets.ts'
+
+const pages = [...documents(), ...['CONTRIBUTING.md', 'CHANGELOG.md'].map(pageAt)]
+
+function pageAt(path: string): { path: string; text: string } {
+  return { path, text: readFileSync(join(ROOT, path), 'utf8') }
+}
+
+/** The anchors of a page, as GitHub makes them of its headings. */
+function anchorsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-')
+  )
+}
+
+t.test('every link of the documentation leads to a file and to one of its headings', async (t) => {
+  for (const { path, text } of pages) {
+    for (const [, target = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue
+      const [file = '', anchor] = target.split('#')
+      const linked = file === '' ? path : join(dirname(path), file)
+      t.ok(existsSync(join(ROOT, linked)), `${path}: ${target}`)
+      if (anchor !== undefined) t.ok(anchorsOf(pageAt(linked).text).includes(anchor), `${path}: ${target}`)
+    }
+  }
+})
+
+t.test('every page of the documentation is linked from the README', async (t) => {
+  const { text } = pageAt('README.md')
+  for (const { path } of documents()) if (path !== 'README.md') t.ok(text.includes(`](${path})`), path)
+})
