@@ -20,8 +20,10 @@ import { isProbe, plainProbeRoute } from './routes/status.ts'
 import { identifiesSubscribers } from './routes/subscriber.ts'
 import { InvalidOptionError, NotFoundError } from './services/errors.ts'
 import { closeParts } from './services/hub/close-parts.ts'
+import type { Hub } from './services/hub/hub.ts'
 import type { Refused } from './services/hub/refusals.ts'
 import { checkNames, REGISTER_OPTIONS } from './services/option-checks.ts'
+import type { WorkerGroup } from './services/worker-group.ts'
 
 export interface HubAppOptions {
   /**
@@ -67,6 +69,11 @@ export interface HubAppOptions {
    * @default {}
    */
   readonly settings?: object | undefined
+  /**
+   * The worker processes of the server, if there are several: limits hold over all of them, and `/stats` and `/metrics` are of all.
+   * @internal
+   */
+  readonly workers?: WorkerGroup | undefined
   /** The guard of the server's connections: `stats()` counts what it refuses, and the log reports it. */
   readonly connections?: ConnectionGuard | undefined
   /**
@@ -86,7 +93,8 @@ const OPTIONS = [
   'connections',
   'handleNotFound',
   'metrics',
-  'settings'
+  'settings',
+  'workers'
 ]
 
 const METRICS = ['on', 'open', 'off']
@@ -125,6 +133,7 @@ async function setUp(instance: FastifyInstance, options: HubAppOptions, hasHub: 
   const access = isOpen ? openAccess() : protectedAccess(keys)
   // Options of the hub win over those that the app derives from its own.
   if (!hasHub) await instance.register(sseHub, { ...access.identity, onlineCounts: isOpen, ...hub })
+  if (options.workers !== undefined) (instance.sse as unknown as Hub).manager.registry.shared = options.workers.counts
   await instance.register(activityLog)
   if (options.connections !== undefined) reportRefusals(instance, options.connections)
   // A hub of the host has its own `authenticate`; only credentials that the app itself checks replace it.
@@ -160,17 +169,18 @@ async function serve(
     const guards: onRequestHookHandler[] = isOpen
       ? []
       : [before((request) => identifiesSubscribers(request.routeOptions) || keys.requireCredentials(request))]
-    if (perSecond > 0 && !isOpen) limitFailures(api, { perSecond, clock: hub.clock })
+    const counts = options.workers?.counts
+    if (perSecond > 0 && !isOpen) limitFailures(api, { perSecond, clock: hub.clock, counts })
     if (perSecond > 0) {
       const callerOf = (request: FastifyRequest) => keys?.nameOfPublisher(request)
-      guards.unshift(await rateLimit(api, { perSecond, callerOf }))
+      guards.unshift(await rateLimit(api, { perSecond, callerOf, counts }))
     }
     guardMutations(api, guards)
-    await api.register(hubRoutes, routes)
-    const { metrics = 'on' } = options
+    const { metrics = 'on', workers } = options
+    await api.register(hubRoutes, { ...routes, workers })
     const mayRead = keys && guardWith(permitWith(keys.authorize))(() => [{ verb: 'metrics' }])
     const onRequest = mayRead === undefined || metrics === 'open' ? [] : [mayRead]
-    if (metrics !== 'off') await api.register(metricsRoute, { onRequest })
+    if (metrics !== 'off') await api.register(metricsRoute, { onRequest, workers })
     // The demo task publishes. On a protected hub that needs a publisher's credentials, which an event source cannot send.
     if (isOpen) await api.register(demoTask)
   })

@@ -1,41 +1,54 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
-import { type AddressInfo, BlockList, isIP } from 'node:net'
-import { createSecureContext } from 'node:tls'
-import closeWithGrace from 'close-with-grace'
-import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
 import { hubApp } from './app.ts'
 import { authentication } from './plugins/authentication.ts'
-import { ConnectionGuard } from './plugins/connections/connection-guard.ts'
-import type { ConnectionLimits } from './plugins/connections/limits.ts'
+import type { ConnectionGuard } from './plugins/connections/connection-guard.ts'
 import { closeInOrder } from './plugins/last-connections.ts'
-import { packageVersion } from './plugins/package-version.ts'
-import { answerUnreadableUrl, redactingSerializers } from './plugins/redaction.ts'
 import { Tickets } from './services/access/ticket-issuer.ts'
 import { closeParts } from './services/hub/close-parts.ts'
-import { describeSettings, publicSettings } from './standalone/describe-settings.ts'
+import { announce } from './standalone/announce.ts'
+import { createServer, type GuardedServer } from './standalone/create-server.ts'
+import { publicSettings } from './standalone/describe-settings.ts'
 import { type Environment, EnvironmentError, readEnvironment } from './standalone/environment.ts'
 import { reloadKeys } from './standalone/reload-keys.ts'
+import { stopInOrder } from './standalone/stop-in-order.ts'
 import { type HistoryStore, openHistory } from './standalone/stores.ts'
 import { startWebhooks } from './standalone/webhooks/start-webhooks.ts'
+import { workerNumber } from './standalone/workers/protocol.ts'
+import { runPrimary } from './standalone/workers/run-primary.ts'
+import { WorkerLink } from './standalone/workers/worker-link.ts'
+import { workerSettings } from './standalone/workers/worker-settings.ts'
 
-/** How long a stop may take, in milliseconds. */
-const STOP_WITHIN = 10_000
-/** A signal within this time after the first repeats it, in milliseconds: npm and systemd both forward signals. */
-const SAME_SIGNAL_WITHIN = 500
-const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const
 /** Thousands of event sources may reconnect at once; TCP delays connections beyond the backlog by a second. */
 const BACKLOG = 4_096
-/** A name of 256 bytes, each of them percent-encoded. */
-const MAX_PARAM_LENGTH = 768
 
 async function main(): Promise<void> {
   const environment = readEnvironment(process.env)
-  const guard = new ConnectionGuard(connectionLimits(environment))
-  const server = createServer(environment, guard)
+  const worker = workerNumber(process.env)
+  if (worker !== undefined) return serveAsWorker(environment, worker)
+  if (environment.workers > 1) process.exit(await runPrimary(environment, import.meta.filename))
+  await start(environment, createServer(environment))
+}
+
+/** Serves beside other workers. The primary process logs an error of the start. */
+async function serveAsWorker(environment: Environment, worker: number): Promise<void> {
+  const link = new WorkerLink(worker, process)
+  try {
+    const guarded = createServer(workerSettings(environment), link)
+    const { maxConnections = guarded.guard.maxConnections * environment.workers } = environment
+    link.maxConnections = maxConnections || null
+    await start(environment, guarded, link)
+  } catch (error) {
+    await link.failed(textOf(error))
+    process.exit(1)
+  }
+}
+
+async function start(environment: Environment, { server, guard }: GuardedServer, link?: WorkerLink): Promise<void> {
   const history = await openHistory(environment, server.log)
   try {
-    await serve(server, environment, history, guard)
+    await serve(server, environment, history, guard, link)
   } catch (error) {
     // Open connections and timers would keep the process alive.
     if (server.hasDecorator('sse')) {
@@ -50,11 +63,13 @@ async function serve(
   server: FastifyInstance,
   environment: Environment,
   history: HistoryStore,
-  guard: ConnectionGuard
+  guard: ConnectionGuard,
+  link: WorkerLink | undefined
 ): Promise<void> {
   const { authentication: settings, loopbackOnly, rateLimit } = environment
   const { heartbeatInterval, reconnectionTime, maxStreamAge, presenceGrace, retention, corsOrigins } = environment
-  const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, openingRate, maxEventBytes, stallTimeout } = environment
+  const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, maxEventBytes, stallTimeout } = environment
+  const { openingRate } = link === undefined ? environment : workerSettings(environment)
   const { log, cluster, tickets, description, warning } = history
   const keys =
     settings &&
@@ -88,6 +103,7 @@ async function serve(
     rateLimit,
     metrics: environment.metrics,
     settings: publicSettings(environment),
+    workers: link,
     handleNotFound: true
   })
   if (environment.webhooks !== undefined) await startWebhooks(server, environment.webhooks)
@@ -98,40 +114,12 @@ async function serve(
   })
   const reload = keys && !process.stdout.isTTY ? () => reloadKeys(keys, process.env, server.log) : undefined
   stopInOrder(server, environment.drainDelay, reload)
+  await link?.mayListen()
   await listen(server, environment)
-  announce(server, environment, description)
+  if (link !== undefined) server.log.info(description)
+  else announce(server.log, environment, (server.server.address() as AddressInfo).port, description)
   // Also with LOG_LEVEL=silent: the operator must know that history is not kept.
   if (warning !== undefined) process.stderr.write(`fastify-sse-hub: WARNING: ${warning}\n`)
-}
-
-/**
- * Closes the streams and ends the process with exit code 0, after a signal to stop and the drain delay. Another signal ends the
- * delay. An uncaught error stops the process without a delay. SIGHUP calls `reload`, or stops the process: a terminal that is
- * closed sends it.
- */
-function stopInOrder(server: FastifyInstance, delay: number, reload?: () => Promise<void>): void {
-  const skip: closeWithGrace.AllEvents[] = [...STOP_SIGNALS, 'beforeExit']
-  if (reload !== undefined) {
-    skip.push('SIGHUP')
-    process.on('SIGHUP', reload)
-  }
-  const grace = closeWithGrace({ delay: delay + STOP_WITHIN, logger: server.log, skip }, async ({ err }) => {
-    if (err) server.log.error({ err }, 'stopping after an error')
-    else await server.sse.drain({ delay })
-    await server.close()
-  })
-  // By default close-with-grace exits at once at a second signal.
-  let stoppingSince: number | undefined
-  const stop = () => {
-    if (stoppingSince === undefined) {
-      stoppingSince = performance.now()
-      if (delay > 0) server.log.info(`not ready; streams end in ${delay} ms, or at another signal`)
-      grace.close()
-    } else if (delay > 0 && performance.now() - stoppingSince > SAME_SIGNAL_WITHIN) {
-      server.sse.drain().catch((error) => server.log.error({ err: error }, 'the streams could not be ended in order'))
-    }
-  }
-  for (const signal of STOP_SIGNALS) process.on(signal, stop)
 }
 
 async function listen(server: FastifyInstance, { host, port }: Environment): Promise<void> {
@@ -144,75 +132,13 @@ async function listen(server: FastifyInstance, { host, port }: Environment): Pro
   }
 }
 
-function connectionLimits(environment: Environment): ConnectionLimits {
-  const { maxConnections, maxConnectionsPerAddress, maxUnreadBytes, requestTimeout, stallTimeout } = environment
-  const isProxy = proxyTest(environment.trustProxy)
-  return { maxConnections, maxConnectionsPerAddress, maxUnreadBytes, requestTimeout, stallTimeout, isProxy }
-}
-
-/** Returns the test whether a peer is a proxy. If only the number of proxies is set, every peer is one. */
-function proxyTest(trustProxy: Environment['trustProxy']): (address: string) => boolean {
-  if (!Array.isArray(trustProxy)) return () => trustProxy !== false && trustProxy !== 0
-  const proxies = new BlockList()
-  for (const entry of trustProxy) {
-    const [address = '', bits] = entry.split('/')
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-    if (bits === undefined) proxies.addAddress(address, family)
-    else proxies.addSubnet(address, Number(bits), family)
-  }
-  return (address) => proxies.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
-}
-
-function createServer({ logLevel, trustProxy, tls }: Environment, { serverFactory }: ConnectionGuard): FastifyInstance {
-  const options: FastifyServerOptions = {
-    // Logging each request would cost more than publishing.
-    logController: new LogController({ disableRequestLogging: true }),
-    logger: { level: logLevel, serializers: redactingSerializers },
-    frameworkErrors: answerUnreadableUrl,
-    serverFactory,
-    // A number is the number of proxies in front of the hub.
-    trustProxy: typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy,
-    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    // A closing server sends event sources a retryable rejection: a 503 would end them for good.
-    return503OnClosing: false
-  }
-  if (tls === undefined) return Fastify(options)
-  const https = { cert: read('HUB_TLS_CERT', tls.cert), key: read('HUB_TLS_KEY', tls.key), allowHTTP1: true }
-  try {
-    createSecureContext(https)
-  } catch (error) {
-    throw new EnvironmentError(
-      `HUB_TLS_CERT and HUB_TLS_KEY are not a certificate with its key: ${(error as Error).message}`
-    )
-  }
-  return Fastify({ ...options, http2: true, https } as FastifyServerOptions)
-}
-
-function read(name: string, path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    throw new EnvironmentError(`${name} cannot be read: ${(error as Error).message}`)
-  }
-}
-
-function announce(server: FastifyInstance, environment: Environment, store: string): void {
-  const { host, tls, authentication } = environment
-  server.log.info(
-    { version: packageVersion(), node: process.version, settings: describeSettings(environment) },
-    'the hub serves'
-  )
-  const { port } = server.server.address() as AddressInfo
-  const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
-  if (authentication === undefined)
-    server.log.warn('without authentication: every client that reaches this address may read and publish')
-  server.log.info(store)
-  process.stdout.write(`fastify-sse-hub: open ${tls ? 'https' : 'http'}://${name}:${port}/\n`)
+/** An error of the start, for the operator. */
+function textOf(error: unknown): string {
+  if (error instanceof EnvironmentError) return error.message
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 
 main().catch((error) => {
-  process.stderr.write(
-    `fastify-sse-hub: ${error instanceof EnvironmentError ? error.message : (error?.stack ?? error)}\n`
-  )
+  process.stderr.write(`fastify-sse-hub: ${textOf(error)}\n`)
   process.exitCode = 1
 })

@@ -1,16 +1,18 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { CallWindow } from '../services/call-window.ts'
 import { type Clock, systemClock } from '../services/clock.ts'
 import { RateLimitedError } from '../services/errors.ts'
 import { networkOf } from '../services/network-address.ts'
+import type { SharedCounts } from '../services/shared-counts.ts'
 
-/** The window over which failures are counted, in milliseconds. */
-const WINDOW = 1_000
 const STREAM_ROUTE = '/events'
 
 export interface FailureLimitOptions {
   /** Maximum number of requests with invalid credentials per address and second. */
   readonly perSecond: number
   readonly clock?: Clock | undefined
+  /** Counts that other processes share: the limit holds over all of them. */
+  readonly counts?: SharedCounts | undefined
 }
 
 /**
@@ -18,19 +20,11 @@ export interface FailureLimitOptions {
  * show which of them are valid. Requests without credentials, such as probes, are not affected. For an event source it is a
  * retryable rejection, because a 429 would end it for good.
  */
-export function limitFailures(api: FastifyInstance, { perSecond, clock = systemClock }: FailureLimitOptions): void {
-  const failures = new Map<string, number>()
-  let windowEnd = 0
-  const currentFailures = () => {
-    const now = clock.monotonic()
-    if (now >= windowEnd) {
-      failures.clear()
-      windowEnd = now + WINDOW
-    }
-    return failures
-  }
+export function limitFailures(api: FastifyInstance, options: FailureLimitOptions): void {
+  const { perSecond, clock = systemClock, counts } = options
+  const failures = new CallWindow({ clock, counts, prefix: 'failures of ' })
   api.addHook('onRequest', (request, reply, done) => {
-    if (!hasCredentials(request) || (currentFailures().get(networkOf(request.ip)) ?? 0) < perSecond) return done()
+    if (!hasCredentials(request) || failures.count(networkOf(request.ip)) < perSecond) return done()
     if (isStream(request)) {
       api.sse.countRefusal('rateLimited')
       api.sse.refuse(request, reply, 'limit')
@@ -40,11 +34,7 @@ export function limitFailures(api: FastifyInstance, { perSecond, clock = systemC
     done(new RateLimitedError(1))
   })
   api.addHook('onError', (request, _reply, { statusCode }, done) => {
-    if (statusCode === 401 && hasCredentials(request)) {
-      const network = networkOf(request.ip)
-      const counts = currentFailures()
-      counts.set(network, (counts.get(network) ?? 0) + 1)
-    }
+    if (statusCode === 401 && hasCredentials(request)) failures.add(networkOf(request.ip))
     done()
   })
 }

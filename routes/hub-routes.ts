@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Authenticate, AuthorizeTopic } from '../plugins/sse-hub.ts'
 import { checkFunction, checkNames, checkObject, REGISTER_OPTIONS } from '../services/option-checks.ts'
+import type { WorkerGroup } from '../services/worker-group.ts'
 import { accessRoute } from './access.ts'
 import { boundBodies } from './body-bound.ts'
 import { eventStreamRoute } from './events.ts'
@@ -59,6 +60,8 @@ export interface HubRoutesOptions {
    * @default {}
    */
   readonly settings?: object | undefined
+  /** @internal The workers of the standalone server. */
+  readonly workers?: WorkerGroup | undefined
 }
 
 const FUNCTIONS = [
@@ -68,7 +71,7 @@ const FUNCTIONS = [
 
 /** @throws {InvalidOptionError} */
 function checkOptions(options: HubRoutesOptions): void {
-  checkNames('hubRoutes', options, [...FUNCTIONS, 'settings'], REGISTER_OPTIONS)
+  checkNames('hubRoutes', options, [...FUNCTIONS, 'settings', 'workers'], REGISTER_OPTIONS)
   checkObject('hubRoutes.settings', options.settings)
   for (const name of FUNCTIONS) checkFunction(`hubRoutes.${name}`, options[name])
 }
@@ -80,7 +83,7 @@ function checkOptions(options: HubRoutesOptions): void {
 export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions): Promise<void> {
   checkOptions(options)
   const { authenticate, authorizeTopic, authorize, publisherOf } = options
-  const { issueTicket, revokeTickets, settings } = options
+  const { issueTicket, revokeTickets, settings, workers } = options
   useHubSchemas(app)
   takeJsonOnly(app)
   takeJsonLines(app)
@@ -100,5 +103,5 @@ export async function hubRoutes(app: FastifyInstance, options: HubRoutesOptions)
   topicRoutes(app, guard)
   historyRoutes(app, guard)
   inboxRoutes(app, guard)
-  statsRoutes(app, guard, settings)
+  statsRoutes(app, guard, { settings, workers })
 }

@@ -1,5 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { WorkerGroup, WorkerPart } from '../services/worker-group.ts'
 import type { Guard } from './guard.ts'
+import { type NodeStats, type ServerStats, serverStats } from './server-stats.ts'
 
 /** Marks the routes for supervisors and load balancers. */
 const PROBE = { config: { isProbe: true } as object }
@@ -31,15 +33,24 @@ export function plainProbeRoute(app: FastifyInstance): void {
   })
 }
 
-/** `GET /stats`: counts of this node, and `GET /settings`: its settings in force. */
-export function statsRoutes(app: FastifyInstance, guard: Guard, settings: object = {}): void {
-  const onRequest = guard(() => [{ verb: 'read' }])
+interface StatsOptions {
+  /** Settings of the host. */
+  readonly settings?: object | undefined
+  /** The workers of the server, if there are several. */
+  readonly workers?: WorkerGroup | undefined
+}
 
-  app.get('/stats', { onRequest }, async () => ({
+/** `GET /stats`: counts of this node, or of all workers of the server, and `GET /settings`: the settings in force. */
+export function statsRoutes(app: FastifyInstance, guard: Guard, { settings, workers }: StatsOptions): void {
+  const onRequest = guard(() => [{ verb: 'read' }])
+  const read = async (): Promise<NodeStats> => ({
     ...app.sse.stats(),
     ...app.sse.observe(),
     connections: await connectionsOf(app)
-  }))
+  })
+  workers?.provide('stats', read)
+
+  app.get('/stats', { onRequest }, () => (workers === undefined ? read() : readAll(workers, read)))
 
   app.get('/settings', { onRequest }, async (_request, reply) => {
     reply.header('cache-control', 'no-store')
@@ -47,8 +58,14 @@ export function statsRoutes(app: FastifyInstance, guard: Guard, settings: object
   })
 }
 
+async function readAll(workers: WorkerGroup, read: () => Promise<NodeStats>): Promise<ServerStats> {
+  const parts = (await workers.collect('stats')) as readonly WorkerPart<NodeStats>[]
+  const all = parts.length > 0 ? parts : [{ worker: workers.number, value: await read() }]
+  return serverStats(all, workers.maxConnections)
+}
+
 /** The open connections of the server, and its limit; null without one. */
-function connectionsOf({ server }: FastifyInstance): Promise<{ open: number; max: number | null }> {
+function connectionsOf({ server }: FastifyInstance): Promise<NodeStats['connections']> {
   return new Promise((resolve, reject) => {
     server.getConnections((error, open) => {
       if (error) reject(error)

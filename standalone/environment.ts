@@ -6,6 +6,7 @@ import { withSettingFiles } from './setting-files.ts'
 import { SETTING_NAMES } from './setting-list.ts'
 import { fail, oneOf, splitList, type Variables, wholeNumber } from './values.ts'
 import { readWebhooks, type WebhookSettings } from './webhooks/webhook-settings.ts'
+import { readWorkers } from './workers/worker-count.ts'
 
 /** The settings of the standalone hub, read from the environment, checked, and with defaults filled in. */
 export interface Environment extends Access {
@@ -27,6 +28,8 @@ export interface Environment extends Access {
   readonly store: string
   /** Whether `HUB_STORE` is unset: then the hub also starts if the package is missing or the folder cannot be created. */
   readonly isDefaultStore: boolean
+  /** Number of processes that serve; 1 is this process alone. */
+  readonly workers: number
   readonly retention: Partial<Retention>
   readonly maxStreams: number | undefined
   readonly maxStreamsPerUser: number | undefined
@@ -89,6 +92,7 @@ export function readEnvironment(variables: Variables): Environment {
     maxStreamAge: number('HUB_MAX_STREAM_AGE', 0, 365 * DAY),
     store: store(env.HUB_STORE),
     isDefaultStore: !env.HUB_STORE,
+    workers: readWorkers(env, isRedis(env.HUB_STORE)),
     retention,
     maxStreams: number('HUB_MAX_STREAMS', 0, 10_000_000),
     maxStreamsPerUser: number('HUB_MAX_STREAMS_PER_USER', 0, 10_000_000),
@@ -111,10 +115,12 @@ function isServiceLink(name: string, value = ''): boolean {
   return /^HUB_(SERVICE_(HOST|PORT)|PORT_\d)/.test(name)
 }
 
+const isRedis = (text: string | undefined): boolean => text !== undefined && /^rediss?[:+]/.test(text)
+
 /** The store of the history. Text that looks like a URL is not accepted as the path of a folder. */
 function store(text: string | undefined): string {
   if (!text) return DEFAULT_STORE
-  if (/^rediss?[:+]/.test(text)) return redisStore(text)
+  if (isRedis(text)) return redisStore(text)
   const isMemory = text.trim().toLowerCase() === 'memory'
   if ((isMemory && text !== 'memory') || /^[a-z][a-z\d+.-]+:/i.test(text) || text.includes('\0')) {
     // The message does not repeat the value: it may contain a password.

@@ -20,6 +20,11 @@ export const SETTINGS: readonly Setting[] = [
   setting('PORT', 'number', 'the port to listen on; 3000'),
   setting('LOG_LEVEL', 'level', 'fatal, error, warn, info, debug, trace or silent; info'),
   secret('HUB_STORE', 'store', 'where history is kept: a folder, memory, or redis://…; ./fastify-sse-hub-data'),
+  setting(
+    'HUB_WORKERS',
+    'number|auto',
+    'processes that serve, joined by the Redis of the store; auto is one a core; 1'
+  ),
   setting('HUB_AUTH', 'none', 'none: open on any address'),
   secret('HUB_API_KEYS', 'keys', 'id:key:scope,scope; …, or the path of a file of these'),
   secret('HUB_JWT_SECRET', 'secret', "the secret that verifies subscribers' tokens"),

@@ -2,6 +2,8 @@ import type { Socket } from 'node:net'
 import { isLoopback, networkOf } from '../../services/network-address.ts'
 import type { ResolvedLimits } from './limits.ts'
 
+/** Of the names of shared counts. */
+const PREFIX = 'connections of '
 const NETWORK = Symbol('sse hub network')
 
 type Counted = Socket & { [NETWORK]?: string }
@@ -16,17 +18,19 @@ export class AddressCounts {
   constructor(limits: ResolvedLimits) {
     this.#limits = limits
     const counts = this.#counts
+    const { addressCounts } = limits
     this.#onClose = function () {
       const network = this[NETWORK] as string
       const rest = (counts.get(network) as number) - 1
       if (rest === 0) counts.delete(network)
       else counts.set(network, rest)
+      addressCounts?.add(PREFIX + network, -1)
     }
   }
 
   /** Counts a connection until it closes; false if its address has reached the limit. */
   admit(socket: Socket): boolean {
-    const { maxConnectionsPerAddress: limit, limitsLoopback, isProxy } = this.#limits
+    const { maxConnectionsPerAddress: limit, limitsLoopback, isProxy, addressCounts } = this.#limits
     if (limit === 0) return true
     const address = socket.remoteAddress
     // The client has left already, or it is not an IP connection.
@@ -34,8 +38,9 @@ export class AddressCounts {
     const network = networkOf(address)
     if (!limitsLoopback && isLoopback(network)) return true
     const count = this.#counts.get(network) ?? 0
-    if (count >= limit) return false
+    if (count + (addressCounts?.elsewhere(PREFIX + network) ?? 0) >= limit) return false
     this.#counts.set(network, count + 1)
+    addressCounts?.add(PREFIX + network, 1)
     const counted = socket as Counted
     counted[NETWORK] = network
     counted.on('close', this.#onClose)

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster'
 import {
   createServer,
   type IncomingMessage,
@@ -27,6 +28,7 @@ import { IdleConnections } from './idle-connections.ts'
 import { type ConnectionLimits, type ResolvedLimits, resolveLimits } from './limits.ts'
 import { Pipelines } from './pipelines.ts'
 import { UnreadResponses } from './unread-responses.ts'
+import { WorkerConnections } from './worker-connections.ts'
 
 /** Interval at which connections are checked, in milliseconds. */
 const SWEEP = 1_000
@@ -57,6 +59,8 @@ export class ConnectionGuard {
   readonly #pipelines: Pipelines
   readonly #unread: UnreadResponses
   readonly #peers: Http2Peers
+  /** In a worker of `node:cluster`, in place of Node's own limit. */
+  readonly #worker: WorkerConnections | undefined
   #onRefusal: (reason: Refusal) => void = () => {}
   #hasDropped = false
 
@@ -66,10 +70,17 @@ export class ConnectionGuard {
     const { clock, maxPipelined, maxUnreadBytes, stallTimeout } = this.#limits
     const onCut = (reason: Refusal) => this.#onRefusal(reason)
     this.#addresses = new AddressCounts(this.#limits)
+    const { maxConnections, counts } = this.#limits
+    if (cluster.isWorker && maxConnections > 0) this.#worker = new WorkerConnections(maxConnections, counts)
     this.#idle = new IdleConnections(() => clock.monotonic())
     this.#pipelines = new Pipelines({ maxQueued: maxPipelined, onCut })
     this.#unread = new UnreadResponses({ maxBytes: maxUnreadBytes, stallTimeout, onCut })
     this.#peers = new Http2Peers({ ...this.#limits, now: () => clock.monotonic(), onCut })
+  }
+
+  /** @internal The limit of connections; 0 without one. */
+  get maxConnections(): number {
+    return this.#limits.maxConnections
   }
 
   /** Calls `listener` for each connection or request that is refused or cut. There is one listener. */
@@ -82,7 +93,7 @@ export class ConnectionGuard {
     const given = options as FactoryOptions
     const server = this.#create(this.#guarded(handler as unknown as Handler, given), given)
     const { maxConnections, maxRequestsPerConnection } = this.#limits
-    if (maxConnections > 0) server.maxConnections = maxConnections
+    if (maxConnections > 0 && this.#worker === undefined) server.maxConnections = maxConnections
     server.maxRequestsPerSocket = maxRequestsPerConnection
     this.#countNodeResponses(server)
     this.#watch(server)
@@ -165,17 +176,20 @@ export class ConnectionGuard {
         this.#hasDropped = false
       })
     })
-    server.on('drop', () => {
-      this.#onRefusal('connections')
-      // Idle connections make room for the next client.
-      this.#hasDropped = true
-    })
+    server.on('drop', () => this.#dropped())
     server.once('close', () => stop?.())
   }
 
+  #dropped(): void {
+    this.#onRefusal('connections')
+    // Idle connections make room for the next client.
+    this.#hasDropped = true
+  }
+
   #onConnection(socket: Socket): void {
-    if (this.#addresses.admit(socket)) return
-    this.#onRefusal('connectionsOfAddress')
+    if (this.#worker?.admit(socket) === false) this.#dropped()
+    else if (this.#addresses.admit(socket)) return
+    else this.#onRefusal('connectionsOfAddress')
     // After the listeners of the server, which expect an open socket.
     process.nextTick(() => socket.resetAndDestroy())
   }

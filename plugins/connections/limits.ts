@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../../services/clock.ts'
 import { InvalidOptionError } from '../../services/errors.ts'
 import { wholeNumber, wholeNumbers } from '../../services/option-checks.ts'
+import type { SharedCounts } from '../../services/shared-counts.ts'
 
 /** Bounds on the connections of a server. Durations are in milliseconds, sizes in bytes. */
 export interface ConnectionLimits {
@@ -65,6 +66,8 @@ export interface ConnectionLimits {
    * @default the system's
    */
   readonly clock?: Clock | undefined
+  /** @internal Counts that other workers share: limits that are set hold over all of them. */
+  readonly counts?: SharedCounts | undefined
 }
 
 export interface ResolvedLimits extends Record<keyof typeof NUMBERS, number> {
@@ -73,6 +76,10 @@ export interface ResolvedLimits extends Record<keyof typeof NUMBERS, number> {
   readonly limitsLoopback: boolean
   readonly isProxy: (address: string) => boolean
   readonly clock: Clock
+  /** The shared counts for the limit of all connections. The default limit is that of a process. */
+  readonly counts: SharedCounts | undefined
+  /** The same for the limit per address. */
+  readonly addressCounts: SharedCounts | undefined
 }
 
 /** Descriptors for everything except connections: the event log, log files, Redis, the listening socket. */
@@ -93,14 +100,14 @@ const NUMBERS = {
   maxUnreadBytes: [134_217_728, 1_048_576, Number.MAX_SAFE_INTEGER]
 } as const
 
-const OTHERS = ['maxConnectionsPerAddress', 'isProxy', 'clock']
+const OTHERS = ['maxConnectionsPerAddress', 'isProxy', 'clock', 'counts']
 
 /** @throws {InvalidOptionError} naming the option, the values that it takes, and the value that was given. */
 export function resolveLimits(limits: ConnectionLimits): ResolvedLimits {
   const names = [...Object.keys(NUMBERS), ...OTHERS]
   const unknown = Object.keys(limits).find((name) => !names.includes(name))
   if (unknown !== undefined) throw new InvalidOptionError(unknown, `is not a limit; the limits are ${names.join(', ')}`)
-  const { isProxy = () => false, clock = systemClock } = limits
+  const { isProxy = () => false, clock = systemClock, counts } = limits
   const given = { ...limits, maxConnections: limits.maxConnections ?? descriptors() }
   const numbers = wholeNumbers(NUMBERS, given)
   const share = Math.ceil(numbers.maxConnections / 4)
@@ -111,7 +118,9 @@ export function resolveLimits(limits: ConnectionLimits): ResolvedLimits {
     maxConnectionsPerAddress: wholeNumber('maxConnectionsPerAddress', perAddress ?? share, 0, MANY),
     limitsLoopback: perAddress !== undefined,
     isProxy,
-    clock
+    clock,
+    counts: limits.maxConnections === undefined ? undefined : counts,
+    addressCounts: (perAddress ?? limits.maxConnections) === undefined ? undefined : counts
   }
 }
 

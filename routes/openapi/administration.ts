@@ -21,6 +21,11 @@ const Stats = Type.Object({
   connections: Type.Object(
     { open: Count, max: Type.Union([Count, Type.Null()]) },
     { description: 'Connections of this node, and their limit' }
+  ),
+  workers: Type.Optional(
+    Type.Array(Type.Object({ worker: Count, streams: Count }), {
+      description: 'The workers of the server whose counts are added up here; only with several workers'
+    })
   )
 })
 
@@ -66,6 +71,7 @@ export const ADMINISTRATION: Record<string, Operation> = {
   },
   'GET /stats': {
     ...{ id: 'stats', summary: 'Counts of this node, and of all', tag: TAG, caller: 'publisher', example: {} },
+    description: 'With several workers, the sums of those that answer within a second.',
     success: { 200: { description: 'Counts', schema: Stats } },
     errors: []
   },
@@ -85,7 +91,8 @@ export const ADMINISTRATION: Record<string, Operation> = {
   },
   'GET /metrics': {
     ...{ id: 'metrics', summary: 'Metrics of this node, as Prometheus reads them', tag: TAG, caller: 'publisher' },
-    description: 'On a locked hub it needs a key with the scope `metrics` or `read`.',
+    description:
+      'On a locked hub it needs a key with the scope `metrics` or `read`. With several workers each value has the label `worker`.',
     success: {
       200: {
         description: 'Metrics',

@@ -77,7 +77,7 @@ export class Admission {
   admit(user: string | null, address: string): StreamRejection | undefined {
     const { maxStreams, maxStreamsPerUser, maxStreamsPerAddress, onUserLimit } = this.#options
     if (this.#isClosing()) return 'shutdown'
-    if (maxStreams > 0 && this.#registry.size >= maxStreams) return 'limit'
+    if (maxStreams > 0 && this.#registry.sharedSize >= maxStreams) return 'limit'
     if (this.limitsAddresses && address !== '' && this.#registry.countOfAddress(address) >= maxStreamsPerAddress)
       return 'limit'
     if (user === null || maxStreamsPerUser === 0) return undefined

@@ -1,7 +1,12 @@
 import { type Channel, channelsHeard, EVERYONE, topicChannel, userOfChannel } from '../events/channel.ts'
+import type { SharedCounts } from '../shared-counts.ts'
 import { CompactIndex } from './compact-index.ts'
 import type { EventStream } from './event-stream.ts'
 import { OrderedNames } from './ordered-names.ts'
+
+/** Names of shared counts. */
+const ALL = 'streams'
+const OF_ADDRESS = 'streams of '
 
 /**
  * The open streams of this node, indexed for each kind of lookup. Synchronous, and without decisions. Each index costs memory
@@ -9,6 +14,8 @@ import { OrderedNames } from './ordered-names.ts'
  * and all streams to the one for everyone, except streams that only follow a topic.
  */
 export class StreamRegistry {
+  /** Counts of other processes, for limits that hold over all of them. */
+  shared: SharedCounts | undefined
   readonly #byId = new Map<string, EventStream>()
   readonly #byUser = new CompactIndex<string, EventStream>()
   readonly #userNames = new OrderedNames()
@@ -26,8 +33,14 @@ export class StreamRegistry {
     return this.#byUser.size
   }
 
+  /** Number of streams, with those of processes that share their counts. */
+  get sharedSize(): number {
+    return this.size + (this.shared?.elsewhere(ALL) ?? 0)
+  }
+
   add(stream: EventStream): void {
     this.#byId.set(stream.id, stream)
+    this.#share(stream.address, 1)
     if (stream.follows) this.#following++
     if (stream.user !== null) {
       if (this.#byUser.count(stream.user) === 0) this.#userNames.add(stream.user)
@@ -39,6 +52,7 @@ export class StreamRegistry {
 
   delete(stream: EventStream): void {
     if (!this.#byId.delete(stream.id)) return
+    this.#share(stream.address, -1)
     if (stream.follows) this.#following--
     if (stream.user !== null) {
       this.#byUser.delete(stream.user, stream)
@@ -71,8 +85,9 @@ export class StreamRegistry {
     return this.#byUser.count(user)
   }
 
+  /** The number of streams of an address, with those of processes that share their counts. */
   countOfAddress(address: string): number {
-    return this.#byAddress.count(address)
+    return this.#byAddress.count(address) + (this.shared?.elsewhere(OF_ADDRESS + address) ?? 0)
   }
 
   /** At most `limit` users with a stream, after a name and in the order of their names. */
@@ -104,6 +119,12 @@ export class StreamRegistry {
     if (except === undefined || count === 0) return count
     const excepted = except.flatMap((user) => [...this.ofUser(user)].filter((stream) => isListening(stream, channels)))
     return count - excepted.length
+  }
+
+  #share(address: string, change: number): void {
+    if (this.shared === undefined) return
+    this.shared.add(ALL, change)
+    if (address !== '') this.shared.add(OF_ADDRESS + address, change)
   }
 
   #countAll(channels: readonly Channel[]): number {

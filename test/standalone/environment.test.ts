@@ -79,6 +79,7 @@ t.test('without variables the hub serves only this machine', async (t) => {
     maxStreamAge: undefined,
     store: './fastify-sse-hub-data',
     isDefaultStore: true,
+    workers: 1,
     maxEventBytes: undefined
   }
   const noLimits = {
