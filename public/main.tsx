@@ -13,6 +13,7 @@ import { ActionAnnouncer } from './views/log-announcer.tsx'
 import { OpenStreamDialog } from './views/open-stream.tsx'
 import { Palette } from './views/palette.tsx'
 import { Shell } from './views/shell.tsx'
+import { TicketDialog } from './views/ticket-dialog.tsx'
 import { Topics } from './views/topics.tsx'
 import { Users } from './views/users.tsx'
 
@@ -28,6 +29,7 @@ function Console() {
       <OpenStreamDialog />
       <SendDialog />
       <KeyDialog />
+      <TicketDialog />
       <ConfirmDialog />
       <Palette />
       <ActionAnnouncer />

@@ -1,5 +1,5 @@
 import { authorization } from '../state/credentials.ts'
-import type { Draft, History, Inbox, OnlinePage, Receipt, Stats, UserPresence } from './types.ts'
+import type { Access, Draft, History, Inbox, InspectedStream, OnlinePage, Receipt, Settings, Stats } from './types.ts'
 
 /** The base of the HTTP API, relative to the page, so that the console works below any prefix. */
 export const API_BASE = new URL(
@@ -89,10 +89,12 @@ export const closeUser = (user: string, reconnect = false) =>
   call<{ closed: number }>('DELETE', `users/${inPath(user)}/streams?${query({ reconnect })}`)
 export const closeStream = (id: string, reconnect = false) =>
   call<{ closed: number }>('DELETE', `streams/${inPath(id)}?${query({ reconnect })}`)
-export const presence = (user: string) => call<UserPresence>('GET', `users/${inPath(user)}`)
+export const streamsOf = (user: string) => call<{ streams: InspectedStream[] }>('GET', `users/${inPath(user)}/streams`)
 export const onlineUsers = (page: { after?: string; limit?: number }) => call<OnlinePage>('GET', `users?${query(page)}`)
 export const topicListeners = (topic: string) => call<{ streams: number }>('GET', `topics/${inPath(topic)}`)
 export const stats = () => call<Stats>('GET', 'stats', { patience: 4_000 })
+export const settings = () => call<Settings>('GET', 'settings')
+export const access = () => call<Access>('GET', 'access', { patience: 4_000 })
 export const issueTicket = (wish: { user?: string; topics?: readonly string[]; ttl?: number }) =>
   call<{ ticket: string; expiresAt: string }>('POST', 'tickets', { body: JSON.stringify(wish) })
 export const revokeTickets = (user: string) => call<{ revoked: number }>('DELETE', `users/${inPath(user)}/tickets`)

@@ -1,18 +1,10 @@
 import { API_BASE, type ApiError, publish } from './api.ts'
+import { CHECK_USER, type Check } from './check.ts'
 import { httpVersion, isLimited, MAX_CONNECTIONS, STREAM_SLOTS } from './connection-slots.ts'
 import { clockSkew, poll, roundTrip } from './health.ts'
+import { checkLimits } from './limits.ts'
 import { openSource, type Source } from './source.ts'
 import { streams } from './streams.ts'
-
-export type CheckName = 'reach' | 'http' | 'stream' | 'buffering' | 'clock' | 'connections'
-
-export interface Check {
-  readonly name: CheckName
-  readonly tone: 'good' | 'wait' | 'bad' | 'end'
-  /** The key of the finding's text, below `check.NAME`. */
-  readonly finding: string
-  readonly params: Readonly<Record<string, unknown>>
-}
 
 /** Beyond this a proxy holds the stream back, or the line is very slow; in milliseconds. */
 const BUFFERED = 1_000
@@ -54,11 +46,12 @@ export async function* runChecks(): AsyncGenerator<Check> {
       params: { used, slots: STREAM_SLOTS, max: MAX_CONNECTIONS }
     }
   else yield { name: 'connections', tone: 'good', finding: 'free', params: { used } }
+  yield* checkLimits()
 }
 
 /** A stream of its own: when does its welcome arrive, and when a transient event? */
 async function* checkStream(): AsyncGenerator<Check> {
-  const user = `console-check-${Math.random().toString(36).slice(2, 10)}`
+  const user = `${CHECK_USER}${Math.random().toString(36).slice(2, 10)}`
   const began = performance.now()
   const probe = new Probe(user)
   try {

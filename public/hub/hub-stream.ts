@@ -3,6 +3,7 @@ import { API_BASE, ApiError } from './api.ts'
 import { type Slot, takeSlot } from './connection-slots.ts'
 import { type EventRow, store, type Tone } from './event-store.ts'
 import { redrawSoon } from './frame-clock.ts'
+import { pollSoon } from './health.ts'
 import { noteArrival } from './sending.ts'
 import { type Frame, openSource, type Source, type SourceState } from './source.ts'
 import type { Welcome } from './types.ts'
@@ -225,6 +226,7 @@ export class HubStream {
   #become(state: StreamState): void {
     this.state = state
     if (state === 'open') this.lastSeen = Date.now()
+    if (state === 'open' || this.isOver) pollSoon()
     this.#tell()
   }
 

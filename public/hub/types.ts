@@ -1,3 +1,8 @@
+import type { HubStats } from '../../services/hub/hub-stats.ts'
+import type { StreamStates } from '../../services/streams/stream-states.ts'
+
+export type { InspectedStream, OnlinePage } from '../../services/hub/presence.ts'
+
 /** The bodies of requests and responses of the hub's HTTP API. */
 
 export interface Draft {
@@ -37,39 +42,22 @@ export interface Inbox {
   readonly next: string | null
 }
 
-export interface StreamPresence {
-  readonly id: string
-  readonly since: string
-  readonly topics: string[]
+/** The rights of the credentials in use, as `GET /access` answers. */
+export interface Access {
+  readonly publish: boolean
+  readonly close: boolean
+  readonly read: boolean
+  readonly ticket: boolean
 }
 
-export interface UserPresence {
-  readonly user: string
-  readonly online: boolean
-  readonly streams: StreamPresence[]
+export interface Stats extends HubStats {
+  readonly states: StreamStates
+  readonly nodes: number
+  readonly connections: { readonly open: number; readonly max: number | null }
 }
 
-export interface OnlinePage {
-  readonly users: { readonly user: string; readonly streams: number }[]
-  readonly next: string | null
-}
-
-export interface Stats {
-  readonly streams: number
-  readonly users: number
-  readonly cluster: { readonly streams: number; readonly users: number }
-  readonly published: number
-  readonly opened: number
-  readonly closed: Record<string, number>
-  readonly refused: Record<string, number>
-  readonly log: {
-    readonly kind: string
-    readonly events: number
-    readonly bytes: number
-    readonly channels: number
-    readonly head: number
-  }
-}
+/** Settings by name; an object is a group of settings. */
+export type Settings = Readonly<Record<string, unknown>>
 
 export interface Welcome {
   readonly stream?: string

@@ -5,6 +5,8 @@ import type { Row } from '../hub/event-store.ts'
 export const openStreamDialog = signal(false)
 export const sendDialog = signal(false)
 export const palette = signal(false)
+/** The user for whom a ticket is about to be issued. */
+export const ticketDialog = signal<string | undefined>(undefined)
 /** The row that the drawer shows. */
 export const selected = signal<Row | undefined>(undefined)
 

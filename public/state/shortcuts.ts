@@ -1,10 +1,13 @@
+import { may } from '../hub/health.ts'
 import { openStreamDialog, palette, sendDialog } from './dialogs.ts'
 import { logView } from './log-view.ts'
 
 /** Keys that work wherever no field has the focus; Ctrl+K and ⌘K work everywhere. */
 const KEYS: Record<string, () => void> = {
   o: () => (openStreamDialog.value = true),
-  s: () => (sendDialog.value = true),
+  s: () => {
+    if (may('publish')) sendDialog.value = true
+  },
   p: () => logView.pause(!logView.isPaused.value),
   '/': () => document.querySelector<HTMLInputElement>('.log-tools input')?.focus()
 }

@@ -78,6 +78,30 @@ export function Facts({ of }: { of: readonly (readonly [string, ComponentChildre
   )
 }
 
+/** The steps between pages; undefined at either end. */
+export function Pager(props: {
+  back: (() => void) | undefined
+  on: (() => void) | undefined
+  backLabel: string
+  onLabel: string
+  children?: ComponentChildren
+}) {
+  const { back, on, backLabel, onLabel, children } = props
+  return (
+    <div class="pager">
+      {children ?? <span class="grow" />}
+      <button type="button" class="small" disabled={!back} onClick={() => back?.()}>
+        <Icon name="left" />
+        {backLabel}
+      </button>
+      <button type="button" class="small" disabled={!on} onClick={() => on?.()}>
+        {onLabel}
+        <Icon name="right" />
+      </button>
+    </div>
+  )
+}
+
 export function Empty({ children }: { children: ComponentChildren }) {
   return <p class="empty">{children}</p>
 }

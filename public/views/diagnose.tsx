@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks'
-import { type Check, runChecks } from '../hub/checks.ts'
+import type { Check } from '../hub/check.ts'
+import { runChecks } from '../hub/checks.ts'
 import { t, textOf } from '../texts/texts.ts'
 import { Icon } from '../ui/icon.tsx'
 import { Status } from '../ui/parts.tsx'

@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks'
 import { history, type Target } from '../hub/api.ts'
 import { problemText, t } from '../texts/texts.ts'
-import { Icon, IconButton } from '../ui/icon.tsx'
-import { Empty, Problem } from '../ui/parts.tsx'
+import { IconButton } from '../ui/icon.tsx'
+import { Empty, Pager, Problem } from '../ui/parts.tsx'
 import { useAnswer } from '../ui/use-answer.ts'
 import { EventTable } from './event-table.tsx'
 
@@ -21,23 +21,15 @@ export function HistoryBrowser({ target }: { target: Target }) {
       {value && !value.complete && <p class="notice">{t('history.incomplete')}</p>}
       {value && value.events.length > 0 && <EventTable events={value.events} />}
       {value?.events.length === 0 && <Empty>{t(pages.length > 0 ? 'history.end' : 'history.none')}</Empty>}
-      <div class="pager">
+      <Pager
+        back={pages.length > 0 ? () => setPages(pages.slice(0, -1)) : undefined}
+        on={isFull ? () => setPages([...pages, value.cursor]) : undefined}
+        backLabel={t('history.older')}
+        onLabel={t('history.newer')}
+      >
         <span class="soft">{isAsking ? t('asking') : ''}</span>
         <IconButton icon="again" label={t('reload')} onClick={reload} />
-        <button type="button" class="small" disabled={pages.length === 0} onClick={() => setPages(pages.slice(0, -1))}>
-          <Icon name="left" />
-          {t('history.older')}
-        </button>
-        <button
-          type="button"
-          class="small"
-          disabled={!isFull}
-          onClick={() => value && setPages([...pages, value.cursor])}
-        >
-          {t('history.newer')}
-          <Icon name="right" />
-        </button>
-      </div>
+      </Pager>
     </>
   )
 }

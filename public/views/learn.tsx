@@ -1,4 +1,6 @@
+import { may } from '../hub/health.ts'
 import { type Finding, findings, nextStep, restartTour, run, running, STEPS, type Step } from '../hub/tour.ts'
+import { keyDialogIsOpen } from '../state/credentials.ts'
 import { learn } from '../state/preferences.ts'
 import { type TextKey, t, textOf } from '../texts/texts.ts'
 import { Icon, IconButton } from '../ui/icon.tsx'
@@ -9,6 +11,7 @@ export function Learn() {
   const next = nextStep()
   const shown = running.value ?? next
   const last = lastDone(next)
+  const isAllowed = may('publish') && may('close')
   return (
     <section class="learn" aria-labelledby="learn-title">
       <header>
@@ -33,10 +36,15 @@ export function Learn() {
               </button>
             </p>
           ) : (
-            <p class="learn-next">{t(`learn.${shown}.about`)}</p>
+            <p class="learn-next">{t(isAllowed ? `learn.${shown}.about` : 'learn.locked')}</p>
           )}
         </div>
-        {shown !== undefined && (
+        {shown !== undefined && !isAllowed && (
+          <button type="button" class="primary" onClick={() => (keyDialogIsOpen.value = true)}>
+            {t('key.title')}
+          </button>
+        )}
+        {shown !== undefined && isAllowed && (
           <button
             type="button"
             class="primary"
@@ -59,7 +67,7 @@ function StepButton({ step, number, isNext }: { step: Step; number: number; isNe
     <button
       type="button"
       class="step"
-      disabled={running.value !== undefined}
+      disabled={running.value !== undefined || !may('publish') || !may('close')}
       onClick={() => run(step)}
       data-next={isNext || undefined}
     >

@@ -1,3 +1,4 @@
+import { may } from '../hub/health.ts'
 import { selected } from '../state/dialogs.ts'
 import { t } from '../texts/texts.ts'
 import { Composer } from './composer.tsx'
@@ -20,7 +21,7 @@ export function Live() {
         </div>
         <div class="stage">
           <Log />
-          <Composer />
+          {may('publish') && <Composer />}
         </div>
         <Drawer />
       </div>

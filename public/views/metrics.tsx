@@ -30,12 +30,15 @@ function Metric({ chart }: { chart: Chart }) {
   return (
     <div class="metric">
       <span class="metric-name">{t(`metrics.${chart}`)}</span>
-      <span class="metric-value">
-        {value === undefined ? '–' : t(`metrics.${chart}.value`, { n: number(value, 1) })}
-      </span>
+      <span class="metric-value">{value === undefined ? '–' : valueText(chart, value)}</span>
       <Sparkline chart={chart} />
     </div>
   )
+}
+
+function valueText(chart: Chart, value: number): string {
+  const n = number(value, 1)
+  return chart === 'latency' ? t('metrics.latency.value', { n }) : n
 }
 
 /** The last second; a latency stays until the next one. */
@@ -92,7 +95,7 @@ function optionsOf(element: HTMLElement, chart: Chart): uPlot.Options {
       {},
       {
         stroke: style.color,
-        fill: style.getPropertyValue('--chart-fill'),
+        fill: style.fill,
         width: 1.25,
         points: { show: false },
         spanGaps: chart === 'latency'

@@ -1,9 +1,10 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { store } from '../hub/event-store.ts'
+import { may, mayIssueTickets } from '../hub/health.ts'
 import { cut } from '../hub/replay-story.ts'
 import { streams } from '../hub/streams.ts'
 import { keyDialogIsOpen } from '../state/credentials.ts'
-import { openStreamDialog, palette, sendDialog } from '../state/dialogs.ts'
+import { openStreamDialog, palette, sendDialog, ticketDialog } from '../state/dialogs.ts'
 import { logView } from '../state/log-view.ts'
 import { language, learn, THEMES, theme } from '../state/preferences.ts'
 import { go, VIEWS } from '../state/route.ts'
@@ -21,8 +22,13 @@ interface Command {
 function commands(): Command[] {
   return [
     { icon: 'plus', text: t('open.title'), keys: 'O', run: () => (openStreamDialog.value = true) },
-    { icon: 'send', text: t('send.title'), keys: 'S', run: () => (sendDialog.value = true) },
-    { icon: 'cut', text: t('streams.cutAll'), run: () => void cut(streams.value) },
+    ...only(may('publish'), { icon: 'send', text: t('send.title'), keys: 'S', run: () => (sendDialog.value = true) }),
+    ...only(may('publish') && may('close'), {
+      icon: 'cut',
+      text: t('streams.cutAll'),
+      run: () => void cut(streams.value)
+    }),
+    ...only(mayIssueTickets(), { icon: 'key', text: t('ticket.title'), run: () => (ticketDialog.value = 'alice') }),
     { icon: 'pause', text: t('log.pause'), keys: 'P', run: () => logView.pause(!logView.isPaused.value) },
     { icon: 'trash', text: t('log.clear'), run: () => store.clear() },
     ...VIEWS.map((view) => ({
@@ -52,7 +58,9 @@ function commands(): Command[] {
   ]
 }
 
-/** Every action by its name. */
+const only = (isAllowed: boolean, command: Command) => (isAllowed ? [command] : [])
+
+/** Every action that the credentials allow, by its name. */
 export function Palette() {
   return palette.value ? <OpenPalette /> : null
 }

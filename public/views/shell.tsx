@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { redraws } from '../hub/frame-clock.ts'
-import { health, hubStats, lastAnswer, rights } from '../hub/health.ts'
+import { health, hubStats, lastAnswer, may, rights } from '../hub/health.ts'
 import { streams } from '../hub/streams.ts'
 import { credential, keyDialogIsOpen } from '../state/credentials.ts'
 import { palette, sendDialog } from '../state/dialogs.ts'
@@ -44,10 +44,12 @@ export function Shell({ children }: { children: ComponentChildren }) {
         {VIEWS.map((name) => (
           <NavLink key={name} view={name} isCurrent={name === view} />
         ))}
-        <button type="button" class="tab-send" onClick={() => (sendDialog.value = true)}>
-          <Icon name="send" />
-          {t('send.send')}
-        </button>
+        {may('publish') && (
+          <button type="button" class="tab-send" onClick={() => (sendDialog.value = true)}>
+            <Icon name="send" />
+            {t('send.send')}
+          </button>
+        )}
       </nav>
     </div>
   )

@@ -1,5 +1,6 @@
 import { MAX_CONNECTIONS, STREAM_SLOTS } from '../hub/connection-slots.ts'
 import { redraws } from '../hub/frame-clock.ts'
+import { may } from '../hub/health.ts'
 import type { HubStream, StreamState } from '../hub/hub-stream.ts'
 import { cut, MEANWHILE, stories } from '../hub/replay-story.ts'
 import { hueOf, removeStream, streams } from '../hub/streams.ts'
@@ -29,7 +30,7 @@ export function StreamsRail() {
     <section class="rail" aria-labelledby="streams-title">
       <header class="rail-head">
         <h2 id="streams-title">{t('streams.title')}</h2>
-        {all.length > 1 && (
+        {all.length > 1 && mayCut() && (
           <button type="button" class="small" disabled={!all.some(({ canBeCut }) => canBeCut)} onClick={() => cut(all)}>
             <Icon name="cut" />
             {t('streams.cutAll')}
@@ -54,6 +55,9 @@ export function StreamsRail() {
     </section>
   )
 }
+
+/** A cut closes the stream, and publishes three events meanwhile. */
+const mayCut = () => may('close') && may('publish')
 
 function StreamEntry({ stream }: { stream: HubStream }) {
   void redraws.value
@@ -130,13 +134,15 @@ function Actions({ stream }: { stream: HubStream }) {
           {t('stream.again')}
         </button>
       ) : (
-        <button type="button" class="small" disabled={!stream.canBeCut} onClick={() => cut([stream])}>
-          <Icon name="cut" />
-          {t('stream.cut')}
-        </button>
+        mayCut() && (
+          <button type="button" class="small" disabled={!stream.canBeCut} onClick={() => cut([stream])}>
+            <Icon name="cut" />
+            {t('stream.cut')}
+          </button>
+        )
       )}
       {!stream.isOver && <IconButton icon="stop" label={t('stream.stop', { user })} onClick={() => stream.stop()} />}
-      {!stream.isOver && (
+      {!stream.isOver && may('close') && (
         <IconButton
           icon="ban"
           label={t('users.closeFor', { user })}

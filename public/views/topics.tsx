@@ -1,10 +1,10 @@
 import { type Target, topicListeners } from '../hub/api.ts'
-import { hubStats } from '../hub/health.ts'
+import { hubStats, may } from '../hub/health.ts'
 import { openStream, streams } from '../hub/streams.ts'
 import { go, route } from '../state/route.ts'
 import { problemText, t } from '../texts/texts.ts'
 import { Icon } from '../ui/icon.tsx'
-import { Problem, Status } from '../ui/parts.tsx'
+import { Empty, Problem, Status } from '../ui/parts.tsx'
 import { useAnswer } from '../ui/use-answer.ts'
 import { HistoryBrowser } from './history-browser.tsx'
 import { PLAIN } from './open-stream.tsx'
@@ -13,6 +13,13 @@ import { ViewHead } from './shell.tsx'
 /** The history and the listeners of a topic, or the history of the events to everyone. */
 export function Topics() {
   const { subject } = route.value
+  if (!may('read'))
+    return (
+      <div class="view">
+        <ViewHead title={t('topics.title')} about={t('topics.about')} />
+        <Empty>{t('hubView.noRight')}</Empty>
+      </div>
+    )
   const known = [...new Set(streams.value.flatMap(({ wish }) => wish.topics))].sort()
   return (
     <div class="view">

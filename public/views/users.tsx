@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks'
 import { onlineUsers } from '../hub/api.ts'
-import { hubStats } from '../hub/health.ts'
+import { hubStats, may } from '../hub/health.ts'
 import { go, route } from '../state/route.ts'
 import { number, problemText, t } from '../texts/texts.ts'
-import { Icon, IconButton } from '../ui/icon.tsx'
-import { Empty, Problem } from '../ui/parts.tsx'
+import { IconButton } from '../ui/icon.tsx'
+import { Empty, Pager, Problem } from '../ui/parts.tsx'
 import { useAnswer } from '../ui/use-answer.ts'
 import { closeUserForGood } from './closing.ts'
 import { PLAIN } from './open-stream.tsx'
@@ -19,10 +19,14 @@ export function Users() {
   return (
     <div class="view">
       <ViewHead title={t('users.title')} about={t('users.about')} />
-      <div class="split" data-detail={subject !== '' || undefined}>
-        <OnlineList />
-        {subject === '' ? <Empty>{t('users.choose')}</Empty> : <UserDetails key={subject} user={subject} />}
-      </div>
+      {may('read') ? (
+        <div class="split" data-detail={subject !== '' || undefined}>
+          <OnlineList />
+          {subject === '' ? <Empty>{t('users.choose')}</Empty> : <UserDetails key={subject} user={subject} />}
+        </div>
+      ) : (
+        <Empty>{t('hubView.noRight')}</Empty>
+      )}
     </div>
   )
 }
@@ -72,32 +76,26 @@ function OnlineList() {
               <span class="line-name">{user}</span>
               <span class="soft">{t('users.streams', { n: streams })}</span>
             </button>
-            <IconButton
-              icon="ban"
-              label={t('users.closeFor', { user })}
-              tone="danger"
-              onClick={() => closeUserForGood(user, reload)}
-            />
+            {may('close') && (
+              <IconButton
+                icon="ban"
+                label={t('users.closeFor', { user })}
+                tone="danger"
+                onClick={() => closeUserForGood(user, reload)}
+              />
+            )}
           </li>
         ))}
       </ul>
       {value !== undefined && users.length === 0 && <Empty>{t(prefix ? 'users.noneFound' : 'users.none')}</Empty>}
-      <footer class="pager">
+      <Pager
+        back={pages.length > 0 ? () => setPages(pages.slice(0, -1)) : undefined}
+        on={value?.next ? () => setPages([...pages, value.next as string]) : undefined}
+        backLabel={t('page.previous')}
+        onLabel={t('page.next')}
+      >
         <span class="soft">{counts ? t('users.total', { n: number(counts.users) }) : isAsking ? t('asking') : ''}</span>
-        <button type="button" class="small" disabled={pages.length === 0} onClick={() => setPages(pages.slice(0, -1))}>
-          <Icon name="left" />
-          {t('page.previous')}
-        </button>
-        <button
-          type="button"
-          class="small"
-          disabled={!value?.next}
-          onClick={() => value?.next && setPages([...pages, value.next])}
-        >
-          {t('page.next')}
-          <Icon name="right" />
-        </button>
-      </footer>
+      </Pager>
     </section>
   )
 }

@@ -4,11 +4,13 @@ import Fastify from 'fastify'
 import type { Browser, Page } from 'playwright-core'
 import t from 'tap'
 import { hubApp } from '../../app.ts'
+import { readApiKeys } from '../../standalone/read-api-keys.ts'
 import { buildConsoleOnce } from '../support/built-console.ts'
 import { launchBrowser, NO_BROWSER } from './chromium.ts'
 
 t.setTimeout(240_000)
 
+const KEY = 'k'.repeat(43)
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 await buildConsoleOnce()
@@ -97,15 +99,28 @@ for (const locale of ['en-US', 'zh-CN'])
       })
     }
 
-t.test('axe finds no violation in the dialog for a key', { skip }, async (t) => {
+t.test('axe finds no violation in the dialogs for a key and for a ticket', { skip }, async (t) => {
   const app = Fastify({ forceCloseConnections: true })
   t.teardown(() => app.close())
-  await app.register(hubApp, { authentication: {} })
+  await app.register(hubApp, { authentication: { apiKeys: readApiKeys(`demo:${KEY}:ticket,read,close`) } })
   const context = await (browser as Browser).newContext({ locale: 'en-US', reducedMotion: 'reduce' })
   t.teardown(() => context.close())
   const page = await context.newPage()
   await page.goto(await app.listen({ host: '127.0.0.1', port: 0 }))
-  await page.getByRole('button', { name: 'Unlock' }).click()
+  await page.getByRole('button', { name: 'Unlock', exact: true }).click()
   await page.getByRole('dialog').waitFor()
   t.same(await violations(page), [])
+
+  await page.getByLabel('API key or token').fill(KEY)
+  await page.keyboard.press('Enter')
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
+  await page.getByRole('link', { name: 'Users' }).click()
+  await page.getByRole('searchbox').fill('dave')
+  await page.keyboard.press('Enter')
+  await page.getByRole('button', { name: 'Issue ticket' }).click()
+  await page.getByRole('dialog').waitFor()
+  t.same(await violations(page), [], 'the form of a ticket')
+  await page.getByRole('dialog').getByRole('button', { name: 'Issue ticket' }).click()
+  await page.getByRole('dialog', { name: 'Ticket issued' }).waitFor()
+  t.same(await violations(page), [], 'the ticket')
 })

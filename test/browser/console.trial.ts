@@ -451,6 +451,33 @@ visit('the command palette opens by keyboard and runs commands', async (page) =>
   await page.getByRole('heading', { name: 'carol' }).waitFor()
 })
 
+visit(
+  'the hub shows streams by state and its settings, and the checks name the limits that are near',
+  { hub: { maxStreamsPerUser: 2, retention: { bytes: 10_000 } } },
+  async (page) => {
+    await openThree(page)
+    await page.getByRole('link', { name: 'Hub' }).click()
+    const part = (name: string) => page.getByRole('region', { name })
+    const fact = (name: string, term: string) =>
+      part(name)
+        .locator('.facts > div')
+        .filter({ has: page.getByRole('term').getByText(term, { exact: true }) })
+    await fact('This node', 'Live').getByText('3', { exact: true }).waitFor()
+    await fact('Cluster', 'Nodes').getByText('1', { exact: true }).waitFor()
+    await fact('Settings in force', 'retention.bytes').getByText('10 KB').waitFor()
+
+    const batch = Array.from({ length: 30 }, () => ({ to: { everyone: true }, data: 'x'.repeat(1_000) }))
+    await page.request.post(new URL('events', page.url()).href, { data: batch })
+    await fact('Storage', 'Newest event').getByText('30', { exact: true }).waitFor()
+    await fact('Storage', 'Events no longer retained').getByText('30', { exact: true }).waitFor({ state: 'detached' })
+    await page.getByRole('link', { name: 'Diagnose' }).click()
+    await page.getByText('2 of 2, by alice.').waitFor()
+    await page.getByText('The oldest events are evicted').waitFor()
+    // The stream of the check itself may be open still.
+    await page.getByText(/^[34], without a limit\.$/).waitFor()
+  }
+)
+
 visit('the page switches to Chinese on request, and remembers it', async (page, t) => {
   const alice = await openedStream(page, { user: 'alice' })
   await page.getByRole('radio', { name: '中文' }).check()

@@ -134,7 +134,7 @@ t.test('a stream that was refused and is started again resumes where it was', { 
 t.test('the page of a locked hub requests a new ticket when the hub has lost the old one', { skip }, async (t) => {
   const hub = await RestartingHub.start(t, { authentication: LOCKED })
   const page = await newPage(t, hub.url)
-  await page.getByRole('button', { name: 'Unlock' }).click()
+  await page.getByRole('button', { name: 'Unlock', exact: true }).click()
   await page.getByRole('dialog').getByLabel('API key or token').fill(KEY)
   await page.getByRole('dialog').getByRole('button', { name: 'Unlock' }).click()
   await page.getByRole('dialog').waitFor({ state: 'detached' })
