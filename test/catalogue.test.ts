@@ -38,7 +38,8 @@ t.test('the catalogue has every item once, and in order', async (t) => {
     ...numbers('P', 1, 6),
     ...numbers('T', 1, 6),
     ...numbers('O', 1, 9),
-    ...numbers('N', 1, 7)
+    ...numbers('N', 1, 7),
+    ...numbers('C', 1, 23)
   ]
   t.same(
     items.map(({ number }) => number),

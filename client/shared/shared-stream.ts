@@ -236,7 +236,8 @@ export function openSharedStream<Events extends object>(
 
   const onFollower = (message: Message, leading: Leader): void => {
     if (message.type === 'missing') leading.serve(message.tab, message.from)
-    else if (message.type === 'ping') leading.report()
+    // A frozen tab handles messages, but neither timers nor its stream: it must not pass for a leader that lives.
+    else if (message.type === 'ping') clock.after(0, () => leader?.report())
     else if (message.type === 'hello') {
       if (!topicsOf.has(message.tab)) {
         onRelease(locks, `${key} ${message.tab}`, life.signal, () => {

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { sseHub } from '../../plugins/sse-hub.ts'
 import { hubRoutes } from '../../routes/hub-routes.ts'
 import { Gateway } from '../support/gateway.ts'
-import { type Engine, launchEngines, type Tab } from './engines.ts'
+import { type Engine, launchEngines, launchFreezingEngine, PLAIN_HOST, type Tab, untilIn } from './engines.ts'
 
 t.setTimeout(300_000)
 
@@ -51,7 +51,6 @@ class Site {
     const app = Fastify({ forceCloseConnections: true })
     await app.register(sseHub, {
       reconnectionTime: 100,
-      heartbeatInterval: 400,
       maxStreamsPerUser: 30,
       retention: { user: 5_000 }
     })
@@ -69,11 +68,11 @@ class Site {
     })
   }
 
-  async openTab(user = 'alice', query = ''): Promise<Tab> {
+  async openTab(user = 'alice', query = '', origin = this.gateway.url): Promise<Tab> {
     const tab = await this.#engine.newTab()
     // A crashed tab cannot be closed.
     this.#t.teardown(() => tab.close().catch(() => undefined))
-    await tab.goto(`${this.gateway.url}/?user=${user}${query}`)
+    await tab.goto(`${origin}/?user=${user}${query}`)
     await until([tab], "stream.state.name === 'open' && stream.lastEventId !== undefined")
     return tab
   }
@@ -113,21 +112,10 @@ async function untilTrue(isTrue: () => unknown, what: string): Promise<void> {
   }
 }
 
+const REPORT = 'JSON.stringify({ seen, errors, state: stream.state, role: stream.role, id: stream.lastEventId })'
+
 async function until(tabs: readonly Tab[], condition: string): Promise<void> {
-  for (const tab of tabs) {
-    const isTrue = await tab.evaluate<boolean>(`new Promise((resolve) => {
-      const end = Date.now() + ${PATIENCE}
-      const look = () => {
-        let isTrue = false
-        try { isTrue = Boolean(${condition}) } catch {}
-        if (isTrue || Date.now() > end) resolve(isTrue)
-        else setTimeout(look, 20)
-      }
-      look()
-    })`)
-    const report = 'JSON.stringify({ seen, errors, state: stream.state, role: stream.role, id: stream.lastEventId })'
-    if (!isTrue) throw new Error(`waited in vain for ${condition}; ${await tab.evaluate(report)}`)
-  }
+  for (const tab of tabs) await untilIn(tab, condition, REPORT)
 }
 
 const seenBy = (tab: Tab) => tab.evaluate<string[]>('seen')
@@ -186,7 +174,7 @@ for (const engine of await launchEngines(t)) {
     await until(tabs, 'seen.length === 1')
     const others = [...tabs]
     const leader = await leaderOf(others)
-    const hanging = leader.evaluate('{ const end = Date.now() + 6000; while (Date.now() < end); }')
+    const hanging = leader.evaluate('{ const end = Date.now() + 10000; while (Date.now() < end); }')
     await site.send('two')
     await until(others, "seen.at(-1) === 'two'")
     await hanging
@@ -217,7 +205,7 @@ for (const engine of await launchEngines(t)) {
   t.test(`${name}: the stream has the topics of all tabs, and loses those of a closed one`, { skip }, async (t) => {
     const site = new Site(t, engine)
     await site.start()
-    const tabs = await site.openTabs(3, '&leaderTimeout=500')
+    const tabs = await site.openTabs(3)
     const followers = [...tabs]
     await leaderOf(followers)
     await followers[0]?.evaluate("stream.subscribe(['news'])")
@@ -251,6 +239,21 @@ for (const engine of await launchEngines(t)) {
     await untilTrue(() => site.gateway.streams === 1, 'one stream')
   })
 
+  t.test(`${name}: over plain HTTP each tab has a stream of its own, and says so`, { skip }, async (t) => {
+    const site = new Site(t, engine)
+    await site.start()
+    const origin = site.gateway.url.replace('127.0.0.1', PLAIN_HOST)
+    const tabs = [await site.openTab('alice', '', origin), await site.openTab('alice', '', origin)]
+    t.same(await Promise.all(tabs.map((tab) => tab.evaluate('[isSecureContext, stream.role]'))), [
+      [false, 'alone'],
+      [false, 'alone']
+    ])
+    await site.send('one')
+    await until(tabs, "seen.at(-1) === 'one'")
+    for (const tab of tabs) t.same(await seenBy(tab), ['one'])
+    t.equal(site.gateway.opened, 2)
+  })
+
   // Firefox has no command that crashes a tab.
   if (name === 'Firefox') continue
   t.test(`${name}: a leader that crashes is replaced`, { skip }, async (t) => {
@@ -268,3 +271,30 @@ for (const engine of await launchEngines(t)) {
     for (const tab of tabs) t.same(await seenBy(tab), ['one', 'two'])
   })
 }
+
+const freezing = await launchFreezingEngine(t)
+
+t.test(
+  'Chromium: a leader that is frozen is replaced, and follows when it goes on',
+  { skip: freezing.skip },
+  async (t) => {
+    const site = new Site(t, freezing)
+    await site.start()
+    const tabs = await site.openTabs(3, '&leaderTimeout=1000')
+    await site.send('one')
+    await until(tabs, 'seen.length === 1')
+    const others = [...tabs]
+    const leader = await leaderOf(others)
+    await leader.evaluate("window.log = []; document.addEventListener('freeze', () => log.push('frozen'))")
+    await freezing.setFrozen(leader, true)
+    await site.send('two')
+    await untilTrue(async () => (await roles(others)).includes('leader'), 'another leader')
+    await site.send('three')
+    await until(others, "seen.at(-1) === 'three'")
+    await freezing.setFrozen(leader, false)
+    await site.send('four')
+    await until(tabs, "seen.at(-1) === 'four'")
+    for (const tab of tabs) t.same(await seenBy(tab), ['one', 'two', 'three', 'four'])
+    await until([leader], "stream.role === 'follower' && log.includes('frozen')")
+  }
+)

@@ -72,14 +72,10 @@ export class Gateway {
     this.#isSilent = true
   }
 
-  /** Ends all streams; new requests are never answered, until `restore`. */
+  /** Ends all streams; the next request for one is never answered. */
   swallow(): void {
     this.#isBlackHole = true
     this.cut()
-  }
-
-  restore(): void {
-    this.#isBlackHole = false
   }
 
   #serve(asked: IncomingMessage, response: ServerResponse): void {
@@ -89,7 +85,10 @@ export class Gateway {
     const isStream = pathname.endsWith('/events') && asked.method === 'GET' && !pathname.includes('/me/')
     if (isStream) {
       this.opened++
-      if (this.#isBlackHole) return
+      if (this.#isBlackHole) {
+        this.#isBlackHole = false
+        return
+      }
       const own = this.#answers.shift()
       if (own !== undefined) return void response.writeHead(own.status, own.headers).end(own.body)
       this.#isSilent = false
@@ -113,7 +112,9 @@ export class Gateway {
         response.write(bytes.subarray(0, HALF_AN_EVENT), () => response.destroy())
       })
       answer.on('error', () => response.destroy())
-      answer.on('close', () => response.destroy())
+      answer.on('end', () => response.end())
+      // An answer that the hub has ended itself reaches the page whole.
+      answer.on('close', () => answer.complete || response.destroy())
     })
     passed.on('error', () => (response.headersSent ? response.destroy() : response.writeHead(502).end('Bad Gateway')))
     asked.pipe(passed)
