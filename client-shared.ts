@@ -1,2 +1,1 @@
-export { connectShared } from './client/shared/connect-shared.ts'
-export type { SharedOptions, SharedStream } from './client/shared/shared-stream.ts'
+export { connectShared, type SharedOptions, type SharedStream } from './client/shared/connect-shared.ts'
