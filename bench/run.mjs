@@ -21,6 +21,7 @@ import * as stall from './scenarios/stall.mjs'
 import * as stalled from './scenarios/stalled.mjs'
 import * as storm from './scenarios/storm.mjs'
 import * as targeted from './scenarios/targeted.mjs'
+import * as workers from './scenarios/workers.mjs'
 
 /** In the order of execution. */
 const SCENARIOS = {
@@ -39,7 +40,8 @@ const SCENARIOS = {
   appends,
   metrics,
   redis,
-  nodes
+  nodes,
+  workers
 }
 
 const { values: options } = parseArgs({

@@ -13,6 +13,13 @@ const LAST_DELAY = 10_000
 const STABLE = 10_000
 /** If no worker serves after so many attempts in a row, the server ends. */
 const MAX_FAILURES = 5
+/** How often the workers are asked whether they still work, in milliseconds. */
+const CHECK_INTERVAL = 5_000
+/**
+ * A worker that has not answered so many questions in a row hangs, and is killed: no probe from outside notices it, because the
+ * others answer. Questions are counted and not time, so that a machine that was suspended keeps its workers.
+ */
+const MAX_UNANSWERED = 12
 /** How long the workers have to stop by themselves before they are killed, in milliseconds, beside what they are granted. */
 const MARGIN = 1_000
 
@@ -37,6 +44,8 @@ interface Slot {
   /** The reason that the worker has given for its failure. */
   reason: string | undefined
   failures: number
+  /** Number of questions without an answer. */
+  unanswered: number
   /** The keys have changed while it started. */
   mustReload: boolean
   restart: NodeJS.Timeout | undefined
@@ -63,7 +72,7 @@ export class Primary {
     this.#options = options
     this.#slots = Array.from({ length: options.workers }, (_, at) => ({
       ...{ number: at + 1, worker: undefined, isStarted: false, servesSince: undefined, reason: undefined },
-      ...{ failures: 0, mustReload: false, restart: undefined }
+      ...{ failures: 0, unanswered: 0, mustReload: false, restart: undefined }
     }))
   }
 
@@ -78,6 +87,7 @@ export class Primary {
       this.#fail = reject
     })
     for (const slot of this.#slots) this.#start(slot)
+    setInterval(() => this.#check(), CHECK_INTERVAL).unref()
     return ending
   }
 
@@ -103,6 +113,7 @@ export class Primary {
   #start(slot: Slot): void {
     const worker = cluster.fork({ [WORKER_NUMBER]: String(slot.number) })
     Object.assign(slot, { worker, isStarted: false, servesSince: undefined, reason: undefined, mustReload: false })
+    slot.unanswered = 0
     worker.on('message', (message: unknown) => {
       if (isHubMessage(message)) this.#receive(slot, worker, message)
     })
@@ -121,6 +132,7 @@ export class Primary {
     const send = (message: PrimaryMessage) => sendTo(worker, message)
     if (message.hub === 'joined') this.#exchange.join(number, (changes) => send({ hub: 'counted', changes }))
     else if (message.hub === 'started') this.#started(slot)
+    else if (message.hub === 'alive') slot.unanswered = 0
     else if (message.hub === 'failed') slot.reason = message.reason
     else if (message.hub === 'counted') this.#exchange.counted(number, message.changes)
     else if (message.hub === 'part') {
@@ -184,6 +196,19 @@ export class Primary {
     const details = { worker: number, process: worker.process.pid, code, signal, reason: slot.reason }
     this.#options.logger.error(details, `a worker has ended; another one takes its place in ${delay} ms`)
     slot.restart = setTimeout(() => this.#start(slot), delay)
+  }
+
+  #check(): void {
+    for (const slot of this.#slots) {
+      const { number, worker, servesSince } = slot
+      if (worker === undefined || servesSince === undefined) continue
+      slot.unanswered++
+      if (slot.unanswered <= MAX_UNANSWERED) sendTo(worker, { hub: 'check' })
+      else {
+        this.#options.logger.error({ worker: number, process: worker.process.pid }, 'a worker hangs, and is killed')
+        worker.process.kill('SIGKILL')
+      }
+    }
   }
 
   #endIfDone(): void {

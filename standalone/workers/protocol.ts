@@ -20,6 +20,7 @@ export type WorkerMessage =
   | { readonly hub: 'started' }
   /** It ends, because it could not start. */
   | { readonly hub: 'failed'; readonly reason: string }
+  | { readonly hub: 'alive' }
   | { readonly hub: 'counted'; readonly changes: Changes }
   /** It asks for a part of the state of all workers. */
   | { readonly hub: 'collect'; readonly id: number; readonly part: string }
@@ -28,6 +29,8 @@ export type WorkerMessage =
 /** From the primary process to a worker. */
 export type PrimaryMessage =
   | { readonly hub: 'listen' }
+  /** It asks for `alive`. */
+  | { readonly hub: 'check' }
   | { readonly hub: 'counted'; readonly changes: Changes }
   | { readonly hub: 'read'; readonly id: number; readonly part: string }
   | { readonly hub: 'collected'; readonly id: number; readonly parts: readonly WorkerPart[] }

@@ -93,6 +93,7 @@ export class WorkerLink implements WorkerGroup {
 
   #receive(message: PrimaryMessage): void {
     if (message.hub === 'listen') this.#onListen()
+    else if (message.hub === 'check') void this.#send({ hub: 'alive' })
     else if (message.hub === 'counted') for (const [name, change] of message.changes) this.#countElsewhere(name, change)
     else if (message.hub === 'read') void this.#answer(message.id, message.part)
     else if (message.hub === 'collected') this.#collected(message.id, message.parts)

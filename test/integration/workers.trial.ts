@@ -22,7 +22,8 @@ const USERS = 4
 /** How many events each publisher gets accepted between one step and the next. */
 const PACE = 25
 
-t.setTimeout(240_000 + KILLS * 20_000)
+// Each server is three processes, which are compiled as they start.
+t.setTimeout(480_000 + KILLS * 20_000)
 
 interface Line {
   readonly msg: string
@@ -246,6 +247,19 @@ t.test('a worker that is stopped in order is replaced', settings, async (t) => {
   const [, , again] = await server.serving(3)
   t.equal(again?.worker, worker)
   t.notOk(isAlive(pid))
+  t.equal(await server.stop('SIGTERM'), 0)
+})
+
+t.test('a worker that hangs is killed and replaced', settings, async (t) => {
+  const server = new WorkerServer(t, await startRedis(t))
+  const url = await server.url()
+  const [{ process: pid, worker }] = (await server.serving(2)) as [Line, Line]
+  process.kill(pid, 'SIGSTOP')
+  // The primary process asks twelve times, every five seconds.
+  const [, , again] = await server.serving(3)
+  t.equal(again?.worker, worker)
+  t.match(server.stdout, `"worker":${worker},"process":${pid},"msg":"a worker hangs, and is killed"`)
+  t.equal((await fetch(`${url}/health/live`, { headers: { connection: 'close' } })).status, 200)
   t.equal(await server.stop('SIGTERM'), 0)
 })
 

@@ -8,7 +8,6 @@ import { resolveLimits } from '../../plugins/connections/limits.ts'
 import { WorkerConnections } from '../../plugins/connections/worker-connections.ts'
 import { rateLimit } from '../../plugins/rate-limit.ts'
 import { serverStats } from '../../routes/server-stats.ts'
-import type { SharedCounts } from '../../services/shared-counts.ts'
 import { readEnvironment } from '../../standalone/environment.ts'
 import { CountExchange } from '../../standalone/workers/count-exchange.ts'
 import { PartCollector } from '../../standalone/workers/part-collector.ts'
@@ -16,6 +15,7 @@ import { WorkerLink } from '../../standalone/workers/worker-link.ts'
 import { workerSettings } from '../../standalone/workers/worker-settings.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { ServerProcess } from '../support/server-process.ts'
+import { sharing } from '../support/shared-counts.ts'
 import { StreamClient } from '../support/stream-client.ts'
 import { tokenOf } from '../support/tokens.ts'
 
@@ -49,16 +49,6 @@ t.test('a worker has its share of the limits that are not counts', async (t) => 
   const small = { ...environment, openingRate: 0, maxUnreadBytes: 1_048_576 }
   t.match(workerSettings(small), { openingRate: 0, maxUnreadBytes: 1_048_576 })
 })
-
-/** Two counters that know each other's counts at once. */
-function sharing(): [SharedCounts, SharedCounts] {
-  const counts = [new Map<string, number>(), new Map<string, number>()] as const
-  const side = (own: Map<string, number>, other: Map<string, number>): SharedCounts => ({
-    add: (name, change) => own.set(name, (own.get(name) ?? 0) + change),
-    elsewhere: (name) => other.get(name) ?? 0
-  })
-  return [side(counts[0], counts[1]), side(counts[1], counts[0])]
-}
 
 t.test('a rate limit holds over processes that share counts', async (t) => {
   const apps = await Promise.all(

@@ -9,6 +9,7 @@ import { EventStream } from '../../services/streams/event-stream.ts'
 import type { StreamHost, StreamInit } from '../../services/streams/stream-host.ts'
 import { StreamRegistry } from '../../services/streams/stream-registry.ts'
 import { FakeSink } from '../support/fake-sink.ts'
+import { sharing } from '../support/shared-counts.ts'
 
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
 t.comment(`TEST_SEED=${seed}`)
@@ -165,6 +166,19 @@ t.test('a stream without an address counts for no address', async (t) => {
   const registry = new StreamRegistry()
   registry.add(makeStream({ user: 'alice', topics: [], follows: false, address: '' }))
   t.equal(registry.countOfAddress(''), 0)
+})
+
+t.test('limits count the streams of processes that share their counts', async (t) => {
+  const registries = sharing().map((counts) => Object.assign(new StreamRegistry(), { shared: counts }))
+  const [one, other] = registries as [StreamRegistry, StreamRegistry]
+  const stream = makeStream({ user: 'alice', topics: [], follows: false, address: '192.0.2.1' })
+  one.add(stream)
+  other.add(makeStream({ user: 'bob', topics: [], follows: false, address: '' }))
+  t.same([one.size, one.sharedSize, other.sharedSize], [1, 2, 2])
+  t.equal(other.countOfAddress('192.0.2.1'), 1)
+  one.delete(stream)
+  one.delete(stream)
+  t.same([one.sharedSize, other.sharedSize, other.countOfAddress('192.0.2.1')], [1, 1, 0])
 })
 
 // Presence

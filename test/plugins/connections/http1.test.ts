@@ -1,11 +1,13 @@
 import { once } from 'node:events'
 import { request } from 'node:http'
+import type { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import Fastify from 'fastify'
 import t from 'tap'
 import { ConnectionGuard } from '../../../plugins/connections/connection-guard.ts'
 import { failOnWarnings } from '../../support/build.ts'
 import { GuardedServer, untilEnd } from '../../support/guarded-server.ts'
+import { sharing } from '../../support/shared-counts.ts'
 
 failOnWarnings(t)
 
@@ -56,6 +58,23 @@ t.test(
     t.same(server.errors, [])
   }
 )
+
+t.test('the limit of an address holds over servers that share their counts', async (t) => {
+  const [one, other] = await Promise.all(
+    sharing().map((counts) =>
+      GuardedServer.listen(t, { maxConnectionsPerAddress: 1, counts }, (app) => app.get('/', async () => 'x'))
+    )
+  )
+  const retained = await one?.connect()
+  await one?.until(() => one.sockets.size === 1, 'a connection')
+  t.equal(await untilEnd((await other?.connect()) as Socket), '')
+  t.equal(other?.refused.connectionsOfAddress, 1)
+  retained?.destroy()
+  await one?.until(() => one.sockets.size === 0, 'a connection to be closed')
+  const next = (await other?.connect()) as Socket
+  next.write(GET('/', LAST))
+  t.match(await untilEnd(next), OK)
+})
 
 t.test('proxies, and by default this machine, have no limit of connections', async (t) => {
   const trusting = await GuardedServer.listen(
