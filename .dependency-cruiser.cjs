@@ -1,6 +1,6 @@
 /** The import rules: imports point down, and a room imports only the rooms below it. Imports of types count. */
 
-const ROOT_FILES = '^(app|embedded|index|metrics|publisher|redis-hub|server)\\.ts$'
+const ROOT_FILES = '^(app|embedded|index|metrics|publisher|redis-hub|server|testing)\\.ts$'
 const ABOVE_PLUGINS = ['^routes/', ROOT_FILES, '^standalone/', '^event-log-contract/']
 
 /** The rooms of `services/`, and what each may import beside the files of `services/` itself and packages. */
@@ -107,6 +107,12 @@ module.exports = {
       to: { path: '^event-log-contract/' }
     },
     {
+      name: 'nothing-imports-the-test-kit',
+      severity: 'error',
+      from: { path: '^(client|plugins|publisher|routes|standalone|services)/|^(?!testing)[^/]+\\.ts$' },
+      to: { path: '^testing(/|\\.ts$)' }
+    },
+    {
       name: 'publisher-imports-types-alone',
       comment: 'A worker that publishes over HTTP loads no hub.',
       severity: 'error',
@@ -119,7 +125,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^client(-shared|-react|-vue)?(/|\\.ts$)' },
       to: {
-        path: '^(plugins|routes|standalone|event-log-contract|services)/|^(app|embedded|index|redis-hub|server)\\.ts$|^node:',
+        path: '^(plugins|routes|standalone|event-log-contract|services)/|^(app|embedded|index|redis-hub|server|testing)\\.ts$|^node:',
         pathNot: '^services/(events/|inbox/inbox-page\\.ts$)'
       }
     },

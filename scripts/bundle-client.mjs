@@ -19,6 +19,8 @@ export async function bundleClient(folder) {
     splitting: true,
     chunkNames: 'client/[name]-[hash]'
   })
+  // The parser alone is for the test kit.
+  await build({ ...options(['client/frame-reader.ts']), outdir: join(folder, 'client') })
 }
 
 /** The text of a bundle that exports some names of an entry, minified: what a page loads for them. */

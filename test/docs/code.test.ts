@@ -107,9 +107,11 @@ t.test('the first example delivers its event to a page', async (t) => {
 /** Runs an example, which exits once its app is ready, unless `stays` is set. */
 function run(t: Test, snippet: Snippet, ports: string, stays = ''): ChildProcessByStdio<null, Readable, Readable> {
   const path = pathOf(snippet).replace(/\.ts$/, '.mjs')
-  const end = stays
-    ? ''
-    : 'const { app: __app } = await import("./host.js")\nawait __app.ready()\nawait __app.close()\nprocess.exit()\n'
+  // A test ends by itself, with its result.
+  const end =
+    stays || snippet.code.includes("from 'node:test'")
+      ? ''
+      : 'const { app: __app } = await import("./host.js")\nawait __app.ready()\nawait __app.close()\nprocess.exit()\n'
   const compile = (code: string) =>
     ts.transpileModule(code, { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 } })
       .outputText
