@@ -211,6 +211,13 @@ t.test('each answer is transient or final', async (t) => {
     t.same(nameOf(stream), ['waiting', 'content-type'])
   }
   {
+    const { network, stream, pass } = await start(t)
+    await network.last.refuse(200, undefined, { 'content-type': 'text/event-stream' })
+    t.same(nameOf(stream), ['closed', 'unsupported'], 'a runtime whose answers have no stream')
+    await pass(600_000)
+    t.equal(network.exchanges.length, 1)
+  }
+  {
     const { network, stream } = await start(t)
     await network.last.break()
     t.same(nameOf(stream), ['waiting', 'network'])
