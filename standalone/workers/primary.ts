@@ -21,7 +21,7 @@ const CHECK_INTERVAL = 5_000
  */
 const MAX_UNANSWERED = 12
 /** How long the workers have to stop by themselves before they are killed, in milliseconds, beside what they are granted. */
-const MARGIN = 1_000
+const MARGIN = 500
 
 export interface PrimaryOptions {
   /** The number of workers. */
