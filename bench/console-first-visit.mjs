@@ -1,0 +1,40 @@
+import { existsSync } from 'node:fs'
+import Fastify from 'fastify'
+import { chromium } from 'playwright-core'
+
+/**
+ * A first visit to the console, click by click: how many seconds from the opening of the page until each promise was shown, and
+ * how many words there were to read. `npm run build && node bench/console-first-visit.mjs` needs a Chromium of this machine, or
+ * CHROMIUM_PATH.
+ */
+const WORDS_PER_SECOND = 4
+const STEPS = ['a delivery', 'a topic', 'a replay', 'a gap', 'a close for good']
+
+if (!existsSync('dist/app.js')) throw new Error('run "npm run build" first')
+const { hubApp } = await import('../dist/app.js')
+const app = Fastify({ forceCloseConnections: true })
+await app.register(hubApp)
+const url = await app.listen({ host: '127.0.0.1', port: 0 })
+const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium'
+const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
+const page = await browser.newPage({ locale: 'en-US' })
+const words = async () =>
+  (await page.locator('.learn-text p, .learn-text button').allTextContents()).join(' ').split(/\s+/).length
+
+const began = performance.now()
+await page.goto(url)
+await page.getByTestId('learn-go').waitFor()
+let reading = 0
+for (const [index, shown] of STEPS.entries()) {
+  const count = await words()
+  reading += count / WORDS_PER_SECOND
+  await page.getByTestId('learn-go').click()
+  await page.locator('.learn li[data-progress="done"]').nth(index).waitFor()
+  const seconds = (performance.now() - began) / 1_000
+  const total = (seconds + reading).toFixed(0)
+  console.log(
+    `click ${index + 1}: ${shown} after ${seconds.toFixed(1)} s; ${count} words read first, ${total} s with reading`
+  )
+}
+await browser.close()
+await app.close()
