@@ -169,7 +169,7 @@ for (const engine of await launchEngines(t)) {
   t.test(`${name}: a leader that hangs is replaced, and follows when it goes on`, { skip }, async (t) => {
     const site = new Site(t, engine)
     await site.start()
-    const tabs = await site.openTabs(3, '&leaderTimeout=1000')
+    const tabs = await site.openTabs(3, '&leaderTimeout=2000')
     await site.send('one')
     await until(tabs, 'seen.length === 1')
     const others = [...tabs]
@@ -280,7 +280,7 @@ t.test(
   async (t) => {
     const site = new Site(t, freezing)
     await site.start()
-    const tabs = await site.openTabs(3, '&leaderTimeout=1000')
+    const tabs = await site.openTabs(3, '&leaderTimeout=2000')
     await site.send('one')
     await until(tabs, 'seen.length === 1')
     const others = [...tabs]

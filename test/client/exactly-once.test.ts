@@ -6,6 +6,7 @@ import type { HubStream } from '../../client/hub-stream.ts'
 import { effort } from '../support/effort.ts'
 import { FENCE, Publisher, pause, startServer, TOPICS, UNBOUNDED, USERS } from '../support/exactly-once.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
+import { httpFetch } from '../support/http-fetch.ts'
 import { type ClientRecord, type ConnectionLog, judge } from '../support/oracle.ts'
 import { Random } from '../support/random.ts'
 
@@ -48,6 +49,7 @@ class Page {
   /** Opens the stream, as a page that loads. */
   load(): void {
     const stream = connect(this.#url, {
+      fetch: httpFetch,
       persist: {
         getItem: (key) => this.#kept.get(key) ?? null,
         setItem: (key, value) => void this.#kept.set(key, value)
