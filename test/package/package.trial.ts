@@ -206,7 +206,7 @@ t.test('the package has the files that it needs and no others', async (t) => {
       .map((path) => path.split('/').slice(1, 2).join('/'))
   )
   t.same([...folders].sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'package.json'])
-  t.notMatch(stdout, /dist\/test|\.test\./)
+  t.notMatch(stdout, /dist\/test\/|\.test\./)
 })
 
 /** How many packages are installed below a folder, and how many bytes their files have. */
