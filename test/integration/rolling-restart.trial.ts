@@ -3,16 +3,13 @@ import { effort } from '../support/effort.ts'
 import { freePort } from '../support/free-port.ts'
 import { startNginx, withoutNginx } from '../support/nginx.ts'
 import { NodeProcess } from '../support/node-process.ts'
-import { RECONNECTING_CLIENTS } from '../support/reconnecting-client.ts'
 import { RedisServer } from '../support/redis-server.ts'
-import { SteadyPublisher } from '../support/steady-publisher.ts'
+import { SteadyLoad } from '../support/steady-load.ts'
 
 /** How often a node is stopped and started again, one after the other. */
 const RESTARTS = Number(process.env.ROLLING_RESTARTS ?? effort(2, 12))
 /** How many users have a publisher of their own and a client of each kind. */
 const USERS = Number(process.env.ROLLING_USERS ?? 4)
-/** How many events each publisher gets accepted between one step of a restart and the next. */
-const PACE = 25
 /** The answer of nginx when no node is up. */
 const CLOSE_FOR_NOW = '{"reason":"error","reconnect":true}'
 
@@ -34,27 +31,18 @@ t.test(
     const nodes = await Promise.all([await freePort(), await freePort()].map(start))
     const url = await startNginx(t, nodes)
 
-    const users = Array.from({ length: USERS }, (_, at) => `user${at}`)
-    const clients = users.flatMap((user) =>
-      Object.entries(RECONNECTING_CLIENTS).map(([kind, open]) => {
-        const client = open(`${url}/events?user=${user}`)
-        t.teardown(() => client.close())
-        return { user, kind, client }
-      })
-    )
-    for (const { client } of clients) await client.count('hub.welcome', 1)
-    const publishers = users.map((user) => new SteadyPublisher(url, user))
-    const goOn = () => Promise.all(publishers.map((publisher) => publisher.reached(publisher.accepted + PACE)))
+    const load = await SteadyLoad.start(t, url, USERS)
+    const { clients } = load
 
     for (let restart = 0; restart < RESTARTS; restart++) {
-      await goOn()
+      await load.goOn()
       const at = restart % nodes.length
       const node = nodes[at] as NodeProcess
       t.equal(await node.end('SIGTERM'), 0, `restart ${restart + 1}: it stopped in order`)
-      await goOn()
+      await load.goOn()
       nodes[at] = await start(portOf(node))
     }
-    await goOn()
+    await load.goOn()
     // And all of them at once: the proxy's own answer closes no client for good.
     const closedForNow = () =>
       clients.filter(({ client }) => client.of('hub.close').some((data) => data === CLOSE_FOR_NOW)).length
@@ -64,25 +52,14 @@ t.test(
       await client.until(() => client.isOver || client.of('hub.close').includes(CLOSE_FOR_NOW), 'to be closed for now')
     }
     await Promise.all(nodes.map((node) => start(portOf(node))))
-    await goOn()
-    await Promise.all(publishers.map((publisher) => publisher.stop()))
+    await load.goOn()
+    await load.stop()
 
-    const accepted = new Map(publishers.map((publisher) => [publisher.user, publisher.accepted]))
-    for (const { user, kind, client } of clients) {
-      const due = accepted.get(user) as number
-      await client.until(
-        () => client.isOver || client.of('message').includes(`${due - 1}`),
-        `the last event of ${user}`
-      )
-      t.notOk(client.isOver, `${kind} never gives up`)
-      const expected = Array.from({ length: due }, (_, number) => `${number}`)
-      t.same(client.of('message'), expected, `${user}, ${kind}: each once, in order`)
-      t.same(client.of('hub.gap'), [])
-    }
+    const total = await load.check(t)
     const welcomes = clients.reduce((sum, { client }) => sum + client.of('hub.welcome').length, 0)
     t.ok(welcomes - clients.length >= clients.length, 'and they were cut and reconnected')
-    const total = publishers.reduce((sum, publisher) => sum + publisher.accepted, 0)
-    const retries = publishers.reduce((sum, publisher) => sum + publisher.retries, 0)
-    t.comment(`${total} events, ${retries} retries, ${welcomes - clients.length} returns of ${clients.length} clients`)
+    t.comment(
+      `${total} events, ${load.retries} retries, ${welcomes - clients.length} returns of ${clients.length} clients`
+    )
   }
 )

@@ -9,18 +9,15 @@ import { freePort } from '../support/free-port.ts'
 import { linkedHost } from '../support/linked-host.ts'
 import { ROOT } from '../support/packed-host.ts'
 import { costOf } from '../support/process-cost.ts'
-import { RECONNECTING_CLIENTS } from '../support/reconnecting-client.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { selfSigned } from '../support/self-signed.ts'
 import { publish, ServerProcess } from '../support/server-process.ts'
-import { SteadyPublisher } from '../support/steady-publisher.ts'
+import { SteadyLoad } from '../support/steady-load.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
 /** How often a worker is killed. */
 const KILLS = Number(process.env.WORKER_KILLS ?? effort(3, 12))
 const USERS = 4
-/** How many events each publisher gets accepted between one step and the next. */
-const PACE = 25
 
 // Each server is three processes, which are compiled as they start.
 t.setTimeout(480_000 + KILLS * 20_000)
@@ -61,41 +58,22 @@ t.test('workers are killed under load, and every client gets each event once and
   t.comment(`WORKER_KILLS=${KILLS}`)
   const server = new WorkerServer(t, await startRedis(t))
   const url = await server.url()
-  const users = Array.from({ length: USERS }, (_, at) => `user${at}`)
-  const clients = users.flatMap((user) =>
-    Object.entries(RECONNECTING_CLIENTS).map(([kind, open]) => {
-      const client = open(`${url}/events?user=${user}`)
-      t.teardown(() => client.close())
-      return { user, kind, client }
-    })
-  )
-  for (const { client } of clients) await client.count('hub.welcome', 1)
-  const publishers = users.map((user) => new SteadyPublisher(url, user))
-  const goOn = () => Promise.all(publishers.map((publisher) => publisher.reached(publisher.accepted + PACE)))
+  const load = await SteadyLoad.start(t, url, USERS)
   for (let kill = 0; kill < KILLS; kill++) {
-    await goOn()
+    await load.goOn()
     const { process: pid, worker } = (await server.serving(2 + kill)).findLast(
       (line) => line.worker === (kill % 2) + 1
     ) as Line
     process.kill(pid, 'SIGKILL')
-    await goOn()
+    await load.goOn()
     t.equal((await server.serving(3 + kill)).at(-1)?.worker, worker, `kill ${kill + 1}: it is replaced`)
   }
-  await goOn()
-  await Promise.all(publishers.map((publisher) => publisher.stop()))
-  t.ok(clients.some(({ client }) => client.of('hub.welcome').length > 1))
-  let received = 0
-  for (const { user, kind, client } of clients) {
-    const due = publishers.find((publisher) => publisher.user === user)?.accepted as number
-    await client.until(() => client.isOver || client.of('message').includes(`${due - 1}`), `the last event of ${user}`)
-    t.notOk(client.isOver, `${kind} never gives up`)
-    const expected = Array.from({ length: due }, (_, number) => `${number}`)
-    t.same(client.of('message'), expected, `${user}, ${kind}: each once, in order`)
-    t.same(client.of('hub.gap'), [])
-    received += due
-  }
-  const retries = publishers.reduce((sum, publisher) => sum + publisher.retries, 0)
-  t.comment(`${received} events received once, ${KILLS} kills, ${retries} retries of publishers`)
+  await load.goOn()
+  await load.stop()
+  t.ok(load.clients.some(({ client }) => client.of('hub.welcome').length > 1))
+  const events = await load.check(t)
+  const kinds = load.clients.length / USERS
+  t.comment(`${events * kinds} events received once, ${KILLS} kills, ${load.retries} retries of publishers`)
   t.equal(await server.stop('SIGTERM'), 0)
 })
 
