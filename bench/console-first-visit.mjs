@@ -1,6 +1,4 @@
-import { existsSync } from 'node:fs'
-import Fastify from 'fastify'
-import { chromium } from 'playwright-core'
+import { openConsole } from './lib/console-page.mjs'
 
 /**
  * A first visit to the console, click by click: how many seconds from the opening of the page until each promise was shown, and
@@ -10,14 +8,7 @@ import { chromium } from 'playwright-core'
 const WORDS_PER_SECOND = 4
 const STEPS = ['a delivery', 'a topic', 'a replay', 'a gap', 'a close for good']
 
-if (!existsSync('dist/app.js')) throw new Error('run "npm run build" first')
-const { hubApp } = await import('../dist/app.js')
-const app = Fastify({ forceCloseConnections: true })
-await app.register(hubApp)
-const url = await app.listen({ host: '127.0.0.1', port: 0 })
-const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium'
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
-const page = await browser.newPage({ locale: 'en-US' })
+const { url, page, close } = await openConsole()
 const words = async () =>
   (await page.locator('.learn-text p, .learn-text button').allTextContents()).join(' ').split(/\s+/).length
 
@@ -36,5 +27,4 @@ for (const [index, shown] of STEPS.entries()) {
     `click ${index + 1}: ${shown} after ${seconds.toFixed(1)} s; ${count} words read first, ${total} s with reading`
   )
 }
-await browser.close()
-await app.close()
+await close()

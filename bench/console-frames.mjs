@@ -1,6 +1,4 @@
-import { existsSync } from 'node:fs'
-import Fastify from 'fastify'
-import { chromium } from 'playwright-core'
+import { openConsole } from './lib/console-page.mjs'
 
 /**
  * Frame times of the console while its log receives 10,000 events a second.
@@ -10,14 +8,7 @@ const SECONDS = Number(process.argv[2] ?? 60)
 const BATCH = 500
 const RATE = 10_000
 
-if (!existsSync('dist/app.js')) throw new Error('run "npm run build" first')
-const { hubApp } = await import('../dist/app.js')
-const app = Fastify({ forceCloseConnections: true })
-await app.register(hubApp)
-const url = await app.listen({ host: '127.0.0.1', port: 0 })
-const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium'
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
-const page = await browser.newPage()
+const { app, url, page, close } = await openConsole()
 await page.goto(`${url}/#/live?s=alice`)
 await page.getByText('alice: open').waitFor()
 await page.evaluate(`
@@ -48,5 +39,4 @@ console.log(`sent ${sent} events in ${seconds.toFixed(1)} s; ${received.trim()};
 console.log(
   `frames: median ${at(0.5)} ms, p95 ${at(0.95)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms; heap ${heap} MB`
 )
-await browser.close()
-await app.close()
+await close()

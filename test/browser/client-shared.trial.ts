@@ -132,6 +132,18 @@ async function leaderOf(tabs: Tab[]): Promise<Tab> {
   return leader as Tab
 }
 
+/** Three tabs with an event, of which one leads: `others` are the rest. */
+async function openLed(t: Test, engine: Engine) {
+  const site = new Site(t, engine)
+  await site.start()
+  const tabs = await site.openTabs(3, '&leaderTimeout=2000')
+  await site.send('one')
+  await until(tabs, 'seen.length === 1')
+  const others = [...tabs]
+  const leader = await leaderOf(others)
+  return { site, tabs, leader, others }
+}
+
 for (const engine of await launchEngines(t)) {
   const { name, skip } = engine
 
@@ -167,13 +179,7 @@ for (const engine of await launchEngines(t)) {
   })
 
   t.test(`${name}: a leader that hangs is replaced, and follows when it goes on`, { skip }, async (t) => {
-    const site = new Site(t, engine)
-    await site.start()
-    const tabs = await site.openTabs(3, '&leaderTimeout=2000')
-    await site.send('one')
-    await until(tabs, 'seen.length === 1')
-    const others = [...tabs]
-    const leader = await leaderOf(others)
+    const { site, tabs, leader, others } = await openLed(t, engine)
     const hanging = leader.evaluate('{ const end = Date.now() + 10000; while (Date.now() < end); }')
     await site.send('two')
     await until(others, "seen.at(-1) === 'two'")
@@ -278,13 +284,7 @@ t.test(
   'Chromium: a leader that is frozen is replaced, and follows when it goes on',
   { skip: freezing.skip },
   async (t) => {
-    const site = new Site(t, freezing)
-    await site.start()
-    const tabs = await site.openTabs(3, '&leaderTimeout=2000')
-    await site.send('one')
-    await until(tabs, 'seen.length === 1')
-    const others = [...tabs]
-    const leader = await leaderOf(others)
+    const { site, tabs, leader, others } = await openLed(t, freezing)
     await leader.evaluate("window.log = []; document.addEventListener('freeze', () => log.push('frozen'))")
     await freezing.setFrozen(leader, true)
     await site.send('two')

@@ -1,4 +1,4 @@
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { buildConsoleOnce } from '../support/built-console.ts'
 import { freePort } from '../support/free-port.ts'
@@ -7,7 +7,7 @@ import { publish, ServerProcess } from '../support/server-process.ts'
 import { StreamClient } from '../support/stream-client.ts'
 import { untilSame } from '../support/test-node.ts'
 import { launchBrowser, NO_BROWSER } from './chromium.ts'
-import { dataOf, event, fillForm, openedStream, sendForm, state, streams } from './console-page.ts'
+import { dataOf, event, fillForm, newPage, openedStream, sendForm, state, streams } from './console-page.ts'
 
 t.setTimeout(180_000)
 
@@ -20,12 +20,8 @@ const browser = await launchBrowser(t)
 const skip = browser ? false : NO_BROWSER
 t.teardown(() => browser?.close())
 
-async function newPage(t: Test, url: string): Promise<Page> {
-  const context = await (browser as Browser).newContext({ locale: 'en-US' })
-  t.teardown(() => context.close())
-  context.setDefaultTimeout(PATIENCE)
-  const page = await context.newPage()
-  page.on('pageerror', (error) => t.fail(String(error)))
+async function visit(t: Test, url: string): Promise<Page> {
+  const page = await newPage(t, browser, PATIENCE)
   await page.goto(url)
   return page
 }
@@ -34,7 +30,7 @@ t.test('the page says what is true while its hub is suspended, killed, restarted
   const store = { PORT: String(await freePort()), HUB_STORE: t.testdir(), HUB_RETRY: '300' }
   let hub = new ServerProcess(t, store)
   const url = await hub.url()
-  const page = await newPage(t, url)
+  const page = await visit(t, url)
   const says = (text: string | RegExp) => page.getByRole('banner').getByText(text, { exact: true }).waitFor()
   const alice = await openedStream(page, { user: 'alice' })
   await says('Ready')
@@ -84,7 +80,7 @@ t.test('the page of one node counts, shows and closes streams of all', { skip: s
   t.teardown(() => redis.stop())
   const start = async () => new ServerProcess(t, { HUB_STORE: redis.url, HUB_RETRY: '300' }).url()
   const [here, there] = await Promise.all([start(), start()])
-  const page = await newPage(t, `${here}/#/hub?s=alice`)
+  const page = await visit(t, `${here}/#/hub?s=alice`)
   const bob = await StreamClient.open(`${there}/events?user=bob&topics=news`)
   t.teardown(() => bob.cut())
   await bob.event('hub.welcome')

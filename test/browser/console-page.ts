@@ -1,6 +1,17 @@
-import type { Locator, Page } from 'playwright-core'
+import type { Browser, Locator, Page } from 'playwright-core'
+import type { Test } from 'tap'
 
 // Actions of a person in the console, and the elements that show their results.
+
+/** A page in a fresh browser profile; an error of its scripts fails the test. */
+export async function newPage(t: Test, browser: Browser | undefined, patience: number): Promise<Page> {
+  const context = await (browser as Browser).newContext({ locale: 'en-US' })
+  t.teardown(() => context.close())
+  context.setDefaultTimeout(patience)
+  const page = await context.newPage()
+  page.on('pageerror', (error) => t.fail(String(error)))
+  return page
+}
 
 /** The streams of the page, in the order in which they were opened. */
 export const streams = (page: Page) => page.getByRole('article')

@@ -1,5 +1,5 @@
 import Fastify from 'fastify'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { hubApp } from '../../app.ts'
 import { readApiKeys } from '../../standalone/read-api-keys.ts'
@@ -7,7 +7,7 @@ import { buildConsoleOnce } from '../support/built-console.ts'
 import { StreamClient } from '../support/stream-client.ts'
 import { SECRET, tokenOf } from '../support/tokens.ts'
 import { launchBrowser, NO_BROWSER } from './chromium.ts'
-import { event, openedStream, openStream, send, sendForm, state, streams } from './console-page.ts'
+import { event, newPage, openedStream, openStream, send, sendForm, state, streams } from './console-page.ts'
 
 t.setTimeout(120_000)
 
@@ -31,11 +31,7 @@ async function open(t: Test, scopes = 'publish,read,close,ticket'): Promise<Page
       apiKeys: readApiKeys(`demo:${KEY}:${scopes}`)
     }
   })
-  const context = await (browser as Browser).newContext({ locale: 'en-US' })
-  t.teardown(() => context.close())
-  context.setDefaultTimeout(PATIENCE)
-  const page = await context.newPage()
-  page.on('pageerror', (error) => t.fail(String(error)))
+  const page = await newPage(t, browser, PATIENCE)
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type()) && !/status of 40[0-9]/.test(message.text()))
       t.fail(message.text())

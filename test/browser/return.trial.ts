@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { type HubAppOptions, hubApp } from '../../app.ts'
 import { embeddedLog } from '../../services/event-log/embedded/open-embedded-log.ts'
@@ -10,7 +10,7 @@ import { buildConsoleOnce } from '../support/built-console.ts'
 import { freePort } from '../support/free-port.ts'
 import { allSnippets } from '../support/snippets.ts'
 import { launchBrowser, NO_BROWSER } from './chromium.ts'
-import { dataOf, event, openedStream, state } from './console-page.ts'
+import { dataOf, event, newPage, openedStream, state } from './console-page.ts'
 
 t.setTimeout(120_000)
 
@@ -85,19 +85,15 @@ class RestartingHub {
   }
 }
 
-async function newPage(t: Test, url: string): Promise<Page> {
-  const context = await (browser as Browser).newContext({ locale: 'en-US' })
-  t.teardown(() => context.close())
-  context.setDefaultTimeout(PATIENCE)
-  const page = await context.newPage()
-  page.on('pageerror', (error) => t.fail(String(error)))
+async function visit(t: Test, url: string): Promise<Page> {
+  const page = await newPage(t, browser, PATIENCE)
   await page.goto(url)
   return page
 }
 
 t.test('a 502 on reconnection does not end a stream, and the stream misses nothing', { skip }, async (t) => {
   const hub = await RestartingHub.start(t, {})
-  const page = await newPage(t, hub.url)
+  const page = await visit(t, hub.url)
   const alice = await openedStream(page, { user: 'alice' })
   await hub.send('before')
   await event(page, 'notice').waitFor()
@@ -114,7 +110,7 @@ t.test('a 502 on reconnection does not end a stream, and the stream misses nothi
 t.test('a stream that was refused and is started again resumes where it was', { skip }, async (t) => {
   let mayOpen = true
   const hub = await RestartingHub.start(t, {})
-  const page = await newPage(t, hub.url)
+  const page = await visit(t, hub.url)
   const alice = await openedStream(page, { user: 'alice' })
   await hub.send('before')
   await event(page, 'notice').waitFor()
@@ -133,7 +129,7 @@ t.test('a stream that was refused and is started again resumes where it was', { 
 
 t.test('the page of a locked hub requests a new ticket when the hub has lost the old one', { skip }, async (t) => {
   const hub = await RestartingHub.start(t, { authentication: LOCKED })
-  const page = await newPage(t, hub.url)
+  const page = await visit(t, hub.url)
   await page.getByRole('button', { name: 'Unlock', exact: true }).click()
   await page.getByRole('dialog').getByLabel('API key or token').fill(KEY)
   await page.getByRole('dialog').getByRole('button', { name: 'Unlock' }).click()
@@ -172,7 +168,7 @@ t.test('the recipe for tickets survives a restart of the hub, and a proxy withou
   const origin = await backend.listen({ host: '127.0.0.1', port: 0 })
   const hub = await RestartingHub.start(t, { authentication: LOCKED, corsOrigins: [origin] })
   const opened = hub.untilOpened()
-  const tab = await newPage(t, origin)
+  const tab = await visit(t, origin)
   const shown = (count: number) => tab.waitForFunction(`shown.length >= ${count}`)
   await opened
   await hub.send('one', 'message')
