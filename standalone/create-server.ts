@@ -1,13 +1,12 @@
-import { readFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import { hostname } from 'node:os'
-import { createSecureContext } from 'node:tls'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { ConnectionGuard } from '../plugins/connections/connection-guard.ts'
 import type { ConnectionLimits } from '../plugins/connections/limits.ts'
 import { answerUnreadableUrl, redactingSerializers } from '../plugins/redaction.ts'
 import type { WorkerGroup } from '../services/worker-group.ts'
-import { type Environment, EnvironmentError } from './environment.ts'
+import { readCertificate } from './certificate.ts'
+import type { Environment } from './environment.ts'
 
 /** A name of 256 bytes, each of them percent-encoded. */
 const MAX_PARAM_LENGTH = 768
@@ -40,14 +39,7 @@ export function createServer(environment: Environment, worker?: WorkerGroup): Gu
     return503OnClosing: false
   }
   if (tls === undefined) return { server: Fastify(options), guard }
-  const https = { cert: read('HUB_TLS_CERT', tls.cert), key: read('HUB_TLS_KEY', tls.key), allowHTTP1: true }
-  try {
-    createSecureContext(https)
-  } catch (error) {
-    throw new EnvironmentError(
-      `HUB_TLS_CERT and HUB_TLS_KEY are not a certificate with its key: ${(error as Error).message}`
-    )
-  }
+  const https = { ...readCertificate(tls), allowHTTP1: true }
   return { server: Fastify({ ...options, http2: true, https } as FastifyServerOptions), guard }
 }
 
@@ -69,12 +61,4 @@ function proxyTest(trustProxy: Environment['trustProxy']): (address: string) => 
     else proxies.addSubnet(address, Number(bits), family)
   }
   return (address) => proxies.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
-}
-
-function read(name: string, path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    throw new EnvironmentError(`${name} cannot be read: ${(error as Error).message}`)
-  }
 }

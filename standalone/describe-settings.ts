@@ -2,6 +2,7 @@ import type { Scopes } from '../services/access/scopes.ts'
 import { resolveOptions } from '../services/hub/options.ts'
 import type { AuthenticationSettings } from './access-settings.ts'
 import type { Environment } from './environment.ts'
+import { isRedisUrl } from './values.ts'
 
 /** All settings in force, defaults included and secrets left out, for the log and `--print-config`. */
 export function describeSettings(environment: Environment): Record<string, unknown> {
@@ -31,7 +32,7 @@ export function publicSettings(environment: Environment): Record<string, unknown
 
 /** A URL without its user, its password and its query; a folder as it is. */
 function withoutPassword(store: string): string {
-  if (!/^rediss?[:+]/.test(store)) return store
+  if (!isRedisUrl(store)) return store
   const [url = ''] = store.split('?')
   return `${url.slice(0, url.indexOf('://') + 3)}${url.slice(Math.max(url.indexOf('://') + 3, url.lastIndexOf('@') + 1))}`
 }

@@ -4,7 +4,7 @@ import { readRedisUrl } from '../services/redis/url.ts'
 import { type Access, readAccess } from './access-settings.ts'
 import { withSettingFiles } from './setting-files.ts'
 import { SETTING_NAMES } from './setting-list.ts'
-import { fail, oneOf, splitList, type Variables, wholeNumber } from './values.ts'
+import { fail, isRedisUrl, oneOf, splitList, type Variables, wholeNumber } from './values.ts'
 import { readWebhooks, type WebhookSettings } from './webhooks/webhook-settings.ts'
 import { readWorkers } from './workers/worker-count.ts'
 
@@ -92,7 +92,7 @@ export function readEnvironment(variables: Variables): Environment {
     maxStreamAge: number('HUB_MAX_STREAM_AGE', 0, 365 * DAY),
     store: store(env.HUB_STORE),
     isDefaultStore: !env.HUB_STORE,
-    workers: readWorkers(env, isRedis(env.HUB_STORE)),
+    workers: readWorkers(env, isRedisUrl(env.HUB_STORE)),
     retention,
     maxStreams: number('HUB_MAX_STREAMS', 0, 10_000_000),
     maxStreamsPerUser: number('HUB_MAX_STREAMS_PER_USER', 0, 10_000_000),
@@ -115,12 +115,10 @@ function isServiceLink(name: string, value = ''): boolean {
   return /^HUB_(SERVICE_(HOST|PORT)|PORT_\d)/.test(name)
 }
 
-const isRedis = (text: string | undefined): boolean => text !== undefined && /^rediss?[:+]/.test(text)
-
 /** The store of the history. Text that looks like a URL is not accepted as the path of a folder. */
 function store(text: string | undefined): string {
   if (!text) return DEFAULT_STORE
-  if (isRedis(text)) return redisStore(text)
+  if (isRedisUrl(text)) return redisStore(text)
   const isMemory = text.trim().toLowerCase() === 'memory'
   if ((isMemory && text !== 'memory') || /^[a-z][a-z\d+.-]+:/i.test(text) || text.includes('\0')) {
     // The message does not repeat the value: it may contain a password.

@@ -8,6 +8,7 @@ import type { RedisLogOptions } from '../services/event-log/redis/open-redis-log
 import type { Retention } from '../services/event-log/retention.ts'
 import { openShared } from '../services/hub/redis-hub-parts.ts'
 import { type Environment, EnvironmentError } from './environment.ts'
+import { isRedisUrl } from './values.ts'
 
 type StoreLogger = NonNullable<RedisLogOptions['logger']> & NonNullable<EmbeddedLogOptions['logger']>
 
@@ -46,7 +47,7 @@ export async function openHistory(
   logger: StoreLogger
 ): Promise<HistoryStore> {
   if (store === 'memory') return { description: IN_MEMORY }
-  const isRedis = /^rediss?[:+]/.test(store)
+  const isRedis = isRedisUrl(store)
   try {
     return await (isRedis ? openRedis(store, retention, logger) : openFolder(store, retention, logger))
   } catch (error) {

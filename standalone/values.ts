@@ -32,3 +32,8 @@ export function splitList(text: string | undefined, separator: string | RegExp =
     .map((part) => part.trim())
     .filter((part) => part !== '')
 }
+
+/** Whether the value of `HUB_STORE` names a Redis, and neither a folder nor the memory. */
+export function isRedisUrl(store: string | undefined): boolean {
+  return store !== undefined && /^rediss?[:+]/.test(store)
+}

@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs'
-import { createSecureContext } from 'node:tls'
+import { readCertificate } from '../certificate.ts'
 import { describeSettings } from '../describe-settings.ts'
-import { type Environment, readEnvironment } from '../environment.ts'
+import { readEnvironment } from '../environment.ts'
 import { CONFIG, FILE_SUFFIX, SETTINGS } from '../setting-list.ts'
 import type { Variables } from '../values.ts'
 import { type Command, UsageError } from './command-context.ts'
@@ -57,21 +56,12 @@ export const check: Command = async (args, context) => {
   const { env, action } = readServeRequest(args, context.env)
   if (action !== 'serve') throw new UsageError(`check takes settings alone, and no --${action}`)
   try {
-    const environment = readEnvironment(env)
-    checkCertificate(environment)
+    const { tls } = readEnvironment(env)
+    if (tls !== undefined) readCertificate(tls)
   } catch (error) {
     context.complain((error as Error).message)
     return 1
   }
   context.print('the settings are valid')
   return 0
-}
-
-function checkCertificate({ tls }: Environment): void {
-  if (tls === undefined) return
-  try {
-    createSecureContext({ cert: readFileSync(tls.cert), key: readFileSync(tls.key) })
-  } catch (error) {
-    throw new Error(`HUB_TLS_CERT and HUB_TLS_KEY are not a certificate with its key: ${(error as Error).message}`)
-  }
 }
