@@ -34,8 +34,7 @@ export async function metricsRoute(app: FastifyInstance, { onRequest, workers }:
   workers?.provide('metrics', read)
   const ofAll = async (group: WorkerGroup) => {
     const parts = await group.collect('metrics')
-    const values = parts.map(({ value }) => value as Awaited<ReturnType<typeof read>>)
-    return serverMetrics(values.length > 0 ? values : [await read()])
+    return serverMetrics(parts.map(({ value }) => value as Awaited<ReturnType<typeof read>>))
   }
   app.get('/metrics', { onRequest }, async (_request, reply) => {
     watch()

@@ -50,7 +50,7 @@ export function statsRoutes(app: FastifyInstance, guard: Guard, { settings, work
   })
   workers?.provide('stats', read)
 
-  app.get('/stats', { onRequest }, () => (workers === undefined ? read() : readAll(workers, read)))
+  app.get('/stats', { onRequest }, () => (workers === undefined ? read() : readAll(workers)))
 
   app.get('/settings', { onRequest }, async (_request, reply) => {
     reply.header('cache-control', 'no-store')
@@ -58,10 +58,9 @@ export function statsRoutes(app: FastifyInstance, guard: Guard, { settings, work
   })
 }
 
-async function readAll(workers: WorkerGroup, read: () => Promise<NodeStats>): Promise<ServerStats> {
+async function readAll(workers: WorkerGroup): Promise<ServerStats> {
   const parts = (await workers.collect('stats')) as readonly WorkerPart<NodeStats>[]
-  const all = parts.length > 0 ? parts : [{ worker: workers.number, value: await read() }]
-  return serverStats(all, workers.maxConnections)
+  return serverStats(parts, workers.maxConnections)
 }
 
 /** The open connections of the server, and its limit; null without one. */

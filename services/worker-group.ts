@@ -9,7 +9,10 @@ export interface WorkerGroup {
   readonly maxConnections: number | null
   /** Registers the function that reads a part of this worker's state, such as its counts, when a worker collects it. */
   provide(part: string, read: () => unknown): void
-  /** The part of every worker that answers within a second, in the order of their numbers. Never rejects. */
+  /**
+   * The part of every worker that answers within a second, in the order of their numbers, or else of this worker alone. Rejects
+   * only if this one cannot be read.
+   */
   collect(part: string): Promise<readonly WorkerPart[]>
 }
 

@@ -25,20 +25,20 @@ export class CountExchange {
       if (count === 0) counts.delete(name)
       else counts.set(name, count)
     }
-    this.#tellOthers(worker, changes)
+    this.#sendToOthers(worker, changes)
   }
 
   leave(worker: number): void {
     const counts = this.#members.get(worker)?.counts
     this.#members.delete(worker)
     if (counts !== undefined && counts.size > 0)
-      this.#tellOthers(
+      this.#sendToOthers(
         worker,
         [...counts].map(([name, count]) => [name, -count])
       )
   }
 
-  #tellOthers(worker: number, changes: Changes): void {
+  #sendToOthers(worker: number, changes: Changes): void {
     for (const [other, { send }] of this.#members) if (other !== worker) send(changes)
   }
 }

@@ -62,10 +62,16 @@ export class WorkerLink implements WorkerGroup {
   collect(part: string): Promise<readonly WorkerPart[]> {
     let collecting = this.#collecting.get(part)
     if (collecting === undefined) {
-      collecting = this.#ask(part).finally(() => this.#collecting.delete(part))
+      collecting = this.#collect(part).finally(() => this.#collecting.delete(part))
       this.#collecting.set(part, collecting)
     }
     return collecting
+  }
+
+  async #collect(part: string): Promise<readonly WorkerPart[]> {
+    const parts = await this.#ask(part)
+    // No worker has answered in time, not even this one by way of the primary process.
+    return parts.length > 0 ? parts : [{ worker: this.number, value: await this.#readers.get(part)?.() }]
   }
 
   #ask(part: string): Promise<readonly WorkerPart[]> {
