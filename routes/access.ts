@@ -1,7 +1,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { HubAction } from '../services/access/action.ts'
-import type { Permit } from './guard.ts'
+import { isPermitted, type Permit } from './guard.ts'
 import { Access } from './schemas.ts'
 
 const ACTIONS = {
@@ -24,23 +24,4 @@ export function accessRoute(root: FastifyInstance, permit: Permit, { hasTickets 
         ticket: hasTickets && (await isPermitted(permit, request, ACTIONS.ticket))
       }
     })
-}
-
-/**
- * Whether the caller may perform an action. A caller without credentials may do nothing; invalid ones stay an error, which is
- * counted like any other attempt to guess a key.
- */
-export async function isPermitted(permit: Permit, request: FastifyRequest, action: HubAction): Promise<boolean> {
-  try {
-    await permit(request, [action])
-    return true
-  } catch (error) {
-    const { statusCode } = error as { statusCode?: number }
-    if (statusCode === 403 || (statusCode === 401 && !hasCredentials(request))) return false
-    throw error
-  }
-}
-
-function hasCredentials({ headers }: FastifyRequest): boolean {
-  return headers.authorization !== undefined || headers.cookie !== undefined
 }

@@ -71,3 +71,22 @@ function check(answer: unknown, { verb }: HubAction): void {
 export function paramOf(request: FastifyRequest, name: 'user' | 'topic' | 'id'): string {
   return (request.params as Record<string, string>)[name] as string
 }
+
+/**
+ * Whether the caller may perform an action. A caller without credentials may do nothing; invalid ones stay an error, which is
+ * counted like any other attempt to guess a key.
+ */
+export async function isPermitted(permit: Permit, request: FastifyRequest, action: HubAction): Promise<boolean> {
+  try {
+    await permit(request, [action])
+    return true
+  } catch (error) {
+    const { statusCode } = error as { statusCode?: number }
+    if (statusCode === 403 || (statusCode === 401 && !hasCredentials(request))) return false
+    throw error
+  }
+}
+
+function hasCredentials({ headers }: FastifyRequest): boolean {
+  return headers.authorization !== undefined || headers.cookie !== undefined
+}

@@ -1,7 +1,6 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
-import { isPermitted } from './access.ts'
-import { type Guard, type Permit, paramOf } from './guard.ts'
+import { guardWith, isPermitted, type Permit, paramOf } from './guard.ts'
 import {
   Closed,
   CloseQuery,
@@ -14,7 +13,8 @@ import {
 } from './schemas.ts'
 
 /** `/users` and `/streams`: presence, and the closing of streams. */
-export function userRoutes(root: FastifyInstance, permit: Permit, guard: Guard): void {
+export function userRoutes(root: FastifyInstance, permit: Permit): void {
+  const guard = guardWith(permit)
   const app = root.withTypeProvider<TypeBoxTypeProvider>()
   const readUser = guard((request) => [{ verb: 'read', user: paramOf(request, 'user') }])
 
