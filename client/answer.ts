@@ -34,6 +34,6 @@ export async function errorOf({ status, body }: Response): Promise<StreamError> 
     ?.getReader()
     .read()
     .catch(() => undefined)
-  const told = jsonOrText(new TextDecoder().decode(first?.value)) as { code?: unknown; message?: unknown } | null
-  return new StreamError(String(told?.code ?? 'refused'), told?.message ?? `status ${status}`, status)
+  const refusal = jsonOrText(new TextDecoder().decode(first?.value)) as { code?: unknown; message?: unknown } | null
+  return new StreamError(String(refusal?.code ?? 'refused'), refusal?.message ?? `status ${status}`, status)
 }

@@ -85,7 +85,7 @@ export class TestStream {
 
   /** All events that have arrived, in order: those of the hub itself, `hub.welcome` and the like, only by their name. */
   all(name?: string): readonly ReceivedEvent[] {
-    return this.#received.filter(({ event }) => (name === undefined ? !event.startsWith('hub.') : event === name))
+    return this.#received.filter(isNamed(name))
   }
 
   /**
@@ -94,7 +94,7 @@ export class TestStream {
    * @throws {TestStreamError} when it has not arrived in time, or cannot arrive any more.
    */
   async next(name?: string): Promise<ReceivedEvent> {
-    const isNext = ({ event }: ReceivedEvent) => (name === undefined ? !event.startsWith('hub.') : event === name)
+    const isNext = isNamed(name)
     await this.#until(() => this.#pending.some(isNext), name === undefined ? 'an event' : `an event "${name}"`)
     const found = this.#pending.find(isNext) as ReceivedEvent
     this.#pending = this.#pending.filter((event) => event !== found)
@@ -108,7 +108,7 @@ export class TestStream {
    */
   async expectNothing(): Promise<void> {
     await this.#untilCaughtUp()
-    const found = this.#pending.filter(({ event }) => !event.startsWith('hub.'))
+    const found = this.#pending.filter(isNamed())
     if (found.length > 0) throw new TestStreamError(`expected no event; the stream has ${namesOf(found)}`)
   }
 
@@ -257,6 +257,11 @@ function parsed(text: string): unknown {
     // Data need not be JSON.
     return text
   }
+}
+
+/** Tests an event for a name, or without one, for being of a publisher. */
+function isNamed(name?: string): (event: ReceivedEvent) => boolean {
+  return ({ event }) => (name === undefined ? !event.startsWith('hub.') : event === name)
 }
 
 /** The newest events, in short. */
