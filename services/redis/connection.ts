@@ -46,6 +46,8 @@ export class RedisConnection implements RedisLink {
   readonly #ups = new Set<() => void>()
   readonly #downs = new Set<(problem: string) => void>()
   readonly #ended = new Set<() => void>()
+  /** Scripts whose text this client has sent. */
+  readonly #sentScripts = new Set<LuaScript>()
   #client: RedisClient | undefined
   #problem = 'it is not connected yet'
   #isClosed = false
@@ -114,6 +116,11 @@ export class RedisConnection implements RedisLink {
   ): Promise<unknown> {
     const send = () => this.send(['EVAL', script.source, '1', key, ...args])
     try {
+      // The first call of each client has the text: Redis need not know the script, and replies in the order of the calls.
+      if (!this.#sentScripts.has(script)) {
+        this.#sentScripts.add(script)
+        return await send()
+      }
       return await this.send(['EVALSHA', script.sha1, '1', key, ...args])
     } catch (error) {
       if (!(error instanceof RedisReplyError)) throw error
@@ -246,6 +253,7 @@ export class RedisConnection implements RedisLink {
 
   async #live(client: RedisClient, lost: Promise<string>): Promise<void> {
     this.#client = client
+    this.#sentScripts.clear()
     this.#problem = ''
     this.#unanswered = 0
     this.#silence = 0

@@ -14,7 +14,10 @@ export interface RedisLink {
    * @throws {RedisReplyError} when the reply is an error.
    */
   send(args: readonly RedisArgument[]): Promise<unknown>
-  /** Runs a script, and sends its text if Redis does not know it. The key selects the node of a cluster. */
+  /**
+   * Runs a script. Its text is sent with the first call after a connection is established, and again if Redis has forgotten it.
+   * The key selects the node of a cluster.
+   */
   run(script: LuaScript, key: string, args: readonly RedisArgument[], onMissing?: OnMissing): Promise<unknown>
   /** Resolves when it is up; rejects with a {@link LinkError} after the given number of milliseconds, or when it is closed. */
   untilUp(milliseconds: number): Promise<void>
@@ -33,7 +36,7 @@ export interface RedisLink {
   close(): void
 }
 
-/** Decides whether and when the text of a script that Redis does not know is sent. */
+/** Decides whether and when the text of a script that Redis has forgotten is sent again. */
 export type OnMissing = (send: () => Promise<unknown>) => Promise<unknown>
 
 export type RedisArgument = string | Buffer

@@ -337,6 +337,23 @@ faultTest('a listener that throws keeps no event from the others', async (t) => 
   t.ok(problems.includes('a listener of the event log has failed'))
 })
 
+faultTest('accepts all first appends of nodes that begin at the same time', async (t) => {
+  for (let round = 0; round < 5; round++) {
+    const redis = await startRedis(t)
+    const proxy = await FaultProxy.start(redis.port)
+    t.teardown(() => proxy.close())
+    const [log, other] = [await open(t, { url: proxy.url }), await open(t, { url: redis.url })]
+    proxy.delay = 30
+    const first = log.append([toAlice('first')])
+    // The first call has reached Redis, which knew no script, when the other node loads it.
+    await pause(34)
+    const second = log.append([toAlice('second')])
+    await Promise.all([first, second, other.append([toAlice('other')])])
+    const texts = (await readAfter(log, 'oldest')).texts.filter((text) => text !== 'other')
+    t.same(texts, ['first', 'second'])
+  }
+})
+
 faultTest('keeps its batches in order when another node loads the script that Redis has forgotten', async (t) => {
   const redis = await startRedis(t)
   const proxy = await FaultProxy.start(redis.port)
