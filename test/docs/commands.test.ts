@@ -27,7 +27,7 @@ const commands = ofLanguage('sh').flatMap(({ where, code }) =>
 const withoutCurl = without('curl')
 
 t.test('every example has a language that is tested, or that is not code', async (t) => {
-  const known = ['sh', 'ts', 'js', 'nginx', 'haproxy', 'yaml', 'http', 'python', 'json']
+  const known = ['sh', 'ts', 'js', 'mjs', 'nginx', 'haproxy', 'yaml', 'http', 'python', 'json', 'java']
   t.same(
     snippets.filter(({ language }) => !known.includes(language)),
     []

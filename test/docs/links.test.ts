@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import t from 'tap'
 import { ROOT } from '../support/packed-host.ts'
 import { documents } from '../support/snippets.ts'
@@ -32,7 +32,14 @@ t.test('every link of the documentation leads to a file and to one of its headin
   }
 })
 
-t.test('every page of the documentation is linked from the README', async (t) => {
-  const { text } = pageAt('README.md')
-  for (const { path } of documents()) if (path !== 'README.md') t.ok(text.includes(`](${path})`), path)
-})
+t.test(
+  'every page is linked from the README, and every page of a folder from the first page of that folder',
+  async (t) => {
+    for (const { path } of documents()) {
+      if (path === 'README.md') continue
+      const isAlone = dirname(path) === 'docs' || basename(path) === 'README.md'
+      const index = isAlone ? 'README.md' : join(dirname(path), 'README.md')
+      t.ok(pageAt(index).text.includes(`](${relative(dirname(index), path)})`), path)
+    }
+  }
+)

@@ -10,10 +10,11 @@ export interface Snippet {
   readonly code: string
 }
 
-/** The README and `docs/*.md`. */
+/** The README and the pages below `docs/`. */
 export function documents(): { path: string; text: string }[] {
-  const docs = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'))
-  const paths = ['README.md', ...docs.map((name) => join('docs', name))]
+  const docs = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+  const pages = docs.filter((name) => name.endsWith('.md')).sort()
+  const paths = ['README.md', ...pages.map((name) => join('docs', name))]
   return paths.map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }))
 }
 
