@@ -1,10 +1,13 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { basename, dirname, join, relative } from 'node:path'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join, relative, sep } from 'node:path'
 import t from 'tap'
 import { ROOT } from '../support/packed-host.ts'
 import { documents } from '../support/snippets.ts'
 
-const pages = [...documents(), ...['CONTRIBUTING.md', 'CHANGELOG.md'].map(pageAt)]
+const examples = readdirSync(join(ROOT, 'examples'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.md') && !name.includes('node_modules'))
+  .map((name) => pageAt(join('examples', name)))
+const pages = [...documents(), ...examples, ...['CONTRIBUTING.md', 'CHANGELOG.md'].map(pageAt)]
 
 function pageAt(path: string): { path: string; text: string } {
   return { path, text: readFileSync(join(ROOT, path), 'utf8') }
@@ -43,3 +46,11 @@ t.test(
     }
   }
 )
+
+t.test('every example is linked from the index of examples', async (t) => {
+  const { text } = pageAt(join('examples', 'README.md'))
+  for (const { path } of examples) {
+    const name = path.split(sep)[1] ?? ''
+    if (name !== 'README.md') t.ok(text.includes(`](${name}/)`), path)
+  }
+})
