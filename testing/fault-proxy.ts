@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { reset } from './reset.ts'
 
 /**
  * A TCP proxy on 127.0.0.1 before a server of this machine, that fails when the test wants it to: it cuts connections, refuses
@@ -62,7 +63,7 @@ export class FaultProxy {
 
   /** Resets all connections, or the `count` oldest; new ones are accepted. */
   reset(count = Number.POSITIVE_INFINITY): void {
-    for (const socket of [...this.#clients].slice(0, count)) socket.resetAndDestroy()
+    for (const socket of [...this.#clients].slice(0, count)) reset(socket)
   }
 
   /** Ends all connections and the proxy. */

@@ -4,6 +4,7 @@ import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { type SseHubOptions, sseHub } from '../../plugins/sse-hub.ts'
 import { systemClock } from '../../services/clock.ts'
+import { reset } from '../../testing/reset.ts'
 import { RECONNECTING_CLIENTS, type ReconnectingClient } from '../support/reconnecting-client.ts'
 
 /** How long a test waits before it fails, in milliseconds. */
@@ -43,7 +44,7 @@ async function startServer(t: Test, options: SseHubOptions = {}, port = 0) {
     requests,
     /** Destroys every connection, with all bytes under way in either direction. */
     cut() {
-      for (const socket of sockets) socket.resetAndDestroy()
+      for (const socket of sockets) reset(socket)
     },
     async untilRequests(count: number) {
       const signal = AbortSignal.timeout(PATIENCE)

@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import Fastify from 'fastify'
 import { type SseHubOptions, sseHub } from '../../plugins/sse-hub.ts'
 import { hubRoutes } from '../../routes/hub-routes.ts'
+import { reset } from '../../testing/reset.ts'
 import type { ConnectionLog, PublishedLog } from './oracle.ts'
 import type { Random } from './random.ts'
 import { StreamClient } from './stream-client.ts'
@@ -211,7 +212,10 @@ export class Subscriber {
         await pause(this.#random.next() * 20)
       }
       if (this.#random.chance(0.5)) client.cut()
-      else this.#server?.sockets.get(client.response.socket.localPort ?? 0)?.resetAndDestroy()
+      else {
+        const socket = this.#server?.sockets.get(client.response.socket.localPort ?? 0)
+        if (socket !== undefined) reset(socket)
+      }
       client.resume()
       await client.end()
       this.#close(false)

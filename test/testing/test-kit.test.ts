@@ -1,7 +1,9 @@
-import type { AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { sseHub } from '../../plugins/sse-hub.ts'
+import { reset } from '../../testing/reset.ts'
 import { FakeClock, FaultProxy, openStream, testApp } from '../../testing.ts'
 
 /** The app of a host, with a route that opens streams and one that sends. */
@@ -149,4 +151,18 @@ t.test('a proxy cuts a stream, and refuses until it is restored', async (t) => {
   await stream.resume()
   t.equal((await stream.next()).event, 'b')
   await stream.close()
+})
+
+t.test('a connection whose end is being sent can be reset', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => server.close())
+  await once(server, 'listening')
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  client.on('error', () => {}).resume()
+  const [socket] = (await once(server, 'connection')) as [Socket]
+  const closed = once(socket, 'close')
+  socket.end('bye')
+  reset(socket)
+  await closed
+  await once(client, 'close')
 })
