@@ -1,6 +1,6 @@
 /** The import rules: imports point down, and a room imports only the rooms below it. Imports of types count. */
 
-const ROOT_FILES = '^(app|embedded|index|metrics|publisher|redis-hub|server|testing)\\.ts$'
+const ROOT_FILES = '^(app|embedded|index|metrics|publisher|redis-hub|server|testing|tracing)\\.ts$'
 const ABOVE_PLUGINS = ['^routes/', ROOT_FILES, '^standalone/', '^event-log-contract/']
 
 /** The rooms of `services/`, and what each may import beside the files of `services/` itself and packages. */
@@ -31,7 +31,8 @@ const ROOMS = {
     'queues',
     'streams'
   ],
-  metrics: ['hub']
+  metrics: ['hub'],
+  tracing: ['events', 'hub']
 }
 
 const filesOf = (room) => `^services/${room}/[^/]+$`

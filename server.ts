@@ -12,6 +12,7 @@ import { createServer, type GuardedServer } from './standalone/create-server.ts'
 import { publicSettings } from './standalone/describe-settings.ts'
 import { type Environment, EnvironmentError, readEnvironment } from './standalone/environment.ts'
 import { reloadKeys } from './standalone/reload-keys.ts'
+import { startTracing } from './standalone/start-tracing.ts'
 import { stopInOrder } from './standalone/stop-in-order.ts'
 import { type HistoryStore, openHistory } from './standalone/stores.ts'
 import { startWebhooks } from './standalone/webhooks/start-webhooks.ts'
@@ -106,6 +107,7 @@ async function serve(
     workers: link,
     handleNotFound: true
   })
+  if (environment.tracing === 'on') await startTracing(server)
   if (environment.webhooks !== undefined) await startWebhooks(server, environment.webhooks)
   closeInOrder(server)
   // Request logging is off, so errors are logged here.

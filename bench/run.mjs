@@ -21,6 +21,7 @@ import * as stall from './scenarios/stall.mjs'
 import * as stalled from './scenarios/stalled.mjs'
 import * as storm from './scenarios/storm.mjs'
 import * as targeted from './scenarios/targeted.mjs'
+import * as tracing from './scenarios/tracing.mjs'
 import * as workers from './scenarios/workers.mjs'
 
 /** In the order of execution. */
@@ -39,6 +40,7 @@ const SCENARIOS = {
   log,
   appends,
   metrics,
+  tracing,
   redis,
   nodes,
   workers

@@ -164,6 +164,30 @@ export function appending<Log extends EventLog>(define: Define<Log>): void {
     }
   )
 
+  define('returns the trace of an event, from history and from the tail, and none for other events', async (given) => {
+    const log = await given.log()
+    const listener = await given.listener(log)
+    const trace = '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01'
+    const last = '00-00000000000000000000000000000001-0000000000000001-00'
+    const traces = [undefined, trace, `${trace} vendor=t61rcWkgMzE,other=1 ~`, last, `${last} ${'a=1,'.repeat(128)}`]
+    await log.append(traces.map((trace, at) => draft(['t:room', 'u:bob'], `${at}`, { trace })))
+    const [first] = await log.append([draft('t:room', 'said', { trace, except: ['alice'], ttl: 60_000 })])
+    await log.append([draft('t:room', 'typing', { trace, transient: true })])
+    const retracts = parseCursor(first?.id ?? '')
+    await log.append([draft('t:room', 'removed', { trace, retracts }), draft('t:room', 'end')])
+    await listener.met('end')
+    const page = await readAll(log, 't:room', 'oldest')
+    assert.deepEqual(
+      page.events.map(({ trace }) => trace),
+      [...traces, trace, undefined]
+    )
+    assert.deepEqual(
+      listener.events.map(({ trace }) => trace),
+      [...traces, trace, trace, trace, undefined]
+    )
+    assert.deepEqual(listener.events.find(({ data }) => data === 'said')?.except, ['alice'])
+  })
+
   define('takes an event of a mebibyte', async (given) => {
     const log = await given.log()
     const text = '☃ snow'.repeat(131_072)

@@ -20,7 +20,10 @@ export function lasting<Log extends EventLog>(define: Define<Log>): void {
     const log = await given.log()
     await log.append([
       draft(['u:alice', 't:news'], 'a', { event: 'é☃', final: true, except: ['bob', 'é"'] }),
-      draft('everyone', '\0\r\n💥', { final: 'failed' }),
+      draft('everyone', '\0\r\n💥', {
+        final: 'failed',
+        trace: '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01'
+      }),
       draft('u:alice', 'gone', { transient: true })
     ])
     await log.append(named('b', 200).map((text) => draft('u:alice', text)))

@@ -236,6 +236,6 @@ export function tailing<Log extends EventLog>(define: Define<Log>): void {
 
 /** The event without its frame, which is the hub's. */
 function plain({ frame: _frame, ...event }: LogEvent): Record<string, unknown> {
-  const { cursor, id, channels, event: name, data, time, final, except } = event
-  return { cursor, id, channels, name, data, time, final, except }
+  const { cursor, id, channels, event: name, data, time, final, except, trace } = event
+  return { cursor, id, channels, name, data, time, final, except, trace }
 }

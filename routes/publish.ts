@@ -3,6 +3,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { Static } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest, FastifySchemaCompiler } from 'fastify'
 import type { Target } from '../services/events/target.ts'
+import type { TraceHeaders } from '../services/events/trace.ts'
 import { afterDelivery } from './answering.ts'
 import { guardWith, type Permit, paramOf } from './guard.ts'
 import { answerLines, hasJsonLines } from './json-lines.ts'
@@ -26,7 +27,7 @@ export function publishRoutes(root: FastifyInstance, permit: Permit, publisherOf
   const app = root.withTypeProvider<TypeBoxTypeProvider>()
   const bodyLimit = Math.max(MIB, JSON_BYTES_A_BYTE * app.sse.options.maxEventBytes + REST_BYTES)
   const response = { 202: Receipt }
-  const by = (request: FastifyRequest) => ({ publisher: publisherOf(request) })
+  const by = (request: FastifyRequest) => ({ publisher: publisherOf(request), trace: traceOf(request) })
   const to = (targetOf: (request: FastifyRequest) => Target) =>
     guard((request) => [{ verb: 'publish', target: targetOf(request) }])
 
@@ -124,4 +125,10 @@ function withKey<Event extends DraftBody>(request: FastifyRequest, event: Event,
   const key = request.headers['idempotency-key']
   if (typeof key !== 'string' || event.idempotencyKey !== undefined) return event
   return { ...event, idempotencyKey: key && key + suffix }
+}
+
+/** The trace that the caller continues: headers that are not valid are ignored later. */
+function traceOf({ headers: { traceparent, tracestate } }: FastifyRequest): TraceHeaders | undefined {
+  if (typeof traceparent !== 'string') return undefined
+  return { traceparent, tracestate: typeof tracestate === 'string' ? tracestate : undefined }
 }

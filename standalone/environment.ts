@@ -19,6 +19,8 @@ export interface Environment extends Access {
   readonly tls: { readonly cert: string; readonly key: string } | undefined
   /** See `HubAppOptions.metrics`. */
   readonly metrics: 'on' | 'open' | 'off'
+  /** Whether the hub traces with OpenTelemetry. */
+  readonly tracing: 'on' | 'off'
   readonly heartbeatInterval: number | undefined
   readonly reconnectionTime: number | undefined
   /** How long the hub serves on, not ready, after a signal to stop, in milliseconds. */
@@ -86,6 +88,7 @@ export function readEnvironment(variables: Variables): Environment {
     trustProxy: trustProxy(env.HUB_TRUST_PROXY),
     tls: tls(env.HUB_TLS_CERT, env.HUB_TLS_KEY),
     metrics: oneOf('HUB_METRICS', env.HUB_METRICS || 'on', ['on', 'open', 'off']) as Environment['metrics'],
+    tracing: oneOf('HUB_TRACING', env.HUB_TRACING || 'off', ['on', 'off']) as Environment['tracing'],
     heartbeatInterval: number('HUB_HEARTBEAT', 0, DAY),
     reconnectionTime: number('HUB_RETRY', 0, 3_600_000),
     drainDelay: number('HUB_DRAIN_DELAY', 0, 3_600_000) ?? 0,

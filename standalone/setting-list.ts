@@ -43,6 +43,7 @@ export const SETTINGS: readonly Setting[] = [
   ),
   setting('HUB_CORS_ORIGIN', 'origins', 'exact origins whose pages may use the hub, separated by commas'),
   setting('HUB_METRICS', 'on|open|off', 'whether /metrics is served, and whether without credentials; on'),
+  setting('HUB_TRACING', 'on|off', 'whether the hub traces, with the OpenTelemetry SDK that the process loads; off'),
   setting('HUB_HEARTBEAT', MILLISECONDS, 'the silence after which a heartbeat is sent; 15000'),
   setting('HUB_RETRY', MILLISECONDS, 'how long clients wait before they return; 2000'),
   setting('HUB_DRAIN_DELAY', MILLISECONDS, 'from SIGTERM to the end of the streams; 0'),

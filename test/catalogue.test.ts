@@ -37,7 +37,7 @@ t.test('the catalogue has every item once, and in order', async (t) => {
     ...numbers('H', 1, 9),
     ...numbers('P', 1, 6),
     ...numbers('T', 1, 6),
-    ...numbers('O', 1, 9),
+    ...numbers('O', 1, 12),
     ...numbers('N', 1, 7),
     ...numbers('C', 1, 26)
   ]

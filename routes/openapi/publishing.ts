@@ -24,7 +24,11 @@ export const APPEND_ERRORS = [
 const headers = {
   'Idempotency-Key': Type.String({
     description: 'The event is published once, however often the call is repeated; an idempotencyKey in the body wins'
-  })
+  }),
+  traceparent: Type.String({
+    description: 'The trace that the publication continues, if the hub traces; else ignored'
+  }),
+  tracestate: Type.String({ description: 'Goes with it, up to 512 characters' })
 }
 
 function publishing(id: string, summary: string, errors: readonly string[], example: Example): Operation {

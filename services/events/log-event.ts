@@ -20,6 +20,8 @@ export interface NewEvent {
   readonly final: Final
   /** Users whose streams do not receive the event: the log stores and returns their names, and does not interpret them. */
   readonly except?: readonly string[] | undefined
+  /** The trace that published the event, which the log stores and returns: see `trace.ts`. */
+  readonly trace?: string | undefined
   /** The number of open streams that the event is addressed to, stored with the idempotency key for a repeated receipt. */
   readonly streams: number
   /**
@@ -64,6 +66,8 @@ export interface LogEvent {
   readonly final: Final
   /** Users whose streams do not receive the event. */
   readonly except?: readonly string[] | undefined
+  /** The trace that published the event; undefined if no trace was active. */
+  readonly trace?: string | undefined
   /** The event's wire text, which the hub encodes once for all streams. */
   frame: string | undefined
 }

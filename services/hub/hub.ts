@@ -7,6 +7,7 @@ import { MemoryLog } from '../event-log/memory/memory-log.ts'
 import { topicChannel, userChannel } from '../events/channel.ts'
 import { formatCursor } from '../events/cursor.ts'
 import type { EventMap } from '../events/draft.ts'
+import type { EventTracing } from '../events/trace.ts'
 import { UnreadNotices } from '../inbox/unread-notices.ts'
 import type { Logger } from '../logger.ts'
 import type { EventStream } from '../streams/event-stream.ts'
@@ -298,6 +299,17 @@ export class Hub<Events extends object = EventMap> extends PublishMethods<Events
         cluster: { isSettled, nodes: membership?.nodes ?? 1, leaseAge: membership?.leaseAge ?? 0 }
       }
     }
+  }
+
+  /** @internal Reports publications and deliveries to a tracer from now on. */
+  trace(tracing: EventTracing): void {
+    this.publisher.tracing = tracing
+    this.manager.traceDeliveries(tracing)
+  }
+
+  /** @internal Undefined until {@link Hub.trace} is called. */
+  get tracing(): EventTracing | undefined {
+    return this.publisher.tracing
   }
 
   /** Readiness: whether the hub accepts events and opens streams now. */

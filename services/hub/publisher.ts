@@ -6,6 +6,7 @@ import { type AnyDraft, prepareEvent, TARGETED_PROPERTIES } from '../events/draf
 import { idempotencyOf } from '../events/idempotency-scope.ts'
 import type { NewEvent } from '../events/log-event.ts'
 import { channelsOf, exceptedUsers, type Target } from '../events/target.ts'
+import type { EventTracing, TraceHeaders } from '../events/trace.ts'
 import { checkNames } from '../option-checks.ts'
 import type { AppendMeasures } from './append-measures.ts'
 import type { HubEvents } from './hub-events.ts'
@@ -26,6 +27,12 @@ export interface PublishOptions {
    * @default every stream of the target receives it
    */
   readonly except?: Target['except']
+  /**
+   * The trace that the publication continues, if no span is active: the headers of a request or of a job. Without
+   * `hubTracing()` it has no effect.
+   * @default the active span
+   */
+  readonly trace?: TraceHeaders | undefined
 }
 
 /** A draft of a batch, with its target. */
@@ -39,7 +46,7 @@ export interface PublisherParts {
   readonly options: { readonly maxEventBytes: number; readonly maxBatch: number }
 }
 
-const PUBLISH_OPTIONS = ['publisher', 'except']
+const PUBLISH_OPTIONS = ['publisher', 'except', 'trace']
 
 /** An event to append, with its number of streams on this node for each of several users. */
 interface Publication {
@@ -53,6 +60,8 @@ export class Publisher {
   published = 0
   /** Measures each append, once metrics are in use. */
   measures: AppendMeasures | undefined
+  /** Reports publications to a tracer, once tracing is in use. */
+  tracing: EventTracing | undefined
   /** Those whose entries stand directly before an event come last. */
   readonly outboxes: Outbox[] = []
   readonly #log: EventLog
@@ -78,7 +87,7 @@ export class Publisher {
     options: PublishOptions | undefined
   ): Promise<PublishReceipt<string | null>> {
     const to = options?.except === undefined ? target : { ...target, except: options.except }
-    const [receipt] = await this.#append([this.#prepare(to, draft, options)])
+    const [receipt] = await this.#publish([this.#prepare(to, draft, options)], options)
     return receipt as PublishReceipt<string | null>
   }
 
@@ -90,7 +99,23 @@ export class Publisher {
     const { maxBatch } = this.#options
     if (!Array.isArray(drafts)) throw new InvalidRequestError('A batch is an array of events, each with { to, data }')
     if (drafts.length > maxBatch) throw new BatchTooLargeError(maxBatch, drafts.length)
-    return this.#append(drafts.map((draft) => this.#prepare(draft?.to, draft, options, TARGETED_PROPERTIES)))
+    const publications = drafts.map((draft) => this.#prepare(draft?.to, draft, options, TARGETED_PROPERTIES))
+    return this.#publish(publications, options)
+  }
+
+  #publish(
+    publications: readonly Publication[],
+    options: PublishOptions | undefined
+  ): Promise<PublishReceipt<string | null>[]> {
+    if (this.tracing === undefined || publications.length === 0) return this.#append(publications)
+    const events = publications.map(({ newEvent }) => newEvent)
+    return this.tracing.publish(events, options?.trace, (trace) =>
+      this.#append(
+        trace === undefined
+          ? publications
+          : publications.map(({ newEvent, users }) => ({ newEvent: { ...newEvent, trace }, users }))
+      )
+    )
   }
 
   #prepare(target: Target, draft: AnyDraft, options: PublishOptions | undefined, properties?: string[]): Publication {
@@ -179,6 +204,7 @@ export class Publisher {
   #measured(events: readonly NewEvent[]): Promise<readonly Receipt[]> {
     const append = this.#log.append(events)
     this.measures?.observe(append)
+    this.tracing?.append(events, append)
     return append
   }
 

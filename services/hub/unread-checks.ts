@@ -19,7 +19,7 @@ export interface UnreadCheckParts {
 }
 
 /** Creates an entry of another queue, which is stored together with the end of the check. */
-export type EntryForUnread = (unread: Unread) => NewEvent
+export type EntryForUnread = (unread: Unread, trace: string | undefined) => NewEvent
 
 /** The content of an entry. The event is at this distance behind it. */
 interface Check {
@@ -106,6 +106,6 @@ export class UnreadChecks implements Outbox {
     const unread = { users: users.filter(isUnread), id: found.id as string, event: found.event, data: found.data }
     if (unread.users.length === 0) return []
     events.emit('unread', unread)
-    return this.#entryForUnread === undefined ? [] : [this.#entryForUnread(unread)]
+    return this.#entryForUnread === undefined ? [] : [this.#entryForUnread(unread, found.trace)]
   }
 }

@@ -24,6 +24,8 @@ export interface QueueEntry {
   readonly data: string
   /** When it was appended, in milliseconds since the Unix epoch. */
   readonly time: number
+  /** The trace of the event that the entry is about. */
+  readonly trace: string | undefined
 }
 
 /**
@@ -79,9 +81,12 @@ export class LoggedQueue {
     return this.#options.clock.monotonic() < this.#heldUntil
   }
 
-  /** An entry, for the log's `append`. Call {@link LoggedQueue.notify} afterwards. */
-  entry(data: string): NewEvent {
-    return this.#event({ event: ENTRY, data })
+  /**
+   * An entry, for the log's `append`. Call {@link LoggedQueue.notify} afterwards.
+   * @param trace the trace of the event that it is about.
+   */
+  entry(data: string, trace?: string): NewEvent {
+    return this.#event({ event: ENTRY, data, trace })
   }
 
   /** This node has appended entries. */
@@ -142,8 +147,8 @@ export class LoggedQueue {
   }
 
   /** Consumes an entry until it is done, and stores the position. Returns whether this node may go on. */
-  async #finish({ cursor, id, data, time }: LogEvent, consume: Consume): Promise<boolean> {
-    const entry = { cursor: cursor as Cursor, id: id as string, data, time }
+  async #finish({ cursor, id, data, time, trace }: LogEvent, consume: Consume): Promise<boolean> {
+    const entry = { cursor: cursor as Cursor, id: id as string, data, time, trace }
     let follows: readonly NewEvent[]
     for (;;) {
       if (this.#isStopped || !this.isHolder) return false
@@ -204,8 +209,8 @@ export class LoggedQueue {
     return this.isHolder
   }
 
-  #event({ event, data, collapseKey }: Pick<NewEvent, 'event' | 'data' | 'collapseKey'>): NewEvent {
-    return { channels: [this.#channel], event, data, collapseKey, transient: false, final: false, streams: 0 }
+  #event({ event, data, collapseKey, trace }: Pick<NewEvent, 'event' | 'data' | 'collapseKey' | 'trace'>): NewEvent {
+    return { channels: [this.#channel], event, data, collapseKey, trace, transient: false, final: false, streams: 0 }
   }
 
   #reportGap(gap: string): void {

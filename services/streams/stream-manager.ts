@@ -4,6 +4,7 @@ import { CLOSE_REASONS, type CloseReason } from '../events/close-reason.ts'
 import type { Cursor } from '../events/cursor.ts'
 import { retryableCloseFrame, type Welcome } from '../events/hub-frames.ts'
 import type { LogEvent } from '../events/log-event.ts'
+import type { EventTracing } from '../events/trace.ts'
 import { WireBytes } from '../events/wire-bytes.ts'
 import { MAX_RECONNECTION_TIME } from '../events/wire-format.ts'
 import type { Logger } from '../logger.ts'
@@ -21,6 +22,7 @@ import { StreamRegistry } from './stream-registry.ts'
 import { beginning, NO_HISTORY, type StreamRequest } from './stream-request.ts'
 import type { StreamSettings } from './stream-settings.ts'
 import { TopicChanges, type TopicUpdate } from './topic-changes.ts'
+import { TracedDeliveries } from './traced-deliveries.ts'
 import { expiryFields, welcomeFields } from './welcome-fields.ts'
 import { WriteLatency } from './write-latency.ts'
 
@@ -80,6 +82,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
   readonly #maintenance: StreamMaintenance
   readonly #topicChanges: TopicChanges
   #latency: WriteLatency | undefined
+  #traced: TracedDeliveries | undefined
   #tail: Tail | undefined
   #draining: Promise<void> | undefined
   /** The number of streams when the drain began: they all return at about the same time. */
@@ -179,7 +182,9 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     for (const event of events) {
       if (event.cursor !== null) this.head = event.cursor
       try {
+        this.#traced?.onEvent(event)
         this.#offer(event)
+        this.#traced?.onAssigned()
         this.unread.onEvent(event)
       } catch (error) {
         // The log waits for its listener, and the following events must not be lost with this one.
@@ -221,9 +226,19 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
   /** Measures from now on how long events take until they are written. */
   measureWrites(): WriteLatency {
     this.#latency ??= new WriteLatency(() => this.now)
-    const latency = this.#latency
-    this.#queue.onWritten = () => latency.onWritten()
-    return latency
+    this.#queue.onWritten = this.#onWritten
+    return this.#latency
+  }
+
+  /** Reports the deliveries of events with a trace from now on. */
+  traceDeliveries(tracing: EventTracing): void {
+    this.#traced = new TracedDeliveries(tracing, this.registry)
+    this.#queue.onWritten = this.#onWritten
+  }
+
+  readonly #onWritten = (): void => {
+    this.#latency?.onWritten()
+    this.#traced?.onWritten()
   }
 
   /** How late the heartbeat timer was, at most, within the last half minute, in milliseconds. */
@@ -237,6 +252,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
 
   flushSoon(stream: EventStream): void {
     this.#latency?.onPending()
+    this.#traced?.onPending()
     this.#queue.flushSoon(stream)
   }
 

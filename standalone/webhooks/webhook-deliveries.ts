@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Webhook } from 'standardwebhooks'
 import type { Clock } from '../../services/clock.ts'
 import type { EventLog } from '../../services/event-log/event-log.ts'
+import type { EventTracing } from '../../services/events/trace.ts'
 import type { Consume, QueueEntry } from '../../services/queues/logged-queue.ts'
 import { messageOf, type WebhookMessage } from './webhook-messages.ts'
 import { type WebhookReceiver, WebhookRequests, type WebhookResponse } from './webhook-request.ts'
@@ -12,6 +13,7 @@ export interface DeliveryParts {
   readonly logger: Pick<FastifyBaseLogger, 'warn' | 'error'>
   readonly signers: readonly Pick<Webhook, 'sign'>[]
   readonly receiver: WebhookReceiver
+  readonly tracing?: EventTracing | undefined
 }
 
 /** The delay before the second attempt, which doubles with each failure, and its max., in milliseconds; half of it is random. */
@@ -29,6 +31,8 @@ const UNAVAILABLE = new Set([429, 502, 503, 504])
 /** The message in delivery, and how many failure responses it got. */
 interface Delivery {
   readonly entry: string
+  /** The trace of the event that it is about. */
+  readonly trace: string | undefined
   readonly message: WebhookMessage
   refusals: number
 }
@@ -59,7 +63,7 @@ export class WebhookDeliveries {
       const message = await messageOf(this.#parts.log, entry)
       if (message === 'superseded') return DONE
       if (message === 'evicted') return this.#drop('its event was evicted before it was delivered', {})
-      this.#current = { entry: entry.id, message, refusals: 0 }
+      this.#current = { entry: entry.id, trace: entry.trace, message, refusals: 0 }
     }
     return this.#attempt(this.#current)
   }
@@ -73,7 +77,7 @@ export class WebhookDeliveries {
     const { message } = current
     let response: WebhookResponse
     try {
-      response = await this.#requests.post(this.#headersOf(message), message.body)
+      response = await this.#post(current)
     } catch (error) {
       // Only the code: the message of an error may contain the URL.
       return this.#retry(message, { code: (error as NodeJS.ErrnoException).code })
@@ -90,6 +94,14 @@ export class WebhookDeliveries {
       })
     }
     return this.#retry(message, { status }, retryAfter)
+  }
+
+  #post({ message, trace }: Delivery): Promise<WebhookResponse> {
+    const { tracing } = this.#parts
+    const headers = this.#headersOf(message)
+    if (tracing === undefined) return this.#requests.post(headers, message.body)
+    const { id, type, body } = message
+    return tracing.request({ id, type, trace }, (context) => this.#requests.post({ ...headers, ...context }, body))
   }
 
   #headersOf({ id, body }: WebhookMessage): Record<string, string> {

@@ -38,11 +38,11 @@ export class Webhooks implements Outbox {
   readonly #checks: Hub['unreadChecks']
 
   constructor({ hub, logger, signers, receiver }: WebhookParts) {
-    const { log, cluster } = hub
+    const { log, cluster, tracing } = hub
     const { clock } = hub.options
     this.#queue = new LoggedQueue({ name: 'webhooks', log, cluster, clock, logger })
     this.#writer = new QueueWriter({ queue: this.#queue, log, clock, logger })
-    this.#deliveries = new WebhookDeliveries({ log, clock, logger, signers, receiver })
+    this.#deliveries = new WebhookDeliveries({ log, clock, logger, signers, receiver, tracing })
     this.#checks = hub.unreadChecks
     hub.use(this, 'webhooks', () => this.stats())
     hub.on('online', ({ user, at }) => this.#add({ type: 'user.online', user, at }))
@@ -50,7 +50,7 @@ export class Webhooks implements Outbox {
   }
 
   start(): void {
-    this.#checks?.store((unread) => this.#entry({ type: 'event.unread', ...unread }))
+    this.#checks?.store((unread, trace) => this.#entry({ type: 'event.unread', ...unread }, trace))
     this.#queue.start((entry) => this.#deliveries.deliver(entry))
   }
 
@@ -79,15 +79,15 @@ export class Webhooks implements Outbox {
   /** Transient events get no message: they are for streams that are open, and nobody can read them later. */
   entriesFor(event: NewEvent, offline: readonly string[]): readonly NewEvent[] {
     const isMissed = !event.transient && offline.length > 0
-    return isMissed ? [this.#entry({ type: 'event.undelivered', users: offline })] : []
+    return isMissed ? [this.#entry({ type: 'event.undelivered', users: offline }, event.trace)] : []
   }
 
   onAppended(): void {
     this.#queue.notify()
   }
 
-  #entry(notice: Notice): NewEvent {
-    return this.#queue.entry(JSON.stringify(notice))
+  #entry(notice: Notice, trace: string | undefined): NewEvent {
+    return this.#queue.entry(JSON.stringify(notice), trace)
   }
 
   #add(notice: Notice): void {

@@ -141,6 +141,13 @@ export const APPENDING: readonly BrokenLog[] = [
     }
   },
   {
+    fault: 'forgets the traces of stored events',
+    caughtBy: 'returns the trace of an event, from history and from the tail, and none for other events',
+    spoil(log) {
+      changeEvents(log, (event) => ({ ...event, trace: undefined }))
+    }
+  },
+  {
     fault: 'truncates long data',
     caughtBy: 'takes an event of a mebibyte',
     spoil(log) {

@@ -70,6 +70,7 @@ const draft: fc.Arbitrary<NewEvent> = fc.record({
   ),
   transient: fc.constant(false as boolean),
   except: fc.constantFrom(undefined, ['alice']),
+  trace: fc.constantFrom(undefined, '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01'),
   final: fc.constantFrom<NewEvent['final'][]>(false, true, 'failed'),
   streams: fc.nat(9)
 })
@@ -235,14 +236,15 @@ function sameStats(
 
 function simple({ events, next, evicted, gap, remaining }: ReadResult): object {
   const given = events.map((event) => ({ ...event, cursor: event.cursor?.seq, id: null, frame: undefined }))
-  const plain = given.map(({ cursor, channels, event, data, time, final, except }) => ({
+  const plain = given.map(({ cursor, channels, event, data, time, final, except, trace }) => ({
     cursor,
     channels,
     event,
     data,
     time,
     final,
-    except
+    except,
+    trace
   }))
   return { events: plain, next: next.seq, evicted, gap, isLast: remaining === 0 }
 }

@@ -150,10 +150,10 @@ export class NaiveStore {
     return receipt
   }
 
-  make({ channels, event, data, final, except, transient }: NewEvent): LogEvent {
+  make({ channels, event, data, final, except, trace, transient }: NewEvent): LogEvent {
     const cursor = transient ? null : { seq: this.state.head.seq + 1, witness: newWitness(this.epoch) }
     const id = cursor === null ? null : formatCursor(cursor)
-    return { cursor, id, channels, event, data, time: this.clock.now(), final, except, frame: undefined }
+    return { cursor, id, channels, event, data, time: this.clock.now(), final, except, trace, frame: undefined }
   }
 
   file(draft: NewEvent, event: LogEvent, cursor: Cursor): void {

@@ -4,12 +4,13 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { createClient } from 'redis'
 import t, { type Test } from 'tap'
-import { entryAt, entryRow } from '../../services/event-log/embedded/entries.ts'
+import { entryAt, entryRow, eventOfRow } from '../../services/event-log/embedded/entries.ts'
 import { embeddedLog } from '../../services/event-log/embedded/open-embedded-log.ts'
 import type { EntryFields, EntryRow } from '../../services/event-log/embedded/tables.ts'
 import type { EventLog, ReadFrom } from '../../services/event-log/event-log.ts'
 import { redisLog } from '../../services/event-log/redis/open-redis-log.ts'
 import { parseEntry, textOf } from '../../services/event-log/redis/redis-entry.ts'
+import { digitsOf, traceOfDigits } from '../../services/event-log/redis/trace-digits.ts'
 import type { Channel } from '../../services/events/channel.ts'
 import { type Cursor, parseCursor } from '../../services/events/cursor.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
@@ -21,12 +22,12 @@ const OLD_ROW = [...FIELDS, 3_391_630_300] as EntryRow
 const tablesOf = (row: unknown) => ({ entries: { get: () => row } }) as unknown as Parameters<typeof entryAt>[0]
 
 t.test('a row of the embedded store without excepted users is what earlier versions wrote and read', async (t) => {
-  t.strictSame(entryRow(7, FIELDS, undefined), OLD_ROW)
+  t.strictSame(entryRow(7, FIELDS, {}), OLD_ROW)
   t.strictSame(entryAt(tablesOf(OLD_ROW), 7), OLD_ROW)
 })
 
 t.test('damage to the excepted users of a row shows, and so does their loss', async (t) => {
-  const row = entryRow(7, FIELDS, ['alice', 'bob'])
+  const row = entryRow(7, FIELDS, { except: ['alice', 'bob'] })
   t.strictSame(entryAt(tablesOf(row), 7), row)
   t.strictSame(row[8], ['alice', 'bob'])
   for (const except of [undefined, [], ['alice'], ['alice', 'bobb'], ['bob', 'alice'], 'alice', [1], null]) {
@@ -52,6 +53,60 @@ t.test('an entry of Redis with excepted users is read as it was written, or not 
     const damaged = `bbbbbb 1 -1\n["t:room"]\n\n-${name}\nx`
     t.equal(parseEntry(damaged, 7, 'aaaaaaaa'), undefined, name)
   }
+})
+
+const TRACE = '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01'
+
+t.test('earlier versions read a row of the embedded store with a trace, and damage to the trace alone', async (t) => {
+  const row = entryRow(7, FIELDS, { trace: TRACE })
+  t.strictSame(row.slice(0, 9), entryRow(7, FIELDS, { except: [] }), 'the fields that they read and check')
+  t.match(eventOfRow(7, row), { except: undefined, trace: TRACE })
+  const both = entryRow(7, FIELDS, { except: ['alice'], trace: TRACE })
+  t.strictSame(both.slice(0, 9), entryRow(7, FIELDS, { except: ['alice'] }))
+  t.match(eventOfRow(7, both), { except: ['alice'], trace: TRACE })
+  for (const trace of ['', TRACE.slice(1), `${TRACE}\n`, 7, null, ['x'], 'x'.repeat(1_000_000)]) {
+    const damaged = [...row.slice(0, 9), trace] as unknown as EntryRow
+    t.match(eventOfRow(7, damaged), { data: 'héllo', trace: undefined }, JSON.stringify(trace).slice(0, 80))
+  }
+})
+
+t.test('earlier versions read an entry of Redis with a trace, and damage to the trace is no trace', async (t) => {
+  const traces = [
+    TRACE,
+    `${TRACE} vendor=t61rcWkgMzE,other=1 ~`,
+    `${TRACE.slice(0, -1)}0`,
+    `${TRACE} ${' ~'.repeat(256)}`
+  ]
+  for (const trace of [...traces, `00-${'0'.repeat(31)}1-${'f'.repeat(16)}-ff`]) {
+    const digits = digitsOf(trace)
+    // The pattern of the scripts of earlier versions.
+    t.match(`bbbbbb 1 -1 0 ${digits}\n`, /^\w+ \d+ -?\d+[ \d]*\n$/)
+    t.equal(traceOfDigits(digits.split(' ')), trace)
+    const text = '["t:room"]\n\n-"said"\nx'
+    t.match(parseEntry(`bbbbbb 1 -1 0 ${digits}\n${text}`, 7, 'aaaaaaaa'), { trace, retracted: undefined, data: 'x' })
+    t.match(parseEntry(`bbbbbb 1 -1 12 ${digits}\n${text}`, 7, 'aaaaaaaa'), { trace, retracted: 12, data: 'x' })
+  }
+  const [id, span, flags] = digitsOf(TRACE).split(' ')
+  const damaged = [
+    `${id}`,
+    `${id} ${span}`,
+    `${id} ${span} 256`,
+    `0 ${span} ${flags}`,
+    `${id} x ${flags}`,
+    `${id}  ${flags}`
+  ]
+  for (const digits of [
+    ...damaged,
+    `${'9'.repeat(39)} 1 1`,
+    `${'9'.repeat(100_000)} 1 1`,
+    `1 1 1 1 1`,
+    `1 1 1 10`,
+    '1 1 1 '
+  ])
+    t.match(parseEntry(`bbbbbb 1 -1 0 ${digits}\n["t:room"]\n\n-"said"\nx`, 7, 'aaaaaaaa'), {
+      trace: undefined,
+      data: 'x'
+    })
 })
 
 /** The same events, as an earlier version has stored them in a folder and in Redis. */

@@ -8,7 +8,7 @@ import { SequenceMerge } from '../sequence-merge.ts'
 import { type WitnessKeys, witnessOf } from '../witnesses.ts'
 import { countFrom } from './channel-positions.ts'
 import type { RecentEvents } from './embedded-recent-events.ts'
-import { entryAt, eventOf } from './entries.ts'
+import { entryAt, eventOfRow } from './entries.ts'
 import { type ChannelRow, channelRow, END, type PositionRow, readState, type Tables } from './tables.ts'
 
 /** How many positions are fetched at a time: at first, and at most. */
@@ -81,7 +81,7 @@ function eventAt({ tables, recent }: ReadingParts, seq: number): LogEvent | unde
   if (known !== undefined) return known
   const row = entryAt(tables, seq)
   if (row === undefined) return undefined
-  const event = eventOf({ seq, witness: row[0] }, row, row[8])
+  const event = eventOfRow(seq, row)
   recent.add(event)
   return event
 }

@@ -18,13 +18,13 @@ export class RetainedEntries {
   add(
     seq: number,
     fields: EntryFields,
-    { channels, except }: Pick<NewEvent, 'channels' | 'except'>,
+    { channels, except, trace }: Pick<NewEvent, 'channels' | 'except' | 'trace'>,
     bytes: number,
     until: number
   ): void {
     const { entries, shared, expiring } = this.#tables
     const state = this.#state
-    entries.putSync(seq, entryRow(seq, fields, except))
+    entries.putSync(seq, entryRow(seq, fields, { except, trace }))
     state.events++
     state.bytes += bytes
     if (state.oldest > seq) {

@@ -14,8 +14,11 @@ export type EntryFields = [
   data: string,
   final: Final
 ]
-/** The last field is missing for an event that excepts no user, as in rows of earlier versions. */
-export type EntryRow = [...fields: EntryFields, checksum: number, except?: readonly string[]]
+/**
+ * The last field is missing for an event without a trace, and the one before as well for one that excepts no user, as in rows of
+ * earlier versions.
+ */
+export type EntryRow = [...fields: EntryFields, checksum: number, except?: readonly string[], trace?: string]
 
 /** An entry's position in one channel: all that eviction needs, so that it need not read the entry. */
 export type PositionRow = [

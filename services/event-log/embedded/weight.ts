@@ -17,6 +17,7 @@ export function weightOf(event: NewEvent): number {
     positions += POSITION_OVERHEAD
   }
   if (event.except !== undefined) for (const user of event.except) row += Buffer.byteLength(user) + 3
+  if (event.trace !== undefined) row += event.trace.length + 3
   if (event.collapseKey !== undefined) positions += 2 * event.channels.length * Buffer.byteLength(event.collapseKey)
   return (row > INLINE ? Math.ceil((row + 16) / PAGE) * PAGE : row) + positions
 }

@@ -103,11 +103,7 @@ export class Writing {
       const known = event.idempotency === undefined ? undefined : this.#keys.receiptOf(event.idempotency)
       if (known !== undefined) return known
       const appended = event.transient
-        ? eventOf(
-            null,
-            [null, this.#time, this.#now, [...event.channels], event.event, event.data, event.final],
-            event.except
-          )
+        ? eventOf(null, [null, this.#time, this.#now, [...event.channels], event.event, event.data, event.final], event)
         : this.#store(event)
       this.appended.push(appended)
       const receipt = { id: appended.id, streams: event.streams, isRepeat: false }
@@ -178,7 +174,7 @@ export class Writing {
     for (const channel of channels) {
       this.#file(channel, seq, bytes, [until, this.#now, channels.length > 1, event.collapseKey ?? null])
     }
-    return eventOf({ seq, witness }, fields, event.except)
+    return eventOf({ seq, witness }, fields, event)
   }
 
   #file(channel: Channel, seq: number, bytes: number, rest: [number, number, boolean, string | null]): void {

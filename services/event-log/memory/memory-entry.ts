@@ -21,6 +21,7 @@ export class MemoryEntry implements LogEvent {
   readonly time: number
   readonly final: Final
   readonly except: readonly string[] | undefined
+  readonly trace: string | undefined
   frame: string | undefined = undefined
 
   /** Monotonic time of the append, for the age. */
@@ -45,11 +46,12 @@ export class MemoryEntry implements LogEvent {
     this.time = time
     this.final = event.final
     this.except = event.except
+    this.trace = event.trace
     this.appendedAt = appendedAt
     this.collapseKey = event.collapseKey
     this.lifetime = lifetime
     this.bytes = inMemory(event.data) + inFrame(event.data) + event.event.length + ENTRY_OVERHEAD
-    this.bytes += event.collapseKey?.length ?? 0
+    this.bytes += (event.collapseKey?.length ?? 0) + (event.trace?.length ?? 0)
     if (event.except !== undefined) for (const user of event.except) this.bytes += user.length + POSITION_OVERHEAD
     for (const channel of event.channels) this.bytes += channel.length + POSITION_OVERHEAD
     this.retained = event.channels.length

@@ -3,8 +3,8 @@
 -- ARGV: 4 5 6 events kept for a user, a topic, everyone · 7 8 bytes kept for a channel, in total · 9 how long a key is stored
 -- 10 bytes kept by the tail · 11 a random name for this call · 12 events kept in an inbox · 13 the batches, as JSON
 -- 14… the texts of all their events
--- An event is { witness, 1 if transient, ttl or -1, '' or { scope, key, digest }, streams, channels, collapse key, condition }. A
--- condition is absent, or { 'retracts', number, witness } or { 'replaces', number }.
+-- An event is { witness, 1 if transient, ttl or -1, '' or { scope, key, digest }, streams, channels, collapse key, condition, trace }.
+-- A condition is absent, or false, or { 'retracts', number, witness } or { 'replaces', number }. A trace is absent, or numbers.
 
 local COUNTS = { user = tonumber(ARGV[4]), topic = tonumber(ARGV[5]), everyone = tonumber(ARGV[6]), inbox = tonumber(ARGV[12]) }
 local channelBytes, allBytes, window = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
@@ -198,7 +198,7 @@ local textOf = function(channels)
 end
 
 local append = function(event)
-  local own, isTransient, ttl, idempotent, streams, channels, collapse, condition = unpack(event)
+  local own, isTransient, ttl, idempotent, streams, channels, collapse, condition, trace = unpack(event)
   local text, retracted = ARGV[texts], ''
   if condition and condition[1] == 'retracts' then
     channels = retract(int(condition[2]), condition[3], channels)
@@ -212,6 +212,7 @@ local append = function(event)
   if known then return known end
   local seq = 0
   local exp = ttl >= 0 and now + ttl or -1
+  if trace then retracted = (retracted == '' and ' 0' or retracted) .. ' ' .. trace end
   local value = own .. ' ' .. int(now) .. ' ' .. int(exp) .. retracted .. '\n' .. text
   if isTransient == 1 then
     dispatch('-', value)

@@ -1,6 +1,6 @@
 -- Entries, their positions in channels, and evictions. The second part of every script.
 
--- An entry's text: witness, time, expiry, and the number of the entry that it retracts, if any; its channels as JSON; its collapse key as JSON, or empty; the rest.
+-- An entry's text: witness, time, expiry, the number of the entry that it retracts or 0, and its trace, if any; its channels as JSON; its collapse key as JSON, or empty; the rest.
 local parse = function(value)
   local time, exp, at = string.match(value, '^%w+ (%d+) (%-?%d+)[ %d]*\n()')
   if not exp then return nil end

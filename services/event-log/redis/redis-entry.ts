@@ -2,9 +2,10 @@ import type { Channel } from '../../events/channel.ts'
 import { type Cursor, formatCursor } from '../../events/cursor.ts'
 import type { Final, LogEvent, NewEvent } from '../../events/log-event.ts'
 import { isEventName } from '../../events/wire-format.ts'
+import { digitsOf, traceOfDigits } from './trace-digits.ts'
 
-// An entry is text: a line of its own witness, its time, its expiry and the number of the entry that it retracts, which the script
-// writes; a line of its channels, a line of its collapse key, a line of its name and of the users that it excepts, each as JSON,
+// An entry is text: a line of its own witness, its time, its expiry, the number of the entry that it retracts or 0, and its trace,
+// of which the last two may be missing, which the script writes; a line of its channels, a line of its collapse key, a line of its name and of the users that it excepts, each as JSON,
 // so that none of them contains a line break; and its unescaped data.
 
 /** The fields of an event that a script reads besides its text: see append.lua. */
@@ -16,16 +17,23 @@ export type EntryHeader = readonly [
   streams: number,
   channels: readonly string[],
   collapseKey: string,
-  condition?: readonly ['retracts', seq: number, witness: string] | readonly ['replaces', seq: number]
+  condition?: readonly ['retracts', seq: number, witness: string] | readonly ['replaces', seq: number] | false,
+  trace?: string
 ]
 
 export function headerOf(event: NewEvent, witness: string, lifetime = -1): EntryHeader {
-  const { transient, idempotency, streams, channels, collapseKey, retracts, replaces } = event
+  const { transient, idempotency, streams, channels, collapseKey, trace } = event
   const { scope = '', key = '', digest = '' } = idempotency ?? {}
   const once = idempotency === undefined ? '' : ([scope, key, digest] as const)
   const header = [witness, transient ? 1 : 0, lifetime, once, streams, channels, collapseText(collapseKey)] as const
-  if (retracts !== undefined) return [...header, ['retracts', retracts.seq, retracts.witness]]
-  return replaces === undefined ? header : [...header, ['replaces', replaces]]
+  const condition = conditionOf(event)
+  if (trace !== undefined) return [...header, condition ?? false, digitsOf(trace)]
+  return condition === undefined ? header : [...header, condition]
+}
+
+function conditionOf({ retracts, replaces }: NewEvent): EntryHeader[7] {
+  if (retracts !== undefined) return ['retracts', retracts.seq, retracts.witness]
+  return replaces === undefined ? undefined : ['replaces', replaces]
 }
 
 /** The character before an event's name. */
@@ -65,7 +73,7 @@ export function parseEntry(text: string, seq: number | null, epoch: string): Ent
   const second = text.indexOf('\n', first + 1)
   const third = text.indexOf('\n', second + 1)
   const fourth = text.indexOf('\n', third + 1)
-  const [witness = '', time, expiresAt, retracted] = text.slice(0, first).split(' ')
+  const [witness = '', time, expiresAt, retracted, ...trace] = text.slice(0, first).split(' ')
   if (first === -1 || second === -1 || third === -1 || fourth === -1 || !/^[0-9a-z]{6}$/.test(witness)) return undefined
   try {
     const collapse = text.slice(second + 1, third)
@@ -82,10 +90,11 @@ export function parseEntry(text: string, seq: number | null, epoch: string): Ent
       time: Number(time),
       final: finalIn(text[third + 1]),
       except: except.length === 0 ? undefined : (except as string[]),
+      trace: trace.length === 0 ? undefined : traceOfDigits(trace),
       frame: undefined,
       collapseKey: collapse === '' ? undefined : (JSON.parse(collapse) as string),
       expiresAt: Number(expiresAt) < 0 ? undefined : Number(expiresAt),
-      retracted: retracted === undefined ? undefined : Number(retracted)
+      retracted: retracted === undefined || retracted === '0' ? undefined : Number(retracted)
     }
   } catch {
     // No hub has written this text; the reader reports it.

@@ -1,0 +1,4 @@
+import { hubTracing } from '../../dist/tracing.js'
+import { app } from './hub.mjs'
+
+hubTracing(app.sse)

@@ -1,0 +1,49 @@
+import type { LogEvent } from '../events/log-event.ts'
+import type { EventTracing } from '../events/trace.ts'
+import type { StreamRegistry } from './stream-registry.ts'
+
+/** Max. number of deliveries that wait for the writes; the oldest ends when one more begins. */
+const MAX_OPEN = 1_000
+
+/** Reports the delivery of each event that has a trace, from its assignment to streams to the writes to those that are live. */
+export class TracedDeliveries {
+  readonly #tracing: EventTracing
+  readonly #registry: Pick<StreamRegistry, 'countListeners'>
+  readonly #open: (() => void)[] = []
+  #isPending = false
+
+  constructor(tracing: EventTracing, registry: Pick<StreamRegistry, 'countListeners'>) {
+    this.#tracing = tracing
+    this.#registry = registry
+  }
+
+  /** An event is about to be assigned to its streams. */
+  onEvent(event: LogEvent): void {
+    if (event.trace === undefined) return
+    const streams = this.#registry.countListeners(event.channels, event.except)
+    const end = streams === 0 ? undefined : this.#tracing.deliver(event, streams)
+    if (end === undefined) return
+    if (this.#open.length === MAX_OPEN) this.#open.shift()?.()
+    this.#open.push(end)
+  }
+
+  /** A live stream has an event to write. */
+  onPending(): void {
+    this.#isPending = true
+  }
+
+  /** The event is assigned; if no live stream has one to write, all that could be done is done. */
+  onAssigned(): void {
+    if (!this.#isPending) this.#endAll()
+  }
+
+  /** No live stream has an event left to write. */
+  onWritten(): void {
+    this.#isPending = false
+    this.#endAll()
+  }
+
+  #endAll(): void {
+    for (const end of this.#open.splice(0)) end()
+  }
+}
