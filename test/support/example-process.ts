@@ -1,10 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import { linkedHost } from './linked-host.ts'
 import { ROOT } from './packed-host.ts'
-import { untilChange } from './waiting.ts'
+
+/** Processes start slowly while a whole run of tests has the machine. In milliseconds. */
+const PATIENCE = 60_000
 
 /** A folder with all examples, in which the package resolves as if it were installed. */
 export const linkedExamples = (t: Test): Promise<string> => linkedHost(t, join(ROOT, 'examples'))
@@ -18,8 +22,8 @@ export class ExampleProcess {
   readonly #changes = new EventEmitter()
   readonly #exit: Promise<[number | null, NodeJS.Signals | null]>
 
-  private constructor(t: Test, cwd: string, args: readonly string[], env: Record<string, string>) {
-    this.child = spawn(process.execPath, args, {
+  private constructor(t: Test, cwd: string, [file, ...args]: readonly string[], env: Record<string, string>) {
+    this.child = spawn(file as string, args, {
       cwd,
       env: { ...process.env, PORT: '0', NODE_OPTIONS: '', ...env },
       stdio: ['ignore', 'pipe', 'pipe']
@@ -36,10 +40,29 @@ export class ExampleProcess {
     })
   }
 
-  /** Starts the example of that name, or another program of the examples; resolves when it has named its address. */
-  static async start(t: Test, host: string, name: string, env: Record<string, string> = {}): Promise<ExampleProcess> {
+  /** Starts the example of that name, or another program of the examples. */
+  static start(t: Test, host: string, name: string, env: Record<string, string> = {}): Promise<ExampleProcess> {
     const args = name.endsWith('.mjs') ? [name] : ['start.mjs', name]
-    const example = new ExampleProcess(t, host, args, env)
+    return ExampleProcess.#listening(new ExampleProcess(t, host, [process.execPath, ...args], env), name)
+  }
+
+  /** Builds and starts an example with packages of its own, by the commands of its npm script. */
+  static async startPackage(
+    t: Test,
+    host: string,
+    name: string,
+    env: Record<string, string> = {}
+  ): Promise<ExampleProcess> {
+    const cwd = join(host, name)
+    const { scripts } = JSON.parse(readFileSync(join(cwd, 'package.json'), 'utf8'))
+    await promisify(execFile)('npm', ['run', '--silent', 'build'], { cwd })
+    // Without the shell and npm between, which would not pass signals on to the example.
+    const [, file] = /^npm run --silent build && node (\S+)$/.exec(scripts.start) ?? []
+    return ExampleProcess.#listening(new ExampleProcess(t, cwd, [process.execPath, file as string], env), name)
+  }
+
+  /** Resolves when the example has named its address. */
+  static async #listening(example: ExampleProcess, name: string): Promise<ExampleProcess> {
     const address = /^open (http:\S+)\/$/m
     await example.until(() => address.test(example.output) || example.child.exitCode !== null, 'its address')
     example.url = address.exec(example.output)?.[1] ?? ''
@@ -53,7 +76,11 @@ export class ExampleProcess {
   }
 
   private async until(isTrue: () => boolean, what: string): Promise<void> {
-    await untilChange(this.#changes, isTrue, what, () => this.output)
+    const patience = AbortSignal.timeout(PATIENCE)
+    while (!isTrue())
+      await once(this.#changes, 'change', { signal: patience }).catch(() => {
+        throw new Error(`waited in vain for ${what}; received: ${this.output}`)
+      })
   }
 
   /** Ends it as Ctrl-C or a supervisor does, and resolves with its exit code. */
