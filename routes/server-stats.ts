@@ -34,8 +34,8 @@ export function serverStats(parts: readonly WorkerPart<NodeStats>[], maxConnecti
     ...sum,
     users: Math.min(sum.users, users),
     cluster: { streams, users },
-    // All workers have the same log, and know the same nodes.
-    log: all[0].log,
+    // All workers have the same log, of which each removes a part, and know the same nodes.
+    log: { ...all[0].log, removed: sum.log.removed },
     nodes: largest(({ nodes }) => nodes),
     connections: { open: sum.connections.open, max: maxConnections },
     workers: parts.map(({ worker, value: { streams } }) => ({ worker, streams }))

@@ -362,6 +362,8 @@ export const en = {
   'hubView.connections': 'Connections',
   'hubView.ofMax': ({ used, max }: P) => `${used} of ${max}`,
   'hubView.removed': 'Events no longer retained',
+  'hubView.evicted': 'Evicted by this node',
+  'hubView.expired': 'Expired on this node',
   'hubView.cluster': 'Cluster',
   'hubView.node': 'This node',
   'hubView.streams': 'Open streams',

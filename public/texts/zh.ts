@@ -351,6 +351,8 @@ export const zh: { readonly [Key in keyof typeof en]: string | ((params: P) => s
   'hubView.connections': '连接',
   'hubView.ofMax': ({ used, max }) => `${used} / ${max}`,
   'hubView.removed': '不再保留的事件',
+  'hubView.evicted': '本节点淘汰的事件',
+  'hubView.expired': '本节点到期的事件',
   'hubView.cluster': '集群',
   'hubView.node': '本节点',
   'hubView.streams': '打开的流',

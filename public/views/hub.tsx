@@ -79,6 +79,7 @@ function Counts({ of: stats }: { of: Stats }) {
             [t('hubView.kind'), log.kind],
             [t('hubView.events'), number(log.events)],
             [t('hubView.removed'), number(Math.max(0, log.head - log.events))],
+            ...(log.removed === undefined ? [] : removedFacts(log.removed)),
             [t('hubView.bytes'), bytes(log.bytes)],
             [t('hubView.channels'), number(log.channels)],
             [t('hubView.head'), number(log.head)]
@@ -89,6 +90,14 @@ function Counts({ of: stats }: { of: Stats }) {
       <Reasons name="refused" of={refused} />
     </>
   )
+}
+
+/** Evictions are gaps for clients that come late; expired events are not. */
+function removedFacts({ evicted, expired }: NonNullable<Stats['log']['removed']>): [string, string][] {
+  return [
+    [t('hubView.evicted'), number(evicted)],
+    [t('hubView.expired'), number(expired)]
+  ]
 }
 
 /** A section with the scope of its numbers: all nodes, or the one that answered. */

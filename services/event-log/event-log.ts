@@ -2,6 +2,7 @@ import type { Channel } from '../events/channel.ts'
 import type { Cursor } from '../events/cursor.ts'
 import type { GapReason } from '../events/gap-reason.ts'
 import type { LogEvent, NewEvent } from '../events/log-event.ts'
+import type { LatencyHistogram } from '../latency-histogram.ts'
 
 /**
  * The event log: ordered, bounded history, and the bus between nodes.
@@ -127,8 +128,30 @@ export interface LogStats {
   readonly head: number
   /** Whether an inbox has an event. */
   readonly hasInboxes: boolean
-  /** The connection of a log on another machine: whether it is up, and how long its last command took, in milliseconds. */
-  readonly connection?: { readonly isUp: boolean; readonly roundTrip: number } | undefined
+  /** The number of events that retention has removed, if the log counts them. */
+  readonly removed?: RemovedCounts | undefined
+  /** The connection of a log on another machine. */
+  readonly connection?: LogConnection | undefined
+}
+
+/** How many events this node has removed from channels since it opened the log; an event counts in each of its channels. */
+export interface RemovedCounts {
+  /** Too many, too large or too old: clients that missed them have a gap. */
+  readonly evicted: number
+  /** Past their `ttl`, which is not a gap. */
+  readonly expired: number
+}
+
+export interface LogConnection {
+  readonly isUp: boolean
+  /** The duration of the last command, in milliseconds. */
+  readonly roundTrip: number
+}
+
+/** A log on another machine, which measures its connection. */
+export interface MeasuredConnection {
+  /** The durations of all commands with a reply so far. */
+  readonly roundTrips: LatencyHistogram
 }
 
 /** The health of a log that can fail. The hub is ready only while the log is. */

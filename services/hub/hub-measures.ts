@@ -18,6 +18,8 @@ export interface HubMeasures {
   /** How late the heartbeat timer was, at most, within the last half minute. */
   readonly heartbeatLag: number
   readonly log: LogStats
+  /** The durations of commands of a log on another machine. */
+  readonly roundTrips: LatencyHistogram | undefined
   readonly cluster: ClusterMeasures
 }
 

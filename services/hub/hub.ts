@@ -2,7 +2,7 @@ import type { CloseCommand, Cluster } from '../cluster/cluster.ts'
 import { NodeStreams } from '../cluster/local-node.ts'
 import { singleNode } from '../cluster/single-node.ts'
 import { InvalidRequestError, LogUnavailableError } from '../errors.ts'
-import type { EventLog, HealthCheck } from '../event-log/event-log.ts'
+import type { EventLog, HealthCheck, MeasuredConnection } from '../event-log/event-log.ts'
 import { MemoryLog } from '../event-log/memory/memory-log.ts'
 import { topicChannel, userChannel } from '../events/channel.ts'
 import { formatCursor } from '../events/cursor.ts'
@@ -296,6 +296,7 @@ export class Hub<Events extends object = EventMap> extends PublishMethods<Events
         writeLatency: writes.histogram,
         heartbeatLag,
         log: stats.log,
+        roundTrips: (this.log as Partial<MeasuredConnection>).roundTrips,
         cluster: { isSettled, nodes: membership?.nodes ?? 1, leaseAge: membership?.leaseAge ?? 0 }
       }
     }

@@ -128,6 +128,16 @@ const STATE: readonly HubMetric[] = [
     read: ({ log }) => one(log.head)
   },
   {
+    ...{ name: 'sse_hub_log_evicted_total', type: 'counter' },
+    help: 'Events that this node has evicted by retention: too many, too large or too old; each channel counts',
+    read: ({ log }) => one(log.removed?.evicted)
+  },
+  {
+    ...{ name: 'sse_hub_log_expired_total', type: 'counter' },
+    help: 'Events past their ttl that this node has removed; each channel counts',
+    read: ({ log }) => one(log.removed?.expired)
+  },
+  {
     ...{ name: 'sse_hub_log_removed_events', type: 'gauge' },
     help: 'Events of the log that are no longer retained: evicted, expired, collapsed or retracted',
     read: ({ log }) => one(Math.max(0, log.head - log.events))
@@ -176,9 +186,9 @@ const CLUSTER: readonly HubMetric[] = [
     read: ({ log }) => one(log.connection?.isUp)
   },
   {
-    ...{ name: 'sse_hub_redis_round_trip_seconds', type: 'gauge' },
-    help: 'Duration of the last command to Redis; only with a log in Redis',
-    read: ({ log }) => one(log.connection && seconds(log.connection.roundTrip))
+    ...{ name: 'sse_hub_redis_round_trip_seconds', type: 'histogram' },
+    help: 'Duration of commands to Redis; only with a log in Redis',
+    read: ({ roundTrips }) => roundTrips
   }
 ]
 

@@ -67,7 +67,9 @@ function collected(metric: HubMetric, read: () => Promise<HubMeasures>): Collect
   }
 }
 
-function bucketsOf(name: string, { counts, sum, count }: LatencyHistogram): RenderedSample[] {
+function bucketsOf(name: string, histogram: LatencyHistogram | undefined): RenderedSample[] {
+  if (histogram === undefined) return []
+  const { counts, sum, count } = histogram
   const metricName = `${name}_bucket`
   let below = 0
   const buckets = LATENCY_BOUNDS.map((bound, at) => {

@@ -17,7 +17,7 @@ interface Described {
 export type HubMetric = Described &
   (
     | { readonly type: 'gauge' | 'counter'; readonly read: (measures: HubMeasures) => readonly Sample[] }
-    | { readonly type: 'histogram'; readonly read: (measures: HubMeasures) => LatencyHistogram }
+    | { readonly type: 'histogram'; readonly read: (measures: HubMeasures) => LatencyHistogram | undefined }
   )
 
 /** A sample without labels; none if there is no value. */

@@ -1,3 +1,4 @@
+import { LatencyHistogram } from '../latency-histogram.ts'
 import { type Address, endClient, type FaultListener, inTime, messageOf, type RedisClient } from './client.ts'
 import { greet, isUnfit, movedTo } from './fitness.ts'
 import {
@@ -52,6 +53,7 @@ export class RedisConnection implements RedisLink {
   #problem = 'it is not connected yet'
   #isClosed = false
   #roundTrip = 0
+  readonly roundTrips = new LatencyHistogram()
   /** Commands in flight. */
   #unanswered = 0
   /** Time since the last reply while commands are in flight, and since the last command, in milliseconds. */
@@ -92,6 +94,7 @@ export class RedisConnection implements RedisLink {
     try {
       const reply = await client.sendCommand([...args])
       this.#roundTrip = performance.now() - sentAt
+      this.roundTrips.observe(this.#roundTrip)
       return reply
     } catch (error) {
       const { message } = error as Error

@@ -1,9 +1,13 @@
+import type { LatencyHistogram } from '../latency-histogram.ts'
+
 /** A self-reconnecting Redis connection, for the event log and all other state that nodes share. */
 export interface RedisLink {
   /** Whether a command would be sent now. */
   readonly isUp: boolean
   /** How long the last command took, in milliseconds; 0 before the first one. */
   readonly roundTrip: number
+  /** The durations of all commands with a reply so far. */
+  readonly roundTrips: LatencyHistogram
   /** The reason why it is not up, without secrets; empty while it is. */
   readonly problem: string
   /** The name of a key of this hub. All keys of a hub share one slot, so that a cluster keeps them on one node. */

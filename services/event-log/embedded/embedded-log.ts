@@ -50,6 +50,7 @@ export class EmbeddedLog implements EventLog, HealthCheck {
   #state: State
   /** Up to where events were dispatched to the tails. */
   #dispatched: Cursor
+  readonly #removed = { evicted: 0, expired: 0 }
   #turn = 0
   #overfull: ReadonlySet<Channel> = new Set()
   /** Entries are due to be dropped. */
@@ -110,7 +111,15 @@ export class EmbeddedLog implements EventLog, HealthCheck {
 
   stats(): LogStats {
     const { events, bytes, channels, head, inboxBytes } = this.#state
-    return { kind: 'embedded', events, bytes, channels, head, hasInboxes: inboxBytes > 0 }
+    return {
+      kind: 'embedded',
+      events,
+      bytes,
+      channels,
+      head,
+      hasInboxes: inboxBytes > 0,
+      removed: { ...this.#removed }
+    }
   }
 
   async ready(): Promise<boolean> {
@@ -183,6 +192,8 @@ export class EmbeddedLog implements EventLog, HealthCheck {
     }
     this.#state = writing.state
     this.#turn = writing.turn
+    this.#removed.evicted += writing.removed.evicted
+    this.#removed.expired += writing.removed.expired
     this.#overfull = writing.overfull
     this.#health.isFailing = false
     this.#isUnflushed = this.#parts.durability === 'process'

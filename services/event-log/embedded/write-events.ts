@@ -45,6 +45,8 @@ export class Writing {
   readonly appended: LogEvent[] = []
   /** The numbers of the events that this transaction retracts. */
   readonly retracted: number[] = []
+  /** How many positions this transaction removes. */
+  readonly removed = { evicted: 0, expired: 0 }
   readonly #tables: Tables
   readonly #retained: RetainedEntries
   readonly #epoch: string
@@ -214,6 +216,7 @@ export class Writing {
     const oldest = positions.oldest()
     if (oldest === undefined) return false
     positions.evicted = Math.max(positions.evicted, oldest.seq)
+    this.removed.evicted++
     this.#take(positions, oldest.seq, oldest.position)
     return true
   }
@@ -225,7 +228,9 @@ export class Writing {
       const positions = this.#channels.open(channel)
       // An entry that expires at another time, or never, is not the one that the index means.
       if (positions.expiresAt(seq) !== until || !this.#take(positions, seq)) continue
-      if (isAged && positions.kind !== 'inbox') positions.evicted = Math.max(positions.evicted, seq)
+      const isGap = isAged && positions.kind !== 'inbox'
+      this.removed[isGap ? 'evicted' : 'expired']++
+      if (isGap) positions.evicted = Math.max(positions.evicted, seq)
     }
     this.#retained.expired(until, seq)
   }
@@ -236,7 +241,10 @@ export class Writing {
     for (const channel of entryAt(this.#tables, seq)?.[3] ?? []) {
       const positions = this.#channels.open(channel)
       if (positions.kind === 'inbox') isInInbox ||= positions.has(seq)
-      else if (this.#take(positions, seq)) positions.evicted = Math.max(positions.evicted, seq)
+      else if (this.#take(positions, seq)) {
+        positions.evicted = Math.max(positions.evicted, seq)
+        this.removed.evicted++
+      }
     }
     if (this.state.oldest !== seq) return
     if (isInInbox) this.#retained.aged()

@@ -37,6 +37,9 @@ export interface MemoryLogOptions {
   readonly clock: Clock
 }
 
+/** Why an entry leaves a channel. */
+type Fate = 'evicted' | 'expired' | 'retracted'
+
 /** The event log in this process's memory: the library's default. A restart begins a new epoch, which cursors reveal. */
 export class MemoryLog implements EventLog {
   readonly #retention: Retention
@@ -67,6 +70,7 @@ export class MemoryLog implements EventLog {
   #newest: MemoryEntry | undefined
   readonly #emptied: EmptiedChannels
   #head: Cursor
+  readonly #removed: Record<Fate, number> = { evicted: 0, expired: 0, retracted: 0 }
   /** Weight of entries and channels. */
   #bytes = 0
   #closed = false
@@ -151,7 +155,8 @@ export class MemoryLog implements EventLog {
       bytes: this.#allBytes,
       channels,
       head: this.#head.seq,
-      hasInboxes: inbox > 0
+      hasInboxes: inbox > 0,
+      removed: { evicted: this.#removed.evicted, expired: this.#removed.expired }
     }
   }
 
@@ -196,7 +201,7 @@ export class MemoryLog implements EventLog {
     const isRetained = (channel: Channel) => this.#histories.get(channel)?.has(seq) === true
     const channels = retractedFrom(entry.event, event.channels, given, isRetained)
     if (channels === undefined) return undefined
-    this.#drop(entry, given, () => false)
+    this.#drop(entry, given, () => 'retracted')
     return { ...event, channels }
   }
 
@@ -238,12 +243,12 @@ export class MemoryLog implements EventLog {
   #expire(now: number): void {
     for (let entry = this.#ttls.takeDue(now); entry !== undefined; entry = this.#ttls.takeDue(now)) {
       const isAged = entry.channels.some(isInboxChannel) && isAgedFirst(entry.lifetime as number, this.#retention)
-      this.#drop(entry, entry.channels, (kind) => isAged && kind !== 'inbox')
+      this.#drop(entry, entry.channels, (kind) => (isAged && kind !== 'inbox' ? 'evicted' : 'expired'))
     }
     this.#keys.expire(now)
     const horizon = now - this.#retention.age
     for (let oldest = this.#oldest; oldest !== undefined && oldest.appendedAt <= horizon; oldest = this.#oldest) {
-      this.#drop(oldest, besidesInboxes(oldest.channels), () => true)
+      this.#drop(oldest, besidesInboxes(oldest.channels), () => 'evicted')
       this.#unlink(oldest)
     }
   }
@@ -276,6 +281,7 @@ export class MemoryLog implements EventLog {
   }
 
   #evict(history: ChannelHistory): void {
+    this.#removed.evicted++
     const before = history.bytes
     const entry = history.shift()
     if (entry?.cursor == null) return
@@ -283,14 +289,16 @@ export class MemoryLog implements EventLog {
     this.#removedFrom(history, entry, before)
   }
 
-  #drop(entry: MemoryEntry, channels: readonly Channel[], isGap: (kind: ChannelKind) => boolean): void {
+  #drop(entry: MemoryEntry, channels: readonly Channel[], fateOf: (kind: ChannelKind) => Fate): void {
     const seq = entry.cursor?.seq ?? 0
     for (const channel of channels) {
       const history = this.#histories.get(channel)
       if (history === undefined) continue
       const before = history.bytes
       if (history.remove(seq) === undefined) continue
-      if (isGap(history.kind)) history.evicted = Math.max(history.evicted, seq)
+      const fate = fateOf(history.kind)
+      this.#removed[fate]++
+      if (fate === 'evicted') history.evicted = Math.max(history.evicted, seq)
       this.#removedFrom(history, entry, before)
     }
   }

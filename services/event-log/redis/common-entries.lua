@@ -193,6 +193,7 @@ local evict = function(channel)
   end
   if collapse ~= '' then uncollapse(channel, collapse, member) end
   noteEvicted(channel, tonumber(seq))
+  evictedNow = evictedNow + 1
   release(member, seq, weight)
   subtract(channel, weight, positionWeight(collapse))
   return weight + positionWeight(collapse)
@@ -235,7 +236,12 @@ local drop = function(seq, isGap, horizon)
       isKept = isKept or call('ZSCORE', historyOf(channel), member)
     elseif call('ZREM', historyOf(channel), member) == 1 then
       if collapse ~= '' then uncollapse(channel, collapse, member) end
-      if isAged and not isInbox then noteEvicted(channel, tonumber(seq)) end
+      if isAged and not isInbox then
+        noteEvicted(channel, tonumber(seq))
+        evictedNow = evictedNow + 1
+      else
+        expiredNow = expiredNow + 1
+      end
       subtract(channel, weight, positionWeight(collapse))
       positions = positions - 1
     elseif call('EXISTS', historyOf(channel)) == 0 and call('ZSCORE', SIZES[kindOf(channel)], channel) then

@@ -155,5 +155,6 @@ end
 local answer = function()
   local inboxes = call('ZCARD', SIZES.inbox)
   local channels = call('ZCARD', SIZES.user) + call('ZCARD', SIZES.topic) + call('ZCARD', SIZES.everyone) + inboxes
-  return { epoch, head, witness, call('HLEN', EVENTS), total(), channels, pos, now, loss, born, inboxes }
+  return { epoch, head, witness, call('HLEN', EVENTS), total(), channels, pos, now, loss, born, inboxes,
+    evictedNow, expiredNow }
 end

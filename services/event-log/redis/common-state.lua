@@ -106,6 +106,8 @@ local kindOf = function(channel) return KINDS[string.sub(channel, 1, 2)] or chan
 
 -- The highest number that this call has evicted from each channel, for the recent events of the nodes.
 local evictions, hasEvictions = {}, false
+-- How many positions this call has evicted, and how many have expired.
+local evictedNow, expiredNow = 0, 0
 
 local save = function()
   local after = { head = int(head), witness = witness, pos = int(pos), nonce = nonce, bytes = int(bytes), tail = int(tailBytes),

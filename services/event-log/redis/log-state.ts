@@ -1,11 +1,13 @@
 import type { Cursor } from '../../events/cursor.ts'
-import type { LogStats } from '../event-log.ts'
+import type { LogStats, RemovedCounts } from '../event-log.ts'
 
 /** The beginning of every reply of a script: the position of the log, and its size. */
 export interface LogState {
   readonly epoch: string
   readonly head: Cursor
   readonly stats: LogStats
+  /** The number of events that this call has removed. */
+  readonly removed: RemovedCounts
   /** The number of the tail's newest entry. */
   readonly pos: number
   /** The time by the store's clock, in milliseconds since the epoch. */
@@ -18,7 +20,7 @@ export interface LogState {
   readonly rest: readonly (string | number)[]
 }
 
-const FIELDS = 11
+const FIELDS = 13
 const TIME = 7
 
 type Fields = [
@@ -32,12 +34,15 @@ type Fields = [
   time: number,
   loss: number,
   born: number,
-  inboxes: number
+  inboxes: number,
+  evicted: number,
+  expired: number
 ]
 
 export function readState(reply: unknown): LogState {
   const values = reply as (string | number)[]
-  const [epoch, head, witness, events, bytes, channels, pos, time, loss, born, inboxes] = values as Fields
+  const [epoch, head, witness, events, bytes, channels, pos, time, loss, born, inboxes, evicted, expired] =
+    values as Fields
   return {
     epoch,
     head: { seq: head, witness },
@@ -46,6 +51,7 @@ export function readState(reply: unknown): LogState {
     loss,
     born,
     stats: { kind: 'redis', events, bytes, channels, head, hasInboxes: inboxes > 0 },
+    removed: { evicted, expired },
     rest: values.slice(FIELDS)
   }
 }

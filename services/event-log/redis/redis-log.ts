@@ -1,11 +1,13 @@
 import type { Clock } from '../../clock.ts'
 import { HubClosedError } from '../../errors.ts'
 import type { LogEvent, NewEvent } from '../../events/log-event.ts'
+import type { LatencyHistogram } from '../../latency-histogram.ts'
 import { LinkError, type LuaScript, type OnMissing, type RedisArgument, type RedisLink } from '../../redis/link.ts'
 import type {
   EventLog,
   HealthCheck,
   LogStats,
+  MeasuredConnection,
   ReadQuery,
   ReadResult,
   Receipt,
@@ -52,7 +54,7 @@ interface OpenTail {
 }
 
 /** The event log in Redis: many nodes, one hub. */
-export class RedisLog implements EventLog, HealthCheck {
+export class RedisLog implements EventLog, HealthCheck, MeasuredConnection {
   readonly #parts: RedisLogParts
   readonly #link: RedisLink
   readonly #recent: RecentEvents
@@ -62,6 +64,7 @@ export class RedisLog implements EventLog, HealthCheck {
   readonly #tail: RedisTail
   readonly #reads = new Turnstile(READS)
   readonly #tails = new Set<OpenTail>()
+  readonly #removed = { evicted: 0, expired: 0 }
   #stats: LogStats = { kind: 'redis', events: 0, bytes: 0, channels: 0, head: 0, hasInboxes: false }
   #isClosed = false
   #closing: Promise<void> | undefined
@@ -136,11 +139,16 @@ export class RedisLog implements EventLog, HealthCheck {
     return this.#closing
   }
 
+  get roundTrips(): LatencyHistogram {
+    return this.#link.roundTrips
+  }
+
   stats(): LogStats {
     const { isUp, roundTrip } = this.#link
     return {
       ...this.#stats,
       head: Math.max(this.#stats.head, this.#recent.head.seq),
+      removed: { ...this.#removed },
       connection: { isUp, roundTrip }
     }
   }
@@ -201,6 +209,8 @@ export class RedisLog implements EventLog, HealthCheck {
   #observe(reply: unknown): LogState {
     const state = readState(reply)
     this.#stats = state.stats
+    this.#removed.evicted += state.removed.evicted
+    this.#removed.expired += state.removed.expired
     this.#dispatchedEvents.observe(state)
     this.#tail.observe(state)
     return state
