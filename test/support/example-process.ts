@@ -55,9 +55,9 @@ export class ExampleProcess {
   ): Promise<ExampleProcess> {
     const cwd = join(host, name)
     const { scripts } = JSON.parse(readFileSync(join(cwd, 'package.json'), 'utf8'))
-    await promisify(execFile)('npm', ['run', '--silent', 'build'], { cwd })
+    if ('build' in scripts) await promisify(execFile)('npm', ['run', '--silent', 'build'], { cwd })
     // Without the shell and npm between, which would not pass signals on to the example.
-    const [, file] = /^npm run --silent build && node (\S+)$/.exec(scripts.start) ?? []
+    const [, file] = /^(?:npm run --silent build && )?node (\S+)$/.exec(scripts.start) ?? []
     return ExampleProcess.#listening(new ExampleProcess(t, cwd, [process.execPath, file as string], env), name)
   }
 
