@@ -57,8 +57,8 @@ t.test('the image runs as a user without rights, from stages that exist, with fi
   for (const line of instructions)
     t.match(line, /^(FROM|WORKDIR|COPY|RUN|ENV|USER|VOLUME|EXPOSE|HEALTHCHECK|STOPSIGNAL|ENTRYPOINT) /)
   const last = instructions.slice(instructions.findLastIndex((line) => line.startsWith('FROM')))
-  t.ok(last.indexOf('USER node') > 0)
-  t.ok(last.indexOf('USER node') < last.findIndex((line) => line.startsWith('ENTRYPOINT')))
+  t.ok(last.indexOf('USER 1000:1000') > 0)
+  t.ok(last.indexOf('USER 1000:1000') < last.findIndex((line) => line.startsWith('ENTRYPOINT')))
   t.ok(last.includes('ENTRYPOINT ["node", "/app/bin.js"]'), 'the hub itself receives signals')
   t.ok(last.includes('EXPOSE 3000'))
   const variables = Object.fromEntries(
