@@ -9,7 +9,8 @@ import { pages } from '../pages/pages.mjs'
 const tick = Number(process.env.TICK ?? 150)
 /** The key with which a model of another process publishes. */
 const key = process.env.MODEL_KEY ?? randomUUID()
-/** Answers that can be stopped. */
+/** Answers that are generated at the same time. */
+const MAX_RUNNING = 100
 const running = new Map()
 
 const app = Fastify({ logger: { level: 'warn' } })
@@ -30,6 +31,7 @@ await app.register(hubRoutes, {
 const question = { type: 'string', minLength: 1, maxLength: 1_000 }
 const body = { type: 'object', required: ['question'], properties: { question } }
 app.post('/answers', { schema: { body } }, async (request, reply) => {
+  if (running.size >= MAX_RUNNING) return reply.code(503).send({ message: 'Too many answers are under way' })
   const id = randomUUID()
   // The model works on, whether somebody reads or not.
   generate(id, request.body.question).catch((error) => app.log.error(error, `answer ${id} cannot be published`))

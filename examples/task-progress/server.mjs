@@ -7,26 +7,29 @@ import { pages } from '../pages/pages.mjs'
 
 /** Milliseconds of a step. */
 const tick = Number(process.env.TICK ?? 400)
-/** Tasks that are remembered; a database would keep them. */
-const MAX_TASKS = 1_000
+/** Tasks that are remembered; a database would keep them. And tasks that run at the same time. */
+const [MAX_TASKS, MAX_RUNNING] = [1_000, 100]
 
 const app = Fastify({ logger: { level: 'warn' } })
 await app.register(sseHub)
 await app.register(pages, { folder: import.meta.dirname })
 
 const tasks = new Set()
+let running = 0
 const stopping = new AbortController()
 app.addHook('preClose', async () => stopping.abort())
 
 const body = { type: 'object', properties: { fails: { type: 'boolean' } } }
 app.post('/tasks', { schema: { body } }, async (request, reply) => {
+  if (running >= MAX_RUNNING) return reply.code(503).send({ message: 'Too many tasks are under way' })
   const id = randomUUID()
   tasks.add(id)
   if (tasks.size > MAX_TASKS) tasks.delete(tasks.values().next().value)
   // The task is not awaited: the answer is the id, and the topic has the rest.
-  run(id, request.body.fails === true).catch((error) => {
-    if (!stopping.signal.aborted) app.log.error(error, `task ${id} cannot report its progress`)
-  })
+  running++
+  run(id, request.body.fails === true)
+    .catch((error) => stopping.signal.aborted || app.log.error(error, `task ${id} cannot report its progress`))
+    .finally(() => running--)
   return reply.code(202).send({ id })
 })
 

@@ -6,8 +6,8 @@ import Fastify from 'fastify'
 import sseHub, { hubRoutes } from 'fastify-sse-hub'
 import { pages } from '../pages/pages.mjs'
 
-/** Jobs that wait. */
-const MAX_JOBS = 100
+/** Jobs that wait, and attempts at one of them. */
+const [MAX_JOBS, MAX_ATTEMPTS] = [100, 3]
 /** Milliseconds until a worker that has ended is replaced: one that cannot start must not keep the machine busy. */
 const RESTART_DELAY = 500
 
@@ -28,8 +28,7 @@ const jobs = []
 app.post('/jobs', async (_request, reply) => {
   if (jobs.length >= MAX_JOBS) return reply.code(503).send({ message: 'Too many jobs wait' })
   const job = { id: randomUUID(), user: 'alice' }
-  jobs.push(job)
-  if (jobs.length === 1) worker.send(job)
+  if (jobs.push({ job, attempts: 0 }) === 1) startJob()
   return reply.code(202).send(job)
 })
 app.post('/worker/kill', async () => ({ killed: worker.kill('SIGKILL') }))
@@ -38,20 +37,29 @@ let worker
 let isClosing = false
 let restart
 
+/** Starts the first job, unless the worker is gone: the next one starts it. */
+function startJob() {
+  if (jobs.length === 0 || !worker.connected) return
+  jobs[0].attempts++
+  worker.send(jobs[0].job)
+}
+
 function startWorker(url) {
   worker = fork(join(import.meta.dirname, 'worker.mjs'), {
     env: { ...process.env, SSE_HUB_URL: url, SSE_HUB_KEY: key }
   })
   worker.on('message', () => {
     jobs.shift()
-    if (jobs.length > 0) worker.send(jobs[0])
+    startJob()
   })
+  worker.on('error', (error) => app.log.error(error, 'the worker could not be reached'))
   worker.on('exit', (code, signal) => {
     if (isClosing) return
     app.log.warn(`the worker has ended (${signal ?? code})`)
+    if (jobs[0]?.attempts >= MAX_ATTEMPTS) app.log.error(`job ${jobs.shift().job.id} is given up`)
     restart = setTimeout(startWorker, RESTART_DELAY, url)
   })
-  if (jobs.length > 0) worker.send(jobs[0])
+  startJob()
 }
 
 app.addHook('preClose', async () => {

@@ -47,10 +47,14 @@ t.test(
   }
 )
 
-t.test('every example is linked from the index of examples', async (t) => {
+t.test('every example is linked from the index of examples, and names its command', async (t) => {
   const { text } = pageAt(join('examples', 'README.md'))
   for (const { path } of examples) {
     const name = path.split(sep)[1] ?? ''
-    if (name !== 'README.md') t.ok(text.includes(`](${name}/)`), path)
+    if (name === 'README.md') continue
+    t.ok(text.includes(`](${name}/)`), path)
+    // The receiver of webhooks needs settings of the reader's own.
+    const command = name === 'webhooks' ? 'npm start' : `npm run example ${name}\n`
+    t.ok(pageAt(path).text.includes(command), `${path}: ${command}`)
   }
 })

@@ -236,7 +236,7 @@ runpy.run_path('${host}/ai-answer/model.py', run_name='__main__')`
 })
 
 t.test('orders: an absent customer gets one e-mail for each order, and a present one none', inBrowser, async (t) => {
-  const { url } = await ExampleProcess.start(t, host, 'orders', { UNREAD_AFTER: '1000', TICK: '20' })
+  const { url } = await ExampleProcess.start(t, host, 'orders', { UNREAD_AFTER: '5000', TICK: '20' })
   const page = await open(t, url)
   await isOpen(page)
   await page.locator('#order').click()
@@ -255,9 +255,10 @@ t.test('orders: an absent customer gets one e-mail for each order, and a present
   )
   await page.locator('#order').click()
   await page.locator('#orders li', { hasText: 'order 4 is delivered' }).waitFor()
-  await page.reload()
-  await page.locator('#mails li:nth-child(2)').waitFor()
-  t.same(await linesOf(page, '#mails'), mails)
+  await page.locator('#leave').click()
+  await page.locator('#order').click()
+  await page.locator('#mails li:nth-child(3)').waitFor()
+  t.same(await linesOf(page, '#mails'), [...mails, 'to alice: Your order 5'])
 })
 
 t.test('stock-ticker: a page that slept gets at most one event for each share', inBrowser, async (t) => {

@@ -32,7 +32,7 @@ async function open(t: Test, url: string): Promise<Page> {
 const linesOf = (page: Page): Promise<string[]> => page.locator('.feed li').allTextContents()
 
 t.test('worker: a job of a killed worker is done again, and its page gets each step once', inBrowser, async (t) => {
-  const example = await ExampleProcess.start(t, linked, 'worker', { TICK: '50' })
+  const example = await ExampleProcess.start(t, linked, 'worker', { TICK: '150' })
   const page = await open(t, example.url)
   await page.locator('#start').click()
   await page.locator('.feed li:nth-child(3)').waitFor()
