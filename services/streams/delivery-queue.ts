@@ -51,6 +51,11 @@ export class DeliveryQueue<Stream extends Deliverable> {
     this.#schedule()
   }
 
+  /** Whether a stream has events to write. */
+  get isPending(): boolean {
+    return this.#pending.length > 0
+  }
+
   /** The number of streams that have history to read. */
   get replaying(): number {
     return this.#replaying.length

@@ -184,7 +184,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
       try {
         this.#traced?.onEvent(event)
         this.#offer(event)
-        this.#traced?.onAssigned()
+        this.#onAssigned()
         this.unread.onEvent(event)
       } catch (error) {
         // The log waits for its listener, and the following events must not be lost with this one.
@@ -236,6 +236,12 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     this.#queue.onWritten = this.#onWritten
   }
 
+  /** Once for each event, and not for each stream, so that measuring costs a delivery nothing. */
+  #onAssigned(): void {
+    if (this.#queue.isPending) this.#latency?.onPending()
+    else this.#traced?.onWritten()
+  }
+
   readonly #onWritten = (): void => {
     this.#latency?.onWritten()
     this.#traced?.onWritten()
@@ -251,8 +257,6 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
   }
 
   flushSoon(stream: EventStream): void {
-    this.#latency?.onPending()
-    this.#traced?.onPending()
     this.#queue.flushSoon(stream)
   }
 

@@ -10,7 +10,6 @@ export class TracedDeliveries {
   readonly #tracing: EventTracing
   readonly #registry: Pick<StreamRegistry, 'countListeners'>
   readonly #open: (() => void)[] = []
-  #isPending = false
 
   constructor(tracing: EventTracing, registry: Pick<StreamRegistry, 'countListeners'>) {
     this.#tracing = tracing
@@ -27,23 +26,8 @@ export class TracedDeliveries {
     this.#open.push(end)
   }
 
-  /** A live stream has an event to write. */
-  onPending(): void {
-    this.#isPending = true
-  }
-
-  /** The event is assigned; if no live stream has one to write, all that could be done is done. */
-  onAssigned(): void {
-    if (!this.#isPending) this.#endAll()
-  }
-
   /** No live stream has an event left to write. */
   onWritten(): void {
-    this.#isPending = false
-    this.#endAll()
-  }
-
-  #endAll(): void {
     for (const end of this.#open.splice(0)) end()
   }
 }

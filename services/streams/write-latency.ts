@@ -22,7 +22,7 @@ export class WriteLatency {
     this.#offered = appendedAt ?? this.#now()
   }
 
-  /** A live stream has an event to write. */
+  /** The event is assigned, and live streams have events to write. */
   onPending(): void {
     this.#oldest ??= this.#offered
   }
