@@ -27,7 +27,23 @@ const commands = ofLanguage('sh').flatMap(({ where, code }) =>
 const withoutCurl = without('curl')
 
 t.test('every example has a language that is tested, or that is not code', async (t) => {
-  const known = ['sh', 'ts', 'js', 'mjs', 'nginx', 'haproxy', 'yaml', 'http', 'python', 'json', 'java']
+  const known = [
+    'sh',
+    'ts',
+    'js',
+    'mjs',
+    'nginx',
+    'haproxy',
+    'caddyfile',
+    'apache',
+    'yaml',
+    'http',
+    'python',
+    'json',
+    'java',
+    'go',
+    'rust'
+  ]
   t.same(
     snippets.filter(({ language }) => !known.includes(language)),
     []
@@ -86,6 +102,28 @@ t.test('the curl commands of the README deliver an event', { skip: withoutCurl }
   let line = ''
   while (!line.startsWith('data: {"hello"')) line = (await lines.next()).value
   t.equal(line, 'data: {"hello":"alice"}')
+})
+
+t.test('the commands of the page that starts replay exactly the missed event', { skip: withoutCurl }, async (t) => {
+  const env = await curlTo(t, { isLocked: false })
+  const shown = commands.filter(({ where, command }) => where.startsWith('docs/start.md') && command.startsWith('curl'))
+  const [first, read, second, back] = shown.map(({ command }) => command)
+  t.match(JSON.parse(await spawnedIn(env, first).stdout), { id: String, streams: 0 })
+  const idsOf = async (command: string | undefined, ID = '') => {
+    const child = spawn('bash', ['-c', `exec ${command}`], { env: { ...env, ID }, stdio: ['ignore', 'pipe', 'ignore'] })
+    t.teardown(() => child.kill())
+    const read = []
+    // The order, then its id.
+    for await (const line of createInterface(child.stdout)) {
+      if (line.startsWith('data: {"id":')) read.push(line)
+      if (read.length > 0 && line.startsWith('id: ')) return { read, id: line.slice('id: '.length) }
+    }
+    return { read, id: '' }
+  }
+  const before = await idsOf(read)
+  t.same(before.read, ['data: {"id":1}'])
+  await spawnedIn(env, second).stdout
+  t.same((await idsOf(back, before.id)).read, ['data: {"id":2}'])
 })
 
 t.test('the curl commands of the page on security get the documented answers', { skip: withoutCurl }, async (t) => {
