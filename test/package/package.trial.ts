@@ -1,6 +1,6 @@
 import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
@@ -18,6 +18,45 @@ const server = await packedServer(t, tarball)
 t.test('the package runs in a host that imports it', async (t) => {
   const { stdout } = await run(process.execPath, ['host.mjs'], { cwd: host })
   t.same(JSON.parse(stdout), { isSame: true, status: 202, events: 1 })
+})
+
+t.test('the package runs in a host with the first version of Fastify 5', async (t) => {
+  const folder = t.testdir({ 'package.json': JSON.stringify({ name: 'host', private: true }) })
+  cpSync(join(ROOT, 'test', 'package', 'fixture', 'host.mjs'), join(folder, 'host.mjs'))
+  await install(folder, 'fastify@5.0.0', tarball)
+  const installed = readFileSync(join(folder, 'node_modules', 'fastify', 'package.json'), 'utf8')
+  t.equal(JSON.parse(installed).version, '5.0.0')
+  const { stdout } = await run(process.execPath, ['host.mjs'], { cwd: folder })
+  t.same(JSON.parse(stdout), { isSame: true, status: 202, events: 1 })
+})
+
+t.test('the test kit runs in vitest', async (t) => {
+  const folder = t.testdir({
+    'package.json': JSON.stringify({ name: 'host', private: true, type: 'module' }),
+    'order.test.js': `
+      import { expect, test } from 'vitest'
+      import { openStream, testApp } from 'fastify-sse-hub/testing'
+      test('alice learns of the order', async () => {
+        const app = await testApp()
+        const stream = await openStream(app, '/events?user=alice')
+        await app.sse.send('alice', { event: 'order.shipped', data: { id: 42 } })
+        expect((await stream.next('order.shipped')).data).toEqual({ id: 42 })
+        await app.close()
+      })`
+  })
+  await install(folder, fastify, tarball, 'vitest@3')
+  const { NODE_OPTIONS: _, ...env } = process.env
+  const { stdout } = await run(join(folder, 'node_modules', '.bin', 'vitest'), ['run'], { cwd: folder, env })
+  t.match(stdout, /1 passed/)
+})
+
+t.test('the tarball has at most 1 MB, unpacked 3 MB', async (t) => {
+  const { stdout } = await run('tar', ['-tzvf', tarball], { maxBuffer: 16 * 1_024 * 1_024 })
+  const unpacked = stdout.split('\n').reduce((sum, line) => sum + Number(line.split(/\s+/)[2] ?? 0), 0)
+  const packed = statSync(tarball).size
+  const figures = `${(packed / 1e6).toFixed(2)} MB, unpacked ${(unpacked / 1e6).toFixed(2)} MB`
+  t.comment(figures)
+  t.ok(packed <= 1e6 && unpacked <= 3e6, figures)
 })
 
 t.test('the package runs in a host that requires it, without a warning', async (t) => {
