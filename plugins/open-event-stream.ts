@@ -6,6 +6,7 @@ import { isEnded } from '../services/events/cursor.ts'
 import { networkOf } from '../services/network-address.ts'
 import type { StreamRejection } from '../services/streams/admission.ts'
 import type { EventStream } from '../services/streams/event-stream.ts'
+import type { Sink } from '../services/streams/sink.ts'
 import type { StreamManager } from '../services/streams/stream-manager.ts'
 import type { StreamRequest } from '../services/streams/stream-request.ts'
 import { acceptsEventStream } from './accept.ts'
@@ -73,7 +74,8 @@ function abandon(reply: FastifyReply): void {
 /**
  * Opens an event stream on the reply of an identified caller. Throws while an ordinary error can still be sent; afterwards
  * the hub owns the reply. Returns undefined for `HEAD`, for a client that was closed for good (204), and for a retryable
- * rejection. Returns a promise only if other nodes must confirm the limit of the user.
+ * rejection. Returns a promise only if other nodes must confirm the limit of the user, or if the log does not pass the events of
+ * the stream to this node yet.
  */
 export function openEventStream(
   manager: StreamManager,
@@ -108,29 +110,59 @@ export function openEventStream(
   const forwardedFor = request.ips === undefined ? '' : request.ip.slice(0, MAX_ADDRESS)
   const admitted = { ...opening, lastEventId, address, forwardedFor }
   const reserving = admission.reserve(admitted)
-  if (reserving !== undefined) return openReserved(manager, request, reply, headers, admitted, reserving)
-  return manager.open(openSink(request.raw, reply.raw, headers), admitted)
+  const preparing = manager.prepare(admitted)
+  if (reserving !== undefined || preparing !== undefined)
+    return openPrepared(manager, request, reply, headers, admitted, reserving, preparing)
+  return open(manager, request, reply, headers, admitted)
 }
 
-/** Opens a stream once the other nodes have confirmed the limit of the user. The client may have left meanwhile. */
-async function openReserved(
+/** Opens a prepared stream, which ends the interest in its events itself. */
+function open(
+  manager: StreamManager,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  headers: OutgoingHttpHeaders,
+  opening: StreamRequest
+): EventStream {
+  let sink: Sink
+  try {
+    sink = openSink(request.raw, reply.raw, headers)
+  } catch (error) {
+    manager.forgo(opening)
+    throw error
+  }
+  return manager.open(sink, opening, true)
+}
+
+/** Opens a stream once the other nodes have confirmed the limit of the user, and the events of the stream come here. */
+async function openPrepared(
   manager: StreamManager,
   request: FastifyRequest,
   reply: FastifyReply,
   headers: OutgoingHttpHeaders,
   opening: StreamRequest,
-  reserving: Promise<StreamEntry | undefined>
+  reserving: Promise<StreamEntry | undefined> | undefined,
+  preparing: Promise<void> | undefined
 ): Promise<EventStream | undefined> {
-  const reserved = await reserving
+  let reserved: StreamEntry | undefined
   let stream: EventStream | undefined
+  let isPrepared = true
   try {
+    reserved = await reserving
+    await preparing
+    // The client may have left meanwhile.
     if (isGone(request, reply)) return undefined
-    const refusal = reserved === undefined ? 'limit' : manager.admission.admit(opening.user, opening.address ?? '')
+    const isFull = reserving !== undefined && reserved === undefined
+    const refusal = isFull ? 'limit' : manager.admission.admit(opening.user, opening.address ?? '')
     if (refusal !== undefined) {
       manager.rejected[refusal]++
       sendRefusal(manager, request, reply, headers, refusal)
-    } else stream = manager.open(openSink(request.raw, reply.raw, headers), { ...opening, id: reserved?.id })
+      return undefined
+    }
+    isPrepared = false
+    stream = open(manager, request, reply, headers, { ...opening, id: reserved?.id })
   } finally {
+    if (isPrepared) manager.forgo(opening)
     if (stream === undefined && reserved !== undefined) manager.admission.release(reserved)
   }
   return stream

@@ -11,7 +11,7 @@ export const title = 'A cluster, and a node that was suspended'
 
 const TEXT = markedText(200).replace('@', '0'.repeat(20))
 const RATE = 2_000
-const NODES = [1, 2, 4]
+const NODES = [1, 2, 4, 8]
 const STREAMS = 100
 /** Events of a batch, streams on each node, and topics, to which events go in turn. Streams subscribe to the first. */
 const LOADS = [
@@ -19,6 +19,8 @@ const LOADS = [
   { batch: 1, streams: 0, topics: 1_000 },
   { batch: 100, streams: STREAMS, topics: 1 }
 ]
+/** Events to one user each: users of each node, events that each node sends to users of the next one, and how many at a time. */
+const TARGETED = { users: 500, total: 15_000, inFlight: 100 }
 /** The events that the suspended node has missed. */
 const MISSED = { total: 100_000, inFlight: 16, batch: 100, topics: 1_000, text: TEXT }
 /** A tail buffer that holds all of these events, and the default size. */
@@ -67,7 +69,8 @@ function costing(count, { streams, ...load }, milliseconds) {
         await readers.ask('open', { port, count: streams, path: '/events?user=u#&topics=t0' })
       const what = { ...load, rate: RATE, text: TEXT }
       const warm = await nodes[0].ask('publishAt', { ...what, milliseconds: 1_000 })
-      await untilReceived(nodes, warm.published)
+      const heard = streams > 0 ? 1 : 0
+      await untilReceived(nodes, heard * warm.published)
       await readers?.ask('settle', { expected: warm.published * streams * count })
       await Promise.all(nodes.map((node) => node.ask('forget')))
       await readers?.ask('reset')
@@ -75,16 +78,20 @@ function costing(count, { streams, ...load }, milliseconds) {
         ...(await Promise.all(nodes.map((node) => node.ask('usage')))).map(({ cpu }) => cpu),
         cpuOf(redis)
       ]
+      const idling = await look()
+      await sleep(milliseconds)
       const before = await look()
       const { published } = await nodes[0].ask('publishAt', { ...what, milliseconds })
-      await untilReceived(nodes, published)
+      await untilReceived(nodes, heard * published)
       const expected = published * streams * count
       const arrived = await readers?.ask('settle', { expected })
       const used = (await look()).map((cpu, index) => (cpu - before[index]) / published)
+      const idle = mean(before.slice(1, count).map((cpu, index) => (cpu - idling[index + 1]) / published))
       const tails = await Promise.all(nodes.map((node) => node.ask('received')))
       const isComplete =
         tails.every(
-          ({ received, wrong, discontinuities }) => received === published && wrong === 0 && discontinuities === 0
+          ({ received, wrong, discontinuities }) =>
+            received === heard * published && wrong === 0 && discontinuities === 0
         ) &&
         (arrived === undefined ||
           (arrived.received === expected && arrived.min === published && arrived.max === published))
@@ -95,6 +102,7 @@ function costing(count, { streams, ...load }, milliseconds) {
         streams,
         first: used[0],
         other: others.length > 0 ? mean(others) : undefined,
+        added: others.length > 0 ? mean(others) - idle : undefined,
         redis: used[count],
         published,
         isComplete
@@ -105,9 +113,37 @@ function costing(count, { streams, ...load }, milliseconds) {
   })
 }
 
+/** All nodes send events to one user each, who is on the next node. */
+function targeting(count, total) {
+  return withNodes(count, {}, async (nodes, redis) => {
+    const usersOf = (index) => Array.from({ length: TARGETED.users }, (_, at) => `user-${index}-${at}`)
+    await Promise.all(nodes.map((node, index) => node.ask('listenTo', { users: usersOf(index) })))
+    const send = (events) =>
+      Promise.all(
+        nodes.map((node, index) =>
+          node.ask('sendAll', { ...TARGETED, total: events, text: TEXT, users: usersOf((index + 1) % count) })
+        )
+      )
+    await send(total / 5)
+    await untilReceived(nodes, total / 5)
+    await Promise.all(nodes.map((node) => node.ask('forget')))
+    const before = cpuOf(redis)
+    const begun = now()
+    const sent = await send(total)
+    await untilReceived(nodes, sent[0].sent)
+    const seconds = (now() - begun) / 1_000
+    const tails = await Promise.all(nodes.map((node) => node.ask('received')))
+    const events = sent.reduce((sum, each) => sum + each.sent, 0)
+    const received = tails.reduce((sum, each) => sum + each.received, 0)
+    const isComplete =
+      received === events && tails.every(({ wrong, discontinuities }) => wrong === 0 && discontinuities === 0)
+    return { nodes: count, events, rate: events / seconds, redis: (cpuOf(redis) - before) / events, isComplete }
+  })
+}
+
 /** Suspends a node while another publishes, and measures how it catches up. */
 function catchingUp(tailBytes, total) {
-  return withNodes(2, { BENCH_TAIL_BYTES: String(tailBytes) }, async ([here, away]) => {
+  return withNodes(2, { BENCH_ALL: 'true', BENCH_TAIL_BYTES: String(tailBytes) }, async ([here, away]) => {
     const warm = await here.ask('publishAll', { ...MISSED, total: 10_000 })
     await untilReceived([here, away], warm.published)
     await Promise.all([here, away].map((node) => node.ask('forget')))
@@ -154,6 +190,11 @@ export async function run({ quick, say }) {
       costs.push(await attempt('hub', say, () => costing(count, load, quick ? 1_500 : 4_000)))
     }
   }
+  const targeted = []
+  for (const count of NODES) {
+    say(`${count} nodes, events to one user each`)
+    targeted.push(await attempt('hub', say, () => targeting(count, (quick ? 1 : 4) * TARGETED.total)))
+  }
   const returns = []
   for (const tailBytes of TAILS) {
     say(`a node that was suspended, tail of ${tailBytes / 2 ** 20} MiB`)
@@ -170,11 +211,23 @@ export async function run({ quick, say }) {
           { key: 'streams', title: 'streams a node', as: whole },
           { key: 'first', title: 'publishing node', as: one },
           { key: 'other', title: 'each other node', as: one },
+          { key: 'added', title: 'without idling', as: one },
           { key: 'redis', title: 'Redis', as: one },
           { key: 'published', title: 'published', as: whole },
           yes
         ],
         rows: costs
+      },
+      {
+        title: 'events of 200 bytes, one by one, from every node to a user on the next one, without sockets',
+        columns: [
+          { key: 'nodes', title: 'nodes', as: whole },
+          { key: 'events', title: 'events', as: whole },
+          { key: 'rate', title: 'events/s', as: whole },
+          { key: 'redis', title: 'µs of Redis an event', as: one },
+          yes
+        ],
+        rows: targeted
       },
       {
         title: 'a node that was suspended while another published',

@@ -4,7 +4,9 @@ import { redisHub } from '../../dist/redis-hub.js'
 import { now, sleep } from '../lib/time.mjs'
 import { serve } from './control.mjs'
 
-// One node of a cluster over one Redis. Beside the hub it counts the events that its tail dispatches.
+// One node of a cluster over one Redis. Beside the hub it counts the events that its tail dispatches: those that the node is
+// interested in, or all events.
+const byInterest = process.env.BENCH_ALL === undefined
 const tailBytes = process.env.BENCH_TAIL_BYTES && Number(process.env.BENCH_TAIL_BYTES)
 const { log, cluster } = await redisHub({ url: process.env.BENCH_REDIS, tailBytes: tailBytes || undefined })
 const app = Fastify()
@@ -25,11 +27,11 @@ function forget() {
   counters = { received: 0, wrong: 0, discontinuities: 0, lastAt: 0 }
 }
 forget()
-const { position } = await log.tail({
+const listener = {
   onEvents(events) {
     for (const { cursor } of events) {
-      // Consecutive numbers of one sequence: the next one shows a hole or a duplicate.
-      if (cursor.seq !== last + 1) counters.wrong++
+      // Consecutive numbers of one sequence: the next one shows a hole or a duplicate. Of some events, a duplicate.
+      if (byInterest ? cursor.seq <= last : cursor.seq !== last + 1) counters.wrong++
       last = cursor.seq
     }
     counters.received += events.length
@@ -40,7 +42,8 @@ const { position } = await log.tail({
     counters.lastAt = now()
     last = to.seq
   }
-})
+}
+const { position, interest } = await log.tail(listener, { byInterest })
 last = position.seq
 
 let count = 0
@@ -72,6 +75,21 @@ await serve(app, (user, data) => app.sse.send(user, { data }), {
     const begun = now()
     await Promise.all(Array.from({ length: inFlight }, publisher))
     return { published, seconds: (now() - begun) / 1_000 }
+  },
+  /** Publishes `total` events one by one, with `inFlight` at a time, each to one of the users. */
+  async sendAll({ total, inFlight, text, users }) {
+    let sent = 0
+    const publisher = async () => {
+      while (sent < total) await app.sse.send(users[sent++ % users.length], { data: text })
+    }
+    const begun = now()
+    await Promise.all(Array.from({ length: inFlight }, publisher))
+    return { sent, seconds: (now() - begun) / 1_000 }
+  },
+  /** The node is interested in the events of these users, as if it had their streams. */
+  async listenTo({ users }) {
+    await interest.add(users.map((user) => `u:${user}`))
+    return {}
   },
   received: () => ({ ...counters, last }),
   forget() {

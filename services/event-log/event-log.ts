@@ -38,8 +38,10 @@ export interface EventLog {
    * Passes every event that any node appends to the listener, once, in order of the sequence, and never before `read` returns
    * it. Begins after the returned position. Survives a lost connection by resuming after the last event that it dispatched;
    * if that is no longer retained, or no longer the same, it calls `onDiscontinuity` instead of skipping.
+   * @param options.byInterest only the events of the channels in the tail's `interest`, and those for everyone. A log may
+   * pass all events nevertheless; then the tail has no `interest`.
    */
-  tail(listener: TailListener): Promise<Tail>
+  tail(listener: TailListener, options?: { readonly byInterest?: boolean | undefined }): Promise<Tail>
 
   /** Closes the log; idempotent. After it resolves, the log calls no listener and has no open handle. */
   close(): Promise<void>
@@ -106,6 +108,23 @@ export interface TailListener {
   onEvents(events: readonly LogEvent[]): void
   /** The tail has lost events after the last one that it dispatched; the listener reads history again. */
   onDiscontinuity(position: Cursor): void
+  /** The log has events up to this head, and the tail has dispatched all among them that are for its listener. */
+  onHead?(head: Cursor): void
+  /** Events of these channels may be missing that came before their registration: their readers read history again. */
+  onLate?(channels: readonly Channel[]): void
+}
+
+/** The channels whose events a tail passes to its listener, each counted as often as it was added. */
+export interface Interest {
+  /**
+   * Adds channels. Returns a promise unless all their later events come already. It is fulfilled when they do, and never
+   * rejected: if the log cannot be reached, the listener's `onLate` is called once they do.
+   */
+  add(channels: readonly Channel[]): Promise<void> | undefined
+  /** The same for a listener that does not wait: `onLate` is called unless all their later events come already. */
+  addAtOnce(channels: readonly Channel[]): void
+  /** Removes channels. The interest in them ends some time later. */
+  delete(channels: readonly Channel[]): void
 }
 
 export interface Tail {
@@ -114,6 +133,8 @@ export interface Tail {
    * then `onDiscontinuity` passes the position once it is known.
    */
   readonly position: Cursor | undefined
+  /** Of a tail by interest. */
+  readonly interest?: Interest | undefined
   /** After it resolves, the listener is not called. */
   stop(): Promise<void>
 }

@@ -183,6 +183,13 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
     this.catchUpSoon()
   }
 
+  /** Events may be missing that came before the interest in them was registered. */
+  readAgain(): void {
+    if (this.#state === 'closed' || this.isFed) return
+    this.#replay.readAgain()
+    this.startReplay()
+  }
+
   /** The tail has lost events, and the log may have lost or replaced some. */
   onDiscontinuity(): void {
     if (this.#state !== 'closed' && !this.isFed) this.#replay.restart()

@@ -51,7 +51,7 @@ export class Replay<Stream extends ReplayedStream> {
   #isReading = false
   /** Topics were removed while the log was read. */
   #hasRemoved = false
-  /** The current read began before a discontinuity: its page may be of an earlier epoch of the log. */
+  /** The current read began before a discontinuity, or a late registration: its page may not reach the head. */
   #isOutdated = false
   /** The followed topic may have ended with the very event that the client's cursor names. */
   #mayHaveEnded: boolean
@@ -140,6 +140,11 @@ export class Replay<Stream extends ReplayedStream> {
     this.#starts?.restart(this.#host.head)
     this.#opening?.restart()
     this.#kept?.moveTo(this.#host.head.seq)
+    this.readAgain()
+  }
+
+  /** A read that is on its way does not reach the head. */
+  readAgain(): void {
     this.#isOutdated = this.#isReading
   }
 

@@ -1,5 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import type { EventLog, Tail, TailListener } from '../event-log/event-log.ts'
+import { type Channel, channelsHeard } from '../events/channel.ts'
 import { CLOSE_REASONS, type CloseReason } from '../events/close-reason.ts'
 import type { Cursor } from '../events/cursor.ts'
 import { retryableCloseFrame, type Welcome } from '../events/hub-frames.ts'
@@ -102,13 +103,15 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     this.#queue = new DeliveryQueue(clock, onError)
     this.#readFailures = new ReadFailures(this.#logger, () => clock.monotonic())
     const head = () => this.head
-    this.#topicChanges = new TopicChanges({ ...parts, registry, head })
+    const interest = () => this.#tail?.interest
+    this.#topicChanges = new TopicChanges({ ...parts, registry, head, interest })
     this.#maintenance = new StreamMaintenance({ options: this.#options, head, onError })
   }
 
   async start(): Promise<void> {
-    this.#tail = await this.log.tail(this)
-    const { position } = this.#tail
+    this.#tail = await this.log.tail(this, { byInterest: true })
+    const { position, interest } = this.#tail
+    for (const stream of this.registry.all()) interest?.addAtOnce(channelsOf(stream))
     if (position !== undefined && position.seq >= this.head.seq) this.head = position
   }
 
@@ -128,9 +131,26 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     return new WireBytes(retryableCloseFrame(reason, Math.round(wait)))
   }
 
-  /** Opens a stream that the admission has checked and admitted. */
-  open(sink: Sink, opening: StreamRequest): EventStream {
+  /**
+   * Registers the interest in the events of a stream before it is opened. Returns a promise, which is never rejected, unless the
+   * log passes them already. The caller opens the stream, or calls {@link forgo}.
+   */
+  prepare(opening: StreamRequest): Promise<void> | undefined {
+    return this.#tail?.interest?.add(channelsOf(opening))
+  }
+
+  /** A prepared stream is not opened. */
+  forgo(opening: StreamRequest): void {
+    this.#tail?.interest?.delete(channelsOf(opening))
+  }
+
+  /**
+   * Opens a stream that the admission has checked and admitted.
+   * @param isPrepared whether {@link prepare} was called, and its promise is fulfilled.
+   */
+  open(sink: Sink, opening: StreamRequest, isPrepared = false): EventStream {
     const { user, topics = NONE, follows = false, address = '', forwardedFor } = opening
+    if (!isPrepared) this.#tail?.interest?.addAtOnce(channelsOf(opening))
     const isFed = follows && topics.length === 0
     const opened = this.#tail !== undefined && this.isHeadKnown ? this.head : undefined
     const init = {
@@ -209,6 +229,16 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
         stream.offer(event, alone)
       }
     }
+  }
+
+  onHead(head: Cursor): void {
+    this.head = head
+    this.#topicChanges.onHead(head.seq)
+  }
+
+  onLate(channels: readonly Channel[]): void {
+    const streams = new Set(channels.flatMap((channel) => [...this.registry.listeners(channel)]))
+    for (const stream of streams) stream.readAgain()
   }
 
   onDiscontinuity(position: Cursor): void {
@@ -347,9 +377,14 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     const isAskedToReturn = reconnect && reason !== 'client'
     const absence = isAskedToReturn ? this.drainGrace : this.#options.presenceGrace
     this.registry.delete(stream)
+    this.#tail?.interest?.delete(channelsOf(stream))
     this.#cluster.closed(stream, absence)
     this.#maintenance.delete(stream)
     this.closed[reason === 'kicked' && reconnect ? 'cut' : reason]++
     this.#listener.onClose(stream, reason)
   }
+}
+
+function channelsOf({ user, topics = NONE, follows = false }: StreamRequest | EventStream): Channel[] {
+  return channelsHeard(user, topics, follows)
 }

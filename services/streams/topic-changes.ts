@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { LogUnavailableError, TooManyTopicsError, TopicsFixedError } from '../errors.ts'
-import type { EventLog } from '../event-log/event-log.ts'
+import type { EventLog, Interest } from '../event-log/event-log.ts'
 import { topicChannel } from '../events/channel.ts'
 import type { Cursor } from '../events/cursor.ts'
 import type { EventStream } from './event-stream.ts'
@@ -17,6 +17,8 @@ export interface TopicChangesParts {
   readonly options: { readonly maxTopics: number; readonly clock: Clock }
   /** The newest event that the log's tail has dispatched. */
   readonly head: () => Cursor
+  /** The interest of the log's tail, if it has one. */
+  readonly interest: () => Interest | undefined
 }
 
 /** The new topics of a stream, from its current ones. */
@@ -75,12 +77,27 @@ export class TopicChanges {
     if (added.length + removed.length === 0) return true
     const { maxTopics } = this.#parts.options
     if (added.length > 0 && topics.length > maxTopics) throw new TooManyTopicsError(maxTopics)
-    if (added.length > 0) await this.#untilTailHasAll(added)
-    if (stream.isClosed) return false
+    if (added.length > 0 && !(await this.#prepare(stream, added))) return false
+    this.#parts.interest()?.delete(removed.map(topicChannel))
     this.#parts.registry.changeTopics(stream, added, removed)
     this.#parts.cluster.changed(stream, former)
     stream.setTopics(topics, added)
     return true
+  }
+
+  /** Waits until the tail passes all later events of new topics. Resolves with false if the stream is closed before. */
+  async #prepare(stream: EventStream, added: readonly string[]): Promise<boolean> {
+    const channels = added.map(topicChannel)
+    const interest = this.#parts.interest()
+    let isReady = false
+    try {
+      await interest?.add(channels)
+      await this.#untilTailHasAll(added)
+      isReady = !stream.isClosed
+    } finally {
+      if (!isReady) interest?.delete(channels)
+    }
+    return isReady
   }
 
   /**

@@ -22,7 +22,7 @@ t.test('over two nodes, a stream that has just opened gets every event', { skip:
       sent.push(here.hub.send('alice', { data: 'T2', transient: true }))
     }
     here.hub.on('open', listener)
-    const { sink, stream } = here.open({ from: 'oldest' })
+    const { sink, stream } = await here.openPrepared({ from: 'oldest' })
     here.hub.off('open', listener)
     await Promise.all(sent)
     await until(
@@ -36,7 +36,7 @@ t.test('over two nodes, a stream that has just opened gets every event', { skip:
   })
 
   await t.test('sent by another node at once', async (t) => {
-    const { sink, stream } = here.open({ user: 'bob', from: 'oldest' })
+    const { sink, stream } = await here.openPrepared({ user: 'bob', from: 'oldest' })
     await there.hub.send('bob', { data: 'T1', transient: true })
     await there.hub.send('bob', { data: 'E1' })
     await there.hub.broadcast({ data: 'T2', transient: true })

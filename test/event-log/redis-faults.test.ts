@@ -149,7 +149,7 @@ faultTest('reports a discontinuity when entries that a node has not seen are tri
   proxy.cut()
   await untilDown(log)
   for (const text of ['b', 'c', 'd']) await other.append([toAlice(text)])
-  const [tail] = (await redis.send(['KEYS', '*:tail'])) as [string]
+  const [tail] = (await redis.send(['KEYS', '*:tail:*'])) as [string]
   await redis.send(['XTRIM', tail, 'MAXLEN', '0'])
   proxy.restore()
   await listening.discontinuity()
@@ -167,7 +167,7 @@ faultTest('continues when entries that all nodes have seen are trimmed', async (
   const listening = await Listening.to(log)
   await log.append([toAlice('a')])
   await listening.met('a')
-  const [tail] = (await redis.send(['KEYS', '*:tail'])) as [string]
+  const [tail] = (await redis.send(['KEYS', '*:tail:*'])) as [string]
   await redis.send(['DEL', tail])
   await log.append([toAlice('b')])
   await listening.met('b')
@@ -180,16 +180,18 @@ faultTest('recovers from foreign entries in the tail', async (t) => {
   const listening = await Listening.to(log)
   await log.append([toAlice('a')])
   await listening.met('a')
-  const [tail] = (await redis.send(['KEYS', '*:tail'])) as [string]
-  await redis.send(['XADD', tail, '*', 'foo', 'bar'])
+  // A node that finds such an entry begins a new tail.
+  const tailOf = async () => ((await redis.send(['KEYS', '*:tail:*'])) as [string])[0]
+  await redis.send(['XADD', await tailOf(), '*', 'foo', 'bar'])
   await listening.discontinuity()
   await log.append([toAlice('b')])
   await listening.met('b')
-  await redis.send(['XADD', tail, '2-1', 'p', 'x'])
+  await redis.send(['XADD', await tailOf(), '2-1', 'p', 'x'])
   await listening.discontinuity(2)
   await log.append([toAlice('c')])
   await listening.met('c')
   // And an append that comes before any node has read them.
+  const tail = await tailOf()
   await Promise.all([redis.send(['XADD', tail, '99-0', 'foo', 'bar']), log.append([toAlice('d')])])
   await log.append([toAlice('e')])
   // Chance decides whether the node reads them: then the discontinuity may lie after the last append.
@@ -297,13 +299,16 @@ faultTest('dispatches the other events of an append with an unreadable entry', a
   await listening.met('a')
   // Writes an append with an event that no hub writes: first without a number, then with one.
   const corrupt = async (position: number, fields: readonly string[]) => {
-    const [state, tail] = ['{sse-hub}:state', (await redis.send(['KEYS', '*:tail'])) as [string]]
-    const [nonce, head, witness] = (await redis.send(['HMGET', state, 'nonce', 'head', 'witness'])) as string[]
-    const own = ['p', nonce as string, 'n', `spoilt${position}`, 'h', head as string, 'w', witness as string, 'x', '']
+    const [tail] = (await redis.send(['KEYS', '*:tail:*'])) as [string]
+    const [, tails, id] = /^(.*:tail)s?:(\w+)$/.exec(tail) as unknown as [string, string, string]
+    const row = String(await redis.send(['HGET', `${tails}s`, id])).split(' ')
+    const [head, witness] = (await redis.send(['HMGET', '{sse-hub}:state', 'head', 'witness'])) as string[]
+    const name = `spoilt${position}`
+    const own = ['n', `${row[1]} ${name} ${head} ${witness} ${row[4]}`, 'x', '']
     await redis.send(
       ['MULTI'],
-      ['HSET', state, 'pos', `${position}`, 'nonce', `spoilt${position}`],
-      ['XADD', tail[0], `${position}-0`, ...own, ...fields],
+      ['HSET', `${tails}s`, id, [position, name, ...row.slice(2)].join(' ')],
+      ['XADD', tail, `${position}-0`, ...own, ...fields],
       ['EXEC']
     )
   }
@@ -527,6 +532,10 @@ faultTest('passes a stream no transient event from before it was opened, and all
   const clock = systemClock
   const { open: openStream } = await startHub(t, { log: cutOff, clock: clock as unknown as FakeClock })
   const there = openStream().sink
+  const textsOf = ({ events }: FakeSink) => events.filter(({ event }) => event === 'message').map(({ data }) => data)
+  // By then the node's interest in the events of alice is registered.
+  await log.append([toAlice('open')])
+  while (!textsOf(there).includes('open')) await pause(5)
   proxy.cut()
   await untilDown(cutOff)
   await log.append([toAlice('before', { transient: true })])
@@ -536,9 +545,8 @@ faultTest('passes a stream no transient event from before it was opened, and all
   await pause(20)
   await log.append([toAlice('after', { transient: true })])
   proxy.restore()
-  const textsOf = ({ events }: FakeSink) => events.filter(({ event }) => event === 'message').map(({ data }) => data)
   while (!textsOf(sink).includes('after')) await pause(5)
-  t.same(textsOf(there), ['before', 'after'])
+  t.same(textsOf(there), ['open', 'before', 'after'])
   t.same(textsOf(sink), ['after'], 'its client may have received the first from another node')
 })
 

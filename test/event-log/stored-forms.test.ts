@@ -13,6 +13,7 @@ import { parseEntry, textOf } from '../../services/event-log/redis/redis-entry.t
 import { digitsOf, traceOfDigits } from '../../services/event-log/redis/trace-digits.ts'
 import type { Channel } from '../../services/events/channel.ts'
 import { type Cursor, parseCursor } from '../../services/events/cursor.ts'
+import type { LogEvent } from '../../services/events/log-event.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 
 const FIELDS: EntryFields = ['aaaaaaaabbbbbb', 1_700_000_000_000, 12, ['t:room'], 'said', 'héllo', true]
@@ -117,6 +118,8 @@ const EARLIER = JSON.parse(readFileSync(new URL('fixture/earlier-stores.json', i
 /** As old as a store may be, so that the test outlives the day on which the fixture was written. */
 const RETENTION = { user: 3, age: 3_650 * 86_400_000 }
 
+const FILED = { event: 'message', transient: false, final: false as const, streams: 0 }
+
 /** Reads, resumes and writes a log that an earlier version has written. `ids` are those of its events. */
 async function useEarlier(t: Test, log: EventLog, ids: readonly string[]): Promise<void> {
   const at = (index: number) => parseCursor(ids[index] as string) as Cursor
@@ -134,8 +137,7 @@ async function useEarlier(t: Test, log: EventLog, ids: readonly string[]): Promi
   t.same(await read(alice, at(2)), [missed, undefined], 'a cursor from before resumes')
   t.same(await read(alice, 'oldest'), [[[1, 'for alice'], [2, 'said'], ...missed], undefined])
   t.match(await read(['u:alice'], { ...at(0), seq: 0 }), [{}, /evicted|diverged/], 'a gap from before is still one')
-  const filed = { event: 'message', transient: false, final: false, streams: 0 }
-  const [inInbox] = await log.append([{ ...filed, channels: ['u:alice', 'i:alice'], data: 'in the inbox' }])
+  const [inInbox] = await log.append([{ ...FILED, channels: ['u:alice', 'i:alice'], data: 'in the inbox' }])
   t.ok(inInbox?.id)
   t.same(await read(['u:alice'], at(6)), [
     [
@@ -145,7 +147,7 @@ async function useEarlier(t: Test, log: EventLog, ids: readonly string[]): Promi
     undefined
   ])
   t.same(await read(['i:alice'], 'oldest'), [[[-1, 'in the inbox']], undefined])
-  const [retracted] = await log.append([{ ...filed, channels: [], event: 'hub.retract', data: '{}', retracts: at(6) }])
+  const [retracted] = await log.append([{ ...FILED, channels: [], event: 'hub.retract', data: '{}', retracts: at(6) }])
   t.ok(retracted?.id, 'an event from before is retracted')
   t.same(await read(['u:bob', 't:task'], at(5)), [[[-1, '{}']], undefined])
   t.equal(log.stats().hasInboxes, true)
@@ -174,5 +176,15 @@ t.test(
     const log = await redisLog({ url: server.url, prefix: 'hub', retention: RETENTION })
     t.teardown(() => log.close())
     await useEarlier(t, log, EARLIER.redis.ids)
+    // The tail that all nodes of that version shared is gone. They find a format that they refuse.
+    t.same(await server.send(['KEYS', '{hub}:*:tail*']), [])
+    t.same(await server.send(['HMGET', '{hub}:state', 'format', 'pos', 'nonce', 'tail']), ['3', null, null, '0'])
+    const tailed: string[] = []
+    const onEvents = (events: readonly LogEvent[]) => tailed.push(...events.map(({ data }) => data))
+    const tail = await log.tail({ onEvents, onDiscontinuity: () => t.fail('the log goes on') }, { byInterest: true })
+    await tail.interest?.add(['u:alice'])
+    await log.append([{ ...FILED, channels: ['u:alice'], data: 'new' }])
+    while (tailed.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    t.same(tailed, ['new'])
   }
 )

@@ -144,7 +144,11 @@ export class RedisServer {
     const keys = await client.keys(pattern)
     const dumps = new Map<string, Buffer>()
     const binary = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
-    for (const key of keys) dumps.set(key, (await binary.dump(key)) as Buffer)
+    for (const key of keys) {
+      // A key may expire meanwhile, as that of the probe does.
+      const bytes = (await binary.dump(key)) as Buffer | null
+      if (bytes !== null) dumps.set(key, bytes)
+    }
     client.destroy()
     return async () => {
       const client = createClient({ url: this.url })

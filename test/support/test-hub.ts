@@ -19,6 +19,8 @@ export interface TestHub {
   readonly logged: Logged[]
   /** Opens a stream, for `alice` by default. */
   open(opening?: Partial<StreamRequest>, sink?: FakeSink): { stream: EventStream; sink: FakeSink }
+  /** The same as over HTTP: once the events of the stream come to this node. */
+  openPrepared(opening?: Partial<StreamRequest>): Promise<{ stream: EventStream; sink: FakeSink }>
 }
 
 /** A running hub, on a fake clock. */
@@ -38,7 +40,13 @@ export async function startHub(t: Test, options: HubOptions & { clock?: FakeCloc
     stream: hub.open(sink, { user: 'alice', ...opening }),
     sink
   })
-  return { hub, clock, logged, open }
+  const openPrepared = async (opening: Partial<StreamRequest> = {}) => {
+    const request = { user: 'alice', ...opening }
+    await hub.manager.prepare(request)
+    const sink = new FakeSink()
+    return { stream: hub.manager.open(sink, request, true), sink }
+  }
+  return { hub, clock, logged, open, openPrepared }
 }
 
 function causeOf(details: object): string | undefined {

@@ -1,14 +1,14 @@
 -- Appends batches, each of them atomically.
 --
 -- ARGV: 4 5 6 events kept for a user, a topic, everyone · 7 8 bytes kept for a channel, in total · 9 how long a key is stored
--- 10 bytes kept by the tail · 11 a random name for this call · 12 events kept in an inbox · 13 the batches, as JSON
+-- 10 bytes kept by all tails · 11 a random name for this call · 12 events kept in an inbox · 13 the batches, as JSON
 -- 14… the texts of all their events
 -- An event is { witness, 1 if transient, ttl or -1, '' or { scope, key, digest }, streams, channels, collapse key, condition, trace }.
 -- A condition is absent, or false, or { 'retracts', number, witness } or { 'replaces', number }. A trace is absent, or numbers.
 
 local COUNTS = { user = tonumber(ARGV[4]), topic = tonumber(ARGV[5]), everyone = tonumber(ARGV[6]), inbox = tonumber(ARGV[12]) }
 local channelBytes, allBytes, window = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
--- Max. weight of the tail, and of the marks of emptied channels: shares of the whole bound.
+-- Max. weight of all tails, and of the marks of emptied channels: shares of the whole bound.
 local maxTail, maxMarks = math.min(tonumber(ARGV[10]), allBytes / 4), allBytes / 8
 -- The share that each eviction source keeps: see retention.ts.
 local SHARES = { { 'keys', 1 / 8 }, { 'topic', 1 / 4 }, { 'everyone', 1 / 16 }, { 'user', 1 / 4 },
@@ -27,17 +27,63 @@ clearSome()
 
 local first = head + 1
 local witnesses = {}
-local tailEntries, tailEntry = {}, nil
 
-local dispatch = function(id, value)
-  if not tailEntry or #tailEntry.fields >= 2 * MAX_TAIL_EVENTS then
-    tailEntry = { head = head, witness = witness, fields = {}, bytes = 0 }
-    tailEntries[#tailEntries + 1] = tailEntry
+-- The entries for each tail, and their weight.
+local entriesFor, coming = {}, 0
+local everyNode, receivers, toAll = {}, {}, nil
+for id in string.gmatch(nodes, '%w+') do everyNode[#everyNode + 1] = id end
+
+-- The tails that get the events of a channel.
+local receiversOf = function(channel)
+  local found = receivers[channel]
+  if found == nil then
+    found = channel == 'everyone' and everyNode or withInterest(channel)
+    receivers[channel] = found
   end
-  local fields = tailEntry.fields
+  return found
+end
+
+local dispatchTo = function(tail, id, value)
+  local entries = entriesFor[tail]
+  if not entries then
+    entries = {}
+    entriesFor[tail] = entries
+  end
+  local entry = entries[#entries]
+  if not entry or #entry.fields >= 2 * MAX_TAIL_EVENTS then
+    -- All events for this tail up to here are in the entries before.
+    if entry then entry.head, entry.witness = head, witness end
+    entry = { fields = {}, bytes = 0 }
+    entries[#entries + 1] = entry
+    coming = coming + TAIL_ENTRY
+  end
+  local fields = entry.fields
   fields[#fields + 1] = id
   fields[#fields + 1] = value
-  tailEntry.bytes = tailEntry.bytes + #value + 32
+  entry.bytes = entry.bytes + #value + 32
+  coming = coming + #value + 32
+end
+
+local dispatch = function(id, value, channels)
+  if #everyNode == 0 then return end
+  toAll = toAll or receiversOf('*')
+  if #channels == 1 and #toAll == 0 then
+    for _, tail in ipairs(receiversOf(channels[1])) do dispatchTo(tail, id, value) end
+    return
+  end
+  local isServed = {}
+  local serve = function(tails)
+    for _, tail in ipairs(tails) do
+      if not isServed[tail] then
+        isServed[tail] = true
+        dispatchTo(tail, id, value)
+      end
+    end
+  end
+  serve(toAll)
+  for _, channel in ipairs(channels) do
+    if kindOf(channel) ~= 'inbox' then serve(receiversOf(channel)) end
+  end
 end
 
 local file = function(channel, seq, member, weight, collapse)
@@ -215,11 +261,11 @@ local append = function(event)
   if trace then retracted = (retracted == '' and ' 0' or retracted) .. ' ' .. trace end
   local value = own .. ' ' .. int(now) .. ' ' .. int(exp) .. retracted .. '\n' .. text
   if isTransient == 1 then
-    dispatch('-', value)
+    dispatch('-', value, channels)
   else
     seq = head + 1
     local name = int(seq)
-    dispatch(name, value)
+    dispatch(name, value, channels)
     head, witness = seq, epoch .. own
     witnesses[#witnesses + 1] = own
     local member = memberOf(name, collapse, #channels > 1, exp)
@@ -243,26 +289,8 @@ for _, batch in ipairs(cjson.decode(ARGV[13])) do
   end
 end
 
--- Without the weight of each entry of the tail, the tail is dropped.
-if call('LLEN', TAIL_SIZES) ~= call('XLEN', TAIL) then
-  call('DEL', TAIL, TAIL_SIZES)
-  tailBytes = 0
-end
-
--- Trims the tail for the coming events, before eviction takes from other sources.
-local trimTail = function(coming, min)
-  if tailBytes + coming <= maxTail then return end
-  local left = call('LLEN', TAIL_SIZES)
-  if left <= min then return end
-  while tailBytes + coming > maxTail and left > min do
-    tailBytes = tailBytes - tonumber(call('LPOP', TAIL_SIZES))
-    left = left - 1
-  end
-  call('XTRIM', TAIL, 'MAXLEN', left)
-end
-local coming = 0
-for _, each in ipairs(tailEntries) do coming = coming + each.bytes + TAIL_ENTRY end
-if coming > 0 then trimTail(coming, 0) end
+-- Trims the tails for the coming events, before eviction takes from other sources.
+if coming > 0 then trimTails(maxTail - coming, 0) end
 
 while marks > maxMarks and call('EXISTS', EMPTIED) == 1 do forgetMarks(100) end
 
@@ -290,14 +318,30 @@ if head >= first then
   writeWitnesses(first, table.concat(witnesses))
 end
 
-for index, each in ipairs(tailEntries) do
-  local name = ARGV[11] .. index
-  local evictionText = ''
-  -- The last tail entry has the evictions of the call, because by then nodes know all that the call has appended.
-  if index == #tailEntries and hasEvictions then evictionText = cjson.encode(evictions) end
-  addToTail(name, each, evictionText, each.fields, each.bytes)
+-- The evictions of each channel, for the nodes that keep its recent events. The last entry of a tail has them, because by then the node
+-- knows all that the call has appended.
+local evictionsFor = {}
+for channel, seq in pairs(evictions) do
+  local note = function(tails)
+    for _, tail in ipairs(tails) do
+      evictionsFor[tail] = evictionsFor[tail] or {}
+      evictionsFor[tail][channel] = seq
+      entriesFor[tail] = entriesFor[tail] or { { fields = {}, bytes = 0 } }
+    end
+  end
+  note(receiversOf(channel))
+  note(receiversOf('*'))
 end
-if #tailEntries > 0 then trimTail(0, 1) end
+
+for _, tail in ipairs(everyNode) do
+  local entries = entriesFor[tail] or {}
+  for index, each in ipairs(entries) do
+    local evicted = index == #entries and evictionsFor[tail] and cjson.encode(evictionsFor[tail]) or ''
+    addToTail(tail, ARGV[11] .. index, each.head or head, each.witness or witness, evicted, each.fields, each.bytes)
+  end
+end
+if coming > 0 then trimTails(maxTail, 1) end
+sweepInterests()
 
 for _ = 1, retained.keys > 0 and 100 + 2 * count or 0 do
   local scope = call('ZRANGEBYSCORE', SCOPE_EXPIRIES, '-inf', now, 'LIMIT', 0, 1)[1]

@@ -41,9 +41,9 @@ export interface AppendCall {
 
 export interface AppenderParts {
   /** Runs the script with the events of a call. */
-  readonly run: (call: AppendCall, onMissing: OnMissing) => Promise<unknown>
-  /** Reads the state of the log from a reply. */
-  readonly observe: (reply: unknown) => LogState
+  readonly run: (call: AppendCall, onMissing: OnMissing) => Promise<LogState>
+  /** Takes the state of the log in a reply. */
+  readonly observe: (state: LogState) => LogState
   /** The reason why nothing can be sent now; empty if it can. */
   readonly problem: () => string
   /** After how many milliseconds an event expires, if it does. */
@@ -138,8 +138,7 @@ export class Appender {
     const batches = JSON.stringify(batch.map((each) => each.headers))
     const texts = batch.flatMap((each) => each.texts)
     const call = { nonce: randomText(10), batches, texts }
-    const reply = await this.#order.run((onMissing) => this.#parts.run(call, onMissing))
-    const state = this.#parts.observe(reply)
+    const state = this.#parts.observe(await this.#order.run((onMissing) => this.#parts.run(call, onMissing)))
     let at = 0
     for (const { headers, streams, resolve, reject } of batch) {
       const answers = state.rest.slice(at, at + headers.length)

@@ -1,8 +1,7 @@
-import { RedisReplyError } from '../../redis/link.ts'
+import { type OnMissing, RedisReplyError } from '../../redis/link.ts'
 
-type SendText<Result> = () => Promise<Result>
 /** Sends a call. If Redis does not know the script, `onMissing` decides when the call is sent again with the script's text. */
-type Send<Result> = (onMissing: (send: SendText<Result>) => Promise<Result>) => Promise<Result>
+type Send<Result> = (onMissing: OnMissing) => Promise<Result>
 
 /** The outcome of the first attempt of a call. */
 type Attempt = 'done' | 'missing' | 'failed'
@@ -45,7 +44,7 @@ export class CallOrder {
     }
   }
 
-  async #send<Result>(call: Call, send: SendText<Result>): Promise<Result> {
+  async #send(call: Call, send: () => Promise<unknown>): Promise<unknown> {
     const calls = [...this.#calls]
     const at = calls.indexOf(call)
     call.resolveAttempt('missing')

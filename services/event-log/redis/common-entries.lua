@@ -44,7 +44,7 @@ local resize = function(channel, weight)
 end
 
 -- Weight of the bookkeeping, which eviction cannot reduce; weight of the whole log.
-local bookkeeping = function() return tailBytes + marks + ages + math.min(head, RING) * WITNESS end
+local bookkeeping = function() return tailBytes + interest + marks + ages + math.min(head, RING) * WITNESS end
 local total = function() return bytes + retained.keys + bookkeeping() end
 
 -- Returns the number of a channel's member, and weight and collapse key of its entry. An index alone proves nothing: if the entry
@@ -229,7 +229,7 @@ local drop = function(seq, isGap, horizon)
   local hasInbox, isKept = false, false
   for _, channel in ipairs(channels) do hasInbox = hasInbox or kindOf(channel) == 'inbox' end
   -- An age that passed before the expiry of an inbox is a gap in the other channels.
-  local isAged = isGap or (hasInbox and exp - time > tonumber(ARGV[3]))
+  local isAged = isGap or (hasInbox and exp - time > maxAge)
   for _, channel in ipairs(channels) do
     local isInbox = kindOf(channel) == 'inbox'
     if isGap and isInbox then

@@ -1,4 +1,4 @@
--- Maintenance in small steps with each call, the tail, and recorded losses. The third part of every script.
+-- Maintenance in small steps with each call, and recorded losses. The fourth part of every script.
 
 -- Continues the search for entries without positions, and deletes them.
 local sweepSome = function()
@@ -48,7 +48,8 @@ local clearSome = function()
     call('HDEL', base .. 'events', page[2][index])
   end
   if call('EXISTS', base .. 'events') == 1 then return end
-  for _, name in ipairs({ 'held', 'ttl', 'ages', 'evicted', 'emptied', 'witnesses', 'tail', 'tailsizes', 'scopelapses' }) do
+  for _, id in ipairs(call('HKEYS', base .. 'tails')) do call('UNLINK', base .. 'tail:' .. id) end
+  for _, name in ipairs({ 'held', 'ttl', 'ages', 'evicted', 'emptied', 'witnesses', 'tails', 'interest', 'scopelapses' }) do
     call('UNLINK', base .. name)
   end
   former = string.gsub(former, '^%w+ ', '')
@@ -57,7 +58,7 @@ end
 -- Drops expired entries, and then old ones range by range, up to a number of them; the next call continues.
 local expire = function(max)
   for _, seq in ipairs(call('ZRANGEBYSCORE', TTL, '-inf', now, 'LIMIT', 0, max)) do drop(seq, false) end
-  local horizon = now - tonumber(ARGV[3])
+  local horizon = now - maxAge
   while max > 0 do
     local newest, first, last, start = string.match(call('LINDEX', AGES, 0) or '', '^(%d+) (%d+) (%d+) (%d+)$')
     if not newest or tonumber(newest) > horizon then return end
@@ -74,31 +75,13 @@ end
 local noteAge = function(first, last)
   local newest, from, to, start = string.match(call('LINDEX', AGES, -1) or '', '^(%d+) (%d+) (%d+) (%d+)$')
   local isNear = newest and tonumber(to) == first - 1 and last - tonumber(from) < AGE_NUMBERS and
-    now - tonumber(start) <= tonumber(ARGV[3]) * AGE_PART
+    now - tonumber(start) <= maxAge * AGE_PART
   if isNear then
     call('LSET', AGES, -1, int(math.max(now, tonumber(newest))) .. ' ' .. from .. ' ' .. int(last) .. ' ' .. start)
     return
   end
   call('RPUSH', AGES, int(now) .. ' ' .. int(first) .. ' ' .. int(last) .. ' ' .. int(now))
   ages = ages + AGE
-end
-
--- Adds an entry to the tail: its own name, the head before it, evictions, and its events.
-local addToTail = function(name, before, evictions, events, size)
-  pos = pos + 1
-  local fields = { 'p', nonce, 'n', name, 'h', int(before.head), 'w', before.witness, 'x', evictions }
-  for _, field in ipairs(events) do fields[#fields + 1] = field end
-  local added = redis.pcall('XADD', TAIL, int(pos) .. '-0', unpack(fields))
-  if type(added) == 'table' and added.err then
-    -- Another program has written there. Nodes that have read all entries before this one continue; others read history again.
-    call('DEL', TAIL, TAIL_SIZES)
-    tailBytes = 0
-    call('XADD', TAIL, int(pos) .. '-0', unpack(fields))
-  end
-  nonce = name
-  local weight = size + #evictions + TAIL_ENTRY
-  call('RPUSH', TAIL_SIZES, weight)
-  tailBytes = tailBytes + weight
 end
 
 -- Writes the witnesses of consecutive numbers into the ring.
@@ -121,7 +104,7 @@ local recordLoss = function()
   loss = head
   sweep = '0'
   writeWitnesses(head, own)
-  addToTail(letters, { head = head, witness = witness }, '!', {}, 100)
+  for id in string.gmatch(nodes, '%w+') do addToTail(id, letters, head, witness, '!', {}, 100) end
 end
 
 -- Whether the log lacks the newest entry that the caller knows, and this loss is not recorded yet: a loss that was recorded after
@@ -146,15 +129,21 @@ elseif hasLostKeys() then
   recordLoss()
 end
 
+-- Without all tails and interests, events would not reach their nodes: then every node begins a new tail.
+if isMissing(8) or isMissing(9) then dropTails() end
+
 -- Without ranges of ages the entries would never be dropped.
 if present[1] > 0 and call('EXISTS', AGES) == 0 then
   call('RPUSH', AGES, int(now) .. ' 1 ' .. int(head) .. ' ' .. int(now))
   ages = AGE
 end
 
+-- The state of the log and of the caller's tail.
 local answer = function()
+  local own = tailWith(callerTail)
+  local pos, nonce, registered = own and own.pos or 0, own and own.nonce or '', own and own.registered or ''
   local inboxes = call('ZCARD', SIZES.inbox)
   local channels = call('ZCARD', SIZES.user) + call('ZCARD', SIZES.topic) + call('ZCARD', SIZES.everyone) + inboxes
   return { epoch, head, witness, call('HLEN', EVENTS), total(), channels, pos, now, loss, born, inboxes,
-    evictedNow, expiredNow }
+    evictedNow, expiredNow, nonce, registered }
 end

@@ -1,13 +1,16 @@
 -- The state of the log; the first part of every script. KEYS[1] is the hub's state; the names of all other keys contain the
 -- name of the epoch, so that a new epoch never reads keys of a former one. All keys have the same hash tag.
 --
--- ARGV: 1 the time, or '' for the server's · 2 14 random letters, and the newest entry that the caller knows · 3 max. age in ms
+-- ARGV: 1 the time, or '' for the server's · 2 14 random letters, and the newest entry that the caller knows · 3 max. age in ms, and the
+-- id of the caller's tail, if it has one
 
-local FORMAT = '2'
+local FORMAT = '3'
+-- The format before: its one tail for all nodes is dropped, and the nodes that know only that format are refused from then on.
+local SINGLE_TAIL = '2'
 -- Weights besides text: an entry; its position in a channel; an entry of several channels; one that expires; one with a
 -- collapse key; a channel, with a mark of its evictions; a mark of an emptied channel; a range of ages. Text takes up to a
 -- fifth more than its length. Measured on Redis 7.0 over 50,000 of each.
-local ENTRY, POSITION, SHARED, EXPIRING, COLLAPSED = 70, 80, 60, 110, 130
+local ENTRY, POSITION, SHARED, EXPIRING, COLLAPSED = 90, 90, 60, 110, 130
 local CHANNEL, NAMES, MARK, AGE, TEXT = 300, 4, 100, 48, 1.2
 -- Max. number of emptied channels with a mark of their evictions.
 local MAX_EMPTIED = 100000
@@ -17,8 +20,8 @@ local RING, WITNESS = 262144, 6
 local REACH = 100000
 -- Max. numbers of a range of ages, and its max. time as a part of the max. age.
 local AGE_NUMBERS, AGE_PART = 1000, 1 / 1000
--- Weight of an entry of the tail besides its events.
-local TAIL_ENTRY = 200
+-- Weights of an entry of a tail besides its events, of a tail, of a channel with an interest, and of an interest.
+local TAIL_ENTRY, TAIL, INTEREST, INTERESTED = 260, 500, 100, 8
 
 local STATE = KEYS[1]
 local BASE = string.sub(STATE, 1, -6)
@@ -34,13 +37,21 @@ end
 -- The letters name an epoch and its first witness, or a loss, if the script has to begin or record one. The rest is number and
 -- witness of the newest entry that the caller knows, and when the last loss was recorded there, or the epoch began.
 local letters, callerHead = string.match(ARGV[2], '^(%w+) ?(.*)$')
+local maxAge, callerTail = string.match(ARGV[3], '^(%d+) ?(%w*)$')
+maxAge = tonumber(maxAge)
 
 -- `bytes` is the weight of entries and channels; `user`, `topic`, `everyone` and `inbox` are the weights of the channels of each kind,
--- where an entry of several channels counts for each.
-local FIELDS = { 'format', 'life', 'head', 'witness', 'pos', 'nonce', 'bytes', 'tail', 'forgotten', 'loss', 'born', 'user', 'topic',
-  'everyone', 'keys', 'marks', 'ages', 'counts', 'sweep', 'former', 'inbox' }
+-- where an entry of several channels counts for each. `nodes` are the ids of the tails, and `stale` is the progress of the search for
+-- interests of tails that are gone.
+local FIELDS = { 'format', 'life', 'head', 'witness', 'nodes', 'interest', 'bytes', 'tail', 'forgotten', 'loss', 'born', 'user', 'topic',
+  'everyone', 'keys', 'marks', 'ages', 'counts', 'sweep', 'former', 'inbox', 'stale' }
 local state = call('HMGET', STATE, unpack(FIELDS))
-if state[1] and state[1] ~= FORMAT then
+if state[1] == SINGLE_TAIL then
+  call('UNLINK', BASE .. (state[2] or '') .. ':tail', BASE .. (state[2] or '') .. ':tailsizes')
+  call('HDEL', STATE, 'pos', 'nonce')
+  call('HSET', STATE, 'format', FORMAT, 'tail', '0')
+  state[1], state[8] = FORMAT, '0'
+elseif state[1] and state[1] ~= FORMAT then
   return redis.error_reply('FORMAT the log is of format ' .. state[1] .. '; this hub writes format ' .. FORMAT)
 end
 
@@ -49,7 +60,7 @@ local countsOf = function(epoch)
   local base = BASE .. epoch .. ':'
   return { call('HLEN', base .. 'events'), call('ZCARD', base .. 'sizes:user'), call('ZCARD', base .. 'sizes:topic'),
     call('ZCARD', base .. 'sizes:everyone'), call('HLEN', base .. 'evicted'), call('ZCARD', base .. 'emptied'),
-    call('ZCARD', base .. 'sizes:inbox') }
+    call('ZCARD', base .. 'sizes:inbox'), call('HLEN', base .. 'tails'), call('HLEN', base .. 'interest') }
 end
 
 -- The counts at the end of the last call, and now. They reveal keys that were deleted, or evicted by Redis.
@@ -70,8 +81,8 @@ elseif not state[2] then
   if epoch then former = epoch .. ' ' end
 end
 if not state[2] then
-  state = { FORMAT, string.sub(letters, 1, 8), '0', letters, '0', '', '0', '0', '0', '0', int(now) }
-  state[18], state[19], state[20] = '', '', former
+  state = { FORMAT, string.sub(letters, 1, 8), '0', letters, '', '0', '0', '0', '0', '0', int(now) }
+  state[18], state[19], state[20], state[22] = '', '', former, ''
   present, before = countsOf(state[2]), {}
   call('SET', EPOCH, state[2])
   local begun = {}
@@ -83,7 +94,7 @@ if not state[2] then
   call('HSET', STATE, unpack(begun))
 end
 local epoch, head, witness = state[2], tonumber(state[3]), state[4]
-local pos, nonce = tonumber(state[5]), state[6]
+local nodes, interest = state[5] or '', tonumber(state[6] or 0)
 local bytes, tailBytes, forgotten = tonumber(state[7]), tonumber(state[8]), tonumber(state[9])
 -- The number of the newest loss: cursors with lower numbers precede it. The time of its recording, or else of the epoch's begin.
 local loss, born = tonumber(state[10] or 0), tonumber(state[11] or 0)
@@ -92,13 +103,15 @@ local retained = { user = tonumber(state[12] or 0), topic = tonumber(state[13] o
 local marks, ages = tonumber(state[16] or 0), tonumber(state[17] or 0)
 -- Progress of the search for entries without positions; empty while none is in progress.
 local sweep = state[19] or ''
+local stale = state[22] or ''
 
 local key = function(name) return BASE .. epoch .. ':' .. name end
 local EVENTS, HELD, TTL, AGES = key('events'), key('held'), key('ttl'), key('ages')
 local EVICTED, EMPTIED = key('evicted'), key('emptied')
 local SIZES = { user = key('sizes:user'), topic = key('sizes:topic'), everyone = key('sizes:everyone'),
   inbox = key('sizes:inbox') }
-local WITNESSES, TAIL, TAIL_SIZES = key('witnesses'), key('tail'), key('tailsizes')
+local WITNESSES, TAILS, INTERESTS = key('witnesses'), key('tails'), key('interest')
+local tailOf = function(id) return key('tail:' .. id) end
 local historyOf = function(channel) return key('c:' .. channel) end
 local collapsedOf = function(channel) return key('k:' .. channel) end
 local KINDS = { ['u:'] = 'user', ['t:'] = 'topic', ['i:'] = 'inbox', ['r:'] = 'inbox' }
@@ -109,11 +122,15 @@ local evictions, hasEvictions = {}, false
 -- How many positions this call has evicted, and how many have expired.
 local evictedNow, expiredNow = 0, 0
 
+local saveTails = nil
+
 local save = function()
-  local after = { head = int(head), witness = witness, pos = int(pos), nonce = nonce, bytes = int(bytes), tail = int(tailBytes),
+  saveTails()
+  local after = { head = int(head), witness = witness, nodes = nodes, interest = int(interest), bytes = int(bytes), tail = int(tailBytes),
     forgotten = int(forgotten), loss = int(loss), born = int(born), user = int(retained.user), topic = int(retained.topic),
     everyone = int(retained.everyone), keys = int(retained.keys), marks = int(marks), ages = int(ages), inbox = int(retained.inbox),
-    counts = table.concat(countsOf(epoch), ' '), sweep = sweep, former = former }
+    counts = table.concat(countsOf(epoch), ' '), sweep = sweep, former = former,
+    stale = stale }
   local changed = {}
   for index, name in ipairs(FIELDS) do
     if after[name] and after[name] ~= state[index] then

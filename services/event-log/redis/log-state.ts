@@ -8,8 +8,8 @@ export interface LogState {
   readonly stats: LogStats
   /** The number of events that this call has removed. */
   readonly removed: RemovedCounts
-  /** The number of the tail's newest entry. */
-  readonly pos: number
+  /** The caller's tail. */
+  readonly tail: TailState
   /** The time by the store's clock, in milliseconds since the epoch. */
   readonly time: number
   /** The number of the newest recorded loss, 0 without one. */
@@ -20,8 +20,18 @@ export interface LogState {
   readonly rest: readonly (string | number)[]
 }
 
-const FIELDS = 13
-const TIME = 7
+/** The end of a node's tail. */
+export interface TailState {
+  /** The id that the caller gave; empty without one. */
+  readonly id: string
+  /** The number and the name of the newest entry; 0 and empty if there is no such tail. */
+  readonly pos: number
+  readonly nonce: string
+  /** The name of the newest change of the node's interests. */
+  readonly registered: string
+}
+
+const FIELDS = 15
 
 type Fields = [
   epoch: string,
@@ -36,17 +46,34 @@ type Fields = [
   born: number,
   inboxes: number,
   evicted: number,
-  expired: number
+  expired: number,
+  nonce: string,
+  registered: string
 ]
 
-export function readState(reply: unknown): LogState {
+export function readState(reply: unknown, tail = ''): LogState {
   const values = reply as (string | number)[]
-  const [epoch, head, witness, events, bytes, channels, pos, time, loss, born, inboxes, evicted, expired] =
-    values as Fields
+  const [
+    epoch,
+    head,
+    witness,
+    events,
+    bytes,
+    channels,
+    pos,
+    time,
+    loss,
+    born,
+    inboxes,
+    evicted,
+    expired,
+    nonce,
+    registered
+  ] = values as Fields
   return {
     epoch,
     head: { seq: head, witness },
-    pos,
+    tail: { id: tail, pos, nonce, registered },
     time,
     loss,
     born,
@@ -54,9 +81,4 @@ export function readState(reply: unknown): LogState {
     removed: { evicted, expired },
     rest: values.slice(FIELDS)
   }
-}
-
-/** The time by the store's clock in the reply of a script. */
-export function timeIn(reply: unknown): number {
-  return (reply as Fields)[TIME]
 }

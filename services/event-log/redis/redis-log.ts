@@ -17,8 +17,9 @@ import type {
 import { lifetimeOf, type Retention } from '../retention.ts'
 import { Appender, candidate, unreadable } from './appender.ts'
 import { DispatchedEvents } from './dispatched-events.ts'
-import { APPEND, POSITION, READ } from './log-scripts.ts'
-import { type LogState, readState, timeIn } from './log-state.ts'
+import { APPEND, JOIN, LEAVE, POSITION, READ, REGISTER } from './log-scripts.ts'
+import { type LogState, readState } from './log-state.ts'
+import { ALL, NodeInterest } from './node-interest.ts'
 import { queryArgs, readPage } from './read-page.ts'
 import { RecentEvents } from './redis-recent-events.ts'
 import { BLOCK, RedisTail } from './redis-tail.ts'
@@ -36,7 +37,7 @@ export interface RedisLogParts {
   readonly link: RedisLink
   readonly retention: Retention
   readonly idempotencyWindow: number
-  /** Bytes that the tail keeps for nodes that lost their connection. */
+  /** Bytes that the tails of all nodes keep for nodes that lost their connection. */
   readonly tailBytes: number
   /** Bytes of recent events that this process keeps. */
   readonly recentBytes: number
@@ -53,6 +54,8 @@ interface OpenTail {
   readonly listener: TailListener
 }
 
+const NONE = ''
+
 /** The event log in Redis: many nodes, one hub. */
 export class RedisLog implements EventLog, HealthCheck, MeasuredConnection {
   readonly #parts: RedisLogParts
@@ -61,6 +64,7 @@ export class RedisLog implements EventLog, HealthCheck, MeasuredConnection {
   readonly #dispatchedEvents = new DispatchedEvents()
   readonly #time: StoreTime
   readonly #appender: Appender
+  readonly #interest: NodeInterest
   readonly #tail: RedisTail
   readonly #reads = new Turnstile(READS)
   readonly #tails = new Set<OpenTail>()
@@ -78,34 +82,51 @@ export class RedisLog implements EventLog, HealthCheck, MeasuredConnection {
     this.#appender = new Appender({
       run: ({ nonce, batches, texts }, onMissing) =>
         this.#run(link, APPEND, [...this.#bounds(nonce), batches, ...texts], onMissing),
-      observe: (reply) => this.#observe(reply),
+      observe: (state) => this.#observe(state),
       problem: () => link.problem,
       lifetimeOf: (event) => lifetimeOf(event, retention)
     })
-    // A store that is back may have lost its tail: this node checks at once. If that fails, the next call checks as well.
-    link.onUp(
-      () =>
-        void this.#run(link, POSITION, []).then(
-          (reply) => this.#observe(reply),
-          () => undefined
-        )
-    )
+    this.#interest = new NodeInterest({
+      clock,
+      isUp: () => link.isUp,
+      register: async ({ before, name, added, ended }) => {
+        const changes = JSON.stringify([added, ended])
+        const args = [`${before} ${name}`, String(retention.bytes), changes]
+        const state = this.#observe(await this.#run(link, REGISTER, args))
+        return { outcome: Number(state.rest[0]), head: state.head, tail: state.tail.id }
+      },
+      onGone: (tail) => {
+        if (tail === this.#tail.id) this.#tail.renew('interests')
+      },
+      onLate: (channels) => this.#notify((listener) => listener.onLate?.(channels))
+    })
     const blocking = link.duplicate({ blocking: BLOCK })
     this.#tail = new RedisTail({
       link: blocking,
       recent: this.#recent,
       storeTime: this.#time,
-      where: async () => {
-        await blocking.untilUp(START)
-        const state = readState(await this.#run(blocking, POSITION, []))
-        this.#stats = state.stats
-        return state
-      },
+      interest: this.#interest,
+      where: (tail, read) => this.#runBlocking(blocking, POSITION, [String(read)], tail),
+      join: (former, tail, name, isAll) =>
+        this.#runBlocking(blocking, JOIN, [former, tail, name, isAll ? '1' : '0'], NONE),
+      now: () => clock.monotonic(),
       onEvents: (events) => this.#dispatch(events),
+      onHead: (head) => {
+        this.#dispatchedEvents.dispatched(head)
+        this.#notify((listener) => listener.onHead?.(head))
+      },
       onDiscontinuity: (position) => {
         this.#notify((listener) => listener.onDiscontinuity(position))
       },
       onFault: parts.onFault
+    })
+    // A store that is back may have lost its tail: this node checks at once. If that fails, the next call checks as well.
+    link.onUp(() => {
+      this.#interest.retry()
+      void this.#run(link, POSITION, [NONE]).then(
+        (state) => this.#observe(state),
+        () => undefined
+      )
     })
   }
 
@@ -114,24 +135,37 @@ export class RedisLog implements EventLog, HealthCheck, MeasuredConnection {
   }
 
   read(query: ReadQuery): ReadResult | Promise<ReadResult> {
-    const recent = query.isTailed === true && this.#tail.isStarted ? this.#recent.read(query) : undefined
-    return recent ?? this.#query(query)
+    return this.#readRecent(query) ?? this.#query(query)
   }
 
-  async tail(listener: TailListener): Promise<Tail> {
+  #readRecent(query: ReadQuery): ReadResult | undefined {
+    const { channels, from, isTailed } = query
+    if (isTailed !== true || !this.#tail.isStarted || typeof from !== 'object' || !('seq' in from)) return undefined
+    // A stream that opens while Redis is down waits at the head of the tail for the registration of its interest.
+    const waits = !this.#link.isUp && from.seq === this.#recent.head.seq
+    return waits || this.#interest.isComplete(channels, from.seq) ? this.#recent.read(query) : undefined
+  }
+
+  async tail(listener: TailListener, { byInterest = false }: { byInterest?: boolean | undefined } = {}): Promise<Tail> {
     if (this.#isClosed) throw new HubClosedError()
-    if (this.#parts.startDegraded && !this.#link.isUp) this.#tail.startLater()
-    else
-      await this.#tail
-        .start()
-        .catch((error: unknown) => Promise.reject(this.#isClosed ? new HubClosedError() : unreadable(error)))
+    const registered = byInterest ? undefined : this.#interest.add([ALL])
+    try {
+      if (this.#parts.startDegraded && !this.#link.isUp) this.#tail.startLater()
+      else await this.#tail.start()
+      await registered
+      if (!byInterest && this.#tail.isStarted) await this.#tail.reached(this.#interest.allSince)
+    } catch (error) {
+      if (!byInterest) this.#interest.delete([ALL])
+      throw this.#isClosed ? new HubClosedError() : unreadable(error)
+    }
     if (this.#isClosed) throw new HubClosedError()
     const tail = { listener }
     this.#tails.add(tail)
     const stop = async () => {
-      this.#tails.delete(tail)
+      if (this.#tails.delete(tail) && !byInterest) this.#interest.delete([ALL])
     }
-    return { position: this.#tail.isStarted ? this.#recent.head : undefined, stop }
+    const position = this.#tail.isStarted ? this.#recent.head : undefined
+    return { position, interest: byInterest ? this.#interest : undefined, stop }
   }
 
   close(): Promise<void> {
@@ -169,12 +203,12 @@ export class RedisLog implements EventLog, HealthCheck, MeasuredConnection {
   async #query(query: ReadQuery): Promise<ReadResult> {
     if (this.#isClosed) throw new HubClosedError()
     try {
-      const reply = await this.#reads.run(() => {
+      const state = await this.#reads.run(() => {
         // A read whose reader is gone is skipped, and costs Redis nothing.
         if (query.isWanted?.() === false) throw new LinkError('the reader is gone', false)
         return this.#run(this.#link, READ, queryArgs(query))
       })
-      return readPage(this.#observe(reply), query.channels)
+      return readPage(this.#observe(state), query.channels)
     } catch (error) {
       throw this.#isClosed ? new HubClosedError() : unreadable(error)
     }
@@ -184,16 +218,26 @@ export class RedisLog implements EventLog, HealthCheck, MeasuredConnection {
     link: RedisLink,
     script: LuaScript,
     args: readonly RedisArgument[],
-    onMissing?: OnMissing
-  ): Promise<unknown> {
+    onMissing?: OnMissing,
+    tail = this.#tail.id
+  ): Promise<LogState> {
     const { clock, isOwnTime, retention } = this.#parts
     const now = isOwnTime ? String(clock.now()) : ''
     // The tail's connection may lead to a former master, where no loss must be recorded.
     const name = link === this.#link ? `${candidate()} ${this.#dispatchedEvents.text}` : candidate()
     const sentAt = clock.monotonic()
-    const reply = await link.run(script, link.key('state'), [now, name, String(retention.age), ...args], onMissing)
-    this.#time.observe(timeIn(reply), sentAt)
-    return reply
+    const caller = `${retention.age} ${tail}`
+    const state = readState(await link.run(script, link.key('state'), [now, name, caller, ...args], onMissing), tail)
+    this.#time.observe(state.time, sentAt)
+    return state
+  }
+
+  /** Runs a script on the connection of the tail. */
+  async #runBlocking(link: RedisLink, script: LuaScript, args: readonly string[], tail: string): Promise<LogState> {
+    await link.untilUp(START)
+    const state = await this.#run(link, script, args, undefined, tail)
+    this.#stats = state.stats
+    return state
   }
 
   #bounds(nonce: string): string[] {
@@ -206,13 +250,13 @@ export class RedisLog implements EventLog, HealthCheck, MeasuredConnection {
     ]
   }
 
-  #observe(reply: unknown): LogState {
-    const state = readState(reply)
+  #observe(state: LogState): LogState {
     this.#stats = state.stats
     this.#removed.evicted += state.removed.evicted
     this.#removed.expired += state.removed.expired
     this.#dispatchedEvents.observe(state)
     this.#tail.observe(state)
+    this.#recent.know(state.head)
     return state
   }
 
@@ -243,8 +287,17 @@ export class RedisLog implements EventLog, HealthCheck, MeasuredConnection {
     })
     await Promise.race([this.#appender.close(), late])
     clearTimeout(timer)
+    this.#interest.close()
     await this.#tail.close()
+    await this.#leave()
     this.#link.close()
     await this.#appender.close()
+  }
+
+  /** Ends the tail. A node that cannot be heard keeps it until its lease is over. */
+  async #leave(): Promise<void> {
+    if (!this.#link.isUp || this.#tail.id === '') return
+    // The tail of a node that is not heard expires anyway.
+    await this.#run(this.#link, LEAVE, []).catch(() => undefined)
   }
 }

@@ -12,6 +12,8 @@ import type { StoreTime } from './store-time.ts'
 
 /** Max. number of entries. The tail reports no evictions of entries that are older than twice this: see common-state.lua. */
 const MAX_ENTRIES = 50_000
+/** Max. number of heads of the log that are known besides. */
+const MAX_HEADS = 10_000
 /** Max. age of an entry in milliseconds: streams that return later are rare enough to read from Redis. */
 const MAX_AGE = 600_000
 
@@ -25,9 +27,9 @@ export interface RecentOptions {
 }
 
 /**
- * The events that the tail has dispatched last, complete from one position on, in this process. So thousands of streams that
- * return at once, or begin at the head, are served here and not by Redis, also while Redis is down. It serves only what it
- * knows exactly, as of the position of the tail.
+ * The events that the tail has dispatched last, in this process. Those of a channel are complete from one position on while the
+ * node is interested in it. So thousands of streams that return at once, or begin at the head, are served here and not by
+ * Redis, also while Redis is down. It serves only what it knows exactly, as of the position of the tail.
  */
 export class RecentEvents {
   readonly #maxBytes: number
@@ -40,7 +42,9 @@ export class RecentEvents {
   readonly #entries = new Map<number, MemoryEntry>()
   /** The same entries in order of arrival. */
   readonly #order = new Fifo<MemoryEntry>()
-  /** All entries after it are here. */
+  /** Witnesses of heads of the log, from replies of Redis: most of those events have not come to this node. */
+  readonly #heads = new Map<number, string>()
+  /** All entries after it that came to this node are here. */
   #floor: Cursor | undefined
   #head: Cursor = { seq: 0, witness: '' }
   #bytes = 0
@@ -56,20 +60,30 @@ export class RecentEvents {
     return this.#head
   }
 
-  /** Max. size in bytes. */
-  get room(): number {
-    return this.#maxBytes
-  }
-
   /** Forgets all entries, and starts anew after a cursor. */
   begin(at: Cursor): void {
     this.#histories.clear()
     this.#expiries.clear()
     this.#entries.clear()
     this.#order.clear()
+    this.#heads.clear()
     this.#floor = at
     this.#head = at
     this.#bytes = 0
+  }
+
+  /** Every event up to this head that is for this node has been added. */
+  reach(head: Cursor): void {
+    if (head.seq <= this.#head.seq) return
+    this.#head = head
+    this.know(head)
+  }
+
+  /** A head of the log, by which clients may resume. */
+  know({ seq, witness }: Cursor): void {
+    if (this.#floor === undefined || this.#entries.has(seq) || this.#heads.has(seq)) return
+    this.#heads.set(seq, witness)
+    if (this.#heads.size > MAX_HEADS) this.#heads.delete(this.#heads.keys().next().value as number)
   }
 
   /** Adds the next entries of the log, and applies its evictions; returns the entries as they are dispatched. */
@@ -89,7 +103,7 @@ export class RecentEvents {
     this.#trim(now)
     for (let entry = this.#expiries.takeDue(now); entry !== undefined; entry = this.#expiries.takeDue(now))
       this.#remove(entry)
-    if (this.#cursorAt(from.seq)?.witness !== from.witness) return undefined
+    if (this.#witnessAt(from.seq) !== from.witness) return undefined
     const histories: ChannelHistory[] = []
     for (const channel of channels) {
       const history = this.#histories.get(channel)
@@ -102,9 +116,11 @@ export class RecentEvents {
     return { events, remaining, next, evicted: 0 }
   }
 
-  #cursorAt(seq: number): Cursor | null | undefined {
-    if (seq === this.#head.seq) return this.#floor === undefined ? undefined : this.#head
-    return seq === this.#floor?.seq ? this.#floor : this.#entries.get(seq)?.cursor
+  #witnessAt(seq: number): string | undefined {
+    if (this.#floor === undefined || seq < this.#floor.seq || seq > this.#head.seq) return undefined
+    if (seq === this.#head.seq) return this.#head.witness
+    if (seq === this.#floor.seq) return this.#floor.witness
+    return this.#entries.get(seq)?.cursor?.witness ?? this.#heads.get(seq)
   }
 
   #add({ cursor, time, expiresAt, retracted, ...rest }: Entry, appendedAt: number): MemoryEntry {

@@ -1,7 +1,9 @@
 import type { Cursor } from '../../events/cursor.ts'
 import type { LogEvent } from '../../events/log-event.ts'
+import { randomText } from '../../random.ts'
 import { LinkError, type RedisLink } from '../../redis/link.ts'
 import type { LogState } from './log-state.ts'
+import type { NodeInterest } from './node-interest.ts'
 import type { RecentEvents } from './redis-recent-events.ts'
 import type { StoreTime } from './store-time.ts'
 import { type RawTailEntry, readTailEntry, type TailEntry } from './tail-entry.ts'
@@ -12,9 +14,9 @@ export const BLOCK = 1_000
 const COUNT = 32
 /** After this number of events the tail yields to the event loop. */
 const SLICE = 512
-/** How many past entries are read for recent events when the tail begins, and how many at a time. */
-const PAST = 1_024
-const PAST_PAGE = 32
+/** Redis deletes the entries that the node has read once they have this weight, and hears of the node at least so often. */
+const UNACKNOWLEDGED = 1_048_576
+const RENEW = 10_000
 /** Max. age of a transient event in milliseconds. An older one is dropped when it is read: it is no longer useful. */
 export const MAX_TRANSIENT_AGE = 2_000
 
@@ -22,21 +24,37 @@ export interface TailParts {
   readonly link: RedisLink
   readonly recent: RecentEvents
   readonly storeTime: StoreTime
-  /** Reads the current position of the log, on the tail's own connection. */
-  readonly where: () => Promise<LogState>
+  readonly interest: NodeInterest
+  /**
+   * Reads the current positions of the log and of a tail, on the tail's own connection. Keeps the tail for longer, but not its
+   * entries up to a number.
+   */
+  readonly where: (tail: string, read: number) => Promise<LogState>
+  /** Begins a tail in place of a former one, on the tail's own connection. */
+  readonly join: (former: string, tail: string, name: string, isAll: boolean) => Promise<LogState>
+  /** The monotonic time in milliseconds. */
+  readonly now: () => number
   readonly onEvents: (events: readonly LogEvent[]) => void
+  readonly onHead: (head: Cursor) => void
   readonly onDiscontinuity: (position: Cursor) => void
   /** Reports a fault that does not stop the tail. */
   readonly onFault: (error: unknown, what: string) => void
 }
 
+/** At the number `pos` of the tail, the log had this head. */
+interface Mark {
+  readonly pos: number
+  readonly head: Cursor
+}
+
 /**
- * Follows the log, entry by entry. Each entry has a number and a random name, and the name of its predecessor. So an entry is
+ * Follows this node's tail in Redis, entry by entry. Each entry has a number and a random name, and the name of its predecessor. So an entry is
  * accepted only as the continuation of the last one, even after Redis was restored. Anything else is a discontinuity.
  */
 export class RedisTail {
   readonly #parts: TailParts
   #started: Promise<void> | undefined
+  #id = ''
   #epoch = ''
   #pos = 0
   #nonce = ''
@@ -46,8 +64,14 @@ export class RedisTail {
   #running: Promise<void> | undefined
   #later: Promise<void> | undefined
   #appended: LogState | undefined
+  #mark: Mark | undefined
+  /** The weight of the entries that were read, and of those among them that Redis has deleted. */
+  #read = 0
+  #acknowledged = 0
+  #renewedAt = 0
   #renewedFor = ''
   #problem = ''
+  #waiters: (() => void)[] = []
 
   constructor(parts: TailParts) {
     this.#parts = parts
@@ -67,6 +91,11 @@ export class RedisTail {
     return this.#started
   }
 
+  /** The id of the tail; empty before it has started. */
+  get id(): string {
+    return this.#id
+  }
+
   /** Whether the tail has started, or will as soon as Redis is up. */
   get isWanted(): boolean {
     return this.isStarted || this.#later !== undefined
@@ -78,13 +107,26 @@ export class RedisTail {
 
   /** Takes the state in a reply on the connection for appends: see `#verify`. */
   observe(state: LogState): void {
+    const { tail, head, loss } = state
+    // The reply to a call from before this tail says nothing about it.
+    if (!this.isStarted || tail.id !== this.#id) return
     this.#appended = state
-    const isRolledBack = state.loss !== this.#loss && state.pos <= this.#pos
-    const epoch = `${state.epoch}/${state.loss}`
-    if (!this.isStarted || (state.epoch === this.#epoch && !isRolledBack) || epoch === this.#renewedFor) return
+    const isRolledBack = loss !== this.#loss && tail.pos <= this.#pos
+    const { interest } = this.#parts
+    if (state.epoch !== this.#epoch || isRolledBack || tail.nonce === '') this.renew(`${state.epoch}/${loss}`)
+    // Events may be missing: the head must not move past them.
+    else if (!interest.isExpected(tail.registered, interest.changes)) this.renew('interests')
+    else if (tail.pos === this.#pos && tail.nonce === this.#nonce) this.#reach(head)
+    else if (tail.pos > this.#pos) this.#mark = { pos: tail.pos, head }
+  }
+
+  /** The tail is of no use any more, for a reason that ends it once. */
+  renew(reason: string): void {
+    const renewed = `${this.#id}/${reason}`
+    if (renewed === this.#renewedFor) return
+    this.#renewedFor = renewed
     // The blocking read waits for the successor of a lost entry: a new connection ends it early.
-    this.#renewedFor = epoch
-    this.#parts.link.renew('the log has begun a new epoch')
+    this.#parts.link.renew('the log has begun a new epoch, or lost the tail of this node')
   }
 
   /** Starts when Redis is up, with a discontinuity: earlier events have not reached the listeners. */
@@ -101,8 +143,19 @@ export class RedisTail {
     }
   }
 
+  /** Resolves when all events up to a number that are for this node have been dispatched. */
+  async reached(seq = 0): Promise<void> {
+    while (this.#parts.recent.head.seq < seq && !this.#isClosed)
+      await new Promise<void>((resolve) => this.#waiters.push(resolve))
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiters.splice(0)) resolve()
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#wake()
     this.#parts.link.close()
     // A start that fails has been rejected to its caller.
     await this.#started?.catch(() => undefined)
@@ -115,45 +168,28 @@ export class RedisTail {
     if (!this.#isClosed) this.#running = this.#follow()
   }
 
-  /** Begins at the head of the log. */
+  /** Begins a tail at the head of the log. */
   async #begin(): Promise<LogState> {
-    const { recent } = this.#parts
-    const state = await this.#parts.where()
-    const { pos } = state
-    const [nonce] = state.rest as [string]
-    const past = await this.#past(state.epoch, pos, nonce)
+    const { recent, interest, join, now } = this.#parts
+    const id = randomText(6)
+    const name = randomText(10)
+    // The channels are registered one after the other. Until all of them are, every event comes here.
+    const isAll = interest.isWanted
+    const state = await join(this.#id, id, name, isAll)
+    this.#id = id
     this.#epoch = state.epoch
-    this.#pos = pos
-    this.#nonce = nonce
+    this.#pos = 0
+    this.#nonce = name
     this.#loss = state.loss
-    recent.begin(past[0]?.head ?? state.head)
-    for (const entry of past) recent.add(entry.entries, entry.evictions)
-    // The past may be trimmed, corrupt or incomplete.
-    if (recent.head.seq !== state.head.seq || recent.head.witness !== state.head.witness) recent.begin(state.head)
+    this.#mark = undefined
+    this.#read = 0
+    this.#acknowledged = 0
+    this.#renewedAt = now()
+    recent.begin(state.head)
+    interest.joined(id, name, state.head, isAll)
+    this.#wake()
     this.#isReading = true
     return state
-  }
-
-  /** The newest entries, as far back as they are continuous, so that a new node can serve returning clients from memory. */
-  async #past(epoch: string, pos: number, nonce: string): Promise<TailEntry[]> {
-    const found: TailEntry[] = []
-    let expected = { pos, nonce }
-    for (let bytes = 0; bytes < this.#parts.recent.room && found.length < PAST; ) {
-      const end = `${expected.pos}-0`
-      const page = ['XREVRANGE', this.#key(epoch), end, '-', 'COUNT', String(PAST_PAGE)]
-      const reply = (await this.#parts.link.send(page)) as RawTailEntry[]
-      for (const raw of reply) {
-        const entry = readTailEntry(raw, epoch)
-        if (entry === undefined || entry.pos !== expected.pos || entry.nonce !== expected.nonce) return found.reverse()
-        // Entries before a loss are left to Redis, which yields a gap for their cursors.
-        if (entry.isLoss || entry.hasHole) return found.reverse()
-        found.push(entry)
-        bytes += raw[1].reduce((sum, field) => sum + field.length, 0)
-        expected = { pos: entry.pos - 1, nonce: entry.before }
-      }
-      if (reply.length < PAST_PAGE) break
-    }
-    return found.reverse()
   }
 
   async #follow(): Promise<void> {
@@ -161,7 +197,7 @@ export class RedisTail {
     while (!this.#isClosed) {
       try {
         if (needsVerification) await this.#verify()
-        needsVerification = !(await this.#take(BLOCK))
+        needsVerification = !(await this.#take(BLOCK)) || this.#isRenewalDue
       } catch (error) {
         // The connection was lost, or Redis could not answer. The tail is verified when it is back.
         if (!(error instanceof LinkError)) this.#report(error as Error)
@@ -170,6 +206,18 @@ export class RedisTail {
         await this.#untilUp()
       }
     }
+  }
+
+  get #isRenewalDue(): boolean {
+    return this.#read - this.#acknowledged > UNACKNOWLEDGED || this.#parts.now() - this.#renewedAt > RENEW
+  }
+
+  /** Where the tail ends. */
+  async #where(): Promise<LogState> {
+    const state = await this.#parts.where(this.#id, this.#pos)
+    this.#acknowledged = this.#read
+    this.#renewedAt = this.#parts.now()
+    return state
   }
 
   /** Logs why the tail cannot be read, once for each reason. */
@@ -193,21 +241,29 @@ export class RedisTail {
 
   /** Verifies continuity with the current log; without it, begins anew after a discontinuity. */
   async #verify(): Promise<void> {
+    const { interest, link } = this.#parts
+    const { changes } = interest
     const appended = this.#appended
-    const state = await this.#parts.where()
-    const { pos } = state
-    const [nonce] = state.rest as [string]
-    if (appended !== undefined && (appended.epoch !== state.epoch || appended.pos > pos)) {
+    const state = await this.#where()
+    const { tail } = state
+    const isLater = appended?.tail.id === this.#id && appended.tail.pos > tail.pos
+    if (appended !== undefined && (appended.epoch !== state.epoch || isLater)) {
       // The connection for appends has seen a later log, or another one: this one may lead to a former master.
       this.#appended = undefined
-      this.#parts.link.renew('it leads to another log than the connection for appends')
+      link.renew('it leads to another log than the connection for appends')
       return
     }
-    const isEnd = pos === this.#pos && nonce === this.#nonce
-    if (state.epoch !== this.#epoch || (pos <= this.#pos && !isEnd)) return this.#reportDiscontinuity()
+    const isEnd = tail.pos === this.#pos && tail.nonce === this.#nonce
+    const isOther = state.epoch !== this.#epoch || tail.nonce === '' || (tail.pos <= this.#pos && !isEnd)
+    if (isOther || !interest.isExpected(tail.registered, changes)) return this.#reportDiscontinuity()
     this.#isReading = true
+    if (isEnd) {
+      await interest.settled
+      this.#reach(state.head)
+      return
+    }
     // The log has later entries: they must be readable.
-    if (!isEnd && !(await this.#take(0)) && !this.#isClosed) await this.#reportDiscontinuity()
+    if (!(await this.#take(0)) && !this.#isClosed) await this.#reportDiscontinuity()
   }
 
   async #reportDiscontinuity(): Promise<void> {
@@ -225,7 +281,7 @@ export class RedisTail {
       String(COUNT),
       ...waiting,
       'STREAMS',
-      this.#key(this.#epoch),
+      this.#parts.link.key(`${this.#epoch}:tail:${this.#id}`),
       from
     ])
     this.#isReading = true
@@ -233,13 +289,16 @@ export class RedisTail {
     if (stream === undefined) return false
     let dispatched = 0
     for (const raw of stream[1]) {
+      // The streams of these channels get the events from before their registration first.
+      if (this.#parts.interest.isLate) await this.#parts.interest.settled
       if (this.#isClosed) return true
       const entry = readTailEntry(raw, this.#epoch)
       if (entry === undefined || entry.pos !== this.#pos + 1 || entry.before !== this.#nonce) {
         await this.#reportDiscontinuity()
         return true
       }
-      const position = entry.hasHole ? (await this.#parts.where()).head : entry.isLoss ? entry.head : undefined
+      const position = entry.hasHole ? (await this.#where()).head : entry.isLoss ? entry.head : undefined
+      this.#read = entry.weightBefore
       this.#pos = entry.pos
       this.#nonce = entry.nonce
       this.#dispatch(entry, position)
@@ -266,9 +325,19 @@ export class RedisTail {
       cursor === null ? time >= oldest : cursor.seq > recent.head.seq
     )
     onEvents(recent.add(entries, entry.evictions))
+    this.#wake()
+    this.#reach(entry.head)
+    if (this.#mark === undefined || this.#mark.pos > entry.pos) return
+    this.#reach(this.#mark.head)
+    this.#mark = undefined
   }
 
-  #key(epoch: string): string {
-    return this.#parts.link.key(`${epoch}:tail`)
+  /** All events for this node up to this head have been dispatched. */
+  #reach(head: Cursor): void {
+    const { recent, interest, onHead } = this.#parts
+    if (interest.isLate || head.seq <= recent.head.seq) return
+    recent.reach(head)
+    onHead(head)
+    this.#wake()
   }
 }

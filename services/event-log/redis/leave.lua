@@ -1,0 +1,5 @@
+-- Ends the caller's tail.
+
+dropTail(callerTail)
+save()
+return answer()
