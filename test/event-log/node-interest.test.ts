@@ -261,3 +261,11 @@ t.test('the head does not move past events that are missing because Redis has lo
   interest.close()
   await tail.close()
 })
+
+t.test('a stream that opens while the log is closed waits for nothing', async (t) => {
+  const { interest } = openInterest(new RegisteredInterests(), new FakeClock())
+  interest.close()
+  t.equal(interest.add(['u:alice']), undefined)
+  interest.addAtOnce(['u:bob'])
+  t.equal(interest.isLate, false)
+})

@@ -95,7 +95,7 @@ export class NodeInterest implements Interest {
   add(channels: readonly Wanted[]): Promise<void> | undefined {
     const unknown = this.#count(channels)
     if (unknown.length === 0) return undefined
-    if (this.#tail === '' || !this.#parts.isUp()) {
+    if (this.#isClosed || this.#tail === '' || !this.#parts.isUp()) {
       this.#isLate(unknown)
       return undefined
     }
@@ -218,6 +218,7 @@ export class NodeInterest implements Interest {
   }
 
   #isLate(channels: readonly Wanted[]): void {
+    if (this.#isClosed) return
     for (const channel of channels) this.#late.add(channel)
   }
 
