@@ -1,9 +1,10 @@
 import t, { type Test } from 'tap'
 import type { ReadQuery, ReadResult } from '../../services/event-log/event-log.ts'
 import { type RedisLogOptions, redisLog } from '../../services/event-log/redis/open-redis-log.ts'
+import { cutAt } from '../../services/event-log/redis/read-page.ts'
 import type { Channel } from '../../services/events/channel.ts'
 import type { Cursor } from '../../services/events/cursor.ts'
-import type { NewEvent } from '../../services/events/log-event.ts'
+import type { LogEvent, NewEvent } from '../../services/events/log-event.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { Random } from '../support/random.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
@@ -234,3 +235,17 @@ t.test(
     t.comment(`${pages} pages`)
   }
 )
+
+t.test('a page ends where the events of the tail begin', async (t) => {
+  const at = (seq: number, epoch = 'abcdefgh') => ({ seq, witness: `${epoch}000000` })
+  const events = [1, 2, 3].map((seq) => ({ cursor: at(seq) }) as LogEvent)
+  const page = { events, remaining: 1, next: at(3), evicted: 0 }
+  const cut = cutAt(page, at(2))
+  t.same([cut.events, cut.remaining, cut.next], [events.slice(0, 2), 0, at(2)])
+  t.equal(cutAt(page, at(3)), page, 'a head that the page has not passed')
+  t.equal(cutAt(page, at(2, 'hgfedcba')), page, 'a head of another epoch')
+  const evicted = { ...page, evicted: 3 }
+  t.equal(cutAt(evicted, at(2)), evicted, 'an eviction that the tail has not passed')
+  const withGap = { ...page, gap: 'evicted' as const }
+  t.equal(cutAt(withGap, at(2)), withGap, 'a gap')
+})

@@ -1,4 +1,5 @@
 import type { Channel } from '../../events/channel.ts'
+import { type Cursor, isSameEpoch } from '../../events/cursor.ts'
 import type { GapReason } from '../../events/gap-reason.ts'
 import type { LogEvent } from '../../events/log-event.ts'
 import type { ReadQuery, ReadResult } from '../event-log.ts'
@@ -34,5 +35,17 @@ export function readPage({ epoch, rest }: LogState, channels: readonly Channel[]
     next: { seq: next, witness },
     evicted: Math.max(evicted, hole),
     gap: hole > 0 && gap === '' ? 'evicted' : gap === '' ? undefined : (gap as GapReason)
+  }
+}
+
+/** The page without what the tail passes after its head; as it is if something was evicted meanwhile. */
+export function cutAt(page: ReadResult, head: Cursor): ReadResult {
+  if (page.next.seq <= head.seq || page.evicted > head.seq || page.gap !== undefined) return page
+  if (!isSameEpoch(page.next, head)) return page
+  return {
+    ...page,
+    events: page.events.filter(({ cursor }) => cursor !== null && cursor.seq <= head.seq),
+    remaining: 0,
+    next: head
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import { HubClosedError } from '../../errors.ts'
+import type { Channel } from '../../events/channel.ts'
 import type { LogEvent, NewEvent } from '../../events/log-event.ts'
 import type { LatencyHistogram } from '../../latency-histogram.ts'
 import { LinkError, type LuaScript, type OnMissing, type RedisArgument, type RedisLink } from '../../redis/link.ts'
@@ -20,7 +21,7 @@ import { DispatchedEvents } from './dispatched-events.ts'
 import { APPEND, JOIN, LEAVE, POSITION, READ, REGISTER } from './log-scripts.ts'
 import { type LogState, readState } from './log-state.ts'
 import { ALL, NodeInterest } from './node-interest.ts'
-import { queryArgs, readPage } from './read-page.ts'
+import { cutAt, queryArgs, readPage } from './read-page.ts'
 import { RecentEvents } from './redis-recent-events.ts'
 import { BLOCK, RedisTail } from './redis-tail.ts'
 import { StoreTime } from './store-time.ts'
@@ -208,10 +209,21 @@ export class RedisLog implements EventLog, HealthCheck, MeasuredConnection {
         if (query.isWanted?.() === false) throw new LinkError('the reader is gone', false)
         return this.#run(this.#link, READ, queryArgs(query))
       })
-      return readPage(this.#observe(state), query.channels)
+      const page = readPage(this.#observe(state), query.channels)
+      return query.isTailed === true ? this.#upToTail(page, query.channels) : page
     } catch (error) {
       throw this.#isClosed ? new HubClosedError() : unreadable(error)
     }
+  }
+
+  /**
+   * A page for a reader that also gets the events of the tail. Those after the tail's head are left to it: it passes them in
+   * their order among transient events.
+   */
+  #upToTail(page: ReadResult, channels: readonly Channel[]): ReadResult {
+    const { head } = this.#recent
+    const comes = this.#tail.isHealthy && this.#interest.isComplete(channels, head.seq)
+    return comes ? cutAt(page, head) : page
   }
 
   async #run(
