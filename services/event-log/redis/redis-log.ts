@@ -1,6 +1,5 @@
 import type { Clock } from '../../clock.ts'
 import { HubClosedError } from '../../errors.ts'
-import type { Channel } from '../../events/channel.ts'
 import type { LogEvent, NewEvent } from '../../events/log-event.ts'
 import type { LatencyHistogram } from '../../latency-histogram.ts'
 import { LinkError, type LuaScript, type OnMissing, type RedisArgument, type RedisLink } from '../../redis/link.ts'
@@ -210,7 +209,7 @@ export class RedisLog implements EventLog, HealthCheck, MeasuredConnection {
         return this.#run(this.#link, READ, queryArgs(query))
       })
       const page = readPage(this.#observe(state), query.channels)
-      return query.isTailed === true ? this.#upToTail(page, query.channels) : page
+      return query.isTailed === true ? this.#upToTail(page, query) : page
     } catch (error) {
       throw this.#isClosed ? new HubClosedError() : unreadable(error)
     }
@@ -218,12 +217,13 @@ export class RedisLog implements EventLog, HealthCheck, MeasuredConnection {
 
   /**
    * A page for a reader that also gets the events of the tail. Those after the tail's head are left to it: it passes them in
-   * their order among transient events.
+   * their order among transient events. A reader that comes from another node may be ahead of the tail.
    */
-  #upToTail(page: ReadResult, channels: readonly Channel[]): ReadResult {
+  #upToTail(page: ReadResult, { channels, from }: ReadQuery): ReadResult {
     const { head } = this.#recent
     const comes = this.#tail.isHealthy && this.#interest.isComplete(channels, head.seq)
-    return comes ? cutAt(page, head) : page
+    const isAhead = typeof from === 'object' && 'seq' in from && from.seq > head.seq
+    return comes ? cutAt(page, isAhead ? from : head) : page
   }
 
   async #run(
