@@ -1,11 +1,9 @@
-import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from './free-port.mjs'
-import { sleep } from './time.mjs'
+import { startCommand } from './programs.mjs'
 
 const find = (...paths) => paths.find((path) => existsSync(path))
 const MODULE = find('/usr/lib/nginx/modules/ngx_nchan_module.so', '/usr/lib64/nginx/modules/ngx_nchan_module.so')
@@ -25,20 +23,8 @@ export async function startNchan(onCore, env = {}) {
   const port = await freePort()
   const config = join(folder, 'nginx.conf')
   writeFileSync(config, configOf({ folder, port, ping: Math.round(Number(env.BENCH_HEARTBEAT ?? 15_000) / 1_000) }))
-  const [file, ...args] = onCore([NGINX, '-p', folder, '-c', config])
-  const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'inherit'] })
-  const stop = async () => {
-    if (child.exitCode === null && child.kill('SIGKILL')) await once(child, 'exit')
-    rmSync(folder, { recursive: true, force: true })
-  }
-  try {
-    await listening(port)
-  } catch (error) {
-    await stop()
-    throw error
-  }
-  // nginx has no process channel, so every command returns its usage.
-  return { port, pid: child.pid, ask: async () => usageOf(child.pid), stop }
+  const stop = () => rmSync(folder, { recursive: true, force: true })
+  return startCommand(onCore([NGINX, '-p', folder, '-c', config]), port, {}, stop)
 }
 
 const configOf = ({ folder, port, ping }) => `load_module ${MODULE};
@@ -63,24 +49,3 @@ http {
   }
 }
 `
-
-async function listening(port) {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const socket = connect({ port, host: '127.0.0.1' })
-    const isOpen = await once(socket, 'connect').then(
-      () => true,
-      () => false
-    )
-    socket.destroy()
-    if (isOpen) return
-    await sleep(50)
-  }
-  throw new Error('nginx did not start')
-}
-
-/** CPU in microseconds, of clock ticks of 10 ms; memory in bytes. */
-function usageOf(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
-  const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024
-  return { cpu: (Number(fields[11]) + Number(fields[12])) * 10_000, rss }
-}

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { hasNchan, nginxVersion } from './nchan.mjs'
+import { BUILT, programTitle } from './programs.mjs'
 
 /** Packages for Node with the same purpose. */
 export const PACKAGES = ['better-sse', 'fastify-sse', 'fastify-sse-v2']
@@ -8,7 +9,9 @@ export const PACKAGES = ['better-sse', 'fastify-sse', 'fastify-sse-v2']
 export const LOOPS = ['hand-written', 'bare-socket']
 /** nginx with nchan, where it is installed. */
 export const NCHAN = hasNchan ? ['nchan'] : []
-export const ALL = ['hub', ...PACKAGES, ...LOOPS, ...NCHAN]
+/** Servers in other languages, where they are built: `node bench/build-programs.mjs`. */
+export const OTHERS = [...NCHAN, ...BUILT]
+export const ALL = ['hub', ...PACKAGES, ...LOOPS, ...OTHERS]
 
 const TITLES = {
   hub: () => 'fastify-sse-hub',
@@ -23,7 +26,7 @@ const TITLES = {
 }
 
 /** The title of a server in a table. */
-export const titleOf = (server) => TITLES[server]()
+export const titleOf = (server) => TITLES[server]?.() ?? programTitle(server)
 
 function withVersion(name) {
   const manifest = join(import.meta.dirname, '..', 'node_modules', name, 'package.json')

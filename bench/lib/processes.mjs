@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { startNchan } from './nchan.mjs'
+import { isProgram, startProgram } from './programs.mjs'
 
 const SERVER_CORE = 0
 const LOAD_CORE = 1
@@ -74,10 +75,12 @@ const onCore = (core, command) => (isPinned ? pinned(core, command) : command)
 export const startLoad = (script = 'lib/load.mjs') =>
   start(script, { core: LOAD_CORE, execArgv: ['--max-old-space-size=8192'] })
 
-export const startServer = (server, env) =>
-  server === 'nchan'
-    ? startNchan((command) => onCore(SERVER_CORE, command), env)
-    : start(`servers/${server}.mjs`, { core: SERVER_CORE, execArgv: ['--expose-gc'], env })
+export function startServer(server, env) {
+  const onOwnCore = (command) => onCore(SERVER_CORE, command)
+  if (server === 'nchan') return startNchan(onOwnCore, env)
+  if (isProgram(server)) return startProgram(server, onOwnCore)
+  return start(`servers/${server}.mjs`, { core: SERVER_CORE, execArgv: ['--expose-gc'], env })
+}
 
 /** Starts a server and its load, and stops them when `work` is done. */
 export async function withServer(server, env, work) {

@@ -1,6 +1,6 @@
 import { payloadOf } from '../lib/event-sources.mjs'
 import { inTurns, measure } from '../lib/measure.mjs'
-import { ALL, NCHAN, PACKAGES, titleOf } from '../lib/peers.mjs'
+import { ALL, NCHAN, OTHERS, PACKAGES, titleOf } from '../lib/peers.mjs'
 import { withServer } from '../lib/processes.mjs'
 import { atLeast, atMost, COUNTS, one, SHARES, times, two, whole } from '../lib/report.mjs'
 import { medianRow } from '../lib/statistics.mjs'
@@ -59,7 +59,7 @@ export async function run({ quick, say }) {
     say(`${whole(streams)} streams, ${whole(bytes)} bytes`)
     const saturated = await rowsOf(ALL, isMain && !quick ? 3 : 1, say, { ...load, inFlight: SATURATED })
     tables.push(saturatedTable(streams, bytes, saturated))
-    const others = isMain && !quick ? [...PACKAGES, 'hand-written', ...NCHAN] : []
+    const others = isMain && !quick ? [...PACKAGES, 'hand-written', ...OTHERS] : []
     const single = await rowsOf(['hub', 'bare-socket'], isMain ? (quick ? 2 : 7) : 1, say, { ...load, inFlight: 1 })
     single.push(...(await rowsOf(others, 1, say, { ...load, inFlight: 1 })))
     tables.push(singleTable(streams, bytes, single))
@@ -119,6 +119,8 @@ function targetsOf(saturated, single) {
   for (const name of NCHAN) {
     targets.push(atLeast('broadcast, 16 in flight: over nchan', rate / rowOf(saturated, name).rate, 5, times))
   }
+  if (rowOf(saturated, 'axum').rate !== undefined)
+    targets.push(atLeast('broadcast, 16 in flight: over axum', rate / rowOf(saturated, 'axum').rate, 2, times))
   const toFloor = rowOf(single, 'hub').each / rowOf(single, 'bare-socket').each
   return [...targets, atMost('one publisher: CPU a delivery to bare sockets', toFloor, 1.1, times)]
 }

@@ -1,6 +1,6 @@
 import { markedText, payloadOf } from '../lib/event-sources.mjs'
 import { inTurns, measure } from '../lib/measure.mjs'
-import { LOOPS, NCHAN, PACKAGES, titleOf } from '../lib/peers.mjs'
+import { LOOPS, OTHERS, PACKAGES, titleOf } from '../lib/peers.mjs'
 import { withServer } from '../lib/processes.mjs'
 import { atLeast, COUNTS, one, SHARES, times, whole } from '../lib/report.mjs'
 import { medianRow } from '../lib/statistics.mjs'
@@ -55,7 +55,7 @@ export async function run({ quick, say }) {
   const rowsOf = async (servers, runs, measured) => (await inTurns(servers, runs, say, measured)).map(medianRow)
   say(`over HTTP, ${whole(USERS)} users`)
   const main = await rowsOf(['hub', 'validate'], quick ? 1 : 5, (server) => overHttp(server, milliseconds))
-  const others = quick ? [] : ['validate-ajv', ...PACKAGES, ...LOOPS, ...NCHAN]
+  const others = quick ? [] : ['validate-ajv', ...PACKAGES, ...LOOPS, ...OTHERS]
   const http = [...main, ...(await rowsOf(others, 1, (server) => overHttp(server, milliseconds)))]
   say(`in process, ${whole(USERS)} users`)
   const servers = quick ? ['hub'] : ['hub', ...PACKAGES, ...LOOPS]

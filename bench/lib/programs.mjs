@@ -1,0 +1,97 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { freePort } from './free-port.mjs'
+import { sleep } from './time.mjs'
+
+const FOLDER = join(import.meta.dirname, '..', 'programs')
+/** How long a server may take until it listens, in milliseconds. */
+const PATIENCE = 30_000
+const POLL = 50
+
+/** Servers in other languages: how each is built, its program, and how it is started. They listen on PORT. */
+const PROGRAMS = {
+  axum: {
+    title: 'axum 0.8 (Rust)',
+    build: ['cargo', 'build', '--release', '--locked'],
+    file: 'target/release/axum-sse',
+    start: (file) => [file]
+  },
+  spring: {
+    title: 'SseEmitter of Spring 3.5 (Java)',
+    build: ['mvn', '-q', '-B', 'package'],
+    file: 'target/spring-sse.jar',
+    start: (file, port) => [
+      'java',
+      '-Xmx2g',
+      '-jar',
+      file,
+      `--server.port=${port}`,
+      '--server.address=127.0.0.1',
+      // The defaults are 8,192 connections, and 100 that wait.
+      '--server.tomcat.max-connections=20000',
+      '--server.tomcat.accept-count=4096',
+      '--logging.level.root=error',
+      '--spring.main.banner-mode=off'
+    ]
+  }
+}
+
+const fileOf = (name) => join(FOLDER, name, PROGRAMS[name].file)
+
+/** The names of all programs, and of those that are built. */
+export const ALL_PROGRAMS = Object.keys(PROGRAMS)
+export const BUILT = ALL_PROGRAMS.filter((name) => existsSync(fileOf(name)))
+
+export const isProgram = (name) => name in PROGRAMS
+export const programTitle = (name) => PROGRAMS[name].title
+
+export function buildProgram(name) {
+  const [command, ...args] = PROGRAMS[name].build
+  execFileSync(command, args, { cwd: join(FOLDER, name), stdio: 'inherit' })
+}
+
+/** Starts a built program. */
+export async function startProgram(name, onCore) {
+  const port = await freePort()
+  return startCommand(onCore(PROGRAMS[name].start(fileOf(name), port)), port, { PORT: String(port) })
+}
+
+/** Starts a server without a channel to it: every command returns its usage. */
+export async function startCommand([file, ...args], port, env = {}, onStop = () => {}) {
+  const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, ...env } })
+  const stop = async () => {
+    if (child.exitCode === null && child.kill('SIGKILL')) await once(child, 'exit')
+    onStop()
+  }
+  try {
+    await listening(port, file)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { port, pid: child.pid, ask: async () => usageOf(child.pid), stop }
+}
+
+async function listening(port, file) {
+  for (let waited = 0; waited < PATIENCE; waited += POLL) {
+    const socket = connect({ port, host: '127.0.0.1' })
+    const isOpen = await once(socket, 'connect').then(
+      () => true,
+      () => false
+    )
+    socket.destroy()
+    if (isOpen) return
+    await sleep(POLL)
+  }
+  throw new Error(`${file} did not listen`)
+}
+
+/** CPU in microseconds, of clock ticks of 10 ms; memory in bytes. */
+function usageOf(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
+  const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024
+  return { cpu: (Number(fields[11]) + Number(fields[12])) * 10_000, rss }
+}
