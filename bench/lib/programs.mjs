@@ -33,6 +33,8 @@ const PROGRAMS = {
       // The defaults are 8,192 connections, and 100 that wait.
       '--server.tomcat.max-connections=20000',
       '--server.tomcat.accept-count=4096',
+      // The default closes a connection after 100 requests.
+      '--server.tomcat.max-keep-alive-requests=-1',
       '--logging.level.root=error',
       '--spring.main.banner-mode=off'
     ]
