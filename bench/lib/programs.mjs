@@ -1,10 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { freePort } from './free-port.mjs'
 import { sleep } from './time.mjs'
+import { cpuOf, residentOf } from './usage.mjs'
 
 const FOLDER = join(import.meta.dirname, '..', 'programs')
 /** How long a server may take until it listens, in milliseconds. */
@@ -74,7 +75,7 @@ export async function startCommand([file, ...args], port, env = {}, onStop = () 
     await stop()
     throw error
   }
-  return { port, pid: child.pid, ask: async () => usageOf(child.pid), stop }
+  return { port, pid: child.pid, ask: async () => ({ cpu: cpuOf(child.pid), rss: residentOf(child.pid) }), stop }
 }
 
 async function listening(port, file) {
@@ -89,11 +90,4 @@ async function listening(port, file) {
     await sleep(POLL)
   }
   throw new Error(`${file} did not listen`)
-}
-
-/** CPU in microseconds, of clock ticks of 10 ms; memory in bytes. */
-function usageOf(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
-  const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024
-  return { cpu: (Number(fields[11]) + Number(fields[12])) * 10_000, rss }
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { cpuOf } from './usage.mjs'
 
 const SERVER = join(import.meta.dirname, '..', '..', 'dist', 'server.js')
 
@@ -24,14 +25,13 @@ export async function startWorkers(count, redis) {
     const port = /^fastify-sse-hub: open http:\S+:(\d+)\/$/.exec(line)?.[1]
     if (port === undefined) continue
     child.stdout.resume()
-    return { port: Number(port), stop, ask: async () => ({ cpu: cpuOf(child.pid) }) }
+    return { port: Number(port), stop, ask: async () => ({ cpu: cpuOfAll(child.pid) }) }
   }
   throw new Error('the server ended before it listened')
 }
 
-/** CPU of a process and its children in microseconds, of clock ticks of 10 ms. */
-function cpuOf(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
+/** CPU of a process and its children, in microseconds. */
+function cpuOfAll(pid) {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
-  return children.reduce((sum, child) => sum + cpuOf(child), (Number(fields[11]) + Number(fields[12])) * 10_000)
+  return children.reduce((sum, child) => sum + cpuOfAll(child), cpuOf(pid))
 }

@@ -1,11 +1,10 @@
-import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { markedText } from '../lib/event-sources.mjs'
 import { attempt } from '../lib/measure.mjs'
 import { start, startLoad } from '../lib/processes.mjs'
 import { hasRedis, WITHOUT_REDIS, withRedis } from '../lib/redis.mjs'
 import { one, two, whole } from '../lib/report.mjs'
 import { now, sleep } from '../lib/time.mjs'
+import { cpuOf } from '../lib/usage.mjs'
 
 export const title = 'A cluster, and a node that was suspended'
 
@@ -43,13 +42,6 @@ const withNodes = (count, env, work) =>
       await Promise.all(nodes.map(({ stop }) => stop()))
     }
   })
-
-/** CPU of a process, in microseconds: user and system time in ticks, behind the name in parentheses. */
-function cpuOf(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
-  return ((Number(fields[11]) + Number(fields[12])) / TICKS) * 1e6
-}
-const TICKS = process.platform === 'linux' ? Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' })) : 100
 
 async function untilReceived(nodes, count) {
   const end = now() + PATIENCE
