@@ -12,6 +12,7 @@ import type { Logger } from '../logger.ts'
 import { randomText } from '../random.ts'
 import { Admission, type StreamRejection } from './admission.ts'
 import { DeliveryCounts } from './delivery-counts.ts'
+import { DeliveryObservers } from './delivery-observers.ts'
 import { DeliveryQueue } from './delivery-queue.ts'
 import { EventStream } from './event-stream.ts'
 import { PendingEvents } from './pending-events.ts'
@@ -23,9 +24,8 @@ import { StreamRegistry } from './stream-registry.ts'
 import { beginning, NO_HISTORY, type StreamRequest } from './stream-request.ts'
 import type { StreamSettings } from './stream-settings.ts'
 import { TopicChanges, type TopicUpdate } from './topic-changes.ts'
-import { TracedDeliveries } from './traced-deliveries.ts'
 import { expiryFields, welcomeFields } from './welcome-fields.ts'
-import { WriteLatency } from './write-latency.ts'
+import type { WriteLatency } from './write-latency.ts'
 
 /**
  * How many streams were closed for each reason. `cut` counts the streams that `disconnect()` closed with `reconnect: true`, and
@@ -82,8 +82,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
   readonly #readFailures: ReadFailures
   readonly #maintenance: StreamMaintenance
   readonly #topicChanges: TopicChanges
-  #latency: WriteLatency | undefined
-  #traced: TracedDeliveries | undefined
+  readonly #observers: DeliveryObservers
   #tail: Tail | undefined
   #draining: Promise<void> | undefined
   /** The number of streams when the drain began: they all return at about the same time. */
@@ -101,6 +100,7 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     this.admission = new Admission({ ...parts, registry, isClosing: () => this.isClosing })
     const onError = (stream: EventStream, error: unknown) => this.#onFailure(stream, error)
     this.#queue = new DeliveryQueue(clock, onError)
+    this.#observers = new DeliveryObservers(this.#queue)
     this.#readFailures = new ReadFailures(this.#logger, () => clock.monotonic())
     const head = () => this.head
     const interest = () => this.#tail?.interest
@@ -202,9 +202,9 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
     for (const event of events) {
       if (event.cursor !== null) this.head = event.cursor
       try {
-        this.#traced?.onEvent(event)
+        this.#observers.onEvent(event)
         this.#offer(event)
-        this.#onAssigned()
+        this.#observers.onAssigned()
         this.unread.onEvent(event)
       } catch (error) {
         // The log waits for its listener, and the following events must not be lost with this one.
@@ -217,7 +217,6 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
   #offer(event: LogEvent): void {
     let alone: PendingEvents | undefined
     const { cursor, appendedAt } = event
-    this.#latency?.onEvent(event)
     // A stream takes no transient event from before its opening: another node may have delivered it to the client.
     const isTransient = cursor === null && appendedAt !== undefined
     const openedBy = isTransient ? appendedAt + TIME_TOLERANCE : Number.POSITIVE_INFINITY
@@ -255,26 +254,12 @@ export class StreamManager implements StreamHost<EventStream>, TailListener {
 
   /** Measures from now on how long events take until they are written. */
   measureWrites(): WriteLatency {
-    this.#latency ??= new WriteLatency(() => this.now)
-    this.#queue.onWritten = this.#onWritten
-    return this.#latency
+    return this.#observers.measureWrites(() => this.now)
   }
 
   /** Reports the deliveries of events with a trace from now on. */
   traceDeliveries(tracing: EventTracing): void {
-    this.#traced = new TracedDeliveries(tracing, this.registry)
-    this.#queue.onWritten = this.#onWritten
-  }
-
-  /** Once for each event, and not for each stream, so that measuring costs a delivery nothing. */
-  #onAssigned(): void {
-    if (this.#queue.isPending) this.#latency?.onPending()
-    else this.#traced?.onWritten()
-  }
-
-  readonly #onWritten = (): void => {
-    this.#latency?.onWritten()
-    this.#traced?.onWritten()
+    this.#observers.trace(tracing, this.registry)
   }
 
   /** How late the heartbeat timer was, at most, within the last half minute, in milliseconds. */

@@ -96,7 +96,7 @@ export class NodeInterest implements Interest {
     const unknown = this.#count(channels)
     if (unknown.length === 0) return undefined
     if (this.#isClosed || this.#tail === '' || !this.#parts.isUp()) {
-      this.#isLate(unknown)
+      this.#addLate(unknown)
       return undefined
     }
     // The change in progress is finished before those that wait.
@@ -105,7 +105,7 @@ export class NodeInterest implements Interest {
   }
 
   addAtOnce(channels: readonly Channel[]): void {
-    this.#isLate(this.#count(channels))
+    this.#addLate(this.#count(channels))
   }
 
   delete(channels: readonly Wanted[]): void {
@@ -217,7 +217,7 @@ export class NodeInterest implements Interest {
     return unknown
   }
 
-  #isLate(channels: readonly Wanted[]): void {
+  #addLate(channels: readonly Wanted[]): void {
     if (this.#isClosed) return
     for (const channel of channels) this.#late.add(channel)
   }
@@ -266,7 +266,7 @@ export class NodeInterest implements Interest {
   #onFailure(): void {
     if (this.#isClosed) return
     const missing = [...(this.#change?.added ?? []), ...this.#waiting]
-    if (this.#allSince === undefined) this.#isLate(missing.filter((channel) => this.#counts.has(channel)))
+    if (this.#allSince === undefined) this.#addLate(missing.filter((channel) => this.#counts.has(channel)))
     this.#release()
     this.#retry = setTimeout(() => {
       this.#retry = undefined

@@ -17,6 +17,11 @@ function positionOf(from: ReadQuery['from']): [start: string, number: string, wi
   return ['cursor', String(from.seq), from.witness]
 }
 
+/** The cursor after which a read begins; undefined if it begins elsewhere. */
+export function cursorIn(from: ReadQuery['from']): Cursor | undefined {
+  return typeof from === 'object' && 'seq' in from ? from : undefined
+}
+
 /** Parses the reply of read.lua. */
 export function readPage({ epoch, rest }: LogState, channels: readonly Channel[]): ReadResult {
   const [gap, evicted, remaining, next, witness, ...entries] = rest as [string, number, number, number, string]

@@ -20,7 +20,7 @@ import { DispatchedEvents } from './dispatched-events.ts'
 import { APPEND, JOIN, LEAVE, POSITION, READ, REGISTER } from './log-scripts.ts'
 import { type LogState, readState } from './log-state.ts'
 import { ALL, NodeInterest } from './node-interest.ts'
-import { cutAt, queryArgs, readPage } from './read-page.ts'
+import { cursorIn, cutAt, queryArgs, readPage } from './read-page.ts'
 import { RecentEvents } from './redis-recent-events.ts'
 import { BLOCK, RedisTail } from './redis-tail.ts'
 import { StoreTime } from './store-time.ts'
@@ -139,8 +139,9 @@ export class RedisLog implements EventLog, HealthCheck, MeasuredConnection {
   }
 
   #readRecent(query: ReadQuery): ReadResult | undefined {
-    const { channels, from, isTailed } = query
-    if (isTailed !== true || !this.#tail.isStarted || typeof from !== 'object' || !('seq' in from)) return undefined
+    const { channels, isTailed } = query
+    const from = cursorIn(query.from)
+    if (isTailed !== true || !this.#tail.isStarted || from === undefined) return undefined
     // A stream that opens while Redis is down waits at the head of the tail for the registration of its interest.
     const waits = !this.#link.isUp && from.seq === this.#recent.head.seq
     return waits || this.#interest.isComplete(channels, from.seq) ? this.#recent.read(query) : undefined
@@ -222,8 +223,8 @@ export class RedisLog implements EventLog, HealthCheck, MeasuredConnection {
   #upToTail(page: ReadResult, { channels, from }: ReadQuery): ReadResult {
     const { head } = this.#recent
     const comes = this.#tail.isHealthy && this.#interest.isComplete(channels, head.seq)
-    const isAhead = typeof from === 'object' && 'seq' in from && from.seq > head.seq
-    return comes ? cutAt(page, isAhead ? from : head) : page
+    const reader = cursorIn(from)
+    return comes ? cutAt(page, reader !== undefined && reader.seq > head.seq ? reader : head) : page
   }
 
   async #run(
@@ -241,15 +242,16 @@ export class RedisLog implements EventLog, HealthCheck, MeasuredConnection {
     const caller = `${retention.age} ${tail}`
     const state = readState(await link.run(script, link.key('state'), [now, name, caller, ...args], onMissing), tail)
     this.#time.observe(state.time, sentAt)
+    this.#stats = state.stats
+    this.#removed.evicted += state.removed.evicted
+    this.#removed.expired += state.removed.expired
     return state
   }
 
   /** Runs a script on the connection of the tail. */
   async #runBlocking(link: RedisLink, script: LuaScript, args: readonly string[], tail: string): Promise<LogState> {
     await link.untilUp(START)
-    const state = await this.#run(link, script, args, undefined, tail)
-    this.#stats = state.stats
-    return state
+    return this.#run(link, script, args, undefined, tail)
   }
 
   #bounds(nonce: string): string[] {
@@ -263,9 +265,6 @@ export class RedisLog implements EventLog, HealthCheck, MeasuredConnection {
   }
 
   #observe(state: LogState): LogState {
-    this.#stats = state.stats
-    this.#removed.evicted += state.removed.evicted
-    this.#removed.expired += state.removed.expired
     this.#dispatchedEvents.observe(state)
     this.#tail.observe(state)
     this.#recent.know(state.head)

@@ -7,6 +7,7 @@ import type { ReadQuery, ReadResult } from '../event-log.ts'
 import { ChannelHistory } from '../memory/channel-history.ts'
 import { MemoryEntry } from '../memory/memory-entry.ts'
 import { mergeHistories } from '../memory/merge-histories.ts'
+import { cursorIn } from './read-page.ts'
 import type { Entry } from './redis-entry.ts'
 import type { StoreTime } from './store-time.ts'
 
@@ -97,8 +98,9 @@ export class RecentEvents {
   }
 
   /** The result, or undefined if only Redis has it. */
-  read({ channels, from, limit }: ReadQuery): ReadResult | undefined {
-    if (typeof from !== 'object' || !('seq' in from) || channels.some(isInboxChannel)) return undefined
+  read({ channels, from: position, limit }: ReadQuery): ReadResult | undefined {
+    const from = cursorIn(position)
+    if (from === undefined || channels.some(isInboxChannel)) return undefined
     const now = this.#clock.monotonic()
     this.#trim(now)
     for (let entry = this.#expiries.takeDue(now); entry !== undefined; entry = this.#expiries.takeDue(now))
