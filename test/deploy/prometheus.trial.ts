@@ -1,13 +1,12 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { parse, stringify } from 'yaml'
 import { METRICS } from '../../services/metrics/catalogue.ts'
 import { freePort } from '../support/free-port.ts'
-import { without } from '../support/programs.ts'
+import { startProgram, without } from '../support/programs.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { publish, ServerProcess } from '../support/server-process.ts'
 import { StreamClient } from '../support/stream-client.ts'
@@ -113,16 +112,7 @@ async function startPrometheus(t: Test, urls: readonly string[]) {
   cpSync(join(PROMETHEUS, 'alerts.yml'), join(folder, 'alerts.yml'))
   const address = `127.0.0.1:${await freePort()}`
   const args = [`--web.listen-address=${address}`, '--config.file=prometheus.yml', `--storage.tsdb.path=${folder}/data`]
-  const child: ChildProcess = spawn('prometheus', args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
-  let complaints = ''
-  child.stderr?.on('data', (text) => {
-    complaints += text
-  })
-  t.teardown(async () => {
-    const gone = once(child, 'exit')
-    if (child.kill('SIGKILL')) await gone
-    rmSync(folder, { recursive: true, force: true })
-  })
+  const { child, complaints } = startProgram(t, ['prometheus', ...args], { folder })
   const ask = async <Data = Answer>(path: string): Promise<Data> => {
     const response = await fetch(`http://${address}/api/v1/${path}`)
     const { status, data, error } = (await response.json()) as { status: string; data: Data; error?: string }
@@ -135,7 +125,7 @@ async function startPrometheus(t: Test, urls: readonly string[]) {
       () => undefined
     )
   await until(isReady, (ok) => ok === true || child.exitCode !== null, 'Prometheus to be ready')
-  if (child.exitCode !== null) throw new Error(complaints)
+  if (child.exitCode !== null) throw new Error(complaints())
   /** Resolves when each target was scraped once more. */
   const scraped = async (count: number) => {
     const query = new URLSearchParams({ query: `sum(count_over_time(up{job="${JOB}"}[10m]))` })

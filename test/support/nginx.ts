@@ -1,11 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { freePort } from './free-port.ts'
-import { without } from './programs.ts'
+import { startProgram, without } from './programs.ts'
 import { withoutRedis } from './redis-server.ts'
 import { until } from './test-node.ts'
 
@@ -27,16 +25,7 @@ export async function startNginx(t: Test, nodes: readonly { readonly url: string
   mkdirSync(join(folder, 'logs'))
   writeFileSync(join(folder, 'nginx.conf'), conf)
   const args = ['-p', folder, '-c', 'nginx.conf', '-e', 'stderr', '-g', 'daemon off; master_process off;']
-  const nginx: ChildProcess = spawn('nginx', args, { stdio: ['ignore', 'ignore', 'pipe'] })
-  let complaints = ''
-  nginx.stderr?.on('data', (text) => {
-    complaints += text
-  })
-  t.teardown(async () => {
-    const gone = once(nginx, 'exit')
-    if (nginx.kill('SIGTERM')) await gone
-    rmSync(folder, { recursive: true, force: true })
-  })
+  const { child: nginx, complaints } = startProgram(t, ['nginx', ...args], { folder, signal: 'SIGTERM' })
   const url = `http://127.0.0.1:${port}`
   await until(
     () =>
@@ -47,6 +36,6 @@ export async function startNginx(t: Test, nodes: readonly { readonly url: string
     (status) => status !== 0,
     'nginx to listen'
   )
-  if (nginx.exitCode !== null) throw new Error(`nginx ended: ${complaints}`)
+  if (nginx.exitCode !== null) throw new Error(`nginx ended: ${complaints()}`)
   return url
 }

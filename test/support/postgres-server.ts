@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
+import { missing } from './programs.ts'
 
 const run = promisify(execFile)
 
@@ -18,13 +19,8 @@ const BIN = existsSync(VERSIONS)
   : undefined
 
 /** The reason why tests that need a Postgres are skipped, or false. In CI a missing Postgres is an error. */
-export const withoutPostgres: string | false = BIN === undefined && missing()
-
-function missing(): string {
-  const reason = 'Postgres is not installed: apt-get install postgresql'
-  if (process.env.CI === 'true') throw new Error(reason)
-  return reason
-}
+export const withoutPostgres: string | false =
+  BIN === undefined && missing('Postgres is not installed: apt-get install postgresql')
 
 /** A Postgres for one test, on a socket of its own, in a folder that is deleted with it. */
 export class PostgresServer {

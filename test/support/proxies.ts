@@ -1,12 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { freePort } from './free-port.ts'
-import { without } from './programs.ts'
+import { startProgram, without } from './programs.ts'
 import { selfSigned } from './self-signed.ts'
 import { allSnippets } from './snippets.ts'
 
@@ -136,25 +134,13 @@ export async function startProxy(t: Test, program: ProxyProgram, hub: string, se
     .replace('60', `${seconds}`)
     .replaceAll('127.0.0.1:3000', new URL(hub).host)
   writeFileSync(path, program.configuration({ folder, plain, secure, documented }))
-  const [command = '', ...args] = program.command(path, folder)
-  const child: ChildProcess = spawn(command, args, {
-    env: { ...process.env, HOME: folder, XDG_CONFIG_HOME: folder },
-    stdio: ['ignore', 'ignore', 'pipe']
-  })
-  let complaints = ''
-  child.stderr?.on('data', (text) => {
-    complaints += text
-  })
+  const env = { HOME: folder, XDG_CONFIG_HOME: folder }
+  const { child, complaints } = startProgram(t, program.command(path, folder), { folder, env })
   const log = join(folder, 'error.log')
   const logged = () => (existsSync(log) ? readFileSync(log, 'utf8') : '')
-  t.teardown(async () => {
-    const gone = once(child, 'exit')
-    if (child.exitCode === null && child.kill('SIGKILL')) await gone
-    rmSync(folder, { recursive: true, force: true })
-  })
   for (const port of [plain, secure])
     while (!(await listensAt(port))) {
-      if (child.exitCode !== null) throw new Error(`${program.name} ended: ${complaints}${logged()}`)
+      if (child.exitCode !== null) throw new Error(`${program.name} ended: ${complaints()}${logged()}`)
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
   return { plain: `http://127.0.0.1:${plain}`, secure: `https://localhost:${secure}` }
