@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:http2'
-import { connect as connectTo, createServer, type Socket } from 'node:net'
+import { connect as connectTo, createServer } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { compiledHub } from '../support/compiled-hub.ts'
@@ -16,10 +16,11 @@ import { SteadyLoad } from '../support/steady-load.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
 /** How often a worker is killed. */
-const KILLS = Number(process.env.WORKER_KILLS ?? effort(3, 12))
+const KILLS = Number(process.env.WORKER_KILLS ?? effort(3, 8))
 const USERS = 4
+/** As users start it. Each server is three processes, which would be compiled as they start otherwise. */
+const COMMAND = [process.execPath, join(await compiledHub(), 'standalone', 'command.js')]
 
-// Each server is three processes, which are compiled as they start.
 t.setTimeout(480_000 + KILLS * 20_000)
 
 interface Line {
@@ -30,7 +31,7 @@ interface Line {
 
 /** A server with workers, and the log lines of its primary process about them. */
 class WorkerServer extends ServerProcess {
-  constructor(t: Test, redis: RedisServer, env: Record<string, string> = {}, command?: readonly string[]) {
+  constructor(t: Test, redis: RedisServer, env: Record<string, string> = {}, command = COMMAND) {
     super(t, { HUB_WORKERS: '2', HUB_STORE: redis.url, LOG_LEVEL: 'info', HUB_RETRY: '100', ...env }, command)
   }
 
@@ -108,8 +109,8 @@ t.test('workers serve HTTPS and HTTP/2, and a stop in order ends their streams f
 })
 
 t.test('during the drain delay no worker is ready, and another signal ends the delay of all', settings, async (t) => {
-  // As users start it, with settings as options.
-  const command = [process.execPath, join(await compiledHub(), 'standalone', 'command.js'), '--workers', '2']
+  // With a setting as an option.
+  const command = [...COMMAND, '--workers', '2']
   const env = { HUB_WORKERS: '', HUB_DRAIN_DELAY: '600000' }
   const server = new WorkerServer(t, await startRedis(t), env, command)
   const url = await server.url()
@@ -190,24 +191,22 @@ t.test('the limit of connections holds over all workers, and full workers stay i
   const limit = 6
   const server = new WorkerServer(t, await startRedis(t), { HUB_MAX_CONNECTIONS: String(limit) })
   const url = await server.url()
-  const open = (): Promise<Socket> =>
-    new Promise((resolve) => {
-      const socket = connectTo(Number(new URL(url).port), '127.0.0.1', () => resolve(socket))
-      socket.on('error', () => {})
-      t.teardown(() => socket.destroy())
-    })
-  // A request each, so that the connection is open and not only about to be.
-  const isServed = async (socket: Socket) => {
+  // A request each, so that the connection is open and not only about to be. A refused one can be reset before it is open.
+  const isServed = async () => {
+    const socket = connectTo(Number(new URL(url).port), '127.0.0.1')
+    socket.on('error', () => {})
+    t.teardown(() => socket.destroy())
     socket.write('GET /health/live HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n')
-    return new Promise<boolean>((resolve) => {
+    const served = await new Promise<boolean>((resolve) => {
       socket.once('data', () => resolve(true)).once('close', () => resolve(false))
     })
+    return { socket, served }
   }
-  for (let at = 0; at < limit; at++) t.ok(await isServed(await open()))
+  for (let at = 0; at < limit; at++) t.ok((await isServed()).served)
   // A worker learns a moment later of connections of the other one.
   for (let refused = 0; refused < 4; ) {
-    const socket = await open()
-    refused = (await isServed(socket)) ? 0 : refused + 1
+    const { socket, served } = await isServed()
+    refused = served ? 0 : refused + 1
     socket.destroy()
   }
   const { cpu } = costOf(server.child.pid as number)
