@@ -10,6 +10,7 @@ import t from 'tap'
 import { hubApp } from '../../app.ts'
 import { type Call, callOf, collectRoutes } from '../support/api-calls.ts'
 import { compiledHub } from '../support/compiled-hub.ts'
+import { effort } from '../support/effort.ts'
 import { SEED } from '../support/fuzz.ts'
 import { FLAG, frame, Http2Frames, headerBlock } from '../support/http2-frames.ts'
 import { Innocent } from '../support/innocent.ts'
@@ -19,7 +20,7 @@ import { selfSigned } from '../support/self-signed.ts'
 import { ServerProcess } from '../support/server-process.ts'
 
 /** Duration of the attack on each protocol, in seconds. */
-const SECONDS = Number(process.env.FUZZ_SECONDS ?? 60)
+const SECONDS = Number(process.env.FUZZ_SECONDS ?? effort(30, 30))
 /** Number of simultaneous attackers, and how long each waits for an answer, in milliseconds. */
 const ATTACKERS = 4
 const PATIENCE = 1_000

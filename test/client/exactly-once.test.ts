@@ -11,7 +11,7 @@ import { type ClientRecord, type ConnectionLog, judge } from '../support/oracle.
 import { Random } from '../support/random.ts'
 
 /** Minimum duration of publishing, in milliseconds, and minimum work before it stops. */
-const DURATION = Number(process.env.EXACTLY_ONCE_MS ?? effort(1_500, 60_000))
+const DURATION = Number(process.env.EXACTLY_ONCE_MS ?? effort(1_500, 30_000))
 const DELIVERIES = 3_000
 const SEED = Number(process.env.EXACTLY_ONCE_SEED ?? Date.now() % 1_000_000)
 const STREAMS = 20

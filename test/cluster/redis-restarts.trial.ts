@@ -12,7 +12,7 @@ t.comment(`TEST_SEED=${seed}`)
 
 /** How long connections are killed, in milliseconds, and how often Redis is restarted: longer trials set more. */
 const KILLING = Number(process.env.KILLING_MS ?? effort(2_000, 15_000))
-const RESTARTS = Number(process.env.RESTARTS ?? effort(3, 20))
+const RESTARTS = Number(process.env.RESTARTS ?? effort(3, 10))
 /** Number of streams of each user, below the limit. */
 const STREAMS = 3
 const LIMIT = 4

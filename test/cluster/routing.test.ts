@@ -285,7 +285,7 @@ t.test(
   'every client gets every event once, while nodes, connections and interests are lost',
   { skip: withoutRedis },
   async (t) => {
-    for (let run = 0; run < effort(1, 20); run++) {
+    for (let run = 0; run < effort(1, 10); run++) {
       const random = new Random(SEED + run)
       const server = await startRedis(t)
       const proxies = await Promise.all([0, 1, 2].map(() => FaultProxy.start(server.port)))

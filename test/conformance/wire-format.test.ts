@@ -16,7 +16,7 @@ import { StrictParser } from '../support/strict-parser.ts'
 import { CLIENTS, cut, eventsourceParser, type Reading, strict, undici } from './clients.ts'
 
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
-const RUNS = Number(process.env.TEST_RUNS ?? effort(2_000, 40_000))
+const RUNS = Number(process.env.TEST_RUNS ?? effort(2_000, 20_000))
 t.comment(`TEST_SEED=${seed} TEST_RUNS=${RUNS}`)
 
 const utf8 = new TextEncoder()

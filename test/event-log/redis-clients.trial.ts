@@ -15,8 +15,8 @@ const VERSIONS: [string, (url: string) => Template][] = [
   ['node-redis 6', (url) => createClient6({ url }) as unknown as Template]
 ]
 /** How often Redis is killed, and how often its connections are cut. */
-const KILLS = effort(5, 25)
-const CUTS = effort(15, 100)
+const KILLS = effort(5, 12)
+const CUTS = effort(15, 50)
 
 t.setTimeout(180_000)
 

@@ -9,7 +9,7 @@ import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { Listening, toAlice } from '../support/tail-listener.ts'
 
 const SEED = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000)
-const ROUNDS = Number(process.env.LOST_TAIL_ROUNDS ?? effort(3, 20))
+const ROUNDS = Number(process.env.LOST_TAIL_ROUNDS ?? effort(3, 10))
 t.comment(`TEST_SEED=${SEED} LOST_TAIL_ROUNDS=${ROUNDS}`)
 t.setTimeout(60_000 + ROUNDS * 20_000)
 

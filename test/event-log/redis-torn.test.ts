@@ -8,7 +8,7 @@ import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 import { toAlice } from '../support/tail-listener.ts'
 
 const SEED = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000)
-const ROUNDS = Number(process.env.TORN_ROUNDS ?? effort(6, 60))
+const ROUNDS = Number(process.env.TORN_ROUNDS ?? effort(6, 30))
 t.comment(`TEST_SEED=${SEED} TORN_ROUNDS=${ROUNDS}`)
 t.setTimeout(60_000 + ROUNDS * 5_000)
 

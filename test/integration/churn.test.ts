@@ -10,7 +10,7 @@ import { effort } from '../support/effort.ts'
 import { Random } from '../support/random.ts'
 
 /** Number of connections that open and close. */
-const CYCLES = Number(process.env.CHURN_CYCLES ?? effort(1_500, 40_000))
+const CYCLES = Number(process.env.CHURN_CYCLES ?? effort(1_500, 20_000))
 const SEED = Number(process.env.CHURN_SEED ?? Date.now() % 1_000_000)
 const AT_A_TIME = 50
 /** Maximum growth of the heap, in bytes, for any number of cycles. */

@@ -5,7 +5,7 @@ import { judge } from '../support/oracle.ts'
 import { Random } from '../support/random.ts'
 
 /** Minimum duration of publishing, in milliseconds, and minimum work before it stops. */
-const DURATION = Number(process.env.EXACTLY_ONCE_MS ?? effort(2_000, 60_000))
+const DURATION = Number(process.env.EXACTLY_ONCE_MS ?? effort(2_000, 30_000))
 const DELIVERIES = 10_000
 const SEED = Number(process.env.EXACTLY_ONCE_SEED ?? Date.now() % 1_000_000)
 const STREAMS = 60

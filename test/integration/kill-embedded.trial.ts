@@ -16,7 +16,7 @@ import { effort } from '../support/effort.ts'
 import { Random } from '../support/random.ts'
 
 /** How often a process is killed. */
-const KILLS = Number(process.env.KILLS ?? effort(8, 60))
+const KILLS = Number(process.env.KILLS ?? effort(8, 30))
 const SEED = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000)
 /** Maximum number of acknowledged events before a process is killed. */
 const MAX_EVENTS = 600

@@ -17,7 +17,7 @@ import { Random } from '../support/random.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
 
 /** Minimum duration of publishing, in milliseconds, and how long Redis is away in the middle of it. */
-const DURATION = Number(process.env.EXACTLY_ONCE_MS ?? effort(3_000, 60_000))
+const DURATION = Number(process.env.EXACTLY_ONCE_MS ?? effort(3_000, 30_000))
 const AWAY = 500
 const DELIVERIES = 1_000
 const SEED = Number(process.env.EXACTLY_ONCE_SEED ?? Date.now() % 1_000_000)

@@ -7,7 +7,7 @@ import { RedisServer } from '../support/redis-server.ts'
 import { SteadyLoad } from '../support/steady-load.ts'
 
 /** How often a node is stopped and started again, one after the other. */
-const RESTARTS = Number(process.env.ROLLING_RESTARTS ?? effort(2, 12))
+const RESTARTS = Number(process.env.ROLLING_RESTARTS ?? effort(2, 8))
 /** How many users have a publisher of their own and a client of each kind. */
 const USERS = Number(process.env.ROLLING_USERS ?? 4)
 /** The answer of nginx when no node is up. */

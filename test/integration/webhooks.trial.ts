@@ -10,7 +10,7 @@ import { untilSame } from '../support/test-node.ts'
 import { SECRET, WebhookReceiver } from '../support/webhook-receiver.ts'
 
 const SEED = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000)
-const KILLS = effort(4, 25)
+const KILLS = effort(4, 12)
 
 t.comment(`TEST_SEED=${SEED} KILLS=${KILLS}`)
 const folder = await compiledHub()

@@ -8,7 +8,7 @@ import type { ConnectionLog } from '../support/oracle.ts'
  * MODEL_RUNS=1.
  */
 const SEED = Number(process.env.MODEL_SEED ?? 1)
-const RUNS = Number(process.env.MODEL_RUNS ?? effort(1_000, 20_000))
+const RUNS = Number(process.env.MODEL_RUNS ?? effort(1_000, 10_000))
 const STEPS = Number(process.env.MODEL_STEPS ?? 50)
 
 /** Situations that a run of full length must contain, to prove that the model can see them. */

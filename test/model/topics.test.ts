@@ -1,8 +1,9 @@
 import t, { type Test } from 'tap'
+import { effort } from '../support/effort.ts'
 import { TopicsModel } from '../support/topics-model.ts'
 
 const first = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
-const count = process.env.TEST_SEED === undefined ? (process.env.TEST_ALL ? 5_000 : 200) : 1
+const count = process.env.TEST_SEED === undefined ? effort(200, 2_500) : 1
 const STEPS = 80
 t.comment(`TEST_SEED=${first}`)
 

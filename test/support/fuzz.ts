@@ -5,7 +5,7 @@ import { effort } from './effort.ts'
 /** The seed of all attacks of a run: the same seed makes the same attacks. */
 export const SEED = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31)
 /** The number of attacks as a multiple of a quick run. */
-const FACTOR = Number(process.env.ATTACKS ?? effort(1, 20))
+const FACTOR = Number(process.env.ATTACKS ?? effort(1, 10))
 
 /** The number of attacks of a kind, of which a quick run has `quick`. */
 export function runs(quick: number): number {
