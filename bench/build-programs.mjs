@@ -1,5 +1,5 @@
 // node bench/build-programs.mjs [NAME...]: builds the servers in other languages that the bench then measures beside the hub. They need
-// cargo, or Maven and Java.
+// cargo, Maven and Java, or Go.
 import { ALL_PROGRAMS, buildProgram } from './lib/programs.mjs'
 
 const names = process.argv.slice(2)

@@ -23,12 +23,10 @@ export async function measure(server, load, work) {
 }
 
 /** Opens streams; returns the growth of the server's resident memory for each, and the cost of opening one. */
-export async function measureOpening(server, load, { count, from = 0 }) {
+export async function measureOpening(server, load, { count, from = 0, path = '/events?user=u#' }) {
   await server.ask('reset')
   const before = await server.ask('usage')
-  const opened = await measure(server, load, () =>
-    load.ask('open', { port: server.port, count, from, path: '/events?user=u#' })
-  )
+  const opened = await measure(server, load, () => load.ask('open', { port: server.port, count, from, path }))
   await sleep(SETTLING)
   await server.ask('reset')
   const after = await server.ask('usage')

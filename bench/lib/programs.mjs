@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { CENTRIFUGO } from './centrifugo.mjs'
 import { freePort } from './free-port.mjs'
+import { MERCURE } from './mercure.mjs'
 import { sleep } from './time.mjs'
 import { cpuOf, residentOf } from './usage.mjs'
 
@@ -12,7 +14,10 @@ const FOLDER = join(import.meta.dirname, '..', 'programs')
 const PATIENCE = 30_000
 const POLL = 50
 
-/** Servers in other languages: how each is built, its program, and how it is started. They listen on PORT. */
+/**
+ * Servers in other languages: how each is built, its program, and how it is started. They listen on the given port, or on PORT.
+ * `requests` are those of a server that does not serve the paths of the hub.
+ */
 const PROGRAMS = {
   axum: {
     title: 'axum 0.8 (Rust)',
@@ -39,7 +44,9 @@ const PROGRAMS = {
       '--logging.level.root=error',
       '--spring.main.banner-mode=off'
     ]
-  }
+  },
+  mercure: MERCURE,
+  centrifugo: CENTRIFUGO
 }
 
 const fileOf = (name) => join(FOLDER, name, PROGRAMS[name].file)
@@ -50,6 +57,7 @@ export const BUILT = ALL_PROGRAMS.filter((name) => existsSync(fileOf(name)))
 
 export const isProgram = (name) => name in PROGRAMS
 export const programTitle = (name) => PROGRAMS[name].title
+export const programRequests = (name) => PROGRAMS[name]?.requests
 
 export function buildProgram(name) {
   const [command, ...args] = PROGRAMS[name].build
@@ -59,7 +67,8 @@ export function buildProgram(name) {
 /** Starts a built program. */
 export async function startProgram(name, onCore) {
   const port = await freePort()
-  return startCommand(onCore(PROGRAMS[name].start(fileOf(name), port)), port, { PORT: String(port) })
+  const { start, env } = PROGRAMS[name]
+  return startCommand(onCore(start(fileOf(name), port)), port, { PORT: String(port), ...env })
 }
 
 /** Starts a server without a channel to it: every command returns its usage. */

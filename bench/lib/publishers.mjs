@@ -7,17 +7,21 @@ import { now, until } from './time.mjs'
 /** A keep-alive connection with one request at a time. */
 export class Publisher {
   #socket
+  #headers
   #text = ''
   #answer
 
-  static async open(port) {
-    const publisher = new Publisher(connect({ port, host: '127.0.0.1', noDelay: true }))
+  static async open(port, headers) {
+    const publisher = new Publisher(connect({ port, host: '127.0.0.1', noDelay: true }), headers)
     await once(publisher.#socket, 'connect')
     return publisher
   }
 
-  constructor(socket) {
+  constructor(socket, headers) {
     this.#socket = socket
+    this.#headers = Object.entries({ 'content-type': 'application/json', ...headers })
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('')
     socket.on('data', (chunk) => this.#take(chunk.latin1Slice()))
     socket.on('error', (error) => this.#answer?.reject(error))
     socket.on('close', () => this.#answer?.reject(new Error('a publisher was cut')))
@@ -25,7 +29,7 @@ export class Publisher {
 
   post(path, body) {
     this.#socket.write(
-      `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+      `POST ${path} HTTP/1.1\r\nhost: localhost\r\n${this.#headers}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
     )
     return new Promise((resolve, reject) => {
       this.#answer = { resolve, reject }
@@ -55,7 +59,7 @@ export class Publisher {
 /** The body of one request: the payload, or a batch of it, with the time; `#` becomes the next user. */
 function bodyOf(payload, batch, number, users, time) {
   const stampedPayload = stamped(payload, time)
-  if (batch === 1) return stampedPayload
+  if (batch === 1) return stampedPayload.replace('#', String(number % users))
   const drafts = Array.from({ length: batch }, (_, at) =>
     stampedPayload.replace('#', String((number * batch + at) % users))
   )
@@ -66,8 +70,11 @@ function bodyOf(payload, batch, number, users, time) {
  * Publishes with `inFlight` concurrent requests for `milliseconds`, or until `total`. With `delivered` each publisher also
  * waits for that promise, which resolves when all streams have the events.
  */
-export async function publish({ port, inFlight, path, payload, milliseconds, total, users = 1, batch = 1 }, delivered) {
-  const publishers = await Promise.all(Array.from({ length: inFlight }, () => Publisher.open(port)))
+export async function publish(
+  { port, inFlight, path, headers, payload, milliseconds, total, users = 1, batch = 1 },
+  delivered
+) {
+  const publishers = await Promise.all(Array.from({ length: inFlight }, () => Publisher.open(port, headers)))
   const end = now() + (milliseconds ?? Number.POSITIVE_INFINITY)
   let published = 0
   try {

@@ -1,8 +1,9 @@
-import { payloadOf } from '../lib/event-sources.mjs'
+import { markedText } from '../lib/event-sources.mjs'
 import { inTurns, measure } from '../lib/measure.mjs'
 import { ALL, NCHAN, OTHERS, PACKAGES, titleOf } from '../lib/peers.mjs'
 import { withServer } from '../lib/processes.mjs'
 import { atLeast, atMost, COUNTS, one, SHARES, times, two, whole } from '../lib/report.mjs'
+import { requestsOf } from '../lib/requests.mjs'
 import { medianRow } from '../lib/statistics.mjs'
 
 export const title = 'Broadcasts over HTTP'
@@ -22,9 +23,10 @@ const SAMPLED = 20
  */
 export function broadcast(server, { streams, bytes, inFlight, milliseconds, isPaced = false }) {
   return withServer(server, {}, async (hub, load) => {
-    await load.ask('open', { port: hub.port, count: streams, path: '/events?user=u#' })
-    const what = { port: hub.port, path: '/broadcast', inFlight, isPaced, fanOut: streams }
-    const events = { payload: payloadOf(bytes), latencyEvery: Math.max(1, Math.floor(streams / SAMPLED)) }
+    const { stream, toEveryone } = requestsOf(server)
+    await load.ask('open', { port: hub.port, count: streams, path: stream })
+    const what = { port: hub.port, inFlight, isPaced, fanOut: streams }
+    const events = { ...toEveryone(markedText(bytes)), latencyEvery: Math.max(1, Math.floor(streams / SAMPLED)) }
     await load.ask('publish', { ...what, ...events, milliseconds: milliseconds / 4 })
     await hub.ask('reset')
     const run = await measure(hub, load, () => load.ask('publish', { ...what, ...events, milliseconds }))

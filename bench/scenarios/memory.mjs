@@ -2,6 +2,7 @@ import { inTurns, measureOpening } from '../lib/measure.mjs'
 import { ALL, titleOf } from '../lib/peers.mjs'
 import { withServer } from '../lib/processes.mjs'
 import { atMost, one, SHARES, times, two, whole } from '../lib/report.mjs'
+import { requestsOf } from '../lib/requests.mjs'
 import { medianRow } from '../lib/statistics.mjs'
 
 export const title = 'Idle and opening streams'
@@ -14,8 +15,9 @@ const HEARTBEAT = '600000'
 
 function idle(server) {
   return withServer(server, { BENCH_HEARTBEAT: HEARTBEAT }, async (hub, load) => {
-    await load.ask('open', { port: hub.port, count: FIRST, path: '/events?user=w#' })
-    const opened = await measureOpening(hub, load, { count: STREAMS, from: FIRST })
+    const path = requestsOf(server).stream
+    await load.ask('open', { port: hub.port, count: FIRST, path })
+    const opened = await measureOpening(hub, load, { count: STREAMS, from: FIRST, path })
     return { ...opened, rate: STREAMS / opened.seconds, each: opened.cpu / STREAMS }
   })
 }

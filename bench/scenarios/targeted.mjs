@@ -1,8 +1,9 @@
-import { markedText, payloadOf } from '../lib/event-sources.mjs'
+import { markedText } from '../lib/event-sources.mjs'
 import { inTurns, measure } from '../lib/measure.mjs'
 import { LOOPS, OTHERS, PACKAGES, titleOf } from '../lib/peers.mjs'
 import { withServer } from '../lib/processes.mjs'
 import { atLeast, COUNTS, one, SHARES, times, whole } from '../lib/report.mjs'
+import { requestsOf } from '../lib/requests.mjs'
 import { medianRow } from '../lib/statistics.mjs'
 
 export const title = 'Events to one user each'
@@ -16,15 +17,17 @@ const VALIDATE = { validate: 'typebox', 'validate-ajv': 'ajv' }
 function overHttp(server, milliseconds) {
   const validator = VALIDATE[server]
   return withServer(validator ? 'validate-only' : server, { BENCH_VALIDATOR: validator }, async (hub, load) => {
-    if (!validator) await load.ask('open', { port: hub.port, count: USERS, path: '/events?user=u#&only=user' })
+    const { userStream, toUser } = requestsOf(server)
+    if (!validator) await load.ask('open', { port: hub.port, count: USERS, path: userStream })
     const what = {
       port: hub.port,
       inFlight: IN_FLIGHT,
       users: USERS,
-      path: '/users/u#/events',
-      payload: payloadOf(BYTES)
+      ...toUser(markedText(BYTES))
     }
     const fanOut = validator ? 0 : 1
+    // Each user has an event before: Mercure compares a topic with all streams when it meets it first.
+    await load.ask('publish', { ...what, fanOut, total: USERS })
     await load.ask('publish', { ...what, fanOut, milliseconds: milliseconds / 4 })
     await hub.ask('reset')
     const run = await measure(hub, load, () => load.ask('publish', { ...what, fanOut, milliseconds }))
