@@ -18,7 +18,7 @@ const PRINTABLE = /^[\x20-\x7e]+$/
 export function traceOf({ traceparent, tracestate }: TraceHeaders): string | undefined {
   if (typeof traceparent !== 'string' || !isTraceparent(traceparent)) return undefined
   // A later version may append fields; the first ones mean the same.
-  const known = `00${traceparent.slice(2, TRACEPARENT_LENGTH)}`
+  const known = traceparent.startsWith('00') ? traceparent : `00${traceparent.slice(2, TRACEPARENT_LENGTH)}`
   return isTracestate(tracestate) ? `${known} ${tracestate}` : known
 }
 
@@ -28,6 +28,11 @@ export function traceHeadersOf(trace: string): TraceHeaders {
   return trace.length === TRACEPARENT_LENGTH
     ? { traceparent }
     : { traceparent, tracestate: trace.slice(TRACEPARENT_LENGTH + 1) }
+}
+
+/** Whether the span that published the event was sampled: such an event is called sampled, too. */
+export function isSampled(trace: string): boolean {
+  return (Number.parseInt(trace[TRACEPARENT_LENGTH - 1] as string, 16) & 1) === 1
 }
 
 /** Whether a hub may have written this as the trace of an event. */
@@ -60,7 +65,7 @@ export interface EventTracing {
   ): Promise<Result>
   /** Observes an append that has just begun; its caller handles the rejection. */
   append(events: readonly NewEvent[], append: Promise<unknown>): void
-  /** Begins the delivery of an event to streams of this node; returns the function that ends it, if it is traced. */
+  /** Begins the delivery of a sampled event to streams of this node; returns the function that ends it, if it is recorded. */
   deliver(event: LogEvent, streams: number): (() => void) | undefined
   /** Calls `send` within a span, with the headers that continue it in another process. */
   request<Result extends { readonly status: number }>(

@@ -1,8 +1,19 @@
-import { type Context, context, propagation, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import {
+  type Attributes,
+  type Context,
+  context,
+  ProxyTracerProvider,
+  propagation,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace
+} from '@opentelemetry/api'
 import {
   InMemorySpanExporter,
   NodeTracerProvider,
   type ReadableSpan,
+  SamplingDecision,
   SimpleSpanProcessor,
   TraceIdRatioBasedSampler
 } from '@opentelemetry/sdk-trace-node'
@@ -16,7 +27,7 @@ import type { NewEvent } from '../../services/events/log-event.ts'
 import { isTrace, traceHeadersOf, traceOf } from '../../services/events/trace.ts'
 import { redisHub } from '../../services/hub/redis-hub-parts.ts'
 import { Webhooks } from '../../standalone/webhooks/webhooks.ts'
-import { hubTracing } from '../../tracing.ts'
+import { type HubTracingOptions, hubTracing } from '../../tracing.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { settle } from '../support/fake-sink.ts'
 import { RedisServer, withoutRedis } from '../support/redis-server.ts'
@@ -41,6 +52,8 @@ const linksOf = (span: ReadableSpan) => span.links.map(({ context }) => context.
 /** A log in memory that shows what is appended. */
 class ShownLog extends MemoryLog {
   readonly appended: NewEvent[] = []
+  /** The span that was active during the last append. */
+  active: Span | undefined
   isFailing = false
 
   constructor() {
@@ -50,15 +63,36 @@ class ShownLog extends MemoryLog {
   override async append(events: readonly NewEvent[]) {
     if (this.isFailing) throw Object.assign(new Error('no'), { code: 'SSE_HUB_ERR_LOG_FULL' })
     this.appended.push(...events)
+    this.active = trace.getActiveSpan()
     return super.append(events)
   }
 }
 
-async function start(t: Test) {
+async function start(t: Test, options?: HubTracingOptions) {
   const log = new ShownLog()
   const started = await startHub(t, { log })
-  hubTracing(started.hub)
+  hubTracing(started.hub, options)
   return { ...started, log }
+}
+
+/** A tracer whose sampler decides by the name of a span; it shows what the sampler saw, and which spans ended. */
+function sampledBy(decide: (name: string) => SamplingDecision) {
+  const asked: Record<string, Attributes> = {}
+  const ended: string[] = []
+  const sampler = {
+    shouldSample(_context: Context, _traceId: string, name: string, _kind: SpanKind, attributes: Attributes) {
+      asked[name] = { ...attributes }
+      return { decision: decide(name) }
+    }
+  }
+  const processor = {
+    onStart() {},
+    onEnd: ({ name }: ReadableSpan) => ended.push(name),
+    async forceFlush() {},
+    async shutdown() {}
+  }
+  const tracer = new NodeTracerProvider({ sampler, spanProcessors: [processor] }).getTracer('test')
+  return { tracer, asked, ended }
 }
 
 t.test('a publication is a span with the append below it, and the delivery is linked to it', async (t) => {
@@ -163,6 +197,86 @@ t.test('a trace that the sampler drops is stored, and has no delivery', async (t
   await settle()
   t.same(exporter.getFinishedSpans(), [])
   t.match(log.appended[0]?.trace, /-00$/)
+})
+
+t.test(
+  'a publication that the sampler drops has no span below it, and is the parent of spans that others begin',
+  async (t) => {
+    const { RECORD_AND_SAMPLED, NOT_RECORD } = SamplingDecision
+    const { tracer, asked, ended } = sampledBy((name) => (name.startsWith('publish') ? NOT_RECORD : RECORD_AND_SAMPLED))
+    const { hub, open, log } = await start(t, { tracer })
+    open()
+    const { id } = await hub.send('alice', { data: 1 })
+    await hub.publishBatch([{ to: { everyone: true }, data: 2 }])
+    await settle()
+    t.same(Object.keys(asked), ['publish user', 'publish everyone'])
+    t.same(ended, [])
+    const [first, second] = log.appended
+    t.match(first?.trace, /-00$/)
+    t.not(first?.trace, second?.trace)
+    t.equal(second?.trace, `00-${log.active?.spanContext().traceId}-${log.active?.spanContext().spanId}-00`)
+    t.ok(id)
+    log.isFailing = true
+    await t.rejects(hub.broadcast({ data: 3 }), { code: 'SSE_HUB_ERR_LOG_FULL' })
+  }
+)
+
+t.test('a publication that the sampler records without sampling it has an append, and no delivery', async (t) => {
+  const { tracer, ended } = sampledBy(() => SamplingDecision.RECORD)
+  const { hub, open, log } = await start(t, { tracer })
+  open()
+  await hub.send('alice', { data: 1 })
+  await settle()
+  t.same(ended.sort(), ['append memory', 'publish user'])
+  t.match(log.appended[0]?.trace, /-00$/)
+})
+
+t.test('a sampler sees the attributes that are known when a span begins', async (t) => {
+  const { tracer, asked } = sampledBy(() => SamplingDecision.RECORD_AND_SAMPLED)
+  const { hub, open } = await start(t, { tracer })
+  open()
+  const { id } = await hub.send('alice', { event: 'order', data: 'päid' })
+  await hub.publishBatch([
+    { to: { topics: ['room'] }, data: 1 },
+    { to: { everyone: true }, data: 2 }
+  ])
+  await settle()
+  const ofHub = { 'messaging.system': 'fastify-sse-hub' }
+  const ofPublication = { ...ofHub, 'messaging.operation.name': 'publish', 'messaging.operation.type': 'send' }
+  const content = { 'sse_hub.event': 'order', 'messaging.message.body.size': 5 }
+  t.same(asked['publish user'], { ...ofPublication, ...content, 'messaging.destination.template': 'user' })
+  t.same(asked['publish several'], {
+    ...ofPublication,
+    'messaging.destination.template': 'several',
+    'messaging.batch.message_count': 2
+  })
+  t.same(asked['append memory'], { 'sse_hub.log.kind': 'memory', 'messaging.batch.message_count': 2 })
+  t.same(asked['deliver user'], {
+    ...ofHub,
+    ...content,
+    'messaging.operation.name': 'deliver',
+    'messaging.operation.type': 'process',
+    'messaging.destination.template': 'user',
+    'messaging.message.id': id,
+    'sse_hub.streams': 1
+  })
+})
+
+t.test('without an SDK an event has the trace that the publication continues, or none', async (t) => {
+  const { hub, open, log } = await start(t, { tracer: new ProxyTracerProvider().getTracer('without an SDK') })
+  const { sink } = open()
+  await hub.send('alice', { data: 1 })
+  await hub.send('alice', { data: 2 }, { trace: { traceparent: INCOMING, tracestate: 'a=1' } })
+  const request = host.startSpan('request')
+  await within(request, () => hub.send('alice', { data: 3 }))
+  await settle()
+  t.notOk('trace' in (log.appended[0] as object))
+  t.equal(log.appended[1]?.trace, `${INCOMING} a=1`)
+  t.match(log.appended[2]?.trace, `-${request.spanContext().spanId}-01`)
+  t.equal(sink.published.length, 3)
+  log.isFailing = true
+  await t.rejects(hub.broadcast({ data: 4 }), { code: 'SSE_HUB_ERR_LOG_FULL' })
+  t.same(exporter.getFinishedSpans(), [])
 })
 
 t.test('a hub that does not trace stores no trace, also of a request that has one', async (t) => {
