@@ -18,7 +18,7 @@ import { type CountsElsewhere, countElsewhere, countedUsers } from './receiver-c
 export interface PublishOptions {
   /**
    * Name of the publisher: idempotency keys of different publishers never collide, and each publisher has its own bounds.
-   * @default one publisher for the whole process
+   * @default one without a name, the same on every node of the hub and after a restart
    */
   readonly publisher?: string | undefined
   /**

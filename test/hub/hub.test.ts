@@ -1,7 +1,10 @@
 import t from 'tap'
+import { MemoryLog } from '../../services/event-log/memory/memory-log.ts'
+import { resolveRetention } from '../../services/event-log/retention.ts'
 import { Hub } from '../../services/hub/hub.ts'
 import type { Undelivered } from '../../services/hub/hub-events.ts'
 import type { Stream } from '../../services/streams/stream.ts'
+import { FakeClock } from '../support/fake-clock.ts'
 import { type FakeSink, settle } from '../support/fake-sink.ts'
 import { startHub } from '../support/test-hub.ts'
 
@@ -140,6 +143,18 @@ t.test('an idempotency key is scoped by publisher and target, in any order of th
   const [again] = await hub.publishBatch([{ to: { users: ['bob', 'alice'] }, ...draft }])
   t.same(again, receipts[4])
   t.same(await hub.send('alice', draft, { publisher: 'billing' }), receipts[5])
+})
+
+t.test('calls without a publisher have the same one on every node of a hub', async (t) => {
+  const log = new MemoryLog({ retention: resolveRetention({}), idempotencyWindow: 1_000, clock: new FakeClock() })
+  const nodes = [await startHub(t, { log }), await startHub(t, { log })]
+  const draft = { data: '1', idempotencyKey: 'k' }
+  const send = (publisher?: string) => Promise.all(nodes.map(({ hub }) => hub.send('alice', draft, { publisher })))
+  const [ofOne, ofOther] = await send()
+  t.equal(ofOther?.id, ofOne?.id)
+  const [ofRelay, ofOtherRelay] = await send('outbox')
+  t.equal(ofOtherRelay?.id, ofRelay?.id)
+  t.not(ofRelay?.id, ofOne?.id)
 })
 
 t.test('a repeated idempotency key with different content is refused, for every part of the content', async (t) => {
