@@ -68,6 +68,6 @@ export interface LogEvent {
   readonly except?: readonly string[] | undefined
   /** The trace that published the event; undefined if no trace was active. */
   readonly trace?: string | undefined
-  /** The event's wire text, which the hub encodes once for all streams. */
+  /** The event's wire text, once a replay has encoded it. */
   frame: string | undefined
 }

@@ -164,15 +164,15 @@ export class EventStream implements Deliverable, ReplayedStream, SinkListener {
           this.#isQueued = true
           this.#host.flushSoon(this)
         }
-      } else if (!this.#pending.endsWith(event)) this.#addPending(event, this.#pending)
+      } else if (!this.#pending.endsWith(event)) this.#addPending(alone, this.#pending)
     } else if (this.#replay.isOpening && this.#state === 'replaying') this.#replay.onEvent(event)
     else if (this.#state === 'backpressured' && event.cursor !== null) this.#state = 'replaying'
   }
 
-  #addPending(event: LogEvent, pending: PendingEvents): void {
+  #addPending(alone: PendingEvents, pending: PendingEvents): void {
     if (this.follows && pending.final) return
     if (pending.size > MAX_PENDING) this.startReplay()
-    else this.#pending = pending.and(event)
+    else this.#pending = pending.and(alone)
   }
 
   /** Drops the pending events and reads them from the log again. */

@@ -3,10 +3,14 @@ import type { Final, LogEvent } from '../events/log-event.ts'
 import { WireBytes } from '../events/wire-bytes.ts'
 import { formatEvent } from '../events/wire-format.ts'
 
-/** The wire text of an event, encoded once per event. */
+/** The wire text of an event of the history, which is encoded once and kept with the event. */
 export function frameOf(event: LogEvent): string {
-  event.frame ??= formatEvent({ event: event.event, data: event.data, id: event.id ?? undefined })
+  event.frame ??= newFrame(event)
   return event.frame
+}
+
+function newFrame({ event, data, id }: LogEvent): string {
+  return formatEvent({ event, data, id: id ?? undefined })
 }
 
 /**
@@ -19,6 +23,8 @@ export function frameOf(event: LogEvent): string {
 export class PendingEvents {
   readonly #before: PendingEvents | undefined
   readonly #event: LogEvent
+  /** It is not kept with the event: most events are never replayed, and those of one user are written once. */
+  readonly #frame: string
   /** The cursor of the last event that is in the log, if there is one. */
   readonly cursor: Cursor | undefined
   /** Whether one of the events is final, and how the first of these ends a topic. */
@@ -30,31 +36,33 @@ export class PendingEvents {
   #branch: PendingEvents | undefined
   #bytes: WireBytes | undefined
 
-  constructor(event: LogEvent, before?: PendingEvents) {
+  constructor(event: LogEvent, before?: PendingEvents, frame = event.frame ?? newFrame(event)) {
     this.#before = before
     this.#event = event
+    this.#frame = frame
     this.cursor = event.cursor ?? before?.cursor
     this.final = before?.final || event.final
     this.count = before === undefined ? 1 : before.count + 1
-    this.size = frameOf(event).length + (before === undefined ? 0 : before.size)
+    this.size = frame.length + (before === undefined ? 0 : before.size)
   }
 
   endsWith(event: LogEvent): boolean {
     return this.#event === event
   }
 
-  /** These events, and then one more. */
-  and(event: LogEvent): PendingEvents {
-    if (this.#branch === undefined || !this.#branch.endsWith(event)) this.#branch = new PendingEvents(event, this)
+  /** These events, and then the last one of others. */
+  and(others: PendingEvents): PendingEvents {
+    if (this.#branch === undefined || !this.#branch.endsWith(others.#event))
+      this.#branch = new PendingEvents(others.#event, this, others.#frame)
     return this.#branch
   }
 
   /** All events as wire text. */
   get text(): string {
-    if (this.#before === undefined) return frameOf(this.#event)
+    if (this.#before === undefined) return this.#frame
     const frames: string[] = []
     for (let pending: PendingEvents | undefined = this; pending !== undefined; pending = pending.#before)
-      frames.push(frameOf(pending.#event))
+      frames.push(pending.#frame)
     return frames.reverse().join('')
   }
 

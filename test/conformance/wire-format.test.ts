@@ -242,7 +242,7 @@ t.test('bytes that many streams share are equal to the bytes of each stream alon
     t,
     fc.property(fc.array(event, { minLength: 1, maxLength: 5 }), (events) => {
       const [first, ...rest] = events.map(logged) as [LogEvent, ...LogEvent[]]
-      const pending = rest.reduce((before, one) => before.and(one), new PendingEvents(first))
+      const pending = rest.reduce((before, one) => before.and(new PendingEvents(one)), new PendingEvents(first))
       const alone = Buffer.from(events.map(formatEvent).join(''))
       if (!pending.bytes.plain.equals(alone)) throw new Error('the bytes differ')
     }),

@@ -17,58 +17,62 @@ function event(seq: number, { final = false, transient = false, data = `${seq}` 
   return { cursor, id, channels: ['everyone'], event: 'message', data, time: 0, final, frame: undefined }
 }
 
+/** The pending events of a stream that has one. */
+const alone = (only: LogEvent) => new PendingEvents(only)
+
 t.test('an event is encoded once for all streams for which it is pending', async (t) => {
   const one = event(1)
   t.equal(frameOf(one), 'data: 1\nid: 1.w\n\n')
   const frame = one.frame
-  new PendingEvents(event(0)).and(one)
   t.equal(frameOf(one), frame)
   one.frame = 'data: kept\n\n'
-  t.equal(new PendingEvents(one).bytes.plain.toString(), 'data: kept\n\n')
+  const pending = new PendingEvents(one)
+  t.equal(pending.bytes.plain.toString(), 'data: kept\n\n', 'a replay has encoded it')
+  one.frame = undefined
+  t.equal(alone(event(0)).and(pending).bytes.plain.toString(), 'data: 0\nid: 0.w\n\ndata: kept\n\n')
+  t.equal(one.frame, undefined, 'only a replay keeps it with the event')
   t.equal(frameOf(event(2, { transient: true })), 'data: 2\n\n', 'without an id if it is transient')
 })
 
 t.test('pending events are written in the order in which they came', async (t) => {
-  const pending = [2, 3, 4]
-    .map((seq) => event(seq))
-    .reduce((before, next) => before.and(next), new PendingEvents(event(1)))
+  const pending = [2, 3, 4].map((seq) => alone(event(seq))).reduce((before, next) => before.and(next), alone(event(1)))
   t.equal(pending.bytes.plain.toString(), [1, 2, 3, 4].map((seq) => `data: ${seq}\nid: ${seq}.w\n\n`).join(''))
 })
 
 t.test('streams with the same pending events share the same bytes, which further events do not change', async (t) => {
   const [one, two, three] = [event(1), event(2), event(3)]
-  const alone = new PendingEvents(one)
-  const both = alone.and(two)
-  t.equal(alone.and(two), both)
+  const first = alone(one)
+  const both = first.and(alone(two))
+  t.equal(first.and(alone(two)), both)
   const { bytes } = both
-  t.equal(both.and(three).bytes.plain.toString(), `${bytes.plain}${frameOf(three)}`)
+  t.equal(both.and(alone(three)).bytes.plain.toString(), `${bytes.plain}${frameOf(three)}`)
   t.equal(both.bytes, bytes)
-  t.equal(alone.and(two).bytes, bytes)
-  t.equal(alone.bytes.plain.toString(), frameOf(one))
+  t.equal(first.and(alone(two)).bytes, bytes)
+  t.equal(first.bytes.plain.toString(), frameOf(one))
 })
 
 t.test('streams with the same pending events share one object, and others do not', async (t) => {
   const [one, two, three] = [event(1), event(2), event(3)]
-  const alone = new PendingEvents(one)
-  const withTwo = alone.and(two)
-  const withoutTwo = alone.and(three)
+  const first = alone(one)
+  const withTwo = first.and(alone(two))
+  const withoutTwo = first.and(alone(three))
   t.not(withTwo, withoutTwo)
-  t.equal(withTwo.and(three), withTwo.and(three))
+  t.equal(withTwo.and(alone(three)), withTwo.and(alone(three)))
   t.equal(withoutTwo.bytes.plain.toString(), frameOf(one) + frameOf(three))
-  t.equal(withTwo.and(three).bytes.plain.toString(), frameOf(one) + frameOf(two) + frameOf(three))
+  t.equal(withTwo.and(alone(three)).bytes.plain.toString(), frameOf(one) + frameOf(two) + frameOf(three))
 })
 
 t.test('pending events know their last cursor, their size, and whether one of them is final', async (t) => {
-  const first = new PendingEvents(event(1))
+  const first = alone(event(1))
   t.strictSame([first.cursor?.seq, first.final], [1, false])
-  const second = first.and(event(2, { transient: true, data: '☃' }))
+  const second = first.and(alone(event(2, { transient: true, data: '☃' })))
   t.equal(second.cursor?.seq, 1, 'a transient event has no cursor')
-  const third = second.and(event(3, { final: true }))
+  const third = second.and(alone(event(3, { final: true })))
   t.strictSame([third.cursor?.seq, third.final], [3, true])
-  const fourth = third.and(event(4))
+  const fourth = third.and(alone(event(4)))
   t.ok(fourth.final, 'also if something follows')
   t.equal(fourth.size, fourth.bytes.plain.toString().length)
-  t.equal(new PendingEvents(event(5, { transient: true })).cursor, undefined)
+  t.equal(alone(event(5, { transient: true })).cursor, undefined)
 })
 
 t.test('however events are addressed, each stream gets its own in order, and equals share', async (t) => {
@@ -79,9 +83,9 @@ t.test('however events are addressed, each stream gets its own in order, and equ
     const given = Array.from({ length: streams }, () => '')
     events.forEach((listeners, seq) => {
       const one = event(seq)
-      const alone = new PendingEvents(one)
+      const only = alone(one)
       for (const stream of listeners) {
-        pending[stream] = pending[stream]?.and(one) ?? alone
+        pending[stream] = pending[stream]?.and(only) ?? only
         given[stream] += frameOf(one)
       }
     })
