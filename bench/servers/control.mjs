@@ -32,6 +32,10 @@ function stalls() {
       await sleep(50)
       delay.reset()
     },
+    /** Begins again, with the heap as it is. */
+    forgetStalls: () => {
+      delay.reset()
+    },
     stall: () => ({ longest: delay.max / 1e6, p99: delay.percentile(99) / 1e6 })
   }
 }
