@@ -165,6 +165,35 @@ t.test('deliveries run in slices of about ten milliseconds, between which the ev
   )
 })
 
+t.test('deliveries get what publishers have left of a slice, at least two milliseconds', async (t) => {
+  for (const [delay, slice] of [
+    [0, 160],
+    [2, 96],
+    [4, 64],
+    [1_000, 64]
+  ] as const) {
+    const desk = new Desk()
+    for (const stream of desk.streams(200, 1 / 32)) desk.queue.flushSoon(stream)
+    desk.clock.block(delay)
+    t.equal((await desk.turns(t, 200))[0], slice, `${delay} ms`)
+  }
+})
+
+t.test('more deliveries than fit into several slices get whole ones, and so do all while streams replay', async (t) => {
+  const desk = new Desk()
+  for (const stream of desk.streams(2_001, 1 / 32)) desk.queue.flushSoon(stream)
+  desk.clock.block(1_000)
+  await settle(1)
+  t.equal(desk.done.length, 160)
+
+  const storm = new Desk()
+  for (const stream of storm.streams(1_000, 1 / 32)) storm.queue.flushSoon(stream)
+  storm.queue.catchUpSoon(storm.stream('returning', 1))
+  storm.clock.block(1_000)
+  await settle(1)
+  t.equal(storm.done.length, 161)
+})
+
 t.test('deliveries that cost nothing are not sliced', async (t) => {
   const desk = new Desk()
   for (const stream of desk.streams(1_000, 0)) desk.queue.flushSoon(stream)
