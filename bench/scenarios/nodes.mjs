@@ -20,6 +20,10 @@ const LOADS = [
 ]
 /** Events to one user each: users of each node, events that each node sends to users of the next one, and how many at a time. */
 const TARGETED = { users: 500, total: 15_000, inFlight: 100 }
+/** Streams of one user each that open on one node at once. */
+const OPENING = 4_000
+/** Users a second to whom a node begins to listen. */
+const CHURN = 2_000
 /** The events that the suspended node has missed. */
 const MISSED = { total: 100_000, inFlight: 16, batch: 100, topics: 1_000, text: TEXT }
 /** A tail buffer that holds all of these events, and the default size. */
@@ -133,6 +137,52 @@ function targeting(count, total) {
   })
 }
 
+/** Streams of as many users open at once on the last node. Then the first node sends an event to each. */
+function opening(count) {
+  return withNodes(count, {}, async (nodes, redis) => {
+    const readers = await startLoad()
+    try {
+      const [first, last] = [nodes[0], nodes[count - 1]]
+      const before = [(await last.ask('usage')).cpu, cpuOf(redis)]
+      const { seconds } = await readers.ask('open', {
+        port: last.port,
+        count: OPENING,
+        batch: OPENING,
+        path: '/events?user=u#'
+      })
+      const used = [(await last.ask('usage')).cpu, cpuOf(redis)].map((cpu, at) => (cpu - before[at]) / OPENING)
+      await readers.ask('reset')
+      const users = Array.from({ length: OPENING }, (_, at) => `u${at}`)
+      await first.ask('sendAll', { total: OPENING, inFlight: TARGETED.inFlight, text: TEXT, users })
+      const { received, min, max } = await readers.ask('settle', { expected: OPENING })
+      const isComplete = received === OPENING && min === 1 && max === 1
+      return { nodes: count, streams: OPENING, seconds, node: used[0], redis: used[1], isComplete }
+    } finally {
+      await readers.stop()
+    }
+  })
+}
+
+/** A node begins to listen to users all the time. Then another node sends an event to each of those that it still listens to. */
+function churning(milliseconds) {
+  return withNodes(2, {}, async ([here, away], redis) => {
+    const before = [(await away.ask('usage')).cpu, cpuOf(redis)]
+    const { changed, stay } = await away.ask('churn', { rate: CHURN, milliseconds })
+    const used = [(await away.ask('usage')).cpu, cpuOf(redis)].map((cpu, at) => (cpu - before[at]) / changed)
+    await away.ask('forget')
+    const { sent } = await here.ask('sendAll', {
+      total: stay.length,
+      inFlight: TARGETED.inFlight,
+      text: TEXT,
+      users: stay
+    })
+    await untilReceived([away], sent)
+    const { received, wrong, discontinuities } = await away.ask('received')
+    const isComplete = received === sent && wrong === 0 && discontinuities === 0
+    return { changed, node: used[0], redis: used[1], sent, isComplete }
+  })
+}
+
 /** Suspends a node while another publishes, and measures how it catches up. */
 function catchingUp(tailBytes, total) {
   return withNodes(2, { BENCH_ALL: 'true', BENCH_TAIL_BYTES: String(tailBytes) }, async ([here, away]) => {
@@ -187,6 +237,13 @@ export async function run({ quick, say }) {
     say(`${count} nodes, events to one user each`)
     targeted.push(await attempt('hub', say, () => targeting(count, (quick ? 1 : 4) * TARGETED.total)))
   }
+  const openings = []
+  for (const count of NODES) {
+    say(`${count} nodes, ${whole(OPENING)} streams open at once`)
+    openings.push(await attempt('hub', say, () => opening(count)))
+  }
+  say('a node that begins to listen to users all the time')
+  const churns = [await attempt('hub', say, () => churning(quick ? 2_000 : 8_000))]
   const returns = []
   for (const tailBytes of TAILS) {
     say(`a node that was suspended, tail of ${tailBytes / 2 ** 20} MiB`)
@@ -220,6 +277,29 @@ export async function run({ quick, say }) {
           yes
         ],
         rows: targeted
+      },
+      {
+        title: 'streams of as many users open at once on one node; then another node sends an event to each',
+        columns: [
+          { key: 'nodes', title: 'nodes', as: whole },
+          { key: 'streams', title: 'streams', as: whole },
+          { key: 'seconds', title: 's until open', as: two },
+          { key: 'node', title: 'µs CPU a stream', as: one },
+          { key: 'redis', title: 'of Redis', as: one },
+          yes
+        ],
+        rows: openings
+      },
+      {
+        title: `a node begins to listen to ${whole(CHURN)} users a second, and ends half of that; then another node sends to the rest`,
+        columns: [
+          { key: 'changed', title: 'users', as: whole },
+          { key: 'node', title: 'µs CPU a user', as: one },
+          { key: 'redis', title: 'of Redis', as: one },
+          { key: 'sent', title: 'sent', as: whole },
+          yes
+        ],
+        rows: churns
       },
       {
         title: 'a node that was suspended while another published',

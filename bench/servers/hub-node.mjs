@@ -91,6 +91,24 @@ await serve(app, (user, data) => app.sse.send(user, { data }), {
     await interest.add(users.map((user) => `u:${user}`))
     return {}
   },
+  /** Begins to listen to `rate` further users a second, evenly, and ends half of that at once. Returns who stay. */
+  async churn({ rate, milliseconds }) {
+    const begun = now()
+    const stay = []
+    const added = []
+    while (now() < begun + milliseconds) {
+      const due = ((now() - begun) / 1_000) * rate
+      while (added.length < due) {
+        const user = `churn-${added.length}`
+        added.push(interest.add([`u:${user}`]))
+        if (added.length % 2 === 0) interest.delete([`u:${user}`])
+        else stay.push(user)
+      }
+      await sleep(1)
+    }
+    await Promise.all(added)
+    return { changed: added.length, stay }
+  },
   received: () => ({ ...counters, last }),
   forget() {
     forget()
