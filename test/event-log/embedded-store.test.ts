@@ -222,7 +222,7 @@ t.test('the file stops growing under a steady load, and stays below its bound', 
   const log = await embeddedLog({ path, durability: 'process', retention: { bytes }, idempotencyWindow: 1_000 })
   const random = new Random(SEED)
   const sizes: number[] = []
-  for (let round = 0; round < 45; round++) {
+  for (let round = 0; round < 75; round++) {
     for (let batch = 0; batch < 10; batch++) {
       await log.append(
         Array.from({ length: 100 }, (_, at) =>
@@ -241,9 +241,8 @@ t.test('the file stops growing under a steady load, and stays below its bound', 
   }
   t.comment(`${sizes.map((size) => (size / 1_000_000).toFixed(1)).join(' ')} MB for ${bytes / 1_000_000}`)
   t.ok(Math.max(...sizes) <= 2 * bytes + 16_000_000)
-  // A few percent come late, when an entry finds no free pages side by side: 240 rounds end at the size of 60. Meanwhile the load writes
-  // more than the size of the file.
-  t.ok((sizes.at(-1) as number) <= 1.1 * (sizes[29] as number), 'it has stopped growing')
+  // It grows for some 60 rounds, because an entry of several pages may find no free pages side by side.
+  t.ok((sizes.at(-1) as number) <= 1.05 * (sizes[59] as number), 'it has stopped growing')
   await log.close()
 })
 
