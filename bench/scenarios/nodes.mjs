@@ -54,6 +54,15 @@ async function untilReceived(nodes, count) {
   }
 }
 
+/** CPU that a node and Redis use meanwhile, in microseconds, and the result. */
+async function using(node, redis, work) {
+  const look = async () => [(await node.ask('usage')).cpu, cpuOf(redis)]
+  const [nodeBefore, redisBefore] = await look()
+  const result = await work()
+  const [nodeAfter, redisAfter] = await look()
+  return { result, node: nodeAfter - nodeBefore, redis: redisAfter - redisBefore }
+}
+
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
 
 /** The cost of an event for the publishing node, each other node, and Redis, at a low rate. */
@@ -143,20 +152,16 @@ function opening(count) {
     const readers = await startLoad()
     try {
       const [first, last] = [nodes[0], nodes[count - 1]]
-      const before = [(await last.ask('usage')).cpu, cpuOf(redis)]
-      const { seconds } = await readers.ask('open', {
-        port: last.port,
-        count: OPENING,
-        batch: OPENING,
-        path: '/events?user=u#'
-      })
-      const used = [(await last.ask('usage')).cpu, cpuOf(redis)].map((cpu, at) => (cpu - before[at]) / OPENING)
+      const where = { port: last.port, path: '/events?user=u#' }
+      const used = await using(last, redis, () => readers.ask('open', { ...where, count: OPENING, batch: OPENING }))
       await readers.ask('reset')
       const users = Array.from({ length: OPENING }, (_, at) => `u${at}`)
       await first.ask('sendAll', { total: OPENING, inFlight: TARGETED.inFlight, text: TEXT, users })
       const { received, min, max } = await readers.ask('settle', { expected: OPENING })
       const isComplete = received === OPENING && min === 1 && max === 1
-      return { nodes: count, streams: OPENING, seconds, node: used[0], redis: used[1], isComplete }
+      const { seconds } = used.result
+      const each = { node: used.node / OPENING, redis: used.redis / OPENING }
+      return { nodes: count, streams: OPENING, seconds, ...each, isComplete }
     } finally {
       await readers.stop()
     }
@@ -166,9 +171,8 @@ function opening(count) {
 /** A node begins to listen to users all the time. Then another node sends an event to each of those that it still listens to. */
 function churning(milliseconds) {
   return withNodes(2, {}, async ([here, away], redis) => {
-    const before = [(await away.ask('usage')).cpu, cpuOf(redis)]
-    const { changed, stay } = await away.ask('churn', { rate: CHURN, milliseconds })
-    const used = [(await away.ask('usage')).cpu, cpuOf(redis)].map((cpu, at) => (cpu - before[at]) / changed)
+    const used = await using(away, redis, () => away.ask('churn', { rate: CHURN, milliseconds }))
+    const { changed, stay } = used.result
     await away.ask('forget')
     const { sent } = await here.ask('sendAll', {
       total: stay.length,
@@ -179,7 +183,7 @@ function churning(milliseconds) {
     await untilReceived([away], sent)
     const { received, wrong, discontinuities } = await away.ask('received')
     const isComplete = received === sent && wrong === 0 && discontinuities === 0
-    return { changed, node: used[0], redis: used[1], sent, isComplete }
+    return { changed, node: used.node / changed, redis: used.redis / changed, sent, isComplete }
   })
 }
 
