@@ -271,7 +271,7 @@ t.test('W-25: a heartbeat never lands inside an event, with any backpressure of 
   const { clock, hub, open } = await openHub(t, { heartbeatInterval: 100, stallTimeout: 0 })
   const { sink, bytes } = await open()
   const wanted: string[] = []
-  for (let round = 0; round < 200; round++) {
+  for (let round = 0; round < 600; round++) {
     const data = `${round}\n${'line\n'.repeat(Math.floor(chance.random() * 20))}`
     wanted.push(data)
     sink.room = chance.random() < 0.5 ? Math.floor(chance.random() * 100) : Number.POSITIVE_INFINITY
